@@ -1,0 +1,27 @@
+"""Quantised neural networks on PYNQ boards, and bit for bit the same without one."""
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+__all__ = ["Classifier", "Evaluation", "Prediction", "QnnError", "__version__", "open_board"]
+__version__ = "0.1.0"
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+
+_HOME = {
+    "Classifier": "qnn_pynq.classifier",
+    "Evaluation": "qnn_pynq.results",
+    "Prediction": "qnn_pynq.results",
+    "QnnError": "qnn_pynq.errors",
+    "open_board": "qnn_pynq.boards",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, so that `qnn-pynq --help` does not pay for numpy and the C extension.
+    if name in _HOME:
+        from importlib import import_module
+
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))
