@@ -1,0 +1,33 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+build: ## compile the kernels in place, to run from the checkout
+	$(PYTHON) setup.py build_ext --inplace
+
+test: ## the fast tests
+	$(PYTHON) -m pytest -m "not slow and not cross and not pynq and not notebook"
+
+test-all: ## every test that this machine can run
+	$(PYTHON) -m pytest
+
+lint: ## ruff
+	$(PYTHON) -m ruff check .
+
+types: ## mypy
+	$(PYTHON) -m mypy
+
+check: lint types test ## what a commit must pass
+
+bench: ## the speed of our Python API beside its peers
+	$(PYTHON) benchmarks/lfc.py
+
+dist: ## sdist and wheel into dist/
+	$(PYTHON) -m build
+
+clean: ## remove what a build leaves
+	rm -rf build dist *.egg-info qnn_pynq/_kernels.c qnn_pynq/*.so
+
+.PHONY: help build test test-all lint types check bench dist clean

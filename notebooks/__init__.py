@@ -1,0 +1,1 @@
+"""The notebooks, as package data (`pynq get-notebooks qnn-pynq`)."""

@@ -1,0 +1,1 @@
+"""Descriptors of the overlays, as package data (`pynq.Overlay` looks here too)."""

@@ -1,0 +1,1 @@
+"""The trained networks, as package data."""
