@@ -1,0 +1,41 @@
+"""The error tree: one base, and the builtin that a user would catch."""
+from __future__ import annotations
+
+import pytest
+
+from qnn_pynq import errors
+
+BUILTIN = {
+    "InputError": ValueError,
+    "KernelError": ValueError,
+    "DescriptorError": ValueError,
+    "ConversionError": ValueError,
+    "UnsupportedNetworkError": ValueError,
+    "NotFoundError": LookupError,
+    "OverlayMissingError": FileNotFoundError,
+    "FetchError": OSError,
+    "DigestError": OSError,
+    "MissingDependencyError": ImportError,
+    "ScoresUnavailableError": AttributeError,
+    "BoardError": RuntimeError,
+    "BoardUnavailableError": RuntimeError,
+    "BoardBusyError": RuntimeError,
+    "BoardTakenError": RuntimeError,
+    "BusError": RuntimeError,
+    "DeadlineError": TimeoutError,
+    "ClosedError": ValueError,
+}
+
+
+def test_the_table_covers_every_error() -> None:
+    assert set(BUILTIN) == set(errors.__all__) - {"QnnError", "QnnWarning"}
+
+
+@pytest.mark.parametrize("name", sorted(BUILTIN))
+def test_every_error_is_also_the_builtin_that_a_user_would_catch(name: str) -> None:
+    error = getattr(errors, name)
+    assert issubclass(error, errors.QnnError)
+    assert issubclass(error, BUILTIN[name])
+    assert error.__doc__
+    with pytest.raises(BUILTIN[name], match="told why"):
+        raise error("told why")
