@@ -1,4 +1,4 @@
-"""Reading of descriptor files: every JSON field typed, none forgotten, and arrays without surprises."""
+"""Reading and writing of descriptor files: every JSON field typed, none forgotten."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import re
 from pathlib import Path
 from typing import Any, Callable, NoReturn, Sequence
 
-import numpy as np
-
 from .errors import DescriptorError
 
-__all__ = ["Fields", "check_format", "fail", "item_path", "plain_name", "read_array", "read_json"]
+__all__ = ["Fields", "check_format", "fail", "item_path", "plain_name", "read_json", "write_json"]
 
 _MAX_JSON = 4 << 20
 _REQUIRED: Any = object()
@@ -155,7 +153,20 @@ class Fields:
 
     def inner(self, key: str) -> Fields:
         """The object under `key`."""
-        return Fields(self.take(key, "object"), self.source, item_path(self.where, key))
+        return self.inner_of(key, self.take(key, "object"))
+
+    def inner_of(self, key: str, value: Any) -> Fields:
+        """`value`, which was taken from `key`, as fields."""
+        return Fields(value, self.source, item_path(self.where, key))
+
+    def has(self, key: str) -> bool:
+        """True where `key` is there and not null."""
+        return self._rest.get(key) is not None
+
+    @property
+    def empty(self) -> bool:
+        """True where no field is left to take."""
+        return not self._rest
 
     def done(self) -> None:
         """Refuse fields that nobody has taken."""
@@ -225,71 +236,18 @@ def read_json(path: Path) -> Any:
         fail(str(path), "", str(error))
 
 
-def read_array(
-    folder: Path, name: str, dtypes: Sequence[str], shape: Sequence[int | None], source: str, where: str
-) -> np.ndarray:
-    """The `.npy` file `name` in `folder`, checked before anything is allocated, and read-only.
-
-    Parameters
-    ----------
-    dtypes
-        Names of the dtypes that are allowed (``uint8``).
-    shape
-        Expected shape; None stands for any length from 1.
-
-    Raises
-    ------
-    DescriptorError
-        Missing, not `.npy`, objects inside, wrong dtype or shape, Fortran order, truncated or too long.
-    """
-    path = folder / name
-    try:
-        if not path.is_file():
-            raise _BadArray("is not there: expected a file {}".format(path))
-        with path.open("rb") as file:
-            found, dtype = _checked_header(file, path.stat().st_size, dtypes, shape)
-            data = file.read()
-    except _BadArray as error:
-        problem = str(error)
-    except OSError as error:
-        problem = "cannot be read: {}".format(error.strerror or error)
-    except Exception as error:  # numpy's header parser lets everything through that literal_eval may raise
-        problem = "is no .npy file: {}".format(error)
+def write_json(value: Any, indent: str = "") -> str:
+    """`value` as JSON for people: whatever fits stays on one line."""
+    flat = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if not isinstance(value, (dict, list)) or len(flat) + len(indent) <= 100:
+        return flat
+    inner = indent + "  "
+    if isinstance(value, dict):
+        items = [
+            json.dumps(key, ensure_ascii=False) + ": " + write_json(item, inner)
+            for key, item in value.items()
+        ]
     else:
-        return np.frombuffer(data, dtype).reshape(found)  # a view of bytes, hence read-only
-    fail(source, where, "{} {}".format(name, problem))
-
-
-class _BadArray(Exception):
-    """What is wrong with an array file, as the end of a sentence."""
-
-
-def _checked_header(
-    file: Any, size: int, dtypes: Sequence[str], shape: Sequence[int | None]
-) -> tuple[tuple[int, ...], np.dtype]:
-    found, fortran, dtype = _header(file)
-    if dtype.hasobject:
-        raise _BadArray("has Python objects inside: expected plain {}".format(" or ".join(dtypes)))
-    if dtype.name not in dtypes or not dtype.isnative:
-        raise _BadArray("has dtype {}: expected {}".format(dtype.str, " or ".join(dtypes)))
-    same = len(found) == len(shape)
-    if not same or any(n < 1 if s is None else n != s for n, s in zip(found, shape)):
-        expected = ", ".join("n" if s is None else str(s) for s in shape)
-        raise _BadArray("has shape {}: expected ({})".format(tuple(found), expected))
-    if fortran and len(found) > 1:
-        raise _BadArray("is in Fortran order: expected C order (np.ascontiguousarray)")
-    count = dtype.itemsize
-    for length in found:
-        count *= int(length)
-    if size - file.tell() != count:
-        raise _BadArray("has {} bytes of data: expected {}".format(size - file.tell(), count))
-    return found, dtype
-
-
-def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    if version == (2, 0):
-        return np.lib.format.read_array_header_2_0(file)
-    raise ValueError("version {}.{} of the format is not for plain arrays".format(*version))
+        items = [write_json(item, inner) for item in value]
+    body = ",\n".join(inner + item for item in items)
+    return "{}\n{}\n{}".format(flat[0], body, indent + flat[-1])

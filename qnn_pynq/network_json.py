@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
 
-from .fields import Fields, check_format, fail, item_path, plain_name, read_array, read_json
+from .fields import Fields, check_format, fail, item_path, plain_name, read_json, write_json
 from .network_types import Decode, Dense, Encoding, Framing, InputSpec, Layer, Network
+from .npyfile import read_array
 
 __all__ = ["NETWORK_FORMAT", "NETWORK_VERSION", "WORD_BITS", "read_network", "write_network"]
 
@@ -20,7 +20,7 @@ WORD_BITS = 64  # a result word of the published LFC overlays
 
 _THRESHOLDS = {"binary": 1, "ternary": 2, "none": 0}  # per neuron, by output code
 _MAX_SIDE = 4096
-_MAX_WIDTH = 1 << 20
+_MAX_WIDTH = 0x7FFF  # sums are 16-bit
 
 
 def read_network(path: Path) -> Network:
@@ -47,7 +47,7 @@ def read_network(path: Path) -> Network:
     network = Network(
         name, title, description, overlays, spec, tuple(layers), decode, classes, provenance, folder, selftest
     )
-    _check_provenance(Fields(provenance, source, "provenance"))
+    _check_provenance(fields.inner_of("provenance", provenance))
     if selftest is not None and not (folder / selftest).is_file():
         fields.fail("selftest", "{} is not there: expected a file {}".format(selftest, folder / selftest))
     _check_whole(network, source)
@@ -57,11 +57,11 @@ def read_network(path: Path) -> Network:
 def _read_input(fields: Fields, folder: Path) -> InputSpec:
     size = fields.pair("size", _MAX_SIDE)
     channels = fields.take("channels", "integer", 1, allowed=(1, 3))
-    polarity = fields.take("polarity", "string", allowed=("light-on-dark", "dark-on-light", "as-is"))
+    polarity = fields.take("polarity", "string", "as-is", allowed=("light-on-dark", "dark-on-light", "as-is"))
     framing = None
     frame = fields.take("framing", "object", None)
     if frame is not None:
-        inner = Fields(frame, fields.source, item_path(fields.where, "framing"))
+        inner = fields.inner_of("framing", frame)
         centre = inner.take("centre", "string", allowed=("mass", "box"))
         framing = Framing(inner.pair("object", _MAX_SIDE), centre)
         inner.done()
@@ -139,7 +139,7 @@ def _check_provenance(fields: Fields) -> None:
     fields.take("seed", "integer", None)
     accuracy = fields.take("accuracy", "object", None)
     if accuracy is not None:
-        inner = Fields(accuracy, fields.source, item_path(fields.where, "accuracy"))
+        inner = fields.inner_of("accuracy", accuracy)
         inner.take("images", "integer", None)
         for key in accuracy:
             inner.take(key, "number", None)
@@ -231,7 +231,7 @@ def write_network(network: Network, folder: Path) -> None:
         shutil.copyfile(str(network.path / network.selftest), str(folder / network.selftest))
     document["provenance"] = network.provenance
     try:
-        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        text = write_json(document) + "\n"
     except (TypeError, ValueError) as error:
         fail(network.name, "", "cannot be written as JSON: {}".format(str(error).lower()))
     (folder / "network.json").write_text(text, encoding="utf-8")

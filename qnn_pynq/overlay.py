@@ -1,0 +1,215 @@
+"""Overlays as data: `overlay.json` as typed fields, checked before a board sees them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable
+
+from .fields import Fields, check_format, item_path, read_json
+
+__all__ = ["OVERLAY_FORMAT", "OVERLAY_VERSION", "Ip", "Overlay", "OverlayFile", "load_overlay"]
+
+OVERLAY_FORMAT = "qnn-pynq-overlay"
+OVERLAY_VERSION = 1
+
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_HEX = re.compile(r"0x[0-9A-Fa-f]{1,16}\Z")
+_THRESHOLDS = {"binary": 1, "ternary": 2, "none": 0}  # per neuron, by output code
+
+
+@dataclass(frozen=True)
+class OverlayFile:
+    """A file of an overlay. The digest says which bytes are right, wherever they come from."""
+
+    name: str
+    sha256: str
+    size: int
+    urls: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ip:
+    """The register window of the circuit: physical `address` and `range` in bytes."""
+
+    name: str
+    vlnv: str
+    address: int
+    range: int
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A circuit and the files that make it.
+
+    Attributes
+    ----------
+    kind
+        The family (``bnn-pynq``), which names driver and twin.
+    files
+        By key: "bitstream", and mostly "hwh".
+    geometry
+        What it computes; the fields depend on `kind`.
+    timing
+        The cycle model, in cycles of `clock_mhz` and nanoseconds, with its source.
+    verified
+        What was verified, and how.
+    home
+        Repository, commit, folder and licence of the files.
+    path
+        The folder of the descriptor.
+    """
+
+    name: str
+    title: str
+    kind: str
+    boards: tuple[str, ...]
+    ip: Ip
+    clock_mhz: float
+    files: dict[str, OverlayFile]
+    geometry: dict[str, Any]
+    timing: dict[str, Any]
+    verified: dict[str, str]
+    home: dict[str, str]
+    path: Path
+    description: str = ""
+    limits: dict[str, Any] = field(default_factory=dict)
+    resources: dict[str, Any] = field(default_factory=dict)
+
+
+def load_overlay(path: str | Path) -> Overlay:
+    """Read an overlay directory, or its `overlay.json`.
+
+    Raises
+    ------
+    DescriptorError
+        Names the file, the field, the value, and what is allowed.
+    """
+    target = Path(path)
+    if target.is_dir():
+        target = target / "overlay.json"
+    fields = Fields(read_json(target), str(target))
+    check_format(fields, OVERLAY_FORMAT, OVERLAY_VERSION)
+    name = fields.name("name")
+    kind = fields.name("kind")
+    geometry = fields.take("geometry", "object")
+    _GEOMETRY.get(kind, _any_geometry)(fields.inner_of("geometry", geometry))
+    timing = fields.take("timing", "object", {})
+    _check_timing(fields.inner_of("timing", timing))
+    overlay = Overlay(
+        name=name,
+        title=fields.text("title", name),
+        description=fields.text("description", ""),
+        kind=kind,
+        boards=fields.strings("boards"),
+        ip=_read_ip(fields.inner("ip")),
+        clock_mhz=float(fields.number("clock_mhz")),
+        files=_read_files(fields.inner("files")),
+        geometry=geometry,
+        timing=timing,
+        verified=_texts(fields, "verified"),
+        home=_texts(fields, "home"),
+        path=target.parent,
+        limits=fields.take("limits", "object", {}),
+        resources=fields.take("resources", "object", {}),
+    )
+    fields.done()
+    if not overlay.boards:
+        fields.fail("boards", "[] is empty: expected at least one board")
+    return overlay
+
+
+def _read_ip(fields: Fields) -> Ip:
+    ip = Ip(fields.text("name"), fields.text("vlnv"), _address(fields, "address"), _address(fields, "range"))
+    fields.done()
+    if ip.range < 4 or ip.address % 4 or ip.range % 4:
+        fields.fail("range", "0x{:X} at 0x{:X}: expected multiples of 4".format(ip.range, ip.address))
+    return ip
+
+
+def _address(fields: Fields, key: str) -> int:
+    text = fields.take(key, "string")
+    if not _HEX.match(text):
+        fields.fail(key, '"{}" is no address: expected hexadecimal such as "0x43C00000"'.format(text))
+    return int(text, 16)
+
+
+def _read_files(fields: Fields) -> dict[str, OverlayFile]:
+    files = {}
+    for key in ("bitstream", "hwh"):
+        if key == "bitstream" or fields.has(key):
+            files[key] = _read_file(fields.inner(key))
+    fields.done()
+    bit = files["bitstream"].name
+    if "hwh" in files and files["hwh"].name.rsplit(".", 1)[0] != bit.rsplit(".", 1)[0]:
+        problem = '"{}" does not match "{}": pynq looks for the name of the bitstream, ending in .hwh'
+        fields.fail("hwh.name", problem.format(files["hwh"].name, bit))
+    return files
+
+
+def _read_file(fields: Fields) -> OverlayFile:
+    name, digest = fields.name("name"), fields.text("sha256")
+    if not _SHA256.match(digest):
+        fields.fail("sha256", '"{}" is no digest: expected 64 lower-case hexadecimal digits'.format(digest))
+    size = fields.integer("size", 1, 1 << 32)
+    urls = fields.strings("urls", ())
+    for index, url in enumerate(urls):
+        if not url.startswith(("https://", "http://")):
+            fields.fail(item_path("urls", index), '"{}" is no web address: expected https://...'.format(url))
+    fields.done()
+    return OverlayFile(name, digest, size, urls)
+
+
+def _texts(fields: Fields, key: str) -> dict[str, str]:
+    """An object whose values are all strings."""
+    found = fields.take(key, "object", {})
+    inner = fields.inner_of(key, found)
+    for name in found:
+        inner.take(name, "string")
+    return found
+
+
+def _check_timing(fields: Fields) -> None:
+    if fields.empty:
+        return
+    fields.take("model", "true or false")
+    fields.text("source")
+    for key in ("cycles_per_image", "first_image_cycles"):
+        fields.number(key)
+    for key in ("write_access_ns", "read_access_ns", "memory_write_cycles"):
+        fields.number(key, None)
+    fields.done()
+
+
+def _any_geometry(fields: Fields) -> None:
+    """The geometry of a family that is not ours: its driver checks it."""
+
+
+def _check_bnn_pynq(fields: Fields) -> None:
+    """Fully connected layers in a row, each folded onto PE processing elements of SIMD lanes."""
+    width = fields.integer("input_bits", 1, 1 << 20)
+    out = fields.integer("output_bits", 1, 64)
+    fields.integer("classes", 1, out)
+    code = "binary"
+    for layer in fields.objects("layers"):
+        inputs, outputs = layer.integer("inputs", 1, 0x7FFF), layer.integer("outputs", 1, 0x7FFF)
+        simd, pe = layer.integer("simd", 1, 64), layer.integer("pe", 1, outputs)
+        for key, whole, part in (("simd", inputs, simd), ("pe", outputs, pe)):
+            if whole % part:
+                layer.fail(key, "{} does not divide {}".format(part, whole))
+        if inputs != width:
+            layer.fail("inputs", "{} does not match the {} bits that arrive".format(inputs, width))
+        layer.take("input", "string", allowed=(code,))
+        rules = ("popcount", "sum") if code == "binary" else ("sum",)
+        layer.take("accumulator", "string", allowed=rules)
+        code = layer.take("output", "string", allowed=tuple(_THRESHOLDS))
+        layer.take("thresholds", "integer", allowed=(_THRESHOLDS[code],))
+        layer.done()
+        width = outputs
+    fields.done()
+    if width != out:
+        fields.fail("output_bits", "{} does not match the last layer's {} outputs".format(out, width))
+
+
+_GEOMETRY: dict[str, Callable[[Fields], None]] = {"bnn-pynq": _check_bnn_pynq}
