@@ -1,0 +1,244 @@
+"""Anything that a user calls a picture → a Pillow image in mode "L" or "RGB", upright and opaque."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from .errors import InputError
+
+__all__ = ["MAX_PIXELS", "as_uint8", "describe", "open_picture"]
+
+_log = logging.getLogger(__name__)
+
+MAX_PIXELS = 64 * 1024 * 1024
+"""Larger pictures are refused before they are decoded."""
+
+_DRAFT = 1024  # JPEGs are decoded at a reduced scale where that leaves at least this many pixels a side
+
+
+def describe(source: Any) -> str:
+    """Short name of a picture for messages."""
+    if isinstance(source, (str, os.PathLike)):
+        return repr(os.fspath(source))
+    if isinstance(source, np.ndarray):
+        return "array of shape {} and dtype {}".format(source.shape, source.dtype)
+    name = getattr(source, "name", None) or getattr(source, "filename", None)
+    kind = type(source).__name__
+    return "{} {!r}".format(kind, name) if isinstance(name, str) and name else kind
+
+
+def as_uint8(values: np.ndarray, name: str = "array") -> np.ndarray:
+    """Pixels of any dtype as uint8.
+
+    Parameters
+    ----------
+    values : array of any shape
+        uint8 is taken as it is (no copy). bool: False 0, True 255. Other integers: 0..255.
+        Floats: 0..1, where 1 is white; ``floor(255 * v + 0.5)``.
+
+    Raises
+    ------
+    InputError
+        NaN, infinite or out of range values, complex numbers, objects, texts.
+    """
+    kind = values.dtype.kind
+    if values.dtype == np.uint8:
+        return values
+    if kind == "b":
+        return values.astype(np.uint8) * np.uint8(255)
+    if kind not in "iuf":
+        raise InputError(
+            "{}: pixels must be uint8, bool, integers in 0..255 or floats in 0..1, not dtype {}".format(
+                name, values.dtype
+            )
+        )
+    if values.size == 0:
+        return np.zeros(values.shape, np.uint8)
+    low, high = values.min(), values.max()
+    if kind in "iu":
+        if low < 0 or high > 255:
+            raise InputError(
+                "{}: integer pixels must be in 0..255, got {}..{}: scale them and convert to uint8".format(
+                    name, low, high
+                )
+            )
+        return values.astype(np.uint8)
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise InputError("{}: pixels must be finite, got NaN or infinity".format(name))
+    if low < 0 or high > 1:
+        raise InputError(
+            "{}: float pixels must be in 0..1, got {:g}..{:g}: divide by the full scale, or give uint8 "
+            "for pixels in 0..255".format(name, float(low), float(high))
+        )
+    return (values * 255 + 0.5).astype(np.uint8)
+
+
+def open_picture(source: Any) -> Image.Image:
+    """Open and normalise one picture; the caller's object is not changed.
+
+    Parameters
+    ----------
+    source : path, file object, bytes, PIL image, or array (H, W), (H, W, 1), (H, W, 3), (H, W, 4)
+        See `as_uint8` for the pixels of arrays. EXIF orientation is applied, transparency is laid over
+        black or white, whichever differs more from the picture, and of several frames the first counts.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Mode "L", or "RGB" where the picture has colour.
+
+    Raises
+    ------
+    InputError
+        Naming the source, what is wrong with it and what to do.
+    """
+    name = describe(source)
+    if isinstance(source, np.ndarray):
+        return _opaque(_from_array(source, name))
+    if isinstance(source, Image.Image):
+        _check_size(source.size, name)
+        return _normalise(source, name)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _from_file(io.BytesIO(source), name, len(source))
+    if isinstance(source, (str, os.PathLike)):
+        path = os.fspath(source)
+        if os.path.isdir(path):
+            raise InputError("{} is a folder: give the pictures in it one by one".format(name))
+        try:
+            size = os.path.getsize(path)
+            with open(path, "rb") as file:
+                return _from_file(file, name, size)
+        except FileNotFoundError as error:
+            raise InputError("{} does not exist: check the path".format(name)) from error
+        except OSError as error:
+            raise InputError("{} cannot be read: {}".format(name, error.strerror or error)) from error
+        except ValueError as error:  # a NUL in the path
+            if isinstance(error, InputError):
+                raise
+            raise InputError("{} is no usable path: {}".format(name, error)) from error
+    if hasattr(source, "read"):
+        return _from_file(source, name, None)
+    if hasattr(source, "__array__"):
+        return open_picture(np.asarray(source))
+    raise InputError(
+        "a picture must be a path, a PIL image, a file object or an array, not {}".format(
+            type(source).__name__
+        )
+    )
+
+
+def _check_size(size: tuple[int, int], name: str) -> None:
+    if size[0] < 1 or size[1] < 1:
+        raise InputError("{}: the picture is empty ({} x {} pixels)".format(name, *size))
+    if size[0] * size[1] > MAX_PIXELS:
+        raise InputError(
+            "{}: {} x {} pixels are more than the {} allowed: scale the picture down first".format(
+                name, size[0], size[1], MAX_PIXELS
+            )
+        )
+
+
+def _from_array(values: np.ndarray, name: str) -> Image.Image:
+    if values.size == 0:
+        raise InputError("{}: the picture is empty".format(name))
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[:, :, 0]
+    if values.ndim != 2 and not (values.ndim == 3 and values.shape[2] in (3, 4)):
+        raise InputError("{}: a picture array must be (H, W), (H, W, 3) or (H, W, 4)".format(name))
+    _check_size((values.shape[1], values.shape[0]), name)
+    return Image.fromarray(np.ascontiguousarray(as_uint8(values, name)))
+
+
+def _from_file(file: Any, name: str, size: int | None) -> Image.Image:
+    if size == 0:
+        raise InputError("{} is empty (0 bytes): was it saved or copied completely?".format(name))
+    try:
+        image = Image.open(file)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InputError(
+            "{}: too many pixels ({}): scale the picture down first".format(name, error)
+        ) from error
+    except Exception as error:  # Pillow's plugins raise what they like on hostile files
+        _log.debug("Pillow cannot open %s", name, exc_info=True)
+        raise InputError(
+            "{} is no picture that Pillow can read ({}): give a PNG, JPEG, BMP, GIF, WebP or TIFF "
+            "file".format(name, type(error).__name__)
+        ) from error
+    _check_size(image.size, name)
+    if image.format == "JPEG" and min(image.size) >= 2 * _DRAFT:
+        image.draft(image.mode, (_DRAFT, _DRAFT))
+    return _normalise(image, name)
+
+
+def _normalise(image: Image.Image, name: str) -> Image.Image:
+    try:
+        image.load()
+    except Exception as error:
+        raise InputError("{} is damaged or cut off ({}): get the file again".format(name, error)) from error
+    # Older Pillow opens 16-bit grey PNG files as mode "I".
+    wide = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")
+    try:
+        upright = ImageOps.exif_transpose(image)
+    except Exception:  # broken EXIF data says nothing about the pixels
+        _log.debug("unusable EXIF data in %s", name, exc_info=True)
+        upright = image
+    try:
+        return _opaque(image if upright is None else upright, wide)
+    except (ValueError, OSError) as error:
+        raise InputError(
+            "{}: pictures of mode {!r} cannot be used ({}): convert it to RGB first".format(
+                name, image.mode, error
+            )
+        ) from error
+
+
+def _opaque(image: Image.Image, wide: bool = False) -> Image.Image:
+    """Mode "L" or "RGB"; a new image or the one given, never a changed one."""
+    mode = image.mode
+    if mode in ("L", "RGB"):
+        if "transparency" not in image.info:
+            return image
+    elif mode.startswith("I") or mode == "F":
+        return _deep(image, wide)
+    if mode == "1":
+        return image.convert("L")
+    if not (mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info):
+        grey = mode == "P" and _grey_palette(image)
+        return image.convert("L" if grey else "RGB")
+    rgba = image.convert("RGBA")
+    alpha = np.asarray(rgba)[:, :, 3]
+    if alpha.min() == 255:
+        return rgba.convert("RGB")
+    luma = np.asarray(rgba.convert("RGB").convert("L"), np.float64)
+    weight = float(alpha.sum())
+    mean = float((luma * alpha).sum()) / weight if weight else 0.0
+    ground = Image.new("RGBA", rgba.size, (0, 0, 0, 255) if mean >= 128 else (255, 255, 255, 255))
+    return Image.alpha_composite(ground, rgba).convert("RGB")
+
+
+def _grey_palette(image: Image.Image) -> bool:
+    palette = np.array(image.getpalette() or [], np.uint8)
+    palette = palette[: len(palette) // 3 * 3].reshape(-1, 3)
+    used = palette[: int(np.asarray(image).max()) + 1]
+    return bool((used[:, :1] == used).all())
+
+
+def _deep(image: Image.Image, wide: bool) -> Image.Image:
+    """16-bit and float images: 16 bits are reduced to their upper eight, floats are 0..1 or 0..255."""
+    values = np.asarray(image).astype(np.float64)
+    low, high = float(values.min()), float(values.max())
+    if not (np.isfinite(low) and np.isfinite(high)) or low < 0 or high > 65535:
+        raise ValueError("pixels from {:g} to {:g}".format(low, high))
+    if image.mode == "F":
+        if high > 255:
+            raise ValueError("float pixels up to {:g}".format(high))
+        scaled = values * 255 if high <= 1 else values
+    else:
+        scaled = values / 257 if wide or high > 255 else values
+    return Image.fromarray((scaled + 0.5).astype(np.uint8))
