@@ -1,0 +1,9 @@
+"""`python -m qnn_pynq`: the same as the command `qnn-pynq`."""
+from __future__ import annotations
+
+import sys
+
+from .cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

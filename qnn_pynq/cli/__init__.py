@@ -1,0 +1,149 @@
+"""The command `qnn-pynq`: argument parsing, errors and exit codes.
+
+Each subcommand is a function in a module beside this one. Those modules import numpy, the boards and the
+rest only when they run, so that `--help` answers at once.
+"""
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import signal
+import sys
+import traceback
+import warnings
+from typing import Any, Iterator, Sequence
+
+from .. import __version__
+from . import answering, health, listing, making, measuring
+from .output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, EXIT_USER, Failure, complain, emit_json
+
+__all__ = ["build_parser", "main"]
+
+_EPILOG = """\
+examples:
+  qnn-pynq classify --demo                      the pictures that come with the package
+  qnn-pynq classify boot.png -n lfc-w1a1-fashion-mnist
+  qnn-pynq evaluate lfc-w1a1-mnist              accuracy on the test set
+  qnn-pynq train lfc my-pictures -o my-network  a network of your own
+  qnn-pynq doctor                               what this machine lacks
+
+exit codes:
+  {}    done
+  {}    it ran, and the result is bad: wrong known answers, a failed check, a defect
+  {}    wrong usage
+  {}    something that you can put right: a picture, a file, a name, the board
+  {}  interrupted with Ctrl-C
+""".format(EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_USER, EXIT_INTERRUPTED)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="qnn-pynq",
+        description="Classify pictures with quantised neural networks: on the FPGA of a PYNQ board, or bit for bit "
+                    "the same on the emulated board of any Linux machine.",
+        epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--version", action="version", version="qnn-pynq {}".format(__version__))
+    _add_common(parser, top=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    common = argparse.ArgumentParser(add_help=False)
+    _add_common(common, top=False)
+    for module in (answering, measuring, listing, making, health):
+        module.add_parsers(commands, common)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser, top: bool) -> None:
+    """Options that may stand before or after the subcommand; the later place keeps what the earlier one set."""
+    group = parser.add_argument_group("common options")
+    quiet: Any = argparse.SUPPRESS
+    group.add_argument("--json", action="store_true", default=False if top else quiet,
+                       help="print the result as one JSON object on standard output")
+    group.add_argument("-v", "--verbose", action="count", default=0 if top else quiet,
+                       help="say what happens (twice: every detail)")
+    group.add_argument("--debug", action="store_true", default=False if top else quiet,
+                       help="show the traceback of an error")
+
+
+@contextlib.contextmanager
+def _messages(verbosity: int) -> Iterator[None]:
+    """Log records and warnings as single lines on standard error, for the time of one command."""
+    logger = logging.getLogger("qnn_pynq")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine())
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbosity, 2)])
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default", UserWarning)
+            warnings.showwarning = lambda message, *rest, **more: complain("warning", str(message))
+            yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+class _OneLine(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return "qnn-pynq: {}: {}".format(record.levelname.lower(), record.getMessage())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit code: 0 done, 1 bad result or defect, 2 usage, 3 an error that the user can put right, 130 Ctrl-C.
+    """
+    parser = build_parser()
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    run = getattr(args, "run", None)
+    if run is None:
+        parser.print_help(sys.stderr)
+        return EXIT_USAGE
+    with _messages(args.verbose):
+        try:
+            code = int(run(args))
+            sys.stdout.flush()
+            return code
+        except KeyboardInterrupt:
+            complain("error", "interrupted")
+            return EXIT_INTERRUPTED
+        except BrokenPipeError:
+            # Whoever read us has gone (`| head`); what is still buffered must not raise at exit either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 128 + signal.SIGPIPE
+        except Exception as error:
+            return _report(error, args)
+
+
+def _report(error: Exception, args: argparse.Namespace) -> int:
+    """One line on standard error (and the error as JSON where JSON was asked for); returns the exit code."""
+    from ..errors import QnnError
+
+    if args.debug:
+        traceback.print_exc()
+    text, kind = " ".join(str(error).split()), type(error).__name__
+    if isinstance(error, Failure):
+        code = error.code
+    elif isinstance(error, (QnnError, OSError)):
+        code = EXIT_USER
+    else:
+        code = EXIT_FAILED
+        text = "{}: {} (a defect: run it again with --debug and report what it prints)".format(kind, text)
+    complain("error", text or kind)
+    if args.json:
+        emit_json({"error": {"kind": kind, "message": text or kind, "exit_code": code}})
+    return code

@@ -1,0 +1,67 @@
+"""What subcommands print: lines, tables, JSON; and the exit codes."""
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, Iterable, Sequence
+
+__all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_OK", "EXIT_USAGE", "EXIT_USER", "Failure", "complain", "duration",
+           "emit", "emit_json", "percent", "table"]
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_USER, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class Failure(Exception):
+    """An error of a subcommand with its exit code."""
+
+    def __init__(self, message: str, code: int = EXIT_USER) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def complain(level: str, message: str) -> None:
+    """One line on standard error."""
+    print("qnn-pynq: {}: {}".format(level, " ".join(message.split())), file=sys.stderr, flush=True)
+
+
+def emit(text: str = "") -> None:
+    """One line on standard output; signs that the terminal cannot show become `?`."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding))
+
+
+def _plain(value: Any) -> Any:
+    """numpy scalars and arrays, paths and tuples for json."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if hasattr(value, "__fspath__"):
+        return str(value)
+    raise TypeError("{} has no JSON form".format(type(value).__name__))
+
+
+def emit_json(value: Any) -> None:
+    """One JSON object on standard output."""
+    print(json.dumps(value, default=_plain, indent=2, sort_keys=False))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[int] = ()) -> str:
+    """Text table; `right` names the columns that are set flush right."""
+    lines = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(cell) for cell in column) for column in zip(head, *lines)]
+    text = []
+    for line in [list(head), ["-" * w for w in widths]] + lines:
+        cells = [c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(line, widths))]
+        text.append("  ".join(cells).rstrip())
+    return "\n".join(text)
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it."""
+    for limit, factor, unit in ((1e-3, 1e6, "us"), (1.0, 1e3, "ms")):
+        if seconds < limit:
+            return "{:.3g} {}".format(seconds * factor, unit)
+    return "{:.3g} s".format(seconds)
+
+
+def percent(share: float) -> str:
+    return "{:.2f} %".format(100 * share)
