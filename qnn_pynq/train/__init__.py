@@ -1,0 +1,15 @@
+"""Training of LFC networks (needs PyTorch): our own recipes, and `train_folder` for a user's pictures."""
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["train_folder"]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, so that importing the package costs nothing where torch is not installed.
+    if name == "train_folder":
+        from .folder import train_folder
+
+        return train_folder
+    raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))

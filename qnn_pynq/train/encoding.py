@@ -1,0 +1,29 @@
+"""Picture -> 832 input bits: the table form of the descriptor (pixel, threshold) and ways to choose it."""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["Table", "encode", "plain"]
+
+
+class Table(NamedTuple):
+    """Bit k = pixel[pixels[k]] >= thresholds[k]; uint16 and uint8, (n,). `plain` is the threshold it stands for."""
+
+    pixels: np.ndarray
+    thresholds: np.ndarray
+    plain: int = -1
+
+
+def plain(threshold: int, pixels: int = 784) -> Table:
+    """One threshold for every pixel: the published encoding at 128."""
+    return Table(np.arange(pixels, dtype=np.uint16), np.full(pixels, threshold, np.uint8), threshold)
+
+
+def encode(pictures: np.ndarray, table: Table, inputs: int = 832) -> np.ndarray:
+    """Bits uint8 (N, inputs) of uint8 pictures (N, H, W) or (N, H*W); bits past the table are 0."""
+    flat = pictures.reshape(len(pictures), -1)
+    bits = np.zeros((len(flat), inputs), np.uint8)
+    bits[:, : len(table.pixels)] = flat[:, table.pixels] >= table.thresholds
+    return bits

@@ -1,0 +1,174 @@
+"""The training loop: Adam on clipped latent weights, cosine schedule, checkpoints that resume."""
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any, Callable, NamedTuple, Optional
+
+import numpy as np
+
+from ._torch import torch
+from .augment import Augment, distort
+from .data import DataSet
+from .encoding import Table
+from .model import LFC
+
+__all__ = ["Recipe", "device", "evaluate_scores", "to_inputs", "train"]
+
+log = logging.getLogger(__name__)
+INPUTS = 832
+
+
+class Recipe(NamedTuple):
+    """Everything that decides a training, besides data and encoding."""
+
+    ternary: bool
+    epochs: int
+    seed: int
+    batch: int = 256
+    rate: float = 0.01
+    final_rate: float = 1e-5
+    dropout: float = 0.0
+    input_dropout: float = 0.0
+    smoothing: float = 0.0
+    augment: Augment = Augment()
+    clean_epochs: int = 0  # last epochs, without augmentation
+
+
+def device() -> Any:
+    """cuda where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def to_inputs(x: Any, pixels: Any, thresholds: Any) -> Any:
+    """+-1 bfloat16 (N, 832) of float pictures (N, H, W); pad bits are -1, as the overlay counts them."""
+    flat = x.reshape(len(x), -1)
+    bits = (flat[:, pixels] >= thresholds).to(torch.bfloat16) * 2 - 1
+    if bits.shape[1] == INPUTS:
+        return bits
+    return torch.nn.functional.pad(bits, (0, INPUTS - bits.shape[1]), value=-1.0)
+
+
+class _Feeder:
+    """Pictures and table as tensors; batches of network inputs."""
+
+    def __init__(self, data: DataSet, table: Table, where: Any) -> None:
+        self.x = torch.from_numpy(np.array(data.pictures)).to(where)
+        self.y = torch.from_numpy(np.array(data.labels)).to(where)
+        self.pixels = torch.from_numpy(table.pixels.astype(np.int64)).to(where)
+        self.thresholds = torch.from_numpy(table.thresholds.astype(np.float32)).to(where)
+
+    def inputs(self, index: Any, augment: Optional[Augment] = None) -> Any:
+        x = self.x[index].float()
+        if augment is not None and augment != Augment():
+            x = distort(x, augment)
+        return to_inputs(x, self.pixels, self.thresholds)
+
+
+def evaluate_scores(model: Any, data: DataSet, table: Table, batch: int = 1000) -> np.ndarray:
+    """Exact sums of the last layer, int32 (N, classes)."""
+    where = next(model.parameters()).device
+    feeder = _Feeder(data, table, where)
+    was, parts = model.training, []
+    model.eval()
+    with torch.no_grad():
+        for start in range(0, len(data.labels), batch):
+            parts.append(model.sums(feeder.inputs(slice(start, start + batch))).round().int().cpu().numpy())
+    model.train(was)
+    return np.concatenate(parts)
+
+
+def _recalibrate(model: Any, feeder: _Feeder, recipe: Recipe, batches: int = 200) -> None:
+    """Statistics of batch norm over training pictures, without dropout (as in use)."""
+    kept = model.dropout, model.input_dropout
+    model.dropout = model.input_dropout = 0.0
+    for norm in model.norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    model.train()
+    order = torch.randperm(len(feeder.y), device=feeder.y.device)
+    with torch.no_grad():
+        for start in range(0, min(len(order), batches * recipe.batch), recipe.batch):
+            model(feeder.inputs(order[start : start + recipe.batch]))
+    for norm in model.norms:
+        norm.momentum = 0.1
+    model.dropout, model.input_dropout = kept
+
+
+def train(
+    training: DataSet,
+    held_out: DataSet,
+    table: Table,
+    recipe: Recipe,
+    checkpoint: Optional[Path] = None,
+    report: Callable[[str], None] = log.info,
+    teacher: Optional[Callable[[Any], Any]] = None,
+    every: int = 5,
+) -> Any:
+    """Trained `LFC` in evaluation mode; resumes from `checkpoint` where that exists.
+
+    Every epoch seeds the generator with (seed, epoch), so that a resumed run repeats an uninterrupted one.
+    """
+    where = device()
+    torch.manual_seed(recipe.seed)
+    model = LFC(
+        len(training.classes), recipe.ternary, INPUTS, dropout=recipe.dropout, input_dropout=recipe.input_dropout
+    ).to(where)
+    latent = [layer.weight for layer in list(model.dense) + [model.last]]
+    others = [p for p in model.parameters() if not any(p is q for q in latent)]
+    # Batch norm and the output scale learn at a tenth of the latent rate, which is large on [-1, 1].
+    optimiser = torch.optim.Adam(
+        [{"params": latent, "scale": 1.0}, {"params": others, "scale": 0.1}], lr=recipe.rate, fused=True
+    )
+    feeder = _Feeder(training, table, where)
+    first = 0
+    if checkpoint is not None and checkpoint.is_file():
+        state = torch.load(str(checkpoint), map_location=where, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        first = int(state["epoch"])
+        report("resumed after epoch {}".format(first))
+    count = len(training.labels)
+    per_epoch = max(1, count // recipe.batch)
+    loss_of = torch.nn.CrossEntropyLoss(label_smoothing=recipe.smoothing)
+    for epoch in range(first, recipe.epochs):
+        started = time.time()
+        torch.manual_seed(recipe.seed * 100003 + epoch)
+        augment = recipe.augment if epoch < recipe.epochs - recipe.clean_epochs else None
+        order = torch.randperm(count, device=where)
+        model.train()
+        total = 0.0
+        for step in range(per_epoch):
+            progress = (epoch * per_epoch + step) / (recipe.epochs * per_epoch)
+            rate = recipe.final_rate + (recipe.rate - recipe.final_rate) * (1 + math.cos(math.pi * progress)) / 2
+            for group in optimiser.param_groups:
+                group["lr"] = rate * group["scale"]
+            index = order[step * recipe.batch : (step + 1) * recipe.batch]
+            x = feeder.inputs(index, augment)
+            optimiser.zero_grad(set_to_none=True)
+            loss = loss_of(model(x), feeder.y[index])
+            loss.backward()
+            optimiser.step()
+            with torch.no_grad():
+                for weight in latent:
+                    weight.clamp_(-1, 1)
+            total += float(loss.detach())
+        line = "epoch {:3d}/{} loss {:.4f} {:.1f} s".format(
+            epoch + 1, recipe.epochs, total / per_epoch, time.time() - started
+        )
+        if epoch == 0 or (epoch + 1) % every == 0 or epoch + 1 == recipe.epochs:
+            scores = evaluate_scores(model, held_out, table) + model.bias.detach().cpu().numpy()
+            line += " held-out {:.2f} %".format(100 * np.mean(scores.argmax(1) == held_out.labels))
+            if checkpoint is not None:
+                partial = str(checkpoint) + ".part"
+                torch.save(
+                    {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch + 1}, partial
+                )
+                os.replace(partial, str(checkpoint))
+        report(line)
+    torch.manual_seed(recipe.seed)
+    _recalibrate(model, feeder, recipe)
+    return model.eval()
