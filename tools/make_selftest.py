@@ -8,8 +8,9 @@ Same network, same file, byte for byte.
 """
 from __future__ import annotations
 
-import os
+import dataclasses
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import oracle  # noqa: E402
 
-from qnn_pynq.network import load_network  # noqa: E402
+from qnn_pynq.network import load_network, save_network  # noqa: E402
 
+NAME = "selftest.npz"
 STROKES, NOISE = 24, 4
 
 
@@ -55,7 +57,10 @@ def make_pictures(size: tuple[int, int], channels: int, levels: np.ndarray) -> n
 
 
 def make_selftest(folder: Path) -> Path:
-    """Write `selftest.npz` into a network folder; returns its path."""
+    """Write `selftest.npz` into a network folder and name it in its descriptor; returns its path."""
+    target = folder / NAME
+    if not target.exists():
+        target.touch()  # the descriptor may name it already
     network = load_network(folder)
     encoding = network.input.encoding
     levels = np.array([encoding.threshold]) if encoding.kind == "threshold" else np.unique(encoding.thresholds)
@@ -63,14 +68,12 @@ def make_selftest(folder: Path) -> Path:
     bits = oracle.encode(pictures, network.layers[0].inputs, threshold=encoding.threshold, pixels=encoding.pixels,
                          thresholds=encoding.thresholds)
     words = oracle.lfc_words(network.layers, bits)
-    path = folder / (network.selftest or "selftest.npz")
-    partial = path.with_name(path.name + ".part")
-    with partial.open("wb") as file:
-        np.savez_compressed(file, pictures=pictures, words=words)
-    os.replace(str(partial), str(path))
+    with tempfile.TemporaryDirectory() as made:
+        np.savez_compressed(str(Path(made) / NAME), pictures=pictures, words=words)
+        save_network(dataclasses.replace(network, selftest=NAME, path=Path(made)), folder, overwrite=True)
     print("{}: {} pictures, {} different words, {} of them 0".format(
-        path, len(words), len(set(words.tolist())), int((words == 0).sum())))
-    return path
+        target, len(words), len(set(words.tolist())), int((words == 0).sum())))
+    return target
 
 
 if __name__ == "__main__":
