@@ -1,0 +1,1 @@
+"""Networks of other formats into ours, and back."""
