@@ -1,0 +1,52 @@
+"""Boards: the contract, the emulated board, and the FPGA of a PYNQ-Z1/Z2."""
+from __future__ import annotations
+
+import logging
+from typing import Any, Union
+
+from .base import Board
+
+__all__ = ["Board", "open_board"]
+
+log = logging.getLogger(__name__)
+
+
+def open_board(board: Union[None, str, Board] = None, **options: Any) -> Board:
+    """The board to work on.
+
+    Parameters
+    ----------
+    board : None, "auto", "emulated", "zynq" or a Board
+        None and "auto" take the FPGA if this machine has one, else the emulated board. An FPGA
+        that is there but unusable is an error, never a silent emulation.
+    **options
+        Passed to EmulatedBoard or ZynqBoard.
+
+    Raises
+    ------
+    BoardUnavailableError
+        No usable FPGA, with the cause and the remedy.
+    BoardBusyError
+        The FPGA belongs to another process.
+    ValueError
+        Another value of `board`.
+    """
+    if isinstance(board, Board):
+        if options:
+            raise ValueError("options {} go with the name of a board, not with an open one".format(
+                ", ".join(sorted(options))))
+        board.check_open()
+        return board
+    if board not in (None, "auto", "emulated", "zynq"):
+        raise ValueError("board {!r}: expected None, 'auto', 'emulated', 'zynq' or a Board".format(board))
+    if board != "emulated":
+        from .zynq import ZynqBoard, fpga_present
+
+        if board == "zynq" or fpga_present():
+            real = ZynqBoard(**options)
+            log.info("using the FPGA of %s", real.name)
+            return real
+        log.info("no FPGA on this machine: using the emulated board")
+    from .emulated import EmulatedBoard
+
+    return EmulatedBoard(**options)

@@ -1,0 +1,255 @@
+"""A board without hardware: twins for the logic, and memory as the chip has it."""
+from __future__ import annotations
+
+import bisect
+import logging
+import weakref
+from typing import Any, Dict, List, Optional, Tuple, Union
+
+import numpy as np
+
+from ..errors import BoardError, BusError, ClosedError
+from ..families import twin_class
+from ..twins.base import Memory, Twin
+from .base import Board, Buffer, Clock, RealClock, Registers, VirtualClock, _shape_bytes, check_program, play_plainly
+
+__all__ = ["EmulatedBoard", "EmulatedBuffer", "EmulatedMemory"]
+
+log = logging.getLogger(__name__)
+PAGE = 4096
+_BASE = 0x1000_0000  # inside the DDR window of a Zynq-7000
+
+
+class EmulatedMemory(Memory):
+    """Bounded contiguous memory; holds the logic's view of every live buffer."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._starts: List[int] = []  # sorted, parallel to _blocks
+        self._blocks: List[np.ndarray] = []
+
+    @property
+    def used(self) -> int:
+        """Bytes of the live buffers, in whole pages."""
+        return sum(self._pages(block.size) for block in self._blocks)
+
+    @staticmethod
+    def _pages(nbytes: int) -> int:
+        return max(1, -(-nbytes // PAGE)) * PAGE
+
+    def allocate(self, nbytes: int) -> Tuple[int, np.ndarray]:
+        """First fit: (page aligned address, the logic's zeroed bytes)."""
+        need, address, place = self._pages(nbytes), _BASE, 0
+        for place, (start, block) in enumerate(zip(self._starts, self._blocks)):
+            if start - address >= need:
+                break
+            address = start + self._pages(block.size)
+        else:
+            place = len(self._starts)
+        if address + need > _BASE + self.limit:
+            raise BoardError(
+                "contiguous memory: {} bytes asked for, {} of {} in use; close other buffers, use smaller "
+                "batches, or give the board a larger memory_limit".format(nbytes, self.used, self.limit))
+        block = np.zeros(nbytes, np.uint8)
+        self._starts.insert(place, address)
+        self._blocks.insert(place, block)
+        return address, block
+
+    def free(self, address: int) -> None:
+        """Forget the buffer that starts at `address`."""
+        place = bisect.bisect_left(self._starts, address)
+        if place < len(self._starts) and self._starts[place] == address:
+            del self._starts[place], self._blocks[place]
+
+    def clear(self) -> None:
+        """Forget every buffer."""
+        self._starts, self._blocks = [], []
+
+    def read(self, address: int, nbytes: int) -> np.ndarray:
+        place = bisect.bisect_right(self._starts, address) - 1
+        if place >= 0:
+            start = address - self._starts[place]
+            block = self._blocks[place]
+            if start + nbytes <= block.size:
+                return block[start:start + nbytes]
+        raise BusError("the logic accessed {:#x}..{:#x}, outside every live buffer; check the addresses, "
+                       "numReps, and that no buffer was closed during the run".format(address, address + nbytes))
+
+    def write(self, address: int, data: np.ndarray) -> None:
+        self.read(address, data.size)[:] = data
+
+
+class EmulatedBuffer(Buffer):
+    """Buffer with a processor's and a logic's copy; flush and invalidate copy between them."""
+
+    def __init__(self, board: "EmulatedBoard", shape: Tuple[int, ...], dtype: np.dtype, nbytes: int) -> None:
+        self._board = board
+        self.nbytes = nbytes
+        self.device_address, self._logic = board.memory.allocate(nbytes)
+        self._array = np.zeros(shape, dtype)
+        self._bytes = self._array.reshape(-1).view(np.uint8)
+        self._release = weakref.finalize(self, board.memory.free, self.device_address)
+
+    @property
+    def array(self) -> np.ndarray:
+        self._check()
+        return self._array
+
+    def _check(self) -> None:
+        self._board.check_open()
+        if self.closed:
+            raise ClosedError("buffer at {:#x} is closed: allocate another".format(self.device_address))
+
+    def flush(self, nbytes: Optional[int] = None) -> None:
+        self._check()
+        self._board.settle()
+        self._logic[:nbytes] = self._bytes[:nbytes]
+
+    def invalidate(self, nbytes: Optional[int] = None) -> None:
+        self._check()
+        self._board.settle()
+        self._bytes[:nbytes] = self._logic[:nbytes]
+
+    def close(self) -> None:
+        if not self.closed:
+            self._board.settle()  # results that are due still arrive; later ones meet a bus error
+            self.closed = True
+            self._release()
+
+
+class EmulatedRegisters(Registers):
+    """Window onto a twin."""
+
+    def __init__(self, board: "EmulatedBoard", twin: Twin, window: int) -> None:
+        self._board, self._twin, self.window = board, twin, window
+
+    def _target(self) -> Twin:
+        self._board.check_open()
+        if self._board.twin is not self._twin:
+            raise BusError("the logic was configured again: take the registers from board.ip() anew")
+        return self._twin
+
+    def read(self, offset: int) -> int:
+        return self._target().read(self.check(offset))
+
+    def write(self, offset: int, value: int) -> None:
+        if not 0 <= value <= 0xFFFFFFFF:
+            raise BoardError("register value {}: expected 0..2**32-1".format(value))
+        self._target().write(self.check(offset), value)
+
+    def play(self, program: np.ndarray, timeout: float) -> None:
+        twin = self._target()
+        check_program(program, self.window)
+        if not twin.play(program, timeout):
+            play_plainly(self, program, self._board.clock, timeout, self._board.skip)
+
+
+class EmulatedBoard(Board):
+    """A board on any machine: the same driver code, the same words, no pynq.
+
+    Parameters
+    ----------
+    memory_limit : int
+        Bytes of contiguous memory (the CMA of the PYNQ images is 128 MiB).
+    clock : Clock, optional
+        Default: a virtual clock, on which waiting costs no real time.
+    realtime : bool
+        Take as long as the modelled circuit does.
+
+    Attributes
+    ----------
+    twin : Twin or None
+        The emulated IP of the loaded overlay.
+    memory : EmulatedMemory
+    """
+
+    name = "emulated board"
+    kind = "emulated"
+    emulated = True
+
+    def __init__(self, memory_limit: int = 128 << 20, clock: Optional[Clock] = None, realtime: bool = False) -> None:
+        super().__init__(clock if clock is not None else RealClock() if realtime else VirtualClock())
+        self.memory = EmulatedMemory(memory_limit)
+        self.twin: Any = None
+        self._overlay: Any = None
+        self._modelled = 0.0  # of twins that are gone
+        self._registers: Dict[str, Registers] = {}
+
+    def load(self, overlay: Any) -> None:
+        with self.lock:
+            self.check_open()
+            if overlay is self._overlay or (self._overlay is not None and overlay == self._overlay):
+                return
+            self._configure(overlay)
+
+    def _configure(self, overlay: Any) -> None:
+        twin = twin_class(overlay.kind)(overlay, self.memory, self.clock)
+        if self.twin is not None:
+            self._modelled += self.twin.modelled_seconds
+        self.twin, self._overlay = twin, overlay
+        self._registers = {overlay.ip.name: EmulatedRegisters(self, twin, overlay.ip.range)}
+        self._in_flight = None
+        self.generation += 1
+        log.debug("emulated board: configured with %s", overlay.name)
+
+    @property
+    def loaded(self) -> Any:
+        return self._overlay
+
+    def ip(self, name: str) -> Registers:
+        self.check_open()
+        if name not in self._registers:
+            raise BoardError("ip {!r}: the logic has {}".format(
+                name, ", ".join(self._registers) or "no overlay; load one first"))
+        return self._registers[name]
+
+    def allocate(self, shape: Union[int, Tuple[int, ...]], dtype: Any = np.uint8) -> Buffer:
+        with self.lock:
+            self.check_open()
+            self.settle()
+            return EmulatedBuffer(self, *_shape_bytes(shape, dtype))
+
+    def settle(self) -> None:
+        """Let the logic do what is due by the clock."""
+        if self.twin is not None:
+            self.twin.settle()
+
+    def skip(self, deadline: float) -> None:
+        """Move on to the end of the run in flight, at most to `deadline`."""
+        until = self.twin.busy_until
+        self.clock.sleep_until(deadline if until is None else min(until, deadline))
+        self.settle()
+
+    def _idle(self, elapsed: float, left: float) -> None:
+        self.skip(self.clock.now() + left)
+
+    def reset(self) -> None:
+        with self.lock:
+            self.check_open()
+            self._in_flight = None
+            if self._overlay is not None:
+                self._configure(self._overlay)
+
+    def forget(self) -> None:
+        """Empty logic, as after power-up or when somebody else reprogrammed it (for tests)."""
+        with self.lock:
+            if self.twin is not None:
+                self._modelled += self.twin.modelled_seconds
+            self.twin, self._overlay, self._registers = None, None, {}
+            self.generation += 1
+
+    @property
+    def modelled_seconds(self) -> float:
+        """FPGA time so far by the cycle model: register accesses and runs, never emulation time."""
+        return self._modelled + (self.twin.modelled_seconds if self.twin is not None else 0.0)
+
+    @property
+    def accelerator_seconds(self) -> float:
+        return self.modelled_seconds
+
+    def close(self) -> None:
+        with self.lock:
+            if not self.closed:
+                super().close()
+                self.forget()
+                self.memory.clear()

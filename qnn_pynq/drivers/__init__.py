@@ -1,0 +1,1 @@
+"""Drivers: the knowledge of one overlay family each, on top of the board contract."""

@@ -1,0 +1,84 @@
+"""The contract of a driver: one network at a time on one overlay, through the board contract only."""
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Dict, Optional, Tuple
+
+import numpy as np
+
+from ..boards.base import Board
+
+__all__ = ["Driver"]
+
+
+class Driver(ABC):
+    """Knowledge of one overlay family.
+
+    Parameters
+    ----------
+    board : Board
+        Not touched before `configure`.
+    overlay : Overlay
+    conservative : bool
+        Use the published register sequence and nothing inferred; slower.
+
+    Attributes
+    ----------
+    network : Network or None
+        What is configured; None before `configure`, after a failed one and after `close`.
+    timing : dict
+        Seconds of the accelerator: "configure", "run" (last run), "images" (last run), and
+        "modelled": whether they come from the cycle model instead of a clock.
+    """
+
+    kind = ""
+
+    def __init__(self, board: Board, overlay: Any, conservative: bool = False) -> None:
+        self.board = board
+        self.overlay = overlay
+        self.conservative = conservative
+        self.network: Any = None
+        self.timing: Dict[str, Any] = {"configure": 0.0, "run": 0.0, "images": 0, "modelled": board.emulated}
+
+    @property
+    @abstractmethod
+    def capacity(self) -> int:
+        """Images of the largest chunk."""
+
+    @property
+    @abstractmethod
+    def bytes_in(self) -> int:
+        """Input bytes of one image."""
+
+    @property
+    @abstractmethod
+    def bytes_out(self) -> int:
+        """Output bytes of one image."""
+
+    @abstractmethod
+    def check(self, network: Any) -> None:
+        """Raise UnsupportedNetworkError unless the overlay computes this network. Touches nothing."""
+
+    @abstractmethod
+    def configure(self, network: Any, timeout: Optional[float] = None) -> None:
+        """Take the board, load the overlay if it is not there, write the weights."""
+
+    @abstractmethod
+    def input(self, images: int) -> np.ndarray:
+        """uint8 (images, bytes_in): the DMA buffer's view to pack into, valid until the next call."""
+
+    @abstractmethod
+    def start(self, images: int) -> None:
+        """Run the first `images` rows of the input view."""
+
+    @abstractmethod
+    def finish(self, timeout: Optional[float] = None) -> np.ndarray:
+        """Wait for the run; the result view is valid until the next `start`."""
+
+    def layers(self) -> Tuple[Any, ...]:
+        """Per-layer profile of the last run; empty where the overlay runs all layers at once."""
+        return ()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give buffers and board up; idempotent."""

@@ -1,0 +1,1 @@
+"""Twins: emulated IPs at register level, one module per overlay family."""

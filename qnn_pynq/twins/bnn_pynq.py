@@ -1,0 +1,267 @@
+"""Twin of the BNN-PYNQ fully connected overlays (BlackBoxJam, LFC W1A1 and W1A2).
+
+The register map and every rule are those of upstream's HLS block: 7 address bits, done that clears
+on read, doInit as a level, weight memories that nothing reads back, 16-bit thresholds compared
+strictly. Time is a model, stated in the overlay descriptor.
+"""
+from __future__ import annotations
+
+import math
+from enum import IntEnum
+from typing import Any, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from ..boards.base import WAIT, Clock
+from ..errors import BusError
+from ..kernels import DenseStack
+from ..packing import unfold_thresholds, unfold_weights
+from .base import Memory, Twin
+
+__all__ = ["BnnPynqTwin"]
+
+
+class Reg(IntEnum):
+    """Register offsets. Not shared with the driver: one wrong table would agree with itself."""
+
+    CTRL = 0x00
+    GIER = 0x04
+    IP_IER = 0x08
+    IP_ISR = 0x0C
+    IN_LOW = 0x10
+    IN_HIGH = 0x14
+    OUT_LOW = 0x1C
+    OUT_HIGH = 0x20
+    DO_INIT = 0x28
+    TARGET_LAYER = 0x30
+    TARGET_MEM = 0x38
+    TARGET_IND = 0x40
+    TARGET_THRESH = 0x48
+    VAL_LOW = 0x50
+    VAL_HIGH = 0x54
+    NUM_REPS = 0x5C
+
+
+_START, _DONE, _IDLE, _AUTO_RESTART = 0x01, 0x02, 0x04, 0x80
+_ARGUMENTS = tuple(int(reg) for reg in Reg if reg >= Reg.IN_LOW)
+_TARGET = (Reg.TARGET_LAYER, Reg.TARGET_MEM, Reg.TARGET_IND, Reg.TARGET_THRESH, Reg.VAL_LOW, Reg.VAL_HIGH)
+
+
+class _Layer(NamedTuple):
+    """What DenseStack wants to know of a layer."""
+
+    inputs: int
+    outputs: int
+    weights: np.ndarray
+    thresholds: np.ndarray
+    weight_bits: int
+    input: str
+    accumulator: str
+    output: str
+
+
+class BnnPynqTwin(Twin):
+    """Emulated BlackBoxJam.
+
+    Decisions where upstream is silent: numReps 0 completes at once and moves no data; a start while
+    busy is lost; layer, PE, word or threshold indices that do not exist write nothing; addresses
+    that are misaligned or outside live buffers raise BusError at the start, before anything runs.
+
+    Hook points of `inject`: "duration" (seconds of a run; inf hangs), "value" (a memory write:
+    layer, PE, index, threshold, value), "words" (uint8 results), "done" (bool).
+    """
+
+    def __init__(self, overlay: Any, memory: Memory, clock: Clock) -> None:
+        super().__init__(overlay, memory, clock)
+        self.layers = overlay.geometry["layers"]
+        self.bytes_in = overlay.geometry["input_bits"] // 8
+        self.bytes_out = overlay.geometry["output_bits"] // 8
+        timing = overlay.timing
+        self._cycle = 1e-6 / overlay.clock_mhz
+        self._write_time = timing["write_access_ns"] * 1e-9
+        self._read_time = timing["read_access_ns"] * 1e-9
+        self._memory_write_time = timing["memory_write_cycles"] * self._cycle
+        # The weight memories, PE by PE as in the circuit; they survive a reset.
+        self.weights = [np.zeros((g["pe"], g["outputs"] // g["pe"] * (g["inputs"] // g["simd"])), np.uint64)
+                        for g in self.layers]
+        self.thresholds = [np.zeros((g["pe"], g["outputs"] // g["pe"] * g["thresholds"]), np.int16)
+                           for g in self.layers]
+        self._stack: Optional[DenseStack] = None
+        self.reset()
+
+    def reset(self) -> None:
+        self.registers = dict.fromkeys(_ARGUMENTS, 0)
+        self._gier = self._ier = self._isr = 0
+        self._done = self._auto_restart = False
+        self._busy_until: Optional[float] = None
+        self._model_end = 0.0
+        self._result: Optional[Tuple[int, np.ndarray]] = None
+        self._bus_error: Optional[BusError] = None
+
+    @property
+    def busy_until(self) -> Optional[float]:
+        return self._busy_until
+
+    @property
+    def interrupt(self) -> bool:
+        self.settle()
+        return bool(self._gier and self._isr)
+
+    # -- bus ----------------------------------------------------------------------------------
+    def read(self, offset: int) -> int:
+        self._access(self._read_time)
+        reg = offset & 0x7C
+        if reg == Reg.CTRL:
+            busy = self._busy_until is not None
+            value = ((_START if busy else _IDLE) | (_DONE if self._done else 0)
+                     | (_AUTO_RESTART if self._auto_restart else 0))
+            self._done = False  # clear on read
+            return value
+        if reg < Reg.IN_LOW:
+            return {Reg.GIER: self._gier, Reg.IP_IER: self._ier, Reg.IP_ISR: self._isr}[Reg(reg)]
+        return self.registers.get(reg, 0)
+
+    def write(self, offset: int, value: int) -> None:
+        self._access(self._write_time)
+        reg = offset & 0x7C
+        if reg == Reg.CTRL:
+            self._auto_restart = bool(value & _AUTO_RESTART)
+            if value & _START and self._busy_until is None:
+                self._start()
+        elif reg == Reg.GIER:
+            self._gier = value & 1
+        elif reg == Reg.IP_IER:
+            self._ier = value & 3
+        elif reg == Reg.IP_ISR:
+            self._isr ^= value & 3  # toggle on write
+        elif reg in self.registers:
+            self.registers[reg] = value & 1 if reg == Reg.DO_INIT else value
+
+    def _access(self, seconds: float) -> None:
+        self.clock.elapse(seconds)
+        self.modelled_seconds += seconds
+        self.settle()
+        if self._bus_error is not None:
+            error, self._bus_error = self._bus_error, None
+            raise error
+
+    # -- runs ---------------------------------------------------------------------------------
+    def _start(self) -> None:
+        if self.registers[Reg.DO_INIT]:
+            self._write_memory()
+            seconds = self._memory_write_time
+        else:
+            seconds = self._compute()
+        seconds = self._hook("duration", seconds)
+        self._busy_until = self.clock.now() + seconds
+        self._model_end = self.modelled_seconds + (seconds if math.isfinite(seconds) else 0.0)
+
+    def settle(self) -> None:
+        if self._busy_until is None or self.clock.now() < self._busy_until:
+            return
+        self._busy_until = None
+        self.modelled_seconds = max(self.modelled_seconds, self._model_end)
+        if self._result is not None:
+            address, words = self._result
+            self._result = None
+            try:
+                self.memory.write(address, words)
+            except BusError as error:  # the buffer was closed during the run; the next access says so
+                self._bus_error = error
+        self._done = self._hook("done", True)
+        if self._done:
+            self._isr |= self._ier
+        if self._auto_restart:
+            self._start()
+
+    def _write_memory(self) -> None:
+        layer, mem, ind, thresh, low, high = self._hook("value", tuple(self.registers[reg] for reg in _TARGET))
+        self._store(*(np.array([field], np.uint64) for field in (layer, mem, ind, thresh, low | high << 32)))
+
+    def _store(self, target: np.ndarray, mem: np.ndarray, ind: np.ndarray, thresh: np.ndarray,
+               value: np.ndarray) -> None:
+        """Memory writes in order, uint64 (n,) each; the last one wins, what does not exist is ignored."""
+        self._stack = None
+        for number, geometry in enumerate(self.layers):
+            weights, thresholds = self.weights[number], self.thresholds[number]
+            pe, word = mem < geometry["pe"], ind < weights.shape[1]
+            hit = (target == 2 * number) & pe & word
+            mask = np.uint64((1 << geometry["simd"]) - 1)
+            weights[mem[hit].astype(np.intp), ind[hit].astype(np.intp)] = value[hit] & mask
+            count = geometry["thresholds"]
+            hit = (target == 2 * number + 1) & pe & (ind < thresholds.shape[1] // count) & (thresh < count)
+            place = (ind[hit] * np.uint64(count) + thresh[hit]).astype(np.intp)
+            thresholds[mem[hit].astype(np.intp), place] = value[hit].astype(np.uint16).view(np.int16)
+
+    def _compute(self) -> float:
+        regs, images = self.registers, self.registers[Reg.NUM_REPS]
+        if not images:
+            return 0.0
+        source = regs[Reg.IN_LOW] | regs[Reg.IN_HIGH] << 32
+        target = regs[Reg.OUT_LOW] | regs[Reg.OUT_HIGH] << 32
+        for address in (source, target):
+            if address & 7:
+                raise BusError("buffer address {:#x}: expected a multiple of 8".format(address))
+        bits = self.memory.read(source, images * self.bytes_in)
+        self.memory.read(target, images * self.bytes_out)  # both must exist before anything runs
+        words = self._dense().run(bits.reshape(images, self.bytes_in))
+        self._result = target, self._hook("words", words.reshape(-1))
+        timing = self.overlay.timing
+        return float((timing["first_image_cycles"] + (images - 1) * timing["cycles_per_image"]) * self._cycle)
+
+    def _dense(self) -> DenseStack:
+        if self._stack is None:
+            self._stack = DenseStack([
+                _Layer(g["inputs"], g["outputs"], unfold_weights(words, g["inputs"], g["pe"], g["simd"]),
+                       unfold_thresholds(values, g["thresholds"]).astype(np.int32), 1, g["input"], g["accumulator"], g["output"])
+                for g, words, values in zip(self.layers, self.weights, self.thresholds)])
+        return self._stack
+
+    # -- whole programs -----------------------------------------------------------------------
+    def play(self, program: np.ndarray, timeout: float) -> bool:
+        """A run of memory writes, each waited for, at once; anything else access by access."""
+        self.settle()
+        if self._faults or self._busy_until is not None or self._done or self._auto_restart or self._ier:
+            return False
+        reg = ((program["offset"] & 0x7C) >> 2).astype(np.uint8)
+        value = np.ascontiguousarray(program["value"])
+        wait = program["op"] == WAIT
+        waits = np.flatnonzero(wait)
+        starts = np.flatnonzero((reg == 0) & ~wait)
+        polled = value[waits]
+        if (not np.array_equal(starts + 1, waits) or reg[waits].any() or (value[starts] & 0x81 != 1).any()
+                or (polled & 0x81).any() or not (polled & 0x06).all()
+                or ((reg > 0) & (reg < Reg.IN_LOW >> 2)).any()):
+            return False
+        at_start = {}
+        for name in (Reg.DO_INIT,) + _TARGET:
+            at_start[name] = self._forward(name, reg, wait, value, starts)
+        if not (at_start[Reg.DO_INIT] & 1).all():
+            return False
+        each, done = self._memory_write_time, self._read_time
+        if each > done:  # the first poll comes too early; the clock jumps to the end, and polls again
+            done = each + self._read_time
+        seconds = (len(program) - len(waits)) * self._write_time + len(waits) * done
+        if seconds >= timeout:
+            return False
+        for name in _ARGUMENTS:
+            last = np.flatnonzero((reg == name >> 2) & ~wait)
+            if last.size:
+                word = int(value[last[-1]])
+                self.registers[name] = word & 1 if name == Reg.DO_INIT else word
+        layer, mem, ind, thresh, low, high = (at_start[name] for name in _TARGET)
+        if starts.size:
+            self._store(layer, mem, ind, thresh, low | high << np.uint64(32))
+        self.clock.sleep(seconds)
+        self.modelled_seconds += seconds
+        return True
+
+    def _forward(self, name: int, reg: np.ndarray, wait: np.ndarray, value: np.ndarray,
+                 starts: np.ndarray) -> np.ndarray:
+        """uint64: what register `name` holds at each start."""
+        writes: np.ndarray = np.flatnonzero((reg == name >> 2) & ~wait)
+        values = np.empty(writes.size + 1, np.uint64)
+        values[0] = self.registers[name]
+        values[1:] = value[writes]
+        held: np.ndarray = values[np.searchsorted(writes, starts)]
+        return held
