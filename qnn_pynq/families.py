@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import logging
 from importlib import import_module
-from typing import Any, Dict, NamedTuple, Tuple, Type, Union
+from typing import Any, NamedTuple
 
 from .errors import NotFoundError
 
@@ -20,8 +20,8 @@ class Family(NamedTuple):
     kind and whose object is a Family.
     """
 
-    driver: Union[str, type]
-    twin: Union[str, type]
+    driver: str | type
+    twin: str | type
 
 
 _BUILT_IN = {
@@ -29,7 +29,7 @@ _BUILT_IN = {
 }
 
 
-def _entry_points() -> Dict[str, Any]:
+def _entry_points() -> dict[str, Any]:
     from importlib import metadata
 
     # 3.8 and 3.9 give a dict of lists, 3.10 has select(), 3.12 dropped the dict.
@@ -39,7 +39,7 @@ def _entry_points() -> Dict[str, Any]:
     return {point.name: point for point in group}
 
 
-def kinds() -> Tuple[str, ...]:
+def kinds() -> tuple[str, ...]:
     """Names of every known kind."""
     return tuple(sorted(set(_BUILT_IN) | set(_entry_points())))
 
@@ -53,13 +53,13 @@ def _family(kind: str) -> Family:
                             "entry point group {!r}".format(kind, ", ".join(kinds()), ENTRY_POINT_GROUP))
     family = point.load()
     if not isinstance(family, Family):
-        raise NotFoundError("overlay kind {!r}: entry point {} gives {}, expected a qnn_pynq.families.Family".format(
-            kind, point.value, type(family).__name__))
+        raise NotFoundError(f"overlay kind {kind!r}: entry point {point.value} gives "
+                            f"{type(family).__name__}, expected a qnn_pynq.families.Family")
     log.debug("overlay kind %s comes from %s", kind, point.value)
     return family
 
 
-def _resolve(part: Union[str, type]) -> type:
+def _resolve(part: str | type) -> type:
     if isinstance(part, type):
         return part
     module, _, name = part.partition(":")
@@ -67,11 +67,11 @@ def _resolve(part: Union[str, type]) -> type:
     return resolved
 
 
-def driver_class(kind: str) -> Type[Any]:
+def driver_class(kind: str) -> type[Any]:
     """Driver class of an overlay kind. NotFoundError for an unknown one."""
     return _resolve(_family(kind).driver)
 
 
-def twin_class(kind: str) -> Type[Any]:
+def twin_class(kind: str) -> type[Any]:
     """Twin class of an overlay kind. NotFoundError for an unknown one."""
     return _resolve(_family(kind).twin)

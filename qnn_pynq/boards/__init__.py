@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Union
+from typing import Any
 
 from .base import Board
 
@@ -11,7 +11,7 @@ __all__ = ["Board", "open_board"]
 log = logging.getLogger(__name__)
 
 
-def open_board(board: Union[None, str, Board] = None, **options: Any) -> Board:
+def open_board(board: None | str | Board = None, **options: Any) -> Board:
     """The board to work on.
 
     Parameters
@@ -38,7 +38,7 @@ def open_board(board: Union[None, str, Board] = None, **options: Any) -> Board:
         board.check_open()
         return board
     if board not in (None, "auto", "emulated", "zynq"):
-        raise ValueError("board {!r}: expected None, 'auto', 'emulated', 'zynq' or a Board".format(board))
+        raise ValueError(f"board {board!r}: expected None, 'auto', 'emulated', 'zynq' or a Board")
     if board != "emulated":
         from .zynq import ZynqBoard, fpga_present
 

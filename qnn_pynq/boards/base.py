@@ -4,7 +4,7 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -47,7 +47,7 @@ class Clock(ABC):
         """Let time pass up to `moment` on this clock."""
         self.sleep(max(0.0, moment - self.now()))
 
-    def elapse(self, seconds: float) -> None:
+    def elapse(self, seconds: float) -> None:  # noqa: B027 (an override is optional)
         """Modelled time went by: moves a virtual clock, costs nothing on a real one."""
 
 
@@ -88,7 +88,7 @@ class VirtualClock(Clock):
             self._now += max(0.0, seconds)
 
 
-def make_program(steps: Sequence[Tuple[int, int, int]]) -> np.ndarray:
+def make_program(steps: Sequence[tuple[int, int, int]]) -> np.ndarray:
     """Program from (op, offset, value) triples; long ones are better filled with numpy."""
     return np.array([tuple(step) for step in steps], dtype=PROGRAM_DTYPE)
 
@@ -122,13 +122,13 @@ def check_program(program: np.ndarray, window: int) -> np.ndarray:
     if int(offsets.max()) > window - 4 or int(np.bitwise_or.reduce(offsets)) & 3:
         bad = (offsets > max(window - 4, 0)) | ((offsets & 3) != 0)
         step = int(np.argmax(bad))
-        raise BusError("program step {}: offset {:#x} is misaligned or outside the {} byte window".format(
-            step, int(offsets[step]), window))
+        raise BusError(f"program step {step}: offset {int(offsets[step]):#x} is misaligned "
+                       f"or outside the {window} byte window")
     return program
 
 
-def play_plainly(registers: "Registers", program: np.ndarray, clock: Clock, timeout: float,
-                 idle: Optional[Callable[[float], None]] = None) -> None:
+def play_plainly(registers: Registers, program: np.ndarray, clock: Clock, timeout: float,
+                 idle: Callable[[float], None] | None = None) -> None:
     """Play a program access by access: the meaning that every faster player must keep.
 
     `idle(deadline)` is called after each read of a wait step that did not show the bit.
@@ -142,8 +142,9 @@ def play_plainly(registers: "Registers", program: np.ndarray, clock: Clock, time
         while not registers.read(offset) & value:
             if clock.now() >= deadline:
                 raise DeadlineError(
-                    "step {} of {}: register {:#x} showed none of the bits {:#x} within {:g} s; "
-                    "reset the board and configure again".format(step, len(program), offset, value, timeout))
+                    f"step {step} of {len(program)}: register {offset:#x} showed none "
+                    f"of the bits {value:#x} within {timeout:g} s; "
+                    "reset the board and configure again")
             if idle is not None:
                 idle(deadline)
 
@@ -156,8 +157,7 @@ class Registers(ABC):
     def check(self, offset: int) -> int:
         """Offset as an int, or BusError."""
         if offset & 3 or not 0 <= offset <= self.window - 4:
-            raise BusError("register offset {:#x}: expected a multiple of 4 below {:#x}".format(
-                offset, self.window))
+            raise BusError(f"register offset {offset:#x}: expected a multiple of 4 below {self.window:#x}")
         return offset
 
     @abstractmethod
@@ -196,18 +196,18 @@ class Buffer(ABC):
         """The processor's view, a plain ndarray. ClosedError after close()."""
 
     @abstractmethod
-    def flush(self, nbytes: Optional[int] = None) -> None:
+    def flush(self, nbytes: int | None = None) -> None:
         """Make the processor's writes visible to the logic, at least the first `nbytes`."""
 
     @abstractmethod
-    def invalidate(self, nbytes: Optional[int] = None) -> None:
+    def invalidate(self, nbytes: int | None = None) -> None:
         """Make the logic's writes visible to the processor, at least the first `nbytes`."""
 
     @abstractmethod
     def close(self) -> None:
         """Give the memory back; idempotent."""
 
-    def __enter__(self) -> "Buffer":
+    def __enter__(self) -> Buffer:
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -251,8 +251,8 @@ class Board(ABC):
             self.check_open()
             if self._in_flight is not None and self._in_flight is not owner:
                 raise BoardBusyError(
-                    "a run of another classifier is in flight on {}: let it finish, or reset() the board".format(
-                        self.name))
+                    f"a run of another classifier is in flight on {self.name}: let it finish, "
+                    "or reset() the board")
             self._owner = owner
 
     def release(self, owner: Any) -> None:
@@ -266,8 +266,8 @@ class Board(ABC):
         self.check_open()
         if self._owner is not owner:
             raise BoardTakenError(
-                "{} belongs to another classifier now; load() a network again to take it back, "
-                "or open a second board".format(self.name))
+                f"{self.name} belongs to another classifier now; load() a network again to take it back, "
+                "or open a second board")
 
     def mark_in_flight(self, owner: Any) -> None:
         """Remember a started run, and with it its buffers; None when it is over."""
@@ -276,7 +276,7 @@ class Board(ABC):
     def check_open(self) -> None:
         """ClosedError after close()."""
         if self.closed:
-            raise ClosedError("{} is closed: open a board again".format(self.name))
+            raise ClosedError(f"{self.name} is closed: open a board again")
 
     # -- logic --------------------------------------------------------------------------------
     @abstractmethod
@@ -293,7 +293,7 @@ class Board(ABC):
         """Registers of an IP of the loaded overlay."""
 
     @abstractmethod
-    def allocate(self, shape: Union[int, Tuple[int, ...]], dtype: Any = np.uint8) -> Buffer:
+    def allocate(self, shape: int | tuple[int, ...], dtype: Any = np.uint8) -> Buffer:
         """Contiguous zeroed memory. BoardError when there is not enough."""
 
     @abstractmethod
@@ -330,21 +330,16 @@ class Board(ABC):
             The last value read (0/1 for a callable).
         """
         registers = self.ip(ip)
-        if callable(done):
-            look = done
-        else:
-            offset, mask = done
-            look = lambda r: r.read(offset) & mask  # noqa: E731
         start = self.clock.now()
         while True:
-            value = look(registers)
+            value = int(done(registers)) if callable(done) else registers.read(done[0]) & done[1]
             if value:
-                return int(value)
+                return value
             elapsed = self.clock.now() - start
             if elapsed >= timeout:
                 raise DeadlineError(
-                    "{}: no answer within {:g} s; reset() the board and load the network again, "
-                    "or allow more time".format(what, timeout))
+                    f"{what}: no answer within {timeout:g} s; reset() the board and load the network again, "
+                    "or allow more time")
             self._idle(elapsed, timeout - elapsed)
 
     def _idle(self, elapsed: float, left: float) -> None:
@@ -353,20 +348,20 @@ class Board(ABC):
         if elapsed > 0.0002:
             self.clock.sleep(min(left, max(0.04 * elapsed, 0.00002)))
 
-    def __enter__(self) -> "Board":
+    def __enter__(self) -> Board:
         return self
 
     def __exit__(self, *_: Any) -> None:
         self.close()
 
 
-def _shape_bytes(shape: Union[int, Sequence[int]], dtype: Any) -> Tuple[Tuple[int, ...], np.dtype, int]:
+def _shape_bytes(shape: int | Sequence[int], dtype: Any) -> tuple[tuple[int, ...], np.dtype, int]:
     """Shape as a tuple, dtype, and the bytes that they take."""
-    sizes: List[int] = [int(shape)] if np.ndim(shape) == 0 else [int(n) for n in shape]  # type: ignore
+    sizes: list[int] = [int(shape)] if np.ndim(shape) == 0 else [int(n) for n in shape]  # type: ignore
     kind = np.dtype(dtype)
     if kind.hasobject or any(n < 0 for n in sizes):
-        raise BoardError("buffer of shape {} and dtype {}: expected sizes >= 0 of a plain dtype".format(
-            tuple(sizes), kind))
+        raise BoardError(f"buffer of shape {tuple(sizes)} and dtype {kind}: "
+                         "expected sizes >= 0 of a plain dtype")
     nbytes = kind.itemsize
     for size in sizes:
         nbytes *= size

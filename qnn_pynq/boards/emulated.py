@@ -4,14 +4,24 @@ from __future__ import annotations
 import bisect
 import logging
 import weakref
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import Any
 
 import numpy as np
 
 from ..errors import BoardError, BusError, ClosedError
 from ..families import twin_class
 from ..twins.base import Memory, Twin
-from .base import Board, Buffer, Clock, RealClock, Registers, VirtualClock, _shape_bytes, check_program, play_plainly
+from .base import (
+    Board,
+    Buffer,
+    Clock,
+    RealClock,
+    Registers,
+    VirtualClock,
+    _shape_bytes,
+    check_program,
+    play_plainly,
+)
 
 __all__ = ["EmulatedBoard", "EmulatedBuffer", "EmulatedMemory"]
 
@@ -25,8 +35,8 @@ class EmulatedMemory(Memory):
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._starts: List[int] = []  # sorted, parallel to _blocks
-        self._blocks: List[np.ndarray] = []
+        self._starts: list[int] = []  # sorted, parallel to _blocks
+        self._blocks: list[np.ndarray] = []
 
     @property
     def used(self) -> int:
@@ -37,19 +47,18 @@ class EmulatedMemory(Memory):
     def _pages(nbytes: int) -> int:
         return max(1, -(-nbytes // PAGE)) * PAGE
 
-    def allocate(self, nbytes: int) -> Tuple[int, np.ndarray]:
+    def allocate(self, nbytes: int) -> tuple[int, np.ndarray]:
         """First fit: (page aligned address, the logic's zeroed bytes)."""
         need, address, place = self._pages(nbytes), _BASE, 0
-        for place, (start, block) in enumerate(zip(self._starts, self._blocks)):
+        for start, block in zip(self._starts, self._blocks):
             if start - address >= need:
                 break
             address = start + self._pages(block.size)
-        else:
-            place = len(self._starts)
+            place += 1
         if address + need > _BASE + self.limit:
             raise BoardError(
-                "contiguous memory: {} bytes asked for, {} of {} in use; close other buffers, use smaller "
-                "batches, or give the board a larger memory_limit".format(nbytes, self.used, self.limit))
+                f"contiguous memory: {nbytes} bytes asked for, {self.used} of {self.limit} in use; "
+                "close other buffers, use smaller batches, or give the board a larger memory_limit")
         block = np.zeros(nbytes, np.uint8)
         self._starts.insert(place, address)
         self._blocks.insert(place, block)
@@ -72,8 +81,8 @@ class EmulatedMemory(Memory):
             block = self._blocks[place]
             if start + nbytes <= block.size:
                 return block[start:start + nbytes]
-        raise BusError("the logic accessed {:#x}..{:#x}, outside every live buffer; check the addresses, "
-                       "numReps, and that no buffer was closed during the run".format(address, address + nbytes))
+        raise BusError(f"the logic accessed {address:#x}..{address + nbytes:#x}, outside "
+                       "every live buffer; check the addresses, numReps, and that no buffer was closed during the run")
 
     def write(self, address: int, data: np.ndarray) -> None:
         self.read(address, data.size)[:] = data
@@ -82,7 +91,7 @@ class EmulatedMemory(Memory):
 class EmulatedBuffer(Buffer):
     """Buffer with a processor's and a logic's copy; flush and invalidate copy between them."""
 
-    def __init__(self, board: "EmulatedBoard", shape: Tuple[int, ...], dtype: np.dtype, nbytes: int) -> None:
+    def __init__(self, board: EmulatedBoard, shape: tuple[int, ...], dtype: np.dtype, nbytes: int) -> None:
         self._board = board
         self.nbytes = nbytes
         self.device_address, self._logic = board.memory.allocate(nbytes)
@@ -98,14 +107,14 @@ class EmulatedBuffer(Buffer):
     def _check(self) -> None:
         self._board.check_open()
         if self.closed:
-            raise ClosedError("buffer at {:#x} is closed: allocate another".format(self.device_address))
+            raise ClosedError(f"buffer at {self.device_address:#x} is closed: allocate another")
 
-    def flush(self, nbytes: Optional[int] = None) -> None:
+    def flush(self, nbytes: int | None = None) -> None:
         self._check()
         self._board.settle()
         self._logic[:nbytes] = self._bytes[:nbytes]
 
-    def invalidate(self, nbytes: Optional[int] = None) -> None:
+    def invalidate(self, nbytes: int | None = None) -> None:
         self._check()
         self._board.settle()
         self._bytes[:nbytes] = self._logic[:nbytes]
@@ -120,7 +129,7 @@ class EmulatedBuffer(Buffer):
 class EmulatedRegisters(Registers):
     """Window onto a twin."""
 
-    def __init__(self, board: "EmulatedBoard", twin: Twin, window: int) -> None:
+    def __init__(self, board: EmulatedBoard, twin: Twin, window: int) -> None:
         self._board, self._twin, self.window = board, twin, window
 
     def _target(self) -> Twin:
@@ -134,7 +143,7 @@ class EmulatedRegisters(Registers):
 
     def write(self, offset: int, value: int) -> None:
         if not 0 <= value <= 0xFFFFFFFF:
-            raise BoardError("register value {}: expected 0..2**32-1".format(value))
+            raise BoardError(f"register value {value}: expected 0..2**32-1")
         self._target().write(self.check(offset), value)
 
     def play(self, program: np.ndarray, timeout: float) -> None:
@@ -167,13 +176,14 @@ class EmulatedBoard(Board):
     kind = "emulated"
     emulated = True
 
-    def __init__(self, memory_limit: int = 128 << 20, clock: Optional[Clock] = None, realtime: bool = False) -> None:
+    def __init__(self, memory_limit: int = 128 << 20, clock: Clock | None = None,
+                 realtime: bool = False) -> None:
         super().__init__(clock if clock is not None else RealClock() if realtime else VirtualClock())
         self.memory = EmulatedMemory(memory_limit)
         self.twin: Any = None
         self._overlay: Any = None
         self._modelled = 0.0  # of twins that are gone
-        self._registers: Dict[str, Registers] = {}
+        self._registers: dict[str, Registers] = {}
 
     def load(self, overlay: Any) -> None:
         with self.lock:
@@ -203,7 +213,7 @@ class EmulatedBoard(Board):
                 name, ", ".join(self._registers) or "no overlay; load one first"))
         return self._registers[name]
 
-    def allocate(self, shape: Union[int, Tuple[int, ...]], dtype: Any = np.uint8) -> Buffer:
+    def allocate(self, shape: int | tuple[int, ...], dtype: Any = np.uint8) -> Buffer:
         with self.lock:
             self.check_open()
             self.settle()

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Dict, Optional, Tuple
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class Driver(ABC):
         self.overlay = overlay
         self.conservative = conservative
         self.network: Any = None
-        self.timing: Dict[str, Any] = {"configure": 0.0, "run": 0.0, "images": 0, "modelled": board.emulated}
+        self.timing: dict[str, Any] = {"configure": 0.0, "run": 0.0, "images": 0, "modelled": board.emulated}
 
     @property
     @abstractmethod
@@ -60,7 +60,7 @@ class Driver(ABC):
         """Raise UnsupportedNetworkError unless the overlay computes this network. Touches nothing."""
 
     @abstractmethod
-    def configure(self, network: Any, timeout: Optional[float] = None) -> None:
+    def configure(self, network: Any, timeout: float | None = None) -> None:
         """Take the board, load the overlay if it is not there, write the weights."""
 
     @abstractmethod
@@ -72,10 +72,10 @@ class Driver(ABC):
         """Run the first `images` rows of the input view."""
 
     @abstractmethod
-    def finish(self, timeout: Optional[float] = None) -> np.ndarray:
+    def finish(self, timeout: float | None = None) -> np.ndarray:
         """Wait for the run; the result view is valid until the next `start`."""
 
-    def layers(self) -> Tuple[Any, ...]:
+    def layers(self) -> tuple[Any, ...]:
         """Per-layer profile of the last run; empty where the overlay runs all layers at once."""
         return ()
 

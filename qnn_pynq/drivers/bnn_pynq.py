@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import logging
 from enum import IntEnum
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 
@@ -43,16 +43,17 @@ class BnnPynqDriver(Driver):
 
     kind = "bnn-pynq"
 
-    def __init__(self, board: Board, overlay: Any, conservative: bool = False, capacity: int = _MAX_IMAGES) -> None:
+    def __init__(self, board: Board, overlay: Any, conservative: bool = False,
+                 capacity: int = _MAX_IMAGES) -> None:
         super().__init__(board, overlay, conservative)
         if capacity < 1:
-            raise ValueError("capacity {}: expected at least one image".format(capacity))
+            raise ValueError(f"capacity {capacity}: expected at least one image")
         self._capacity = capacity
         self._done_mask = DONE if conservative else DONE | IDLE
         self._rows = 0  # images that the buffers hold
-        self._input: Optional[Buffer] = None
-        self._output: Optional[Buffer] = None
-        self._words: Optional[np.ndarray] = None
+        self._input: Buffer | None = None
+        self._output: Buffer | None = None
+        self._words: np.ndarray | None = None
         self._running = 0  # images in flight
         self._started = 0.0
         self._generation = -1
@@ -73,7 +74,7 @@ class BnnPynqDriver(Driver):
     def check(self, network: Any) -> None:
         check_network(network, self.overlay)
 
-    def configure(self, network: Any, timeout: Optional[float] = None) -> None:
+    def configure(self, network: Any, timeout: float | None = None) -> None:
         """Write a network's weights; again at run time without configuring the logic.
 
         Parameters
@@ -101,10 +102,12 @@ class BnnPynqDriver(Driver):
             self.board.claim(self)
             self.board.load(self.overlay)
             registers = self.board.ip(self.overlay.ip.name)
+            if timeout is None:
+                timeout = 60.0 if self.conservative else 20.0
             before = self.board.accelerator_seconds
             self._drop_done(registers)
             try:
-                registers.play(program, timeout if timeout is not None else 60.0 if self.conservative else 20.0)
+                registers.play(program, timeout)
             except BaseException:
                 self._clear_init(registers)
                 raise
@@ -126,8 +129,8 @@ class BnnPynqDriver(Driver):
     def _drop_done(registers: Any) -> None:
         """One read takes a stale done away, and shows whether the logic is free."""
         if not registers.read(Reg.CTRL) & (IDLE | DONE):
-            raise BoardBusyError("the accelerator is still busy with an earlier run, which cannot be aborted: "
-                                 "reset() the board and load the network again")
+            raise BoardBusyError("the accelerator is still busy with an earlier run, which cannot be "
+                                 "aborted: reset() the board and load the network again")
 
     def input(self, images: int) -> np.ndarray:
         """uint8 (images, bytes_in): rows of the DMA buffer, little-endian bits, pad bits 0.
@@ -164,8 +167,8 @@ class BnnPynqDriver(Driver):
 
     def _check_count(self, images: int) -> None:
         if not 1 <= images <= self._capacity:
-            raise ValueError("{} images: expected 1..{} in one run; split larger batches".format(
-                images, self._capacity))
+            raise ValueError(f"{images} images: expected 1..{self._capacity} in one run; "
+                             "split larger batches")
 
     def start(self, images: int) -> None:
         """Start the circuit on the first `images` rows of `input`.
@@ -184,7 +187,7 @@ class BnnPynqDriver(Driver):
             self._check_idle()
             self._check_count(images)
             if images > self._rows:
-                raise ValueError("{} images, but input() was asked for {} at most".format(images, self._rows))
+                raise ValueError(f"{images} images, but input() was asked for {self._rows} at most")
             assert self._input is not None and self._output is not None
             registers = self.board.ip(self.overlay.ip.name)
             self._drop_done(registers)
@@ -199,7 +202,7 @@ class BnnPynqDriver(Driver):
             self._running = images
             self.board.mark_in_flight(self)
 
-    def finish(self, timeout: Optional[float] = None) -> np.ndarray:
+    def finish(self, timeout: float | None = None) -> np.ndarray:
         """Wait for the run and take its words.
 
         Parameters
@@ -255,7 +258,7 @@ class BnnPynqDriver(Driver):
         if self._running and self._generation != self.board.generation:
             self._running = 0  # the logic was configured anew: that run is gone
         if self._running:
-            raise BoardBusyError("a run of {} images is in flight: call finish() first".format(self._running))
+            raise BoardBusyError(f"a run of {self._running} images is in flight: call finish() first")
 
     def _check_ready(self) -> None:
         self._check_open()

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, NamedTuple, Sequence
 
 import numpy as np
 
@@ -43,43 +43,42 @@ def check_network(network: Any, overlay: Any) -> None:
         Names layer, field and value, and what the overlay has.
     """
     def refuse(what: str) -> None:
-        raise UnsupportedNetworkError("network {} on overlay {}: {}".format(network.name, overlay.name, what))
+        raise UnsupportedNetworkError(f"network {network.name} on overlay {overlay.name}: {what}")
 
     have = overlay.geometry["layers"]
     if len(network.layers) != len(have):
-        refuse("{} layers, the overlay has {}".format(len(network.layers), len(have)))
-    before: Optional[int] = None
+        refuse(f"{len(network.layers)} layers, the overlay has {len(have)}")
+    before: int | None = None
     for number, (layer, limits) in enumerate(zip(network.layers, have)):
         for field in ("input", "accumulator", "output", "weight_bits"):
             value = getattr(layer, field, None)
             expected = limits.get(field, 1)  # the family's weights have one bit
             if value != expected:
-                refuse("layer {}: {} {!r}, the overlay computes {!r}; take an overlay for these "
-                       "activations and weights".format(number, field, value, expected))
+                refuse(f"layer {number}: {field} {value!r}, the overlay computes "
+                       f"{expected!r}; take an overlay for these activations and weights")
         for field in ("inputs", "outputs"):
             if not 1 <= getattr(layer, field) <= limits[field]:
-                refuse("layer {}: {} {}, the overlay has {}".format(
-                    number, field, getattr(layer, field), limits[field]))
+                refuse(f"layer {number}: {field} {getattr(layer, field)}, the overlay has {limits[field]}")
         if before is not None and layer.inputs != before:
-            refuse("layer {}: inputs {}, layer {} gives {}".format(number, layer.inputs, number - 1, before))
+            refuse(f"layer {number}: inputs {layer.inputs}, layer {number - 1} gives {before}")
         before = layer.outputs
         shape = None if layer.thresholds is None else np.shape(layer.thresholds)
         if shape != (layer.outputs, limits["thresholds"]):
             refuse("layer {}: thresholds of shape {}, the overlay takes ({}, {})".format(
                 number, shape, layer.outputs, limits["thresholds"]))
         if np.shape(layer.weights) != (layer.outputs, -(-layer.inputs // 8)):
-            refuse("layer {}: weights of shape {}, {} outputs of {} inputs take ({}, {})".format(
-                number, np.shape(layer.weights), layer.outputs, layer.inputs, layer.outputs,
-                -(-layer.inputs // 8)))
+            refuse(f"layer {number}: weights of shape {np.shape(layer.weights)}, "
+                   f"{layer.outputs} outputs of {layer.inputs} inputs take "
+                   f"({layer.outputs}, {-(-layer.inputs // 8)})")
     classes = len(network.classes)
     if classes > overlay.geometry["classes"]:
         refuse("classes: {}, the overlay has {}".format(classes, overlay.geometry["classes"]))
     if network.output_neurons > network.layers[-1].outputs:
-        refuse("{} classes of {} levels need {} output neurons, the last layer has {}".format(
-            classes, network.decode.levels, network.output_neurons, network.layers[-1].outputs))
+        refuse(f"{classes} classes of {network.decode.levels} levels need {network.output_neurons} output neurons, "
+               f"the last layer has {network.layers[-1].outputs}")
 
 
-def fit_layers(layers: Sequence[Any], geometry: Sequence[Any]) -> List[FittedLayer]:
+def fit_layers(layers: Sequence[Any], geometry: Sequence[Any]) -> list[FittedLayer]:
     """Pad layers up to the overlay's geometry so that every real neuron fires as before.
 
     Pad synapses have weight +1 and pad neurons the threshold 32767, which never fires: then a pad
@@ -103,7 +102,8 @@ def fit_layers(layers: Sequence[Any], geometry: Sequence[Any]) -> List[FittedLay
     return fitted
 
 
-def weight_program(fitted: Sequence[FittedLayer], geometry: Sequence[Any], conservative: bool = False) -> np.ndarray:
+def weight_program(fitted: Sequence[FittedLayer], geometry: Sequence[Any],
+                   conservative: bool = False) -> np.ndarray:
     """Every memory write of a network, one program.
 
     The fast form sets doInit, layer and PE once and rewrites only what changes. The conservative
@@ -118,7 +118,8 @@ def weight_program(fitted: Sequence[FittedLayer], geometry: Sequence[Any], conse
         words = fold_weights(layer.weights, limits["inputs"], limits["pe"], limits["simd"])
         values = fold_thresholds(layer.thresholds, limits["pe"]).view(np.uint16).astype(np.uint64)
         indices = np.arange(words.shape[1], dtype=np.uint32)
-        folds, threshs = np.divmod(np.arange(values.shape[1], dtype=np.uint32), np.uint32(limits["thresholds"]))
+        count = np.uint32(limits["thresholds"])
+        folds, threshs = np.divmod(np.arange(values.shape[1], dtype=np.uint32), count)
         for target, ind, thresh, value, wide in (
                 (2 * number, indices, np.zeros_like(indices), words, limits["simd"] > 32),
                 (2 * number + 1, folds, threshs, values, False)):
@@ -130,14 +131,15 @@ def weight_program(fitted: Sequence[FittedLayer], geometry: Sequence[Any], conse
     return np.concatenate(parts)
 
 
-def _writes(*pairs: Tuple[int, int]) -> np.ndarray:
+def _writes(*pairs: tuple[int, int]) -> np.ndarray:
     return np.array([(WRITE, offset, value) for offset, value in pairs], PROGRAM_DTYPE)
 
 
-def _fast(target: int, ind: np.ndarray, thresh: np.ndarray, value: np.ndarray, wide: bool) -> List[np.ndarray]:
+def _fast(target: int, ind: np.ndarray, thresh: np.ndarray, value: np.ndarray,
+          wide: bool) -> list[np.ndarray]:
     """One memory of one layer: value is uint64 (pe, n), ind and thresh are uint32 (n,)."""
     head = [(Target.LAYER, target), (Target.THRESH, 0)]
-    columns: List[Tuple[int, Any]] = [(Target.IND, ind)]
+    columns: list[tuple[int, Any]] = [(Target.IND, ind)]
     if thresh.any():
         columns.append((Target.THRESH, thresh))
     columns.append((Target.VAL_LOW, value & np.uint64(0xFFFFFFFF)))
@@ -162,7 +164,7 @@ def _published(target: int, ind: np.ndarray, thresh: np.ndarray, value: np.ndarr
     return block.reshape(-1)
 
 
-def _fill(steps: np.ndarray, columns: Sequence[Tuple[int, Any]], mask: int) -> None:
+def _fill(steps: np.ndarray, columns: Sequence[tuple[int, Any]], mask: int) -> None:
     """Write columns, then a wait for `mask`, into a view (pe, n, len(columns) + 1)."""
     for place, (offset, value) in enumerate(columns):
         steps["op"][:, :, place], steps["offset"][:, :, place] = WRITE, offset

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class Twin(ABC):
         self.memory = memory
         self.clock = clock
         self.modelled_seconds = 0.0  # FPGA time by the cycle model, whatever the clock
-        self._faults: List[Fault] = []
+        self._faults: list[Fault] = []
 
     @abstractmethod
     def read(self, offset: int) -> int:
@@ -62,7 +62,7 @@ class Twin(ABC):
 
     @property
     @abstractmethod
-    def busy_until(self) -> Optional[float]:
+    def busy_until(self) -> float | None:
         """Moment at which the run in flight ends; None when idle, inf when it hangs."""
 
     @property

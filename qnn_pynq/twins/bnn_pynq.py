@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from enum import IntEnum
-from typing import Any, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -86,20 +86,20 @@ class BnnPynqTwin(Twin):
                         for g in self.layers]
         self.thresholds = [np.zeros((g["pe"], g["outputs"] // g["pe"] * g["thresholds"]), np.int16)
                            for g in self.layers]
-        self._stack: Optional[DenseStack] = None
+        self._stack: DenseStack | None = None
         self.reset()
 
     def reset(self) -> None:
         self.registers = dict.fromkeys(_ARGUMENTS, 0)
         self._gier = self._ier = self._isr = 0
         self._done = self._auto_restart = False
-        self._busy_until: Optional[float] = None
+        self._busy_until: float | None = None
         self._model_end = 0.0
-        self._result: Optional[Tuple[int, np.ndarray]] = None
-        self._bus_error: Optional[BusError] = None
+        self._result: tuple[int, np.ndarray] | None = None
+        self._bus_error: BusError | None = None
 
     @property
-    def busy_until(self) -> Optional[float]:
+    def busy_until(self) -> float | None:
         return self._busy_until
 
     @property
@@ -175,8 +175,9 @@ class BnnPynqTwin(Twin):
             self._start()
 
     def _write_memory(self) -> None:
-        layer, mem, ind, thresh, low, high = self._hook("value", tuple(self.registers[reg] for reg in _TARGET))
-        self._store(*(np.array([field], np.uint64) for field in (layer, mem, ind, thresh, low | high << 32)))
+        fields = tuple(self.registers[reg] for reg in _TARGET)
+        layer, mem, ind, thresh, value = self._hook("value", (*fields[:4], fields[4] | fields[5] << 32))
+        self._store(*(np.array([field], np.uint64) for field in (layer, mem, ind, thresh, value)))
 
     def _store(self, target: np.ndarray, mem: np.ndarray, ind: np.ndarray, thresh: np.ndarray,
                value: np.ndarray) -> None:
@@ -201,7 +202,7 @@ class BnnPynqTwin(Twin):
         target = regs[Reg.OUT_LOW] | regs[Reg.OUT_HIGH] << 32
         for address in (source, target):
             if address & 7:
-                raise BusError("buffer address {:#x}: expected a multiple of 8".format(address))
+                raise BusError(f"buffer address {address:#x}: expected a multiple of 8")
         bits = self.memory.read(source, images * self.bytes_in)
         self.memory.read(target, images * self.bytes_out)  # both must exist before anything runs
         words = self._dense().run(bits.reshape(images, self.bytes_in))
@@ -213,7 +214,8 @@ class BnnPynqTwin(Twin):
         if self._stack is None:
             self._stack = DenseStack([
                 _Layer(g["inputs"], g["outputs"], unfold_weights(words, g["inputs"], g["pe"], g["simd"]),
-                       unfold_thresholds(values, g["thresholds"]).astype(np.int32), 1, g["input"], g["accumulator"], g["output"])
+                       unfold_thresholds(values, g["thresholds"]).astype(np.int32), 1,
+                       g["input"], g["accumulator"], g["output"])
                 for g, words, values in zip(self.layers, self.weights, self.thresholds)])
         return self._stack
 
@@ -244,11 +246,11 @@ class BnnPynqTwin(Twin):
         seconds = (len(program) - len(waits)) * self._write_time + len(waits) * done
         if seconds >= timeout:
             return False
-        for name in _ARGUMENTS:
-            last = np.flatnonzero((reg == name >> 2) & ~wait)
+        for offset in _ARGUMENTS:
+            last = np.flatnonzero((reg == offset >> 2) & ~wait)
             if last.size:
                 word = int(value[last[-1]])
-                self.registers[name] = word & 1 if name == Reg.DO_INIT else word
+                self.registers[offset] = word & 1 if offset == Reg.DO_INIT else word
         layer, mem, ind, thresh, low, high = (at_start[name] for name in _TARGET)
         if starts.size:
             self._store(layer, mem, ind, thresh, low | high << np.uint64(32))
