@@ -1,0 +1,42 @@
+/* What Python sees: read by qnn_pynq/_build.py, so declarations only, no preprocessor lines. */
+
+typedef struct qnn_encoder qnn_encoder;
+typedef struct qnn_stack qnn_stack;
+typedef struct {
+    uint32_t op;     /* 0 = write value, 1 = wait until (read & value) != 0 */
+    uint32_t offset; /* bytes from the start of the window, multiple of 4 */
+    uint32_t value;
+} qnn_step;
+
+/* Instruction sets that were compiled in; 0 is the scalar reference, the last usable one the fastest. */
+int qnn_isa_count(void);
+const char *qnn_isa_name(int isa);
+int qnn_isa_usable(int isa);
+
+/* Rows of n integers of 1..8 bits <-> rows of ceil(n * bits / 8) bytes, little-endian bit strings. */
+void qnn_pack(int isa, const void *values, size_t rows, size_t n, int bits, void *out);
+void qnn_unpack(int isa, const void *words, size_t rows, size_t row_bytes, size_t count, int bits, void *out);
+
+/* Pictures -> bits. index NULL: pixel k. thresholds NULL: the one threshold (0..256). NULL: no memory. */
+qnn_encoder *qnn_encoder_new(int isa, size_t pixels, size_t bits, size_t used, int threshold,
+                             const void *index, const void *thresholds);
+void qnn_encoder_free(qnn_encoder *encoder);
+void qnn_encoder_run(const qnn_encoder *encoder, const void *pictures, size_t n, void *out);
+
+/* A stack of dense layers. Kinds: input 0 binary, 1 ternary; doubled 0 popcount, 1 signed sum;
+   levels 0 no thresholds, 1 binary, 2 ternary. Thresholds: int16 (outputs, levels). 0 = done, -1 = no memory. */
+qnn_stack *qnn_stack_new(int isa, int layers);
+int qnn_stack_layer(qnn_stack *stack, int layer, int inputs, int outputs, int ternary, int doubled, int levels,
+                    const void *weights, const void *thresholds);
+int qnn_stack_ready(qnn_stack *stack, const qnn_encoder *encoder);
+void qnn_stack_free(qnn_stack *stack);
+size_t qnn_stack_bytes(const qnn_stack *stack);
+int qnn_stack_run(qnn_stack *stack, const void *bits, size_t n, void *out, void *sums);
+int qnn_stack_run_pictures(qnn_stack *stack, const void *pictures, size_t n, void *out, void *sums);
+
+/* Index of the highest set bit of word & mask, -1 for none; size = bytes of one result, 1 or 2. */
+void qnn_highest_bit(const void *words, size_t n, uint64_t mask, int size, void *out);
+
+/* Play register accesses. 0 done, 1 deadline passed, 2 unknown op, 3 offset outside; *step = index reached. */
+int qnn_play(void *window, size_t window_bytes, const void *program, size_t steps, int64_t timeout_ns,
+             size_t *step);

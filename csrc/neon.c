@@ -1,0 +1,1 @@
+typedef int qnn_neon_placeholder;

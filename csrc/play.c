@@ -1,0 +1,56 @@
+/* Register accesses played from a program: volatile, 32 bits wide, in order, under one deadline. */
+#if defined(__linux__)
+#define _GNU_SOURCE
+#endif
+#include <sched.h>
+#include <time.h>
+#include "kernels.h"
+
+static int64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+int qnn_play(void *window, size_t window_bytes, const void *program, size_t steps, int64_t timeout_ns,
+             size_t *step)
+{
+    volatile uint32_t *registers = window;
+    const qnn_step *s = program;
+    int64_t deadline;
+    size_t i;
+    unsigned polls;
+
+    for (i = 0; i < steps; i++) { /* nothing is touched unless every step is good */
+        if (s[i].op > 1 || (s[i].offset & 3) || window_bytes < 4 || s[i].offset > window_bytes - 4) {
+            *step = i;
+            return s[i].op > 1 ? 2 : 3;
+        }
+    }
+    deadline = now_ns();
+    deadline = timeout_ns > INT64_MAX - deadline ? INT64_MAX : deadline + timeout_ns;
+    __sync_synchronize(); /* buffers are written before the logic is started */
+    for (i = 0; i < steps; i++) {
+        volatile uint32_t *at = registers + s[i].offset / 4;
+
+        if (s[i].op == 0) {
+            *at = s[i].value;
+            continue;
+        }
+        for (polls = 1; !(*at & s[i].value); polls++) {
+            if (polls & 15) /* a read of the logic takes about 0.1 us, the clock less: look now and then */
+                continue;
+            if (now_ns() > deadline) {
+                *step = i;
+                return 1;
+            }
+            if (polls >= 1024)
+                sched_yield();
+        }
+    }
+    __sync_synchronize(); /* results are read after the logic has finished */
+    *step = steps;
+    return 0;
+}

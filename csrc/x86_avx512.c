@@ -1,0 +1,253 @@
+/* AVX-512 with VPOPCNTDQ: 8 neurons in the 64-bit lanes of a vector, so no sum runs across lanes. */
+#include <string.h>
+#include "kernels.h"
+
+#ifdef QNN_HAVE_AVX512
+#include <immintrin.h>
+
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512vpopcntdq,popcnt")))
+#define INLINE static inline __attribute__((always_inline)) TARGET
+/* gcc would fold a load that was hoisted out of a loop back into every use of it */
+#define KEEP(v) __asm__("" : "+v"(v))
+
+static int usable(void)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("popcnt");
+}
+
+INLINE int popcount_row(const uint64_t *x, int words)
+{
+    int k, sum = 0;
+
+    for (k = 0; k < words; k++)
+        sum += (int)_mm_popcnt_u64(x[k]);
+    return sum;
+}
+
+/* popcount of the products that are negative */
+INLINE __m512i negatives(__m512i w, __m512i x, __m512i neg, int ternary)
+{
+    if (ternary) /* nz & ~(w ^ neg) */
+        return _mm512_popcnt_epi64(_mm512_ternarylogic_epi64(x, w, neg, 0x90));
+    return _mm512_popcnt_epi64(_mm512_xor_si512(w, x));
+}
+
+INLINE __m512i limits_of(const qnn_layer *l, int parity, int block, int t)
+{
+    return _mm512_cvtepi16_epi64(
+        _mm_loadu_si128((const __m128i *)(l->limits[parity] + ((size_t)block * l->levels + t) * 8)));
+}
+
+/* p = P - half of 8 neurons: fired bits to y, accumulators to sums */
+INLINE void finish(const qnn_layer *l, __m512i p, __m512i limit0, __m512i limit1, int levels, int block, int centre,
+                   uint8_t *y, size_t y_plane, int32_t *sums)
+{
+    if (levels == 1) {
+        *y = (uint8_t)_mm512_cmplt_epi64_mask(p, limit0);
+    } else if (levels == 2) {
+        unsigned f0 = _mm512_cmplt_epi64_mask(p, limit0), f1 = _mm512_cmplt_epi64_mask(p, limit1);
+        y[0] = (uint8_t)~(f0 ^ f1);
+        y[y_plane] = (uint8_t)~(f0 | f1);
+    }
+    if (sums) {
+        int left = l->outputs - block * 8;
+        __m512i acc = _mm512_sub_epi64(
+            _mm512_set1_epi64(centre),
+            _mm512_sll_epi64(_mm512_add_epi64(p, _mm512_set1_epi64(centre >> 1)), _mm_cvtsi32_si128(l->doubled)));
+        _mm512_mask_cvtepi64_storeu_epi32(sums, left < 8 ? (__mmask8)((1u << left) - 1) : 0xff, acc);
+    }
+}
+
+/* One image: the activations stay in registers, the weights stream. */
+INLINE void one(const qnn_layer *l, const uint64_t *x, uint8_t *y, size_t y_plane, int32_t *sums, const int K,
+                const int ternary, const int levels)
+{
+    const int centre = ternary ? popcount_row(x, K) : l->inputs;
+    const __m512i start = _mm512_set1_epi64(-(centre >> 1)), zero = _mm512_setzero_si512();
+    const __m512i *w = l->weights;
+    __m512i nz[16];
+    int block, k;
+
+#pragma GCC unroll 16
+    for (k = 0; k < K; k++) {
+        nz[k] = _mm512_set1_epi64((long long)x[k]);
+        KEEP(nz[k]);
+    }
+    for (block = 0; block < l->blocks; block++, w += K, y++) {
+        __m512i a = start, b = zero;
+
+#pragma GCC unroll 16
+        for (k = 0; k < K; k += 2) {
+            a = _mm512_add_epi64(
+                a, negatives(w[k], nz[k], ternary ? _mm512_set1_epi64((long long)x[l->stride + k]) : zero, ternary));
+            if (k + 1 < K)
+                b = _mm512_add_epi64(b, negatives(w[k + 1], nz[k + 1],
+                                                  ternary ? _mm512_set1_epi64((long long)x[l->stride + k + 1]) : zero,
+                                                  ternary));
+        }
+        finish(l, _mm512_add_epi64(a, b), levels > 0 ? limits_of(l, centre & 1, block, 0) : zero,
+               levels > 1 ? limits_of(l, centre & 1, block, 1) : zero, levels, block, centre, y, y_plane,
+               sums ? sums + (size_t)block * 8 : NULL);
+    }
+}
+
+/* A tile of images: the weights of 8 neurons stay in registers, the images pass by. */
+INLINE void many(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t *y, size_t y_row, size_t y_plane,
+                 int32_t *sums, const int K, const int ternary, const int levels)
+{
+    const __m512i zero = _mm512_setzero_si512();
+    const __m512i *w = l->weights;
+    const size_t row = (size_t)l->planes * l->stride;
+    int centre[QNN_TILE], block, k;
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        centre[i] = ternary ? popcount_row(x + i * row, K) : l->inputs;
+    for (block = 0; block < l->blocks; block++, w += K) {
+        __m512i W[16], limit[2][2];
+        const uint64_t *at = x;
+        uint8_t *to = y + block;
+        int p, t;
+
+        for (p = 0; p < 2; p++)
+            for (t = 0; t < 2; t++)
+                limit[p][t] = t < levels ? limits_of(l, p, block, t) : zero;
+#pragma GCC unroll 16
+        for (k = 0; k < K; k++) {
+            W[k] = w[k];
+            KEEP(W[k]);
+        }
+        for (i = 0; i < n; i++, at += row, to += y_row) {
+            __m512i a = _mm512_set1_epi64(-(centre[i] >> 1)), b = zero;
+
+#pragma GCC unroll 16
+            for (k = 0; k < K; k += 2) {
+                a = _mm512_add_epi64(
+                    a, negatives(W[k], _mm512_set1_epi64((long long)at[k]),
+                                 ternary ? _mm512_set1_epi64((long long)at[l->stride + k]) : zero, ternary));
+                if (k + 1 < K)
+                    b = _mm512_add_epi64(
+                        b, negatives(W[k + 1], _mm512_set1_epi64((long long)at[k + 1]),
+                                     ternary ? _mm512_set1_epi64((long long)at[l->stride + k + 1]) : zero, ternary));
+            }
+            finish(l, _mm512_add_epi64(a, b), limit[centre[i] & 1][0], limit[centre[i] & 1][1], levels, block,
+                   centre[i], to, y_plane, sums ? sums + i * (size_t)l->outputs + (size_t)block * 8 : NULL);
+        }
+    }
+}
+
+/* Any number of words, and accumulators on request. */
+TARGET static void any(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t *y, size_t y_row, size_t y_plane,
+                       int32_t *sums)
+{
+    const __m512i zero = _mm512_setzero_si512();
+    const __m512i *w = l->weights;
+    const size_t row = (size_t)l->planes * l->stride;
+    int centre[QNN_TILE], block, k;
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        centre[i] = l->ternary ? popcount_row(x + i * row, l->words) : l->inputs;
+    for (block = 0; block < l->blocks; block++, w += l->words) {
+        for (i = 0; i < n; i++) {
+            const uint64_t *nz = x + i * row, *neg = nz + l->stride;
+            __m512i a = _mm512_set1_epi64(-(centre[i] >> 1));
+            const int parity = centre[i] & 1;
+
+            if (l->ternary)
+                for (k = 0; k < l->words; k++)
+                    a = _mm512_add_epi64(a, negatives(w[k], _mm512_set1_epi64((long long)nz[k]),
+                                                      _mm512_set1_epi64((long long)neg[k]), 1));
+            else
+                for (k = 0; k < l->words; k++)
+                    a = _mm512_add_epi64(a, negatives(w[k], _mm512_set1_epi64((long long)nz[k]), zero, 0));
+            finish(l, a, l->levels > 0 ? limits_of(l, parity, block, 0) : zero,
+                   l->levels > 1 ? limits_of(l, parity, block, 1) : zero, l->levels, block, centre[i],
+                   y + i * y_row + block, y_plane, sums ? sums + i * (size_t)l->outputs + (size_t)block * 8 : NULL);
+        }
+    }
+}
+
+#define FORM(name, K, ternary, levels)                                                                             \
+    TARGET static void name(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t *y, size_t y_row,             \
+                            size_t y_plane)                                                                        \
+    {                                                                                                              \
+        size_t i;                                                                                                  \
+                                                                                                                   \
+        if (n >= 4)                                                                                                \
+            many(l, x, n, y, y_row, y_plane, NULL, K, ternary, levels);                                            \
+        else                                                                                                       \
+            for (i = 0; i < n; i++)                                                                                \
+                one(l, x + i * (size_t)l->planes * l->stride, y + i * y_row, y_plane, NULL, K, ternary, levels);   \
+    }
+
+FORM(form13_01, 13, 0, 1)
+FORM(form13_02, 13, 0, 2)
+FORM(form16_01, 16, 0, 1)
+FORM(form16_11, 16, 1, 1)
+FORM(form16_12, 16, 1, 2)
+
+TARGET static void run(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t *y, size_t y_row, size_t y_plane,
+                       int32_t *sums)
+{
+    if (!sums && l->words == 13 && !l->ternary && l->levels == 1)
+        form13_01(l, x, n, y, y_row, y_plane);
+    else if (!sums && l->words == 13 && !l->ternary && l->levels == 2)
+        form13_02(l, x, n, y, y_row, y_plane);
+    else if (!sums && l->words == 16 && !l->ternary && l->levels == 1)
+        form16_01(l, x, n, y, y_row, y_plane);
+    else if (!sums && l->words == 16 && l->ternary && l->levels == 1)
+        form16_11(l, x, n, y, y_row, y_plane);
+    else if (!sums && l->words == 16 && l->ternary && l->levels == 2)
+        form16_12(l, x, n, y, y_row, y_plane);
+    else
+        any(l, x, n, y, y_row, y_plane, sums);
+}
+
+TARGET static void compare(const uint8_t *p, const uint8_t *t, unsigned threshold, size_t n, uint8_t *out)
+{
+    const __m512i all = _mm512_set1_epi8((char)threshold);
+    size_t k;
+    uint64_t bits;
+
+    if (!t && threshold > 255) { /* no pixel reaches it */
+        memset(out, 0, (n + 7) / 8);
+        return;
+    }
+    for (k = 0; k + 64 <= n; k += 64) {
+        bits = _mm512_cmpge_epu8_mask(_mm512_loadu_si512(p + k), t ? _mm512_loadu_si512(t + k) : all);
+        memcpy(out + k / 8, &bits, 8);
+    }
+    if (k < n) {
+        const __mmask64 some = (UINT64_C(1) << (n - k)) - 1;
+
+        bits = _mm512_mask_cmpge_epu8_mask(some, _mm512_maskz_loadu_epi8(some, p + k),
+                                           t ? _mm512_maskz_loadu_epi8(some, t + k) : all);
+        memcpy(out + k / 8, &bits, (n - k + 7) / 8);
+    }
+}
+
+TARGET static void pack1(const uint8_t *p, size_t n, uint8_t *out)
+{
+    const __m512i one_bit = _mm512_set1_epi8(1);
+    size_t k;
+    uint64_t bits;
+
+    for (k = 0; k + 64 <= n; k += 64) {
+        bits = _mm512_test_epi8_mask(_mm512_loadu_si512(p + k), one_bit);
+        memcpy(out + k / 8, &bits, 8);
+    }
+    if (k < n) {
+        const __mmask64 some = (UINT64_C(1) << (n - k)) - 1;
+
+        bits = _mm512_test_epi8_mask(_mm512_maskz_loadu_epi8(some, p + k), one_bit);
+        memcpy(out + k / 8, &bits, (n - k + 7) / 8);
+    }
+}
+
+const qnn_ops qnn_avx512 = {"avx512", usable, qnn_blocks_bytes, qnn_blocks_repack, run, compare, pack1};
+#else
+typedef int qnn_avx512_is_not_built;
+#endif

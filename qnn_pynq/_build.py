@@ -1,0 +1,27 @@
+"""Builder of the C extension qnn_pynq._kernels; setup.py names it as cffi_modules.
+
+One set of flags for all files: the code of an instruction set carries its own target attributes, so the
+extension runs on any x86-64 and any armhf, and picks the fastest code when it is first used.
+"""
+import os
+
+from cffi import FFI
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SOURCES = ["bits", "dispatch", "neon", "play", "scalar", "stack", "x86_avx2", "x86_avx512"]
+
+ffibuilder = FFI()
+with open(os.path.join(ROOT, "csrc", "api.h")) as api:
+    ffibuilder.cdef(api.read())
+ffibuilder.set_source(
+    "qnn_pynq._kernels",
+    '#include "kernels.h"',
+    # relative to setup.py's folder, as setuptools wants them
+    sources=["csrc/" + name + ".c" for name in SOURCES],
+    depends=["csrc/api.h", "csrc/kernels.h"],
+    include_dirs=["csrc"],
+    extra_compile_args=["-O3", "-std=gnu99"],
+)
+
+if __name__ == "__main__":
+    ffibuilder.compile(tmpdir=ROOT, verbose=True)

@@ -1,0 +1,66 @@
+"""Checks of arrays at the door to C, and pointers to them."""
+from __future__ import annotations
+
+from typing import Any, Optional, Tuple
+
+import numpy as np
+
+from ..errors import KernelError
+from ._isa import ffi
+
+__all__ = ["U8", "integer", "pointer", "refuse", "result", "view"]
+
+U8 = np.dtype(np.uint8)
+
+
+def integer(value: Any, name: str, low: int, high: int) -> int:
+    """An int within low..high."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise KernelError("{} is {!r}, expected an int from {} to {}".format(name, value, low, high))
+    if not low <= value <= high:
+        raise KernelError("{} is {}, expected {} to {}".format(name, value, low, high))
+    return int(value)
+
+
+def refuse(array: Any, name: str, dtype: np.dtype, shape: Tuple[Optional[int], ...], writable: bool = False) -> None:
+    """Raise if array is not exactly this: dtype, shape (None: any), C order, aligned, writable."""
+    if not isinstance(array, np.ndarray):
+        raise KernelError("{} is a {}, expected a numpy array".format(name, type(array).__name__))
+    if array.dtype != dtype:
+        raise KernelError(
+            "{} has dtype {}, expected {}: convert it with .astype(numpy.{}), or .view() if the bytes are right".format(
+                name, array.dtype, dtype, dtype
+            )
+        )
+    if len(array.shape) != len(shape) or any(s is not None and s != a for a, s in zip(array.shape, shape)):
+        wanted = "({}{})".format(
+            ", ".join("any" if s is None else str(s) for s in shape), "," if len(shape) == 1 else ""
+        )
+        raise KernelError("{} has shape {}, expected {}".format(name, array.shape, wanted))
+    if not array.flags.c_contiguous:
+        raise KernelError(
+            "{} has strides {}, expected C order without gaps: use numpy.ascontiguousarray".format(name, array.strides)
+        )
+    if not array.flags.aligned:
+        raise KernelError("{} is not aligned to {} bytes: copy it".format(name, dtype.alignment))
+    if writable and not array.flags.writeable:
+        raise KernelError("{} is read-only, expected a writable array".format(name))
+
+
+def pointer(array: np.ndarray) -> Any:
+    """The array's memory for a `void *` argument; keep it alive during the call."""
+    return ffi.from_buffer(array) if array.size else ffi.NULL
+
+
+def view(array: Any, name: str, dtype: np.dtype, shape: Tuple[Optional[int], ...]) -> Any:
+    """Checked pointer to an input."""
+    refuse(array, name, dtype, shape)
+    return pointer(array)
+
+
+def result(array: Optional[np.ndarray], name: str, dtype: np.dtype, shape: Tuple[int, ...]) -> np.ndarray:
+    """The caller's output array, checked, or a new one."""
+    if array is None:
+        return np.empty(shape, dtype)
+    refuse(array, name, dtype, shape, writable=True)
+    return array

@@ -1,0 +1,80 @@
+"""Which instruction sets were compiled in, which the processor has, and which one is used."""
+from __future__ import annotations
+
+import logging
+import os
+from typing import List, Optional, Tuple
+
+from ..errors import KernelError
+
+try:
+    from .. import _kernels
+except ImportError as error:  # a checkout without the extension, or a broken install
+    raise ImportError(
+        "the C kernels of qnn_pynq cannot be loaded ({}): install the package with pip, or run "
+        "'python setup.py build_ext --inplace' in the checkout".format(error)
+    ) from error
+
+__all__ = ["active", "ffi", "isa_active", "isa_built", "isa_supported", "lib", "set_isa"]
+
+logger = logging.getLogger(__name__)
+
+ffi = _kernels.ffi
+lib = _kernels.lib
+
+_BUILT = tuple(ffi.string(lib.qnn_isa_name(i)).decode("ascii") for i in range(lib.qnn_isa_count()))
+_chosen: List[int] = []  # empty until first use
+
+
+def isa_built() -> Tuple[str, ...]:
+    """Names of the instruction sets in this build, slowest first: scalar, avx2, avx512, neon."""
+    return _BUILT
+
+
+def isa_supported() -> Tuple[str, ...]:
+    """Names of those that this processor can run, slowest first."""
+    return tuple(name for i, name in enumerate(_BUILT) if lib.qnn_isa_usable(i))
+
+
+def _index(name: str, source: str) -> int:
+    if name not in isa_supported():
+        why = "which this processor lacks" if name in _BUILT else "which this build does not know"
+        raise KernelError(
+            "{} asks for the instruction set {!r}, {}: use one of {}".format(
+                source, name, why, ", ".join(isa_supported())
+            )
+        )
+    return _BUILT.index(name)
+
+
+def set_isa(name: Optional[str]) -> str:
+    """Use one instruction set from now on; None: $QNN_PYNQ_ISA, else the fastest. Returns its name.
+
+    Encoders and stacks that exist already keep theirs.
+
+    Raises
+    ------
+    KernelError
+        The name is unknown, or the processor cannot run it.
+    """
+    if name is not None:
+        index = _index(name, "set_isa")
+    elif os.environ.get("QNN_PYNQ_ISA"):
+        index = _index(os.environ["QNN_PYNQ_ISA"], "$QNN_PYNQ_ISA")
+    else:
+        index = _BUILT.index(isa_supported()[-1])
+    _chosen[:] = [index]
+    logger.debug("kernels use %s", _BUILT[index])
+    return _BUILT[index]
+
+
+def active() -> int:
+    """Number of the active instruction set, for C calls."""
+    if not _chosen:
+        set_isa(None)
+    return _chosen[0]
+
+
+def isa_active() -> str:
+    """Name of the instruction set in use; the first use reads $QNN_PYNQ_ISA."""
+    return _BUILT[active()]

@@ -1,0 +1,158 @@
+"""Bit strings: pack and unpack integers of 1 to 8 bits, encode pictures, find the highest set bit."""
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import numpy as np
+
+from ..errors import KernelError
+from ._check import U8, integer, pointer, refuse, result, view
+from ._isa import active, ffi, lib
+
+__all__ = ["Encoder", "highest_bit", "pack", "unpack"]
+
+_U16 = np.dtype(np.uint16)
+_U64 = np.dtype(np.uint64)
+_ALL = (1 << 64) - 1
+
+
+def _rows(array: Any, name: str) -> int:
+    """Number of rows of an (..., n) uint8 array; checks it."""
+    if not isinstance(array, np.ndarray) or array.ndim == 0:
+        raise KernelError("{} is {!r:.80}, expected a numpy array of one or more dimensions".format(name, array))
+    refuse(array, name, U8, array.shape)
+    rows = 1
+    for size in array.shape[:-1]:
+        rows *= size
+    return rows
+
+
+def pack(values: np.ndarray, bits: int = 1, out: Optional[np.ndarray] = None) -> np.ndarray:
+    """Pack small integers into little-endian bit strings.
+
+    Parameters
+    ----------
+    values : uint8, (..., n)
+        Value j of a row goes to bits j*bits .. j*bits+bits-1 of the row's string; its upper bits are
+        dropped, so int8 values viewed as uint8 become two's complement.
+    bits : int
+        Width of a value, 1 to 8.
+    out : uint8, (..., ceil(n*bits/8)), optional
+        Written and returned. Pad bits are 0.
+
+    Raises
+    ------
+    KernelError
+        Wrong dtype, shape, stride or width.
+    """
+    bits = integer(bits, "bits", 1, 8)
+    rows = _rows(values, "values")
+    count = values.shape[-1]
+    out = result(out, "out", U8, values.shape[:-1] + ((count * bits + 7) // 8,))
+    if out.size:
+        lib.qnn_pack(active(), pointer(values), rows, count, bits, pointer(out))
+    return out
+
+
+def unpack(words: np.ndarray, bits: int, count: int, out: Optional[np.ndarray] = None) -> np.ndarray:
+    """Unpack `count` unsigned integers of `bits` bits from each row of words.
+
+    Parameters
+    ----------
+    words : uint8, (..., m)
+        Little-endian bit strings, m >= ceil(count*bits/8).
+    out : uint8, (..., count), optional
+        Written and returned.
+
+    Raises
+    ------
+    KernelError
+        Wrong dtype, shape, stride or width, or rows too short for `count`.
+    """
+    bits = integer(bits, "bits", 1, 8)
+    rows = _rows(words, "words")
+    length = words.shape[-1]
+    count = integer(count, "count", 0, length * 8 // bits)
+    out = result(out, "out", U8, words.shape[:-1] + (count,))
+    if out.size:
+        lib.qnn_unpack(active(), pointer(words), rows, length, count, bits, pointer(out))
+    return out
+
+
+class Encoder:
+    """Turns pictures into the bits of a first layer.
+
+    Parameters
+    ----------
+    pixels : int
+        Bytes of a picture.
+    bits : int
+        Bits of an encoded picture; those not named below are 0.
+    threshold : int, optional
+        Bit k = pixel[k] >= threshold for every pixel (0 to 256).
+    index, thresholds : uint16 (n,), uint8 (n,), optional
+        Instead: bit k = pixel[index[k]] >= thresholds[k], n <= bits.
+
+    Raises
+    ------
+    KernelError
+        Arguments that do not fit together.
+    """
+
+    def __init__(
+        self,
+        pixels: int,
+        bits: int,
+        threshold: Optional[int] = None,
+        index: Optional[np.ndarray] = None,
+        thresholds: Optional[np.ndarray] = None,
+    ) -> None:
+        self.pixels = integer(pixels, "pixels", 1, 1 << 24)
+        self.bits = integer(bits, "bits", 1, 1 << 24)
+        at = levels = ffi.NULL
+        if threshold is not None:
+            if index is not None or thresholds is not None:
+                raise KernelError("an encoder has either threshold or index and thresholds, not both")
+            threshold = integer(threshold, "threshold", 0, 256)
+            used = self.pixels
+        else:
+            if index is None or thresholds is None:
+                raise KernelError("an encoder needs threshold, or index and thresholds")
+            at = view(index, "index", _U16, (None,))
+            levels = view(thresholds, "thresholds", U8, index.shape)
+            used, threshold = len(index), 0
+            if used and int(index.max()) >= self.pixels:
+                raise KernelError("index names pixel {}, expected below {}".format(int(index.max()), self.pixels))
+        if used > self.bits:
+            raise KernelError("the encoding makes {} bits, expected at most {}".format(used, self.bits))
+        self._c = lib.qnn_encoder_new(active(), self.pixels, self.bits, used, threshold, at, levels)
+        if not self._c:
+            raise MemoryError("no memory for an encoder of {} bits".format(self.bits))
+        self._c = ffi.gc(self._c, lib.qnn_encoder_free)
+
+    def encode(self, pictures: np.ndarray, out: Optional[np.ndarray] = None) -> np.ndarray:
+        """Encode pictures, uint8 (N, pixels), into out, uint8 (N, ceil(bits/8)), which is returned."""
+        refuse(pictures, "pictures", U8, (None, self.pixels))
+        out = result(out, "out", U8, (len(pictures), (self.bits + 7) // 8))
+        if len(pictures):
+            lib.qnn_encoder_run(self._c, pointer(pictures), len(pictures), pointer(out))
+        return out
+
+
+def highest_bit(words: np.ndarray, mask: int = _ALL, out: Optional[np.ndarray] = None) -> np.ndarray:
+    """Index of the highest set bit of each word & mask, -1 where there is none.
+
+    Parameters
+    ----------
+    words : uint64, (N,)
+    mask : int
+        Bits that count.
+    out : int8 or int16, (N,), optional
+        Written and returned; int8 by default.
+    """
+    refuse(words, "words", _U64, (None,))
+    mask = integer(mask, "mask", 0, _ALL)
+    dtype = np.dtype(np.int16 if out is not None and getattr(out, "dtype", None) == np.int16 else np.int8)
+    out = result(out, "out", dtype, words.shape)
+    lib.qnn_highest_bit(pointer(words), len(words), mask, dtype.itemsize, pointer(out))
+    return out

@@ -1,0 +1,239 @@
+"""Dense layers with 1-bit weights and integer thresholds: a whole stack and a whole batch in one C call."""
+from __future__ import annotations
+
+import threading
+from typing import Any, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from ..errors import KernelError
+from ._check import U8, integer, pointer, refuse, result, view
+from ._isa import active, ffi, isa_active, lib
+from .bits import Encoder
+
+__all__ = ["DenseStack"]
+
+_I32 = np.dtype(np.int32)
+_LEVELS = {"none": 0, "binary": 1, "ternary": 2}
+_TILE = 64  # images that share one pass over the weights (QNN_TILE in C)
+
+
+def _one_of(value: Any, name: str, allowed: Sequence[str]) -> str:
+    if value not in allowed:
+        raise KernelError("{} is {!r}, expected one of {}".format(name, value, ", ".join(allowed)))
+    return str(value)
+
+
+def _thresholds(layer: Any, name: str, outputs: int, levels: int) -> Any:
+    """int16 (outputs, levels), wrapped as the circuit does; None for a layer without thresholds."""
+    if levels == 0:
+        if layer.thresholds is not None:
+            raise KernelError("{} has output 'none' and thresholds, expected None".format(name))
+        return None
+    array = layer.thresholds
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu":
+        raise KernelError("{} needs thresholds as an integer array, shape ({}, {})".format(name, outputs, levels))
+    if array.shape != (outputs, levels):
+        raise KernelError("{}: thresholds have shape {}, expected {}".format(name, array.shape, (outputs, levels)))
+    return np.ascontiguousarray(array & array.dtype.type(0xFFFF) if array.dtype.itemsize > 1 else array).astype(
+        np.int16
+    )
+
+
+class DenseStack:
+    """A chain of dense layers, repacked for the active instruction set, in C memory.
+
+    Parameters
+    ----------
+    layers : sequence
+        Objects with the attributes of a network's dense layer: inputs (1 to 32767), outputs, weights
+        (uint8 (outputs, ceil(inputs/8)), bit 1 = +1), thresholds (integers (outputs, T) or None),
+        weight_bits (1), input, accumulator, output. The first layer's input is binary, the last
+        layer's output binary or none.
+    encoder : Encoder, optional
+        Makes the first layer's bits; needed by `run_pictures`.
+
+    Notes
+    -----
+    A neuron fires where threshold < accumulator (strict), both as 16-bit two's complement. The
+    accumulator is the number of agreeing bits ("popcount") or the signed sum ("sum"); ternary
+    values are -1 + the number of thresholds fired. May be used from several threads at once.
+
+    Raises
+    ------
+    KernelError
+        A layer that does not fit its description or its neighbour.
+    """
+
+    def __init__(self, layers: Sequence[Any], encoder: Optional[Encoder] = None) -> None:
+        layers = tuple(layers)
+        if not layers:
+            raise KernelError("a stack has 0 layers, expected at least 1")
+        self.isa = isa_active()
+        self._encoder = encoder  # kept alive: the C stack points to it
+        self._c = lib.qnn_stack_new(active(), len(layers))
+        if not self._c:
+            raise MemoryError("no memory for a stack of {} layers".format(len(layers)))
+        self._c = ffi.gc(self._c, lib.qnn_stack_free)
+        previous = ("binary", None)  # type: Tuple[str, Optional[int]]
+        for number, layer in enumerate(layers):
+            previous = self._add(number, layer, previous, number == len(layers) - 1)
+        self.inputs = int(layers[0].inputs)
+        self.outputs = int(layers[-1].outputs)
+        self._row = (self.inputs + 7) // 8
+        self._words = (self.outputs + 7) // 8
+        self._sums_only = layers[-1].output == "none"
+        self._pixels = -1
+        if encoder is not None:
+            if encoder.bits != self.inputs:
+                raise KernelError(
+                    "the encoder makes {} bits, expected the first layer's {}".format(encoder.bits, self.inputs)
+                )
+            self._pixels = encoder.pixels
+        if lib.qnn_stack_ready(self._c, ffi.NULL if encoder is None else encoder._c):
+            raise MemoryError("no memory for the activations of the stack")
+
+    def _add(
+        self, number: int, layer: Any, previous: Tuple[str, Optional[int]], last: bool
+    ) -> Tuple[str, Optional[int]]:
+        name = "layer {}".format(number)
+        inputs = integer(layer.inputs, name + ": inputs", 1, 32767)
+        outputs = integer(layer.outputs, name + ": outputs", 1, (1 << 24))
+        integer(getattr(layer, "weight_bits", 1), name + ": weight_bits", 1, 1)
+        kind = _one_of(layer.input, name + ": input", ("binary", "ternary"))
+        rule = _one_of(layer.accumulator, name + ": accumulator", ("popcount", "sum"))
+        output = _one_of(layer.output, name + ": output", ("binary", "none") if last else ("binary", "ternary"))
+        if kind != previous[0]:
+            before = "the pictures are" if number == 0 else "layer {} gives".format(number - 1)
+            raise KernelError("{} takes {} inputs, but {} {}".format(name, kind, before, previous[0]))
+        if previous[1] is not None and inputs != previous[1]:
+            raise KernelError(
+                "{} has {} inputs, expected the {} outputs of layer {}".format(name, inputs, previous[1], number - 1)
+            )
+        if kind == "ternary" and rule == "popcount":
+            raise KernelError("{} counts bits of ternary inputs, expected accumulator 'sum'".format(name))
+        levels = _LEVELS[output]
+        weights = view(layer.weights, name + ": weights", U8, (outputs, (inputs + 7) // 8))
+        thresholds = _thresholds(layer, name, outputs, levels)
+        if lib.qnn_stack_layer(
+            self._c,
+            number,
+            inputs,
+            outputs,
+            kind == "ternary",
+            rule == "sum",
+            levels,
+            weights,
+            ffi.NULL if thresholds is None else ffi.from_buffer(thresholds),
+        ):
+            raise MemoryError("no memory for {} x {} weights".format(outputs, inputs))
+        return output, outputs
+
+    @property
+    def nbytes(self) -> int:
+        """C memory of weights, thresholds and activations."""
+        return int(lib.qnn_stack_bytes(self._c))
+
+    def run(
+        self,
+        bits: np.ndarray,
+        out: Optional[np.ndarray] = None,
+        sums: Optional[np.ndarray] = None,
+        threads: int = 1,
+    ) -> np.ndarray:
+        """Compute a batch from encoded inputs.
+
+        Parameters
+        ----------
+        bits : uint8, (N, ceil(inputs/8))
+            Bits beyond `inputs` are ignored.
+        out : uint8, (N, ceil(outputs/8)), optional
+            Output bits, bit j = neuron j fired, pad bits 0; not for a last layer with output "none".
+        sums : int32, (N, outputs), optional
+            The last layer's accumulators.
+        threads : int
+            Threads that share the batch (in steps of 64 images).
+
+        Returns
+        -------
+        out, or sums where the last layer has no thresholds.
+        """
+        if bits.__class__ is not np.ndarray or bits.dtype is not U8 or bits.ndim != 2 or bits.shape[1] != self._row:
+            refuse(bits, "bits", U8, (None, self._row))
+        return self._call(lib.qnn_stack_run, bits, "bits", self._row, out, sums, threads)
+
+    def run_pictures(
+        self,
+        pictures: np.ndarray,
+        out: Optional[np.ndarray] = None,
+        sums: Optional[np.ndarray] = None,
+        threads: int = 1,
+    ) -> np.ndarray:
+        """Encode and compute a batch of pictures, uint8 (N, pixels); else as `run`."""
+        pixels = self._pixels
+        if (
+            pictures.__class__ is not np.ndarray
+            or pictures.dtype is not U8
+            or pictures.ndim != 2
+            or pictures.shape[1] != pixels
+        ):
+            if pixels < 0:
+                raise KernelError("this stack has no encoder: build it with one, or use run with encoded bits")
+            refuse(pictures, "pictures", U8, (None, pixels))
+        return self._call(lib.qnn_stack_run_pictures, pictures, "pictures", pixels, out, sums, threads)
+
+    def _call(
+        self,
+        function: Any,
+        source: np.ndarray,
+        name: str,
+        row: int,
+        out: Optional[np.ndarray],
+        sums: Optional[np.ndarray],
+        threads: int,
+    ) -> np.ndarray:
+        n = len(source)
+        if self._sums_only:
+            if out is not None:
+                raise KernelError("out is given, but the last layer has no thresholds: ask for sums only")
+            sums = result(sums, "sums", _I32, (n, self.outputs))
+            to = ffi.NULL
+        else:
+            out = result(out, "out", U8, (n, self._words))
+            to = ffi.from_buffer(out)
+            if sums is not None:
+                refuse(sums, "sums", _I32, (n, self.outputs), writable=True)
+        try:
+            given = ffi.from_buffer(source)
+        except (BufferError, ValueError):
+            refuse(source, name, U8, (None, row))
+            raise
+        raw = ffi.NULL if sums is None else ffi.from_buffer(sums)
+        if threads == 1:
+            if function(self._c, given, n, to, raw):
+                raise MemoryError("no memory for the activations of {} images".format(n))
+        elif n:
+            self._share(function, integer(threads, "threads", 1, 64), given, row, n, to, raw)
+        return sums if out is None else out
+
+    def _share(self, function: Any, threads: int, given: Any, row: int, n: int, to: Any, raw: Any) -> None:
+        """Cut the batch at tiles and give each thread one piece; this thread takes the first."""
+        piece = -(-n // (threads * _TILE)) * _TILE
+        failed: List[int] = []
+        workers = []
+
+        def work(start: int) -> None:
+            count = min(piece, n - start)
+            words = ffi.NULL if to == ffi.NULL else ffi.cast("char *", to) + start * self._words
+            sums = ffi.NULL if raw == ffi.NULL else ffi.cast("char *", raw) + start * self.outputs * 4
+            if function(self._c, ffi.cast("char *", given) + start * row, count, words, sums):
+                failed.append(start)
+
+        for start in range(piece, n, piece):
+            workers.append(threading.Thread(target=work, args=(start,), name="qnn-pynq-kernels"))
+            workers[-1].start()
+        work(0)
+        for worker in workers:
+            worker.join()
+        if failed:
+            raise MemoryError("no memory for the activations of {} images".format(n))

@@ -1,0 +1,71 @@
+"""Register programs: a C loop of volatile 32-bit accesses on a mapped window."""
+from __future__ import annotations
+
+from typing import Any, Tuple
+
+import numpy as np
+
+from ..errors import KernelError
+from ._check import refuse
+from ._isa import ffi, lib
+
+__all__ = ["PLAY_DONE", "PLAY_TIMEOUT", "play"]
+
+PLAY_DONE, PLAY_TIMEOUT = 0, 1
+
+_U32 = np.dtype(np.uint32)
+_STEP = np.dtype([("op", "<u4"), ("offset", "<u4"), ("value", "<u4")])
+_LONGEST = 1e9  # seconds; int64 nanoseconds hold 9.2e9
+
+
+def play(window: Any, program: np.ndarray, timeout: float, window_bytes: int = 0) -> Tuple[int, int]:
+    """Play register accesses in order.
+
+    Parameters
+    ----------
+    window : uint32 array (n,), or int
+        The mapped registers, or their address in this process (then window_bytes is needed).
+    program : array (steps,) of op, offset, value (3 x uint32)
+        op 0 writes value at the byte offset, op 1 waits until (register & value) != 0.
+    timeout : float
+        Seconds for the whole program, on CLOCK_MONOTONIC; looked at while waiting.
+
+    Returns
+    -------
+    (status, step) : PLAY_DONE and the number of steps, or PLAY_TIMEOUT and the index of the waiting step.
+
+    Raises
+    ------
+    KernelError
+        A bad array, an unknown op, or an offset that is not a multiple of 4 or lies outside; nothing
+        was accessed then.
+    """
+    refuse(program, "program", _STEP, (None,))
+    if not 0 <= timeout:  # refuses NaN too
+        raise KernelError("timeout is {!r}, expected seconds >= 0".format(timeout))
+    if isinstance(window, np.ndarray):
+        refuse(window, "window", _U32, (None,), writable=True)
+        window_bytes = window.nbytes
+        where = ffi.from_buffer(window)
+    else:
+        if window <= 0 or window % 4:
+            raise KernelError("window is at address {:#x}, expected a multiple of 4 above 0".format(window))
+        if window_bytes < 4:
+            raise KernelError("window_bytes is {}, expected at least 4 for a window given by address".format(window_bytes))
+        where = ffi.cast("void *", window)
+    if not len(program):
+        return PLAY_DONE, 0
+    reached = ffi.new("size_t *")
+    nanoseconds = int(min(timeout, _LONGEST) * 1e9)
+    status = lib.qnn_play(where, window_bytes, ffi.from_buffer(program), len(program), nanoseconds, reached)
+    step = reached[0]
+    if status > 1:
+        op, offset, _ = program[step].tolist()
+        if status == 2:
+            raise KernelError("step {} has op {}, expected 0 (write) or 1 (wait)".format(step, op))
+        raise KernelError(
+            "step {} has offset {:#x}, expected a multiple of 4 below the window's {:#x} bytes".format(
+                step, offset, window_bytes
+            )
+        )
+    return status, step
