@@ -182,7 +182,7 @@ def fold_dense(
     input, output
         Codes, as in `Dense`; `output` "binary" has its step at 0, "ternary" at -0.5 and +0.5.
     inputs, outputs
-        Size after padding (default: none). Pad inputs must arrive as bit 0 or code -1; pad neurons never fire.
+        Size after padding (default: none). Pad inputs arrive as bit 0 or code -1; pad neurons never fire.
 
     Raises
     ------

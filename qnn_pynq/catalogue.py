@@ -1,0 +1,207 @@
+"""Which networks and overlays there are: shipped, the user's, and files in the cache."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import logging
+import os
+from pathlib import Path
+from typing import Callable, Iterator, Sequence, TypeVar, Union
+
+from .errors import DigestError, NotFoundError, OverlayMissingError
+from .network import Network, load_network
+from .overlay import Overlay, OverlayFile, load_overlay
+
+__all__ = [
+    "cache_folder",
+    "cached_path",
+    "data_folder",
+    "digest",
+    "find_network",
+    "find_overlay",
+    "missing_message",
+    "networks",
+    "overlay_files",
+    "overlays",
+]
+
+_LOG = logging.getLogger(__name__)
+_PACKAGE = Path(__file__).resolve().parent
+_T = TypeVar("_T")
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+
+def _xdg(variable: str, fallback: str) -> Path:
+    value = os.environ.get(variable, "")
+    # The XDG standard has relative paths ignored.
+    return (Path(value) if os.path.isabs(value) else Path(os.path.expanduser(fallback))) / "qnn-pynq"
+
+
+def cache_folder() -> Path:
+    """Where downloads go: $QNN_PYNQ_CACHE, else qnn-pynq in $XDG_CACHE_HOME or ~/.cache."""
+    chosen = os.environ.get("QNN_PYNQ_CACHE")
+    return Path(os.path.abspath(os.path.expanduser(chosen))) if chosen else _xdg("XDG_CACHE_HOME", "~/.cache")
+
+
+def data_folder() -> Path:
+    """The user's own networks and overlays: qnn-pynq in $XDG_DATA_HOME or ~/.local/share."""
+    return _xdg("XDG_DATA_HOME", "~/.local/share")
+
+
+def _places(kind: str, shipped: str) -> Iterator[Path]:
+    """Folders to search, first come first served."""
+    for entry in os.environ.get("QNN_PYNQ_PATH", "").split(os.pathsep):
+        if entry:
+            place = Path(os.path.expanduser(entry))
+            if not place.is_dir():
+                _LOG.warning("QNN_PYNQ_PATH names %s, which is no folder", entry)
+            yield place
+    yield data_folder() / kind
+    # Inside the package once installed, beside it in a checkout.
+    yield _PACKAGE / shipped if (_PACKAGE / shipped).is_dir() else _PACKAGE.parent / shipped
+
+
+def _scan(file: str, places: Iterator[Path]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for place in places:
+        try:
+            folders = [place] if (place / file).is_file() else sorted(place.iterdir())
+        except OSError:
+            continue  # not there, or not ours to read
+        for folder in folders:
+            try:
+                if not folder.name.startswith(".") and (folder / file).is_file():
+                    found.setdefault(folder.resolve().name if folder is place else folder.name, folder)
+            except OSError:
+                continue
+    return found
+
+
+def networks() -> dict[str, Path]:
+    """The folder of every network by name, without looking into it: a broken one is listed as well.
+
+    Searched in $QNN_PYNQ_PATH (network folders, or folders of them), the user's data folder, and the
+    package. The first of a name wins; the name is that of the folder.
+    """
+    return _scan("network.json", _places("networks", "params"))
+
+
+def overlays() -> dict[str, Path]:
+    """The folder of every overlay descriptor by name; searched in the same places as `networks`."""
+    return _scan("overlay.json", _places("overlays", "overlays"))
+
+
+def find_network(name: PathLike) -> Network:
+    """Load a network by name, or by the path of its folder or network.json.
+
+    Raises
+    ------
+    NotFoundError
+        No such network; names those that are near.
+    DescriptorError
+        The network is there, and broken.
+    """
+    return _find(name, "network", "network.json", networks, load_network)
+
+
+def find_overlay(name: PathLike) -> Overlay:
+    """Load an overlay descriptor by name, or by the path of its folder or file; errors as `find_network`."""
+    return _find(name, "overlay", "overlay.json", overlays, load_overlay)
+
+
+def _find(
+    name: PathLike,
+    kind: str,
+    file: str,
+    listing: Callable[[], dict[str, Path]],
+    load: Callable[[Path], _T],
+) -> _T:
+    text = os.fspath(name)
+    path = Path(os.path.expanduser(text))
+    if text and ((path / file).is_file() or (path.suffix == ".json" and path.is_file())):
+        return load(path)
+    known = listing()
+    if text in known:
+        return load(known[text])
+    if os.sep in text or text.startswith("."):
+        raise NotFoundError("no {} at {}: expected a folder with {}".format(kind, text, file))
+    near = difflib.get_close_matches(text, known, 3, 0.5)
+    hint = "did you mean {}?".format(" or ".join(near)) if near else "known: {}".format(_names(known))
+    raise NotFoundError(
+        '{} "{}" not found; {} (a path works too, and QNN_PYNQ_PATH is searched)'.format(kind, text, hint)
+    )
+
+
+def _names(known: dict[str, Path]) -> str:
+    return ", ".join(sorted(known)) or "none"
+
+
+# ---- files of an overlay
+
+
+def cached_path(overlay: Overlay, file: OverlayFile) -> Path:
+    """Where the cache keeps a file of an overlay, there or not."""
+    return cache_folder() / "overlays" / overlay.name / file.name
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    found = hashlib.sha256()
+    with path.open("rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            found.update(block)
+    return found.hexdigest()
+
+
+def overlay_files(overlay: Overlay | PathLike) -> dict[str, Path]:
+    """The files of an overlay on this machine by key ("bitstream", "hwh"), each with the right sha256.
+
+    Looked for beside the descriptor, then in the cache.
+
+    Raises
+    ------
+    OverlayMissingError
+        A file is not there; says where to put it and where it comes from.
+    DigestError
+        A file is there with other contents.
+    """
+    if not isinstance(overlay, Overlay):
+        overlay = find_overlay(overlay)
+    found = {}
+    for key, file in overlay.files.items():
+        for path in (overlay.path / file.name, cached_path(overlay, file)):
+            if path.is_file():
+                _verify(overlay, file, path)
+                found[key] = path
+                break
+    missing = [key for key in overlay.files if key not in found]
+    if missing:
+        raise OverlayMissingError(missing_message(overlay, missing))
+    return found
+
+
+def _verify(overlay: Overlay, file: OverlayFile, path: Path) -> None:
+    actual = digest(path)
+    if actual != file.sha256:
+        raise DigestError(
+            "{} has sha256 {}, expected {}: remove it and run 'qnn-pynq overlays fetch {}'".format(
+                path, actual, file.sha256, overlay.name
+            )
+        )
+
+
+def missing_message(overlay: Overlay, keys: Sequence[str]) -> str:
+    """What to do about files that are not here: the command, or which file to put where by hand."""
+    lines = [
+        "the files of overlay {} are not on this machine: run 'qnn-pynq overlays fetch {}'".format(
+            overlay.name, overlay.name
+        )
+    ]
+    for key in keys:
+        file = overlay.files[key]
+        lines.append(
+            "or put {} to {}".format(file.urls[0] if file.urls else file.name, cached_path(overlay, file))
+        )
+    return "\n  ".join(lines)
