@@ -163,6 +163,16 @@ def test_ternary_values_at_their_limits(isa):
             agrees([first, second], np.random.default_rng(4).integers(0, 2, size=(6, 4)), isa)
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.int64, np.uint16, np.uint64])
+def test_thresholds_of_any_integer_type(dtype):
+    rng = np.random.default_rng(10)
+    item = random_layer(rng, 50, 20)
+    item.thresholds = item.thresholds.astype(dtype)
+    agrees([item], rng.integers(0, 2, size=(9, 50)), "scalar")
+    item.thresholds = np.asfortranarray(np.repeat(item.thresholds, 2, axis=1))[:, 1:]
+    agrees([item], rng.integers(0, 2, size=(9, 50)), "scalar")
+
+
 @pytest.mark.parametrize("isa", FAST)
 def test_pad_bits_of_inputs_and_weights_change_nothing(isa):
     rng = np.random.default_rng(9)

@@ -35,9 +35,8 @@ def _thresholds(layer: Any, name: str, outputs: int, levels: int) -> Any:
         raise KernelError("{} needs thresholds as an integer array, shape ({}, {})".format(name, outputs, levels))
     if array.shape != (outputs, levels):
         raise KernelError("{}: thresholds have shape {}, expected {}".format(name, array.shape, (outputs, levels)))
-    return np.ascontiguousarray(array & array.dtype.type(0xFFFF) if array.dtype.itemsize > 1 else array).astype(
-        np.int16
-    )
+    low = array.astype(np.int64, order="C") & 0xFFFF
+    return low.astype(np.uint16).view(np.int16)
 
 
 class DenseStack:
