@@ -260,17 +260,13 @@ def check_networks(host: Host) -> Check:
     return Check("networks", "ok", "{}: {}".format(len(names), ", ".join(names)), "")
 
 
-def _fetched(name: str) -> Mapping[str, Path]:
-    catalogue = import_module("qnn_pynq.catalogue")
-    return catalogue.overlay_files(catalogue.find_overlay(name))
-
-
 def check_overlays(host: Host) -> Check:
     errors = import_module("qnn_pynq.errors")
     here, missing, wrong = [], [], []
-    for name in sorted(import_module("qnn_pynq.catalogue").overlays()):
+    catalogue = import_module("qnn_pynq.catalogue")
+    for name in sorted(catalogue.overlays()):
         try:
-            _fetched(name)
+            catalogue.overlay_files(name)
             here.append(name)
         except errors.OverlayMissingError:
             missing.append(name)
@@ -288,25 +284,25 @@ def check_overlays(host: Host) -> Check:
 
 def check_hwh(host: Host) -> Check:
     errors = import_module("qnn_pynq.errors")
+    catalogue = import_module("qnn_pynq.catalogue")
     read = []
-    for name in sorted(import_module("qnn_pynq.catalogue").overlays()):
+    for name in sorted(catalogue.overlays()):
+        again = "qnn-pynq overlays fetch {}".format(name)
         try:
-            path = _fetched(name).get("hwh")
+            overlay = catalogue.find_overlay(name)
+            path = catalogue.overlay_files(overlay).get("hwh")
         except errors.QnnError:
-            continue
+            continue  # check_overlays reports it
         if path is None:
             continue
         try:
-            modules = [m.get("INSTANCE", "") for m in ElementTree.parse(str(path)).iter("MODULE")]
+            modules = {module.get("INSTANCE") for module in ElementTree.parse(str(path)).iter("MODULE")}
         except (ElementTree.ParseError, OSError) as error:
-            return Check(".hwh files", "warn", "{}: {}".format(path, error), "qnn-pynq overlays fetch {}".format(name))
-        if not modules:
-            return Check(".hwh files", "warn", "{}: no MODULE in it".format(path),
-                         "qnn-pynq overlays fetch {}".format(name))
-        read.append("{} ({} modules)".format(name, len(modules)))
-    if not read:
-        return Check(".hwh files", "info", "none here to read", "")
-    return Check(".hwh files", "ok", ", ".join(read), "")
+            return Check(".hwh files", "warn", "{} cannot be parsed: {}".format(path, error), again)
+        if overlay.ip.name not in modules:
+            return Check(".hwh files", "warn", "{} has no module {}".format(path, overlay.ip.name), again)
+        read.append(name)
+    return Check(".hwh files", "ok" if read else "info", ", ".join(read) or "none here to read", "")
 
 
 def check_board(host: Host) -> Check:

@@ -42,8 +42,8 @@ def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     parser = argparse.ArgumentParser(
         prog="qnn-pynq",
-        description="Classify pictures with quantised neural networks: on the FPGA of a PYNQ board, or bit for bit "
-                    "the same on the emulated board of any Linux machine.",
+        description="Classify pictures with quantised neural networks: on the FPGA of a PYNQ board, or bit for\n"
+                    "bit the same on the emulated board of any Linux machine.",
         epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version="qnn-pynq {}".format(__version__))
     _add_common(parser, top=True)

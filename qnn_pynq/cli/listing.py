@@ -118,15 +118,16 @@ def _lines(value: Any, depth: int) -> list[str]:
     lines = []
     for key, item in value.items():
         pad = "  " * depth + "{:14}".format(key)
-        if isinstance(item, dict):
+        if isinstance(item, dict) and item:
             lines += [pad.rstrip()] + _lines(item, depth + 1)
         elif isinstance(item, (list, tuple)) and any(isinstance(part, dict) for part in item):
             lines.append(pad.rstrip())
             lines += ["  " * (depth + 1) + "{:<3}".format(n) + ", ".join("{} {}".format(k, v) for k, v in part.items())
                       for n, part in enumerate(item)]
         elif isinstance(item, (list, tuple)):
-            lines.append(pad + " " + ", ".join(str(part) for part in item))
-        elif item not in (None, ""):
+            # Web addresses are copied whole: no comma may stick to them.
+            lines.append(pad + " " + (" " if key == "urls" else ", ").join(str(part) for part in item))
+        elif item not in (None, "", {}):
             lines.append(pad + " " + str(item))
     return lines
 
@@ -189,8 +190,8 @@ def _show_overlay(args: argparse.Namespace) -> int:
         "boards": list(overlay.boards), "clock_mhz": overlay.clock_mhz,
         "ip": {"name": overlay.ip.name, "vlnv": overlay.ip.vlnv, "address": "0x{:08x}".format(overlay.ip.address),
                "range": overlay.ip.range},
-        "files": [{"key": key, "name": file.name, "size": file.size, "sha256": file.sha256, "urls": " ".join(file.urls),
-                   "here": paths.get(key, state)} for key, file in overlay.files.items()],
+        "files": {key: {"name": file.name, "size": file.size, "sha256": file.sha256, "urls": list(file.urls),
+                        "here": paths.get(key, state)} for key, file in overlay.files.items()},
         "geometry": overlay.geometry, "timing": overlay.timing, "verified": overlay.verified, "home": overlay.home,
     }, args)
 

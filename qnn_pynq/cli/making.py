@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .output import EXIT_OK, emit, emit_json, percent
+from .output import EXIT_OK, emit, emit_json, percent, positive
 
 __all__ = ["add_parsers"]
 
@@ -46,16 +46,9 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
     train.add_argument("-o", "--output", required=True, metavar="DIR", help="network folder to write")
     train.add_argument("--precision", choices=("w1a1", "w1a2"), default="w1a1",
                        help="bits of weights and activations (default: %(default)s)")
-    train.add_argument("--epochs", type=_positive, metavar="N", help="passes over the pictures (default: by their number)")
+    train.add_argument("--epochs", type=positive, metavar="N", help="passes over the pictures (default: by their number)")
     train.add_argument("--seed", type=int, default=1, metavar="N", help="of everything random (default: %(default)s)")
     train.set_defaults(run=_train)
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("{} is not above 0".format(value))
-    return value
 
 
 def _import(args: argparse.Namespace) -> int:

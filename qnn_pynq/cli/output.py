@@ -1,12 +1,13 @@
 """What subcommands print: lines, tables, JSON; and the exit codes."""
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from typing import Any, Iterable, Sequence
 
 __all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_OK", "EXIT_USAGE", "EXIT_USER", "Failure", "complain", "duration",
-           "emit", "emit_json", "percent", "table"]
+           "emit", "emit_json", "percent", "positive", "table"]
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_USER, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -65,3 +66,14 @@ def duration(seconds: float) -> str:
 
 def percent(share: float) -> str:
     return "{:.2f} %".format(100 * share)
+
+
+def positive(text: str) -> int:
+    """argparse type: an integer above 0."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError("{!r} is no integer above 0".format(text))
+    return value

@@ -1,0 +1,125 @@
+"""`classify`: pictures to labels."""
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+from .output import EXIT_OK, EXIT_USAGE, EXIT_USER, Failure, complain, emit, emit_json, positive
+
+__all__ = ["BOARDS", "DEFAULT_NETWORK", "add_board", "add_parsers", "answered_by"]
+
+DEFAULT_NETWORK = "lfc-w1a1-fashion-mnist"
+BOARDS = ("auto", "emulated", "zynq", "cpu")
+
+_DESCRIPTION = """\
+Classify picture files of any size, grey or colour, light on dark or dark on light ("-" reads one from standard input).
+The scores are what the overlay's output word says of each class: 0 if nothing fired for it. With --board cpu the
+answer comes with probabilities.
+"""
+_EPILOG = """\
+examples:
+  qnn-pynq classify --demo
+  qnn-pynq classify boot.png bag.jpg --top 3
+  qnn-pynq classify seven.png -n lfc-w1a1-mnist --board cpu --json
+"""
+
+
+def add_board(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--board", choices=BOARDS, default="auto",
+                        help="auto: the FPGA if there is one, else the emulated board; cpu: the kernels alone, without "
+                             "an overlay (default: %(default)s)")
+
+
+def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser("classify", parents=[common], help="what is on a picture", description=_DESCRIPTION,
+                                 epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pictures", nargs="*", metavar="PICTURE", help="picture file, or - for standard input")
+    parser.add_argument("-n", "--network", default=DEFAULT_NETWORK, metavar="NETWORK",
+                        help="name or folder of the network (default: %(default)s)")
+    add_board(parser)
+    parser.add_argument("--top", type=positive, default=1, metavar="K", help="show the K best classes (default: 1)")
+    parser.add_argument("--demo", action="store_true",
+                        help="classify the pictures that come with the package, and count the right answers")
+    parser.set_defaults(run=_classify)
+
+
+def answered_by(classifier: Any) -> str:
+    """Which board answered, in words."""
+    board = classifier.board_name
+    if board == "cpu":
+        return "the processor alone (software engine)"
+    overlay = classifier.overlay.name
+    if classifier.emulated:
+        return "the emulated board with {} (bit-exact; no FPGA here)".format(overlay)
+    return "{} with {}".format(board, overlay)
+
+
+def _demo(network: Any) -> list[tuple[str, str]]:
+    """(path, label) of the demo pictures of a network."""
+    from .. import demo
+
+    found = [(str(path), label) for path, label in demo.pictures(network)]
+    if not found:
+        raise Failure("no demo pictures for the classes of {}: give pictures of your own".format(network.name))
+    return found
+
+
+def _classify(args: argparse.Namespace) -> int:
+    if not (args.pictures or args.demo):
+        complain("error", "no picture given: name picture files, or --demo for those that come with the package")
+        return EXIT_USAGE
+    from ..classifier import Classifier
+
+    with Classifier(args.network, board=args.board) as classifier:
+        wanted = [(name, None) for name in args.pictures] + (_demo(classifier.network) if args.demo else [])
+        if not args.json:
+            emit("{} on {}".format(classifier.network.name, answered_by(classifier)))
+        answers = [_answer(classifier, name, label, args) for name, label in wanted]
+        summary = {"network": classifier.network.name, "board": classifier.board_name,
+                   "emulated": classifier.emulated}
+    expected = [answer for answer in answers if "expected" in answer]
+    right = sum(answer["label"] == answer["expected"] for answer in expected)
+    if args.json:
+        emit_json(dict(summary, right=right if expected else None, pictures=answers))
+    elif expected:
+        emit("\n{} of {} demo pictures right".format(right, len(expected)))
+    return EXIT_USER if any("error" in answer for answer in answers) else EXIT_OK
+
+
+def _answer(classifier: Any, name: str, expected: str | None, args: argparse.Namespace) -> dict[str, Any]:
+    """Classify one picture; what is wrong with it does not keep the others from being classified."""
+    from ..errors import InputError
+
+    try:
+        prediction = classifier.classify(io.BytesIO(sys.stdin.buffer.read()) if name == "-" else name)
+    except InputError as error:
+        complain("error", "{}".format(error))
+        return {"picture": name, "error": str(error)}
+    best = prediction.top(min(args.top, len(prediction.classes)))
+    answer = {"picture": name, "label": prediction.label, "index": prediction.index, "fired": prediction.fired,
+              "scores": prediction.scores, "probability": prediction.probability, "top": best,
+              "stages_seconds": dict(prediction.stages), "accelerator_is_modelled": prediction.accelerator_is_modelled}
+    if expected is not None:
+        answer["expected"] = expected
+    if not args.json:
+        _print(Path(name).name, answer, best)
+    return answer
+
+
+def _print(name: str, answer: dict[str, Any], best: list[tuple[str, float]]) -> None:
+    kind = "score" if answer["probability"] is None else "probability"
+    line = "{:24}  {:12}  {} {}".format(name, answer["label"], kind, _value(best[0][1]))
+    if not answer["fired"]:
+        line += "  (no neuron fired: a guess)"
+    if answer.get("expected", answer["label"]) != answer["label"]:
+        line += "  (drawn as {})".format(answer["expected"])
+    emit(line)
+    for label, value in best[1:]:
+        emit("{:24}  {:12}  {} {}".format("", label, kind, _value(value)))
+
+
+def _value(value: float) -> str:
+    return "{:.3f}".format(value) if isinstance(value, float) else str(value)

@@ -1,0 +1,62 @@
+"""`networks` and `overlays`."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+OVERLAY = "bnn-pynq-lfc-w1a1"
+
+
+@pytest.fixture(autouse=True)
+def _path(random_network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QNN_PYNQ_PATH", str(random_network.parent))
+
+
+def test_networks_are_listed(run: Any, random_network: Path) -> None:
+    for arguments in (["networks"], ["networks", "list"]):
+        assert "random-lfc" in run(*arguments).out
+    found = {row["name"]: row for row in run("networks", "--json").json["networks"]}
+    assert found["random-lfc"]["path"] == str(random_network)
+    assert found["random-lfc"]["overlays"] == [OVERLAY] and found["random-lfc"]["test_accuracy"] is None
+
+
+def test_a_broken_network_is_listed_as_broken(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "network.json").write_text("{")
+    monkeypatch.setenv("QNN_PYNQ_PATH", str(tmp_path))
+    assert "BROKEN" in run("networks").out
+    rows = {row["name"]: row for row in run("networks", "--json").json["networks"]}
+    assert "error" in rows["broken"]
+
+
+def test_a_network_is_shown(run: Any, random_network: Path) -> None:
+    ran = run("networks", "show", "random-lfc")
+    assert ran.code == 0 and "highest-bit" in ran.out and str(random_network) in ran.out
+    shown = run("networks", "show", random_network, "--json").json
+    assert shown["classes"] == list("abcdefghij") and shown["input"]["encoding"]["bits"] == 784
+    assert [layer["outputs"] for layer in shown["layers"]] == [1024, 1024, 1024, 64]
+
+
+def test_the_path_of_a_network(run: Any, random_network: Path) -> None:
+    assert run("networks", "path", "random-lfc").out == "{}\n".format(random_network)
+    assert run("networks", "path", "random-lfc", "--json").json == {"path": str(random_network)}
+
+
+@pytest.mark.parametrize("arguments", [["networks", "show", "random-lcf"], ["networks", "path", "random-lcf"],
+                                       ["overlays", "show", "bnn-pynq-lfc"], ["overlays", "fetch", "bnn-pynq-lfc"]])
+def test_an_unknown_name_is_3_and_near_ones_are_named(run: Any, arguments: list[str]) -> None:
+    ran = run(*arguments)
+    assert ran.code == 3 and not ran.out
+    assert ("random-lfc" if arguments[0] == "networks" else OVERLAY) in ran.err
+
+
+def test_overlays_are_listed_and_shown(run: Any) -> None:
+    assert OVERLAY in run("overlays").out
+    rows = {row["name"]: row for row in run("overlays", "list", "--json").json["overlays"]}
+    assert rows[OVERLAY]["files"] == "not fetched" and "Pynq-Z1" in rows[OVERLAY]["boards"]
+    assert "BlackBoxJam_0" in run("overlays", "show", OVERLAY).out
+    shown = run("overlays", "show", OVERLAY, "--json").json
+    assert shown["ip"]["address"] == "0x43c00000" and len(shown["files"]["bitstream"]["sha256"]) == 64
+    assert shown["files"]["bitstream"]["here"] == "not fetched"
