@@ -81,8 +81,8 @@ class EmulatedMemory(Memory):
             block = self._blocks[place]
             if start + nbytes <= block.size:
                 return block[start:start + nbytes]
-        raise BusError(f"the logic accessed {address:#x}..{address + nbytes:#x}, outside "
-                       "every live buffer; check the addresses, numReps, and that no buffer was closed during the run")
+        raise BusError(f"the logic accessed {address:#x}..{address + nbytes:#x}, outside every live buffer; "
+                       "check the addresses, numReps, and that no buffer was closed during the run")
 
     def write(self, address: int, data: np.ndarray) -> None:
         self.read(address, data.size)[:] = data

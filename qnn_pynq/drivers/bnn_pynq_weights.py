@@ -72,10 +72,10 @@ def check_network(network: Any, overlay: Any) -> None:
                    f"({layer.outputs}, {-(-layer.inputs // 8)})")
     classes = len(network.classes)
     if classes > overlay.geometry["classes"]:
-        refuse("classes: {}, the overlay has {}".format(classes, overlay.geometry["classes"]))
+        refuse(f"classes: {classes}, the overlay has {overlay.geometry['classes']}")
     if network.output_neurons > network.layers[-1].outputs:
-        refuse(f"{classes} classes of {network.decode.levels} levels need {network.output_neurons} output neurons, "
-               f"the last layer has {network.layers[-1].outputs}")
+        refuse(f"{classes} classes of {network.decode.levels} levels need {network.output_neurons} output "
+               f"neurons, the last layer has {network.layers[-1].outputs}")
 
 
 def fit_layers(layers: Sequence[Any], geometry: Sequence[Any]) -> list[FittedLayer]:
