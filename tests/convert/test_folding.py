@@ -136,7 +136,7 @@ def test_thresholds_stay_within_16_bits_at_the_largest_fan_in():
 
 
 def test_upstream_is_off_by_one_for_negative_gamma_and_right_otherwise():
-    """The documented defect: about 0.86 wrong accumulator values in every channel-threshold of negative gamma."""
+    """The documented defect: about 0.86 wrong sums in every channel-threshold of negative gamma."""
     fan_in, rng = 256, np.random.default_rng(0)
     gamma, beta, mean, inv_std, bias = random_norm(rng, 2000, 16)
     beta = beta * 0.1

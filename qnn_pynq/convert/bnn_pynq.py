@@ -1,0 +1,259 @@
+"""BNN-PYNQ parameter folders: `<layer>-<pe>-weights.bin`, `<layer>-<pe>-thres.bin`, `classes.txt`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple, Sequence, Union
+
+import numpy as np
+
+from ..errors import ConversionError, QnnWarning
+from ..network import WORD_BITS, Decode, Dense, Encoding, InputSpec, Network
+from ..packing import fold_thresholds, fold_weights, unfold_thresholds, unfold_weights
+
+__all__ = ["LFC_CLASSES", "LFC_CODES", "LFC_FOLDS", "export_bnn_pynq", "import_bnn_pynq", "lfc_network"]
+
+PathLike = Union[str, "os.PathLike[str]"]
+LFC_CLASSES = WORD_BITS
+
+
+class Folds(NamedTuple):
+    """One layer of the published LFC overlays and its folding."""
+
+    inputs: int
+    outputs: int
+    simd: int
+    pe: int
+
+    @property
+    def words(self) -> int:
+        """Weight words of a PE."""
+        return (self.inputs // self.simd) * (self.outputs // self.pe)
+
+    @property
+    def neurons(self) -> int:
+        """Neurons of a PE."""
+        return self.outputs // self.pe
+
+
+LFC_FOLDS = (
+    Folds(832, 1024, 64, 32),
+    Folds(1024, 1024, 32, 64),
+    Folds(1024, 1024, 64, 32),
+    Folds(1024, 64, 8, 16),
+)
+
+# By overlay: input, accumulator and output of each layer.
+LFC_CODES = {
+    "lfcW1A1": (("binary", "popcount", "binary"),) * 4,
+    "lfcW1A2": (
+        ("binary", "sum", "ternary"),
+        ("ternary", "sum", "ternary"),
+        ("ternary", "sum", "ternary"),
+        ("ternary", "sum", "binary"),
+    ),
+}
+_OVERLAYS = {"lfcW1A1": "bnn-pynq-lfc-w1a1", "lfcW1A2": "bnn-pynq-lfc-w1a2"}
+_COUNTS = {"binary": 1, "ternary": 2}
+
+
+def lfc_network(
+    kind: str, name: str, layers: Sequence[Dense], classes: Sequence[str], **extra: Any
+) -> Network:
+    """A network for the overlay `kind` ("lfcW1A1", "lfcW1A2"), with upstream's input and decode rule."""
+    spec = InputSpec((28, 28), 1, "light-on-dark", None, Encoding("threshold", threshold=128))
+    extra.setdefault("title", "BNN-PYNQ {}: {}".format(kind, name))
+    extra.setdefault("description", "")
+    return Network(
+        name=name,
+        overlays=(_OVERLAYS[kind],),
+        input=spec,
+        layers=tuple(layers),
+        decode=Decode("highest-bit", 1),
+        classes=tuple(classes),
+        **extra,
+    )
+
+
+def import_bnn_pynq(
+    folder: PathLike, name: str | None = None, classes: Sequence[str] | PathLike | None = None
+) -> Network:
+    """Read the parameters of an LFC overlay, as upstream's loader does.
+
+    Parameters
+    ----------
+    folder
+        Holds the .bin files of all four layers; the size of the threshold files tells W1A1 from W1A2.
+    name
+        Name of the network; by default made of the folder's names.
+    classes
+        Class names, or a text file with one a line; by default `classes.txt` in the folder.
+
+    Returns
+    -------
+    Network
+        Not yet saved: see `network.save_network`.
+
+    Warns
+    -----
+    QnnWarning
+        A file is shorter than the overlay's memory: the rest is zeros, as upstream silently has it.
+
+    Raises
+    ------
+    ConversionError
+        Missing, truncated (not whole 64-bit words) or too long files, bad classes.
+    """
+    place = Path(folder)
+    if not place.is_dir():
+        raise ConversionError("{} is no folder: expected one with 0-0-weights.bin".format(place))
+    kind = _kind(place)
+    layers = []
+    for index, (folds, codes) in enumerate(zip(LFC_FOLDS, LFC_CODES[kind])):
+        count = _COUNTS[codes[2]]
+        words = _read_layer(place, index, "weights", folds.pe, folds.words)
+        weights = unfold_weights(words.view(np.uint64), folds.inputs, folds.pe, folds.simd)
+        values = _read_layer(place, index, "thres", folds.pe, folds.neurons * count)
+        thresholds = unfold_thresholds(values, count)
+        layers.append(Dense(folds.inputs, folds.outputs, weights, thresholds, 1, *codes))
+    return lfc_network(
+        kind,
+        name or re.sub("[^a-z0-9._-]+", "-", "{}-{}".format(kind, place.resolve().parent.name).lower()),
+        layers,
+        _classes(place, classes),
+        description="Imported from a BNN-PYNQ parameter folder for {}".format(kind),
+        provenance={"notes": "imported from BNN-PYNQ parameters " + "/".join(place.resolve().parts[-2:])},
+    )
+
+
+def _kind(place: Path) -> str:
+    """Which overlay the folder is for: the thresholds of layers 0 to 2 are one or two a neuron."""
+    for index in range(3):
+        for pe in range(LFC_FOLDS[index].pe):
+            path = place / "{}-{}-thres.bin".format(index, pe)
+            if path.is_file() and path.stat().st_size > 8 * LFC_FOLDS[index].neurons:
+                return "lfcW1A2"
+    return "lfcW1A1"
+
+
+def _read_layer(place: Path, index: int, what: str, pes: int, count: int) -> np.ndarray:
+    """Every PE's file of a layer as int64 (pes, count)."""
+    values = np.zeros((pes, count), dtype="<i8")
+    short = []
+    for pe in range(pes):
+        path = place / "{}-{}-{}.bin".format(index, pe, what)
+        try:
+            size = path.stat().st_size
+            if size > 8 * count:
+                problem = "{} has {} bytes: expected at most {}, the memory of the LFC overlays"
+                raise ConversionError(problem.format(path, size, 8 * count))
+            if size % 8 or not size:
+                problem = (
+                    "{} has {} bytes: expected {}, or at least whole 64-bit words; the file is truncated"
+                )
+                raise ConversionError(problem.format(path, size, 8 * count))
+            found = np.fromfile(str(path), dtype="<i8")
+        except FileNotFoundError:
+            raise ConversionError(
+                "{} is not there: layer {} needs {} such files".format(path, index, pes)
+            ) from None
+        except OSError as error:
+            raise ConversionError("{} cannot be read: {}".format(path, error.strerror or error)) from error
+        values[pe, : len(found)] = found
+        if len(found) < count:
+            short.append((path.name, len(found)))
+    if (place / "{}-{}-{}.bin".format(index, pes, what)).is_file():
+        problem = "{}-{}-{}.bin is one too many: layer {} of the LFC overlays has {} PEs"
+        raise ConversionError(problem.format(index, pes, what, index, pes))
+    if short:
+        name, length = short[0]
+        text = "{}{} has {} of {} words: the rest is taken as 0, as upstream does"
+        more = " (and {} more)".format(len(short) - 1) if len(short) > 1 else ""
+        warnings.warn(text.format(name, more, length, count), QnnWarning, stacklevel=3)
+    return values
+
+
+def _classes(place: Path, classes: Sequence[str] | PathLike | None) -> tuple[str, ...]:
+    source = "classes"
+    if classes is None or isinstance(classes, (str, os.PathLike)):
+        path = place / "classes.txt" if classes is None else Path(classes)
+        source = str(path)
+        try:
+            lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConversionError("{} cannot be read: {}".format(path, error)) from error
+        while lines and not lines[-1]:
+            lines.pop()
+    else:
+        lines = [str(name) for name in classes]
+    if not lines or not all(lines) or len(set(lines)) != len(lines):
+        raise ConversionError("{}: {} names: expected different, non-empty ones".format(source, len(lines)))
+    if len(lines) > LFC_CLASSES:
+        raise ConversionError(
+            "{}: {} names: the LFC overlays have {}".format(source, len(lines), LFC_CLASSES)
+        )
+    return tuple(lines)
+
+
+def export_bnn_pynq(network: Network, folder: PathLike) -> Path:
+    """Write an LFC network as a BNN-PYNQ parameter folder, all of it or nothing.
+
+    What `import_bnn_pynq` read from complete files comes back byte for byte (bits above SIMD, which the
+    overlay ignores, apart).
+
+    Raises
+    ------
+    ConversionError
+        The network is not one of the LFC overlays', or `folder` has files already.
+    """
+    kind = next((kind for kind in LFC_CODES if _fits(network, kind)), None)
+    if kind is None:
+        raise ConversionError(
+            "network {} has not the layers of lfcW1A1 or lfcW1A2 (832-1024-1024-1024-64)".format(network.name)
+        )
+    if network.decode.levels > 1:
+        warnings.warn(
+            "network {} has {} levels a class: upstream decodes bit j as class j".format(
+                network.name, network.decode.levels
+            ),
+            QnnWarning,
+            stacklevel=2,
+        )
+    place = Path(folder)
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise ConversionError("{} is there already, and not an empty folder: choose another".format(place))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix="." + place.name + "-", dir=str(place.parent)))
+    try:
+        fresh = work / place.name
+        fresh.mkdir()
+        _write(network, fresh)
+        os.replace(str(fresh), str(place))
+    finally:
+        shutil.rmtree(str(work), ignore_errors=True)
+    return place
+
+
+def _write(network: Network, folder: Path) -> None:
+    for index, (layer, folds) in enumerate(zip(network.layers, LFC_FOLDS)):
+        words = fold_weights(layer.weights, folds.inputs, folds.pe, folds.simd)
+        values = fold_thresholds(np.asarray(layer.thresholds), folds.pe)
+        for pe in range(folds.pe):
+            words[pe].astype("<u8").tofile(str(folder / "{}-{}-weights.bin".format(index, pe)))
+            values[pe].astype("<i8").tofile(str(folder / "{}-{}-thres.bin".format(index, pe)))
+    # CR LF between the names and none at the end, as in upstream's files.
+    (folder / "classes.txt").write_bytes("\r\n".join(network.classes).encode("utf-8"))
+
+
+def _fits(network: Network, kind: str) -> bool:
+    codes = LFC_CODES[kind]
+    found = [
+        (layer.inputs, layer.outputs, layer.input, layer.accumulator, layer.output)
+        for layer in network.layers
+    ]
+    return found == [(f.inputs, f.outputs) + c for f, c in zip(LFC_FOLDS, codes)]
