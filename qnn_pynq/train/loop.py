@@ -13,10 +13,11 @@ import numpy as np
 from ._torch import torch
 from .augment import Augment, distort
 from .data import DataSet
+from .decode import choose_levels
 from .encoding import Table
 from .model import LFC
 
-__all__ = ["Recipe", "device", "evaluate_scores", "to_inputs", "train"]
+__all__ = ["INPUTS", "Recipe", "device", "evaluate_scores", "to_inputs", "train"]
 
 log = logging.getLogger(__name__)
 INPUTS = 832
@@ -34,6 +35,9 @@ class Recipe(NamedTuple):
     dropout: float = 0.0
     input_dropout: float = 0.0
     smoothing: float = 0.0
+    # Weight of the one-versus-rest loss beside cross-entropy: it puts the sums of different pictures on one
+    # scale, as the few common level borders of the decode rule need.
+    versus_rest: float = 0.0
     augment: Augment = Augment()
     clean_epochs: int = 0  # last epochs, without augmentation
 
@@ -98,6 +102,16 @@ def _recalibrate(model: Any, feeder: _Feeder, recipe: Recipe, batches: int = 200
     model.dropout, model.input_dropout = kept
 
 
+def _bar(steps: Any, wanted: bool, epoch: int, epochs: int) -> Any:
+    if not wanted:
+        return steps
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return steps
+    return tqdm(steps, desc="epoch {}/{}".format(epoch + 1, epochs), leave=False, disable=None)
+
+
 def train(
     training: DataSet,
     held_out: DataSet,
@@ -105,8 +119,8 @@ def train(
     recipe: Recipe,
     checkpoint: Optional[Path] = None,
     report: Callable[[str], None] = log.info,
-    teacher: Optional[Callable[[Any], Any]] = None,
     every: int = 5,
+    progress: bool = False,
 ) -> Any:
     """Trained `LFC` in evaluation mode; resumes from `checkpoint` where that exists.
 
@@ -131,7 +145,7 @@ def train(
         optimiser.load_state_dict(state["optimiser"])
         first = int(state["epoch"])
         report("resumed after epoch {}".format(first))
-    count = len(training.labels)
+    count, classes = len(training.labels), len(training.classes)
     per_epoch = max(1, count // recipe.batch)
     loss_of = torch.nn.CrossEntropyLoss(label_smoothing=recipe.smoothing)
     for epoch in range(first, recipe.epochs):
@@ -141,7 +155,7 @@ def train(
         order = torch.randperm(count, device=where)
         model.train()
         total = 0.0
-        for step in range(per_epoch):
+        for step in _bar(range(per_epoch), progress, epoch, recipe.epochs):
             progress = (epoch * per_epoch + step) / (recipe.epochs * per_epoch)
             rate = recipe.final_rate + (recipe.rate - recipe.final_rate) * (1 + math.cos(math.pi * progress)) / 2
             for group in optimiser.param_groups:
@@ -149,7 +163,13 @@ def train(
             index = order[step * recipe.batch : (step + 1) * recipe.batch]
             x = feeder.inputs(index, augment)
             optimiser.zero_grad(set_to_none=True)
-            loss = loss_of(model(x), feeder.y[index])
+            scores, labels = model(x), feeder.y[index]
+            loss = loss_of(scores, labels)
+            if recipe.versus_rest:
+                target = torch.nn.functional.one_hot(labels, classes).float()
+                target = target * (1 - 2 * recipe.smoothing) + recipe.smoothing
+                rest = torch.nn.functional.binary_cross_entropy_with_logits(scores, target)
+                loss = loss + recipe.versus_rest * classes * rest
             loss.backward()
             optimiser.step()
             with torch.no_grad():
@@ -162,6 +182,7 @@ def train(
         if epoch == 0 or (epoch + 1) % every == 0 or epoch + 1 == recipe.epochs:
             scores = evaluate_scores(model, held_out, table) + model.bias.detach().cpu().numpy()
             line += " held-out {:.2f} %".format(100 * np.mean(scores.argmax(1) == held_out.labels))
+            line += ", decoded {:.2f} %".format(100 * choose_levels(scores, held_out.labels, min(6, 64 // classes))[1])
             if checkpoint is not None:
                 partial = str(checkpoint) + ".part"
                 torch.save(

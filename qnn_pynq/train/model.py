@@ -9,7 +9,7 @@ from typing import Any, Tuple
 
 from ._torch import torch
 
-__all__ = ["LFC", "BinaryDense", "quantise", "signs"]
+__all__ = ["LFC", "BinaryDense", "Product", "quantise", "signs"]
 
 nn = torch.nn
 
@@ -19,21 +19,21 @@ def signs(latent: Any, dtype: Any) -> Any:
     return torch.copysign(torch.ones((), dtype=dtype, device=latent.device), latent.to(dtype))
 
 
-class _Product(torch.autograd.Function):
-    """`x @ sign(w).T`, gradients straight through the sign."""
+class Product(torch.autograd.Function):
+    """`x @ sign(w).T` (or `x @ w.T`) in bfloat16, gradients straight through the sign; x is bfloat16."""
 
     @staticmethod
-    def forward(ctx: Any, x: Any, latent: Any) -> Any:
-        weights = signs(latent, torch.bfloat16)
+    def forward(ctx: Any, x: Any, latent: Any, binary: bool = True) -> Any:
+        weights = signs(latent, torch.bfloat16) if binary else latent.to(torch.bfloat16)
         ctx.save_for_backward(x, weights)
         return (x @ weights.t()).float()
 
     @staticmethod
-    def backward(ctx: Any, grad: Any) -> Tuple[Any, Any]:
+    def backward(ctx: Any, grad: Any) -> Tuple[Any, Any, None]:
         x, weights = ctx.saved_tensors
         grad = grad.to(torch.bfloat16)
         to_x = grad @ weights if ctx.needs_input_grad[0] else None
-        return to_x, (grad.t() @ x).float()
+        return to_x, (grad.t() @ x).float(), None
 
 
 class _Step(torch.autograd.Function):
@@ -68,7 +68,7 @@ class BinaryDense(nn.Module):
 
     def forward(self, x: Any) -> Any:
         if self.training:
-            return _Product.apply(x, self.weight)
+            return Product.apply(x, self.weight)
         # Evaluation is exact: bfloat16 would round sums above 256.
         return x.float() @ signs(self.weight, torch.float32).t()
 

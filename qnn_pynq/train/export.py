@@ -1,0 +1,193 @@
+"""Trained LFC -> network of our format, and the proof that both answer the same bits."""
+from __future__ import annotations
+
+import logging
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from ..convert.folding import STEPS, fold_dense
+from ..errors import ConversionError
+from ..network import Decode, Dense, Encoding, Framing, InputSpec, Network
+from ._torch import torch
+from .encoding import Table, encode
+
+__all__ = ["Check", "check_equal", "evaluate", "input_spec", "integer_layers", "to_network", "words_to_classes"]
+
+log = logging.getLogger(__name__)
+OUTPUTS = 64
+_TIE = 1e-6  # a float value this near its border may fall either way by rounding
+
+
+class Check(NamedTuple):
+    """Comparison of every neuron's output of every layer: unequal ones, and those of them at a float tie."""
+
+    pictures: int
+    neurons: int
+    unequal: int
+    ties: int
+
+    def __str__(self) -> str:
+        return "{} pictures, {} neuron outputs: {} unequal, {} of them float ties".format(*self)
+
+
+def input_spec(table: Table, size: Tuple[int, int], polarity: str, framing: Optional[Framing]) -> InputSpec:
+    """Descriptor of the input; a table of one threshold is written in the plain form."""
+    if table.plain >= 0:
+        encoding = Encoding("threshold", threshold=table.plain)
+    else:
+        encoding = Encoding("table", pixels=table.pixels, thresholds=table.thresholds)
+    return InputSpec(size, 1, polarity, framing, encoding)
+
+
+def to_network(
+    model: Any,
+    borders: np.ndarray,
+    spec: InputSpec,
+    classes: Sequence[str],
+    name: str,
+    title: str,
+    description: str,
+    scale: float,
+    provenance: Dict[str, Any],
+) -> Network:
+    """Fold the trained model; neuron level * C + c of the last layer is class c above border `level`."""
+    ternary = model.ternary
+    layers: List[Dense] = []
+    for index, (dense, norm) in enumerate(zip(model.dense, model.norms)):
+        gamma, beta, mean, inv_std = _statistics(norm)
+        layers.append(
+            fold_dense(
+                _signed(dense), gamma, beta, mean, inv_std,
+                input="ternary" if ternary and index else "binary",
+                accumulator="sum" if ternary else "popcount",
+                output="ternary" if ternary else "binary",
+            )
+        )
+    levels = len(borders)
+    bias = model.bias.detach().cpu().double().numpy()
+    layers.append(
+        fold_dense(
+            np.tile(_signed(model.last), (levels, 1)),
+            1.0, 0.0, np.repeat(np.asarray(borders, np.float64), len(bias)), 1.0, np.tile(bias, levels),
+            input="ternary" if ternary else "binary",
+            accumulator="sum" if ternary else "popcount",
+            output="binary",
+            outputs=OUTPUTS,
+        )
+    )
+    overlay = "bnn-pynq-lfc-w1a2" if ternary else "bnn-pynq-lfc-w1a1"
+    decode = Decode("highest-bit", levels, scale)
+    return Network(
+        name, title, description, (overlay,), spec, tuple(layers), decode, tuple(classes), provenance
+    )
+
+
+def _signed(dense: Any) -> np.ndarray:
+    weight = dense.weight.detach().cpu()
+    return torch.copysign(torch.ones(()), weight).numpy()
+
+
+def _statistics(norm: Any) -> Tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    gamma, beta, mean, var = (
+        t.detach().cpu().double().numpy() for t in (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    )
+    return gamma, beta, mean, 1.0 / np.sqrt(var + norm.eps)
+
+
+def integer_layers(network: Network, bits: np.ndarray) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+    """Yield (accumulators int32, outputs int8 in +-1 or -1/0/+1) of each layer in plain numpy, for 0/1 bits (N, n)."""
+    x = bits.astype(np.float32) * 2 - 1
+    for layer in network.layers:
+        w = np.unpackbits(layer.weights, axis=1, bitorder="little")[:, : layer.inputs].astype(np.float32) * 2 - 1
+        acc = np.rint(x @ w.T).astype(np.int32)  # sums below 2^24: exact in float32
+        if layer.accumulator == "popcount":
+            acc = (acc + layer.inputs) // 2
+        assert layer.thresholds is not None
+        fired = (layer.thresholds.astype(np.int16).astype(np.int32)[None] < acc[:, :, None]).sum(axis=2)
+        out = (fired - 1 if layer.output == "ternary" else 2 * fired - 1).astype(np.int8)
+        yield acc, out
+        x = out.astype(np.float32)
+
+
+def words_to_classes(fired: np.ndarray, classes: int, levels: int) -> np.ndarray:
+    """Highest fired of the first classes * levels neurons, modulo classes; class 0 where none fired."""
+    used = fired[:, : classes * levels] > 0
+    highest = used.shape[1] - 1 - used[:, ::-1].argmax(axis=1)
+    return np.where(used.any(axis=1), highest % classes, 0)
+
+
+def evaluate(network: Network, pictures: np.ndarray, batch: int = 2000) -> np.ndarray:
+    """Class of each picture by the integer network and its decode rule, in plain numpy."""
+    table = _table(network)
+    parts = []
+    for start in range(0, len(pictures), batch):
+        out = np.zeros((0, 0), np.int8)
+        for _, out in integer_layers(network, encode(pictures[start : start + batch], table)):
+            pass
+        parts.append(words_to_classes(out, len(network.classes), network.decode.levels))
+    return np.concatenate(parts)
+
+
+def _table(network: Network) -> Table:
+    e = network.input.encoding
+    if e.kind == "threshold":
+        assert e.threshold is not None
+        count = network.input.pixels
+        return Table(np.arange(count, dtype=np.uint16), np.full(count, e.threshold, np.uint8), e.threshold)
+    assert e.pixels is not None and e.thresholds is not None
+    return Table(e.pixels, e.thresholds)
+
+
+def check_equal(
+    model: Any, network: Network, borders: np.ndarray, pictures: np.ndarray, batch: int = 2000
+) -> Check:
+    """Compare the integer network with the trained one, evaluated in float64, in every neuron of every layer.
+
+    Raises
+    ------
+    ConversionError
+        An output differs that is no float tie.
+    """
+    table = _table(network)
+    exact = _double(model)
+    borders = np.asarray(borders, np.float64)
+    neurons = unequal = ties = 0
+    for start in range(0, len(pictures), batch):
+        bits = encode(pictures[start : start + batch], table)
+        ours = integer_layers(network, bits)
+        x = torch.from_numpy(bits).double() * 2 - 1
+        with torch.no_grad():
+            for dense, norm, (_, out) in zip(exact.dense, exact.norms, ours):
+                y = norm(dense_double(dense, x))
+                fired = torch.stack([y >= step for step in STEPS["ternary" if model.ternary else "binary"]])
+                x = fired.sum(0).double() - 1 if model.ternary else fired[0].double() * 2 - 1
+                near = torch.stack([(y - s).abs() < _TIE for s in STEPS["ternary" if model.ternary else "binary"]])
+                wrong = (x.numpy() != out)
+                neurons, unequal, ties = _count(neurons, unequal, ties, wrong, near.any(0).numpy())
+                # The next layer is compared on equal inputs.
+                x = torch.from_numpy(out.astype(np.float64))
+            sums = (dense_double(exact.last, x) + exact.bias).numpy()
+        _, out = next(ours)
+        y = (sums[:, None, :] - borders[None, :, None]).reshape(len(sums), -1)
+        wrong = (y >= 0) != (out[:, : y.shape[1]] > 0)
+        neurons, unequal, ties = _count(neurons, unequal, ties, wrong, np.abs(y) < _TIE)
+    result = Check(len(pictures), neurons, unequal, ties)
+    if unequal > ties:
+        raise ConversionError("the integer network is not the trained one: {}".format(result))
+    return result
+
+
+def dense_double(dense: Any, x: Any) -> Any:
+    """Exact product with the signs of the weights, in float64."""
+    return x @ torch.copysign(torch.ones((), dtype=torch.float64), dense.weight).t()
+
+
+def _double(model: Any) -> Any:
+    import copy
+
+    return copy.deepcopy(model).cpu().double().eval()
+
+
+def _count(neurons: int, unequal: int, ties: int, wrong: np.ndarray, near: np.ndarray) -> Tuple[int, int, int]:
+    return neurons + wrong.size, unequal + int(wrong.sum()), ties + int((wrong & near).sum())

@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""Train one of the shipped LFC networks: `python training/lfc.py lfc-w1a1-mnist`.
+
+Data comes from $QNN_PYNQ_DATA, from ../shared/data, or is downloaded with a digest check. The run can be
+stopped and started again: it goes on from the last checkpoint under build/training/.
+"""
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import List, Optional
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from qnn_pynq.network import save_network  # noqa: E402
+from qnn_pynq.train._torch import torch  # noqa: E402
+from qnn_pynq.train.data import DATASETS, load_dataset, split  # noqa: E402
+from qnn_pynq.train.pipeline import build  # noqa: E402
+from qnn_pynq.train.recipes import RECIPES  # noqa: E402
+
+LICENCE = {
+    "mnist": "parameters: BSD-3-Clause; trained on MNIST (LeCun, Cortes, Burges; CC BY-SA 3.0)",
+    "fashion-mnist": "parameters: BSD-3-Clause; trained on Fashion-MNIST (Zalando SE, MIT)",
+}
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=sorted(RECIPES))
+    parser.add_argument("--output", type=Path, help="network folder (default: params/NAME)")
+    parser.add_argument("--work", type=Path, help="checkpoints (default: build/training/NAME)")
+    parser.add_argument("--log", type=Path, help="log file, appended (default: in the checkpoint folder)")
+    parser.add_argument("--no-test", action="store_true", help="leave the test set alone: for trials")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
+    options = parser.parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    name = options.name
+    entry = RECIPES[name]
+    work = options.work or ROOT / "build" / "training" / name
+    work.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S",
+        handlers=[logging.StreamHandler(), logging.FileHandler(str(options.log or work / "log.txt"))],
+    )
+    report = logging.getLogger("training").info
+    report("%s: %s", name, entry)
+    training, held_out = split(load_dataset(entry.dataset, "train"), entry.held_out, entry.recipe.seed)
+    bits = "W1A2 (binary weights, activations -1, 0, +1)" if entry.recipe.ternary else "W1A1 (binary)"
+    title = DATASETS[entry.dataset].title
+    outcome = build(
+        name,
+        "{} on the LFC overlay, {}".format(title, bits[:4]),
+        "{} classifier for the published LFC overlay: 832-1024-1024-1024-64, {}; 10 classes, 6 levels a class."
+        .format(title, bits),
+        training, held_out, None if options.no_test else load_dataset(entry.dataset, "test"), entry.recipe, entry.encoding, entry.framing,
+        "light-on-dark",
+        {
+            "dataset": title,
+            "command": "python training/lfc.py {}".format(name),
+            "seed": entry.recipe.seed,
+            "date": time.strftime("%Y-%m-%d"),
+            "licence": LICENCE[entry.dataset],
+            "notes": "{} epochs on {} of the training pictures, {} held out for every choice; test pictures used "
+            "once. Input encoding: {}.".format(
+                entry.recipe.epochs, len(training.labels), len(held_out.labels),
+                "832 learned (pixel, threshold) pairs" if entry.encoding == "learned"
+                else "threshold " + entry.encoding,
+            ),
+        },
+        work, report, sys.stderr.isatty(),
+    )
+    target = save_network(outcome.network, options.output or ROOT / "params" / name, overwrite=True)
+    report("written: %s", target)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
