@@ -141,6 +141,7 @@ def prepare_many(
     """
     _check(spec, invert)
     pixels = spec.size[0] * spec.size[1]
+    pictures = _plain(pictures)
     if is_batch(pictures, spec):
         assert isinstance(pictures, np.ndarray)
         flat = _as_is(pictures, describe(pictures), invert).reshape(len(pictures), pixels)
@@ -163,6 +164,24 @@ def prepare_many(
     elif not rows:
         return np.zeros((0, pixels), np.uint8)
     return np.stack(rows, out=out)
+
+
+def _plain(pictures: Any) -> Any:
+    """Tables (pandas, torch) and nested lists of numbers → arrays; everything else as it is."""
+    if isinstance(pictures, (np.ndarray, Image.Image)):
+        return pictures
+    if hasattr(pictures, "__array__"):
+        return np.asarray(pictures)
+    if isinstance(pictures, (list, tuple)) and pictures and isinstance(pictures[0], (list, tuple)):
+        try:
+            return np.array(pictures, dtype=float if _has_floats(pictures[0]) else int)
+        except (TypeError, ValueError) as error:
+            raise InputError("nested lists must hold numbers, with rows of one length: {}".format(error)) from error
+    return pictures
+
+
+def _has_floats(row: Any) -> bool:
+    return any(_has_floats(v) if isinstance(v, (list, tuple)) else isinstance(v, float) for v in row)
 
 
 def _fits(out: np.ndarray, shape: tuple[int, ...]) -> None:

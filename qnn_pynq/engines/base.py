@@ -1,0 +1,170 @@
+"""The contract of an engine: pictures in, output words out, for one network."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import BoardError, ClosedError, InputError, UnsupportedNetworkError
+from ..kernels import Encoder
+from ..network import Network
+
+__all__ = ["Engine", "EngineResult", "make_encoder"]
+
+
+class EngineResult(NamedTuple):
+    """What one run gave.
+
+    Attributes
+    ----------
+    words : uint64 (N,)
+        Bit j is set where output neuron j fired.
+    sums : int32 (N, outputs) or None
+        Accumulators of the last layer, where the engine has them and they were asked for.
+    stages : dict of str to float
+        Seconds of each stage: "kernel" in software; "pack", "transfer", "accelerator", "emulation" (only
+        on an emulated board) with an overlay.
+    """
+
+    words: np.ndarray
+    sums: np.ndarray | None
+    stages: dict[str, float]
+
+
+def make_encoder(network: Network) -> Encoder:
+    """The kernel that turns pictures into the first layer's bits."""
+    coding = network.input.encoding
+    pixels, bits = network.input.pixels, network.layers[0].inputs
+    if coding.kind == "threshold":
+        return Encoder(pixels, bits, threshold=coding.threshold)
+    return Encoder(pixels, bits, index=coding.pixels, thresholds=coding.thresholds)
+
+
+class Engine(ABC):
+    """Computes one network at a time. Not thread-safe: the classifier holds a lock.
+
+    Attributes
+    ----------
+    name : str
+        "cpu", or the board's name.
+    gives_sums : bool
+        Whether `run(..., sums=True)` works.
+    accelerator_is_modelled : bool
+        The stage "accelerator" comes from a cycle model, not from a clock.
+    network : Network or None
+        None before `configure`, after a failed one, and after `close`.
+    state : str
+        "new", "ready", "running", "failed" or "closed". A failed engine refuses to run until `configure`
+        succeeds.
+    """
+
+    name = ""
+    gives_sums = False
+    accelerator_is_modelled = False
+
+    def __init__(self) -> None:
+        self.network: Network | None = None
+        self.state = "new"
+        self._stages: dict[str, float] = {}
+
+    @abstractmethod
+    def check(self, network: Network) -> None:
+        """Raise UnsupportedNetworkError unless this engine computes the network. Changes nothing."""
+
+    @abstractmethod
+    def configure(self, network: Network) -> None:
+        """Take a network; after a failure this starts anew."""
+
+    @abstractmethod
+    def start(self, pictures: np.ndarray, out: np.ndarray | None = None, sums: bool = False) -> None:
+        """Begin a run. `pictures` uint8 (N, pixels) in C order must stay as it is until `wait`."""
+
+    @abstractmethod
+    def wait(self, deadline: float | None = None) -> EngineResult:
+        """Finish the run that `start` began; `deadline` seconds for each wait on hardware."""
+
+    def run(
+        self,
+        pictures: np.ndarray,
+        out: np.ndarray | None = None,
+        deadline: float | None = None,
+        sums: bool = False,
+    ) -> EngineResult:
+        """Compute a batch.
+
+        Parameters
+        ----------
+        pictures : uint8 (N, pixels), C order
+        out : uint64 (N,), optional
+            Gets the words.
+        deadline : float, optional
+            Seconds for each wait on hardware; None: what the cycle model allows.
+        sums : bool
+            Give the last layer's accumulators too, where `gives_sums`.
+        """
+        self.start(pictures, out, sums)
+        return self.wait(deadline)
+
+    def one(self, picture: np.ndarray, deadline: float | None = None) -> int:
+        """Output word of one picture, uint8 with as many elements as the network has pixels, C order."""
+        return int(self.run(picture.reshape(1, -1), deadline=deadline).words[0])
+
+    def profile(self) -> dict[str, float]:
+        """Seconds of each stage of the last run."""
+        return dict(self._stages)
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give everything up; idempotent."""
+
+    # -- for the engines ---------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        if self.state == "closed":
+            raise ClosedError("this classifier is closed: make another")
+
+    def _ready(self, pictures: np.ndarray, out: np.ndarray | None) -> Network:
+        """Check that a run may begin, and its arrays."""
+        self._open()
+        if self.state == "failed":
+            raise BoardError("the last run or load on {} failed: load a network again".format(self.name))
+        if self.state == "running":
+            raise BoardError("a run is in flight on {}: wait() for it first".format(self.name))
+        if self.network is None:
+            raise BoardError("no network is configured on {}: load one first".format(self.name))
+        if out is not None and (out.dtype != np.uint64 or out.shape != (len(pictures),)):
+            raise InputError(
+                "out must be uint64 of shape ({},), got {} of shape {}".format(
+                    len(pictures), out.dtype, out.shape
+                )
+            )
+        return self.network
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+
+def check_decode(network: Network) -> None:
+    """Raise UnsupportedNetworkError unless the answer is an output word of at most 64 bits."""
+    last = network.layers[-1]
+    if last.output != "binary" or network.decode.rule != "highest-bit":
+        raise UnsupportedNetworkError(
+            "network {!r}: output {!r} with decode rule {!r}, expected 'binary' with 'highest-bit'".format(
+                network.name, last.output, network.decode.rule
+            )
+        )
+    if not 1 <= network.output_neurons <= min(last.outputs, 64):
+        raise UnsupportedNetworkError(
+            "network {!r}: {} classes in {} levels need {} output neurons, it has {} (at most 64)".format(
+                network.name,
+                len(network.classes),
+                network.decode.levels,
+                network.output_neurons,
+                last.outputs,
+            )
+        )
