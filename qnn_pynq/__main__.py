@@ -1,4 +1,5 @@
 """`python -m qnn_pynq`: the same as the command `qnn-pynq`."""
+
 from __future__ import annotations
 
 import sys

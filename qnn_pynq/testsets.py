@@ -1,4 +1,5 @@
-"""Test pictures with their labels: idx files, .npz files, folders of class-named folders; and where to look."""
+"""Test pictures with labels: idx files, .npz files, class-named folders; and where to look for them."""
+
 from __future__ import annotations
 
 import logging
@@ -12,27 +13,31 @@ import numpy as np
 from .errors import InputError, NotFoundError
 from .train.data import DATASETS, load_dataset, read_idx
 
-__all__ = ["TestSet", "dataset_of", "find_test_set"]
+__all__ = ["Labelled", "dataset_of", "find_test_set"]
 
 _log = logging.getLogger(__name__)
 
 _IDX = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-_KEYS = (("x_test", "y_test"), ("test_images", "test_labels"), ("images", "labels"), ("pictures", "labels"), ("x", "y"))
+_KEYS = (
+    ("x_test", "y_test"),
+    ("test_images", "test_labels"),
+    ("images", "labels"),
+    ("pictures", "labels"),
+    ("x", "y"),
+)
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"}
 
 
-class TestSet(NamedTuple):
-    """Pictures (array (N, ...) uint8, or list of paths), class indices int64 (N,), and where they came from."""
+class Labelled(NamedTuple):
+    """Pictures (array (N, ...) uint8, or list of paths), class indices int64 (N,), and their source."""
 
     pictures: Any
     labels: np.ndarray
     source: str
 
-    __test__ = False  # not a test, whatever pytest thinks of the name
-
-    def first(self, count: int | None) -> TestSet:
+    def first(self, count: int | None) -> Labelled:
         """The first `count` pictures; all for None."""
-        return self if count is None else TestSet(self.pictures[:count], self.labels[:count], self.source)
+        return self if count is None else Labelled(self.pictures[:count], self.labels[:count], self.source)
 
 
 def dataset_of(network: Any) -> str | None:
@@ -44,7 +49,7 @@ def dataset_of(network: Any) -> str | None:
     return None
 
 
-def find_test_set(network: Any, where: str | Path | None = None, download: bool = False) -> TestSet:
+def find_test_set(network: Any, where: str | Path | None = None, download: bool = False) -> Labelled:
     """Test set for a network.
 
     Parameters
@@ -52,9 +57,9 @@ def find_test_set(network: Any, where: str | Path | None = None, download: bool 
     network : Network
         Its class names give the labels of class-named folders; its provenance names the public data set.
     where : path, optional
-        Folder with MNIST-style idx files (plain or .gz; in it, in `<data set>/` or in `data/<data set>/`), folder of
-        class-named folders, or .npz file (x_test and y_test, or images and labels). By default the network's public
-        data set in $QNN_PYNQ_DATA, beside the checkout, and in the cache.
+        Folder with MNIST-style idx files (plain or .gz; in it, in `<data set>/` or in `data/<data set>/`),
+        folder of class-named folders, or .npz file (x_test and y_test, or images and labels). By default
+        the network's public data set in $QNN_PYNQ_DATA, beside the checkout, and in the cache.
     download : bool
         Fetch the public data set from its home where it is nowhere here.
 
@@ -75,15 +80,20 @@ def find_test_set(network: Any, where: str | Path | None = None, download: bool 
     if len(pictures) != len(labels) or not len(labels):
         raise InputError("{}: {} pictures but {} labels".format(source, len(pictures), len(labels)))
     if labels.min() < 0 or labels.max() >= len(network.classes):
-        raise InputError("{}: labels {} to {} do not fit the {} classes of {}".format(
-            source, labels.min(), labels.max(), len(network.classes), network.name))
+        raise InputError(
+            "{}: labels {} to {} do not fit the {} classes of {}".format(
+                source, labels.min(), labels.max(), len(network.classes), network.name
+            )
+        )
     return found
 
 
-def _search(name: str | None, network: Any, download: bool) -> TestSet:
+def _search(name: str | None, network: Any, download: bool) -> Labelled:
     if name is None:
-        raise NotFoundError("{} was not trained on a public data set that is known here ({}): give its test pictures "
-                            "with --data".format(network.name, ", ".join(sorted(DATASETS))))
+        raise NotFoundError(
+            "{} was not trained on a public data set that is known here ({}): give its test pictures "
+            "with --data".format(network.name, ", ".join(sorted(DATASETS)))
+        )
     places = []
     if os.environ.get("QNN_PYNQ_DATA"):
         places.append(Path(os.environ["QNN_PYNQ_DATA"]))
@@ -97,9 +107,11 @@ def _search(name: str | None, network: Any, download: bool) -> TestSet:
             return _read_idx_folder(folder)
     if download:
         data = load_dataset(name, "test")
-        return TestSet(data.pictures, data.labels, "{} from its public home".format(DATASETS[name].title))
-    raise NotFoundError("no {} test set in {}: give its folder with --data, set QNN_PYNQ_DATA, or let it be fetched with "
-                        "--download".format(name, ", ".join(str(place) for place in places)))
+        return Labelled(data.pictures, data.labels, "{} from its public home".format(DATASETS[name].title))
+    raise NotFoundError(
+        "no {} test set in {}: give its folder with --data, set QNN_PYNQ_DATA, or let it be fetched with "
+        "--download".format(name, ", ".join(str(place) for place in places))
+    )
 
 
 def _idx_file(folder: Path, stem: str) -> Path | None:
@@ -111,7 +123,7 @@ def _idx_file(folder: Path, stem: str) -> Path | None:
 
 def _idx_folder(place: Path, name: str | None, chosen: bool) -> Path | None:
     folders = [place / "data" / name, place / name] if name else []
-    # The idx files do not say which data set they are: without a telling name only a folder that was chosen counts.
+    # idx files do not say which data set they are: without a telling name the folder must be chosen.
     if chosen or place.name == name:
         folders.append(place)
     for folder in folders:
@@ -120,12 +132,14 @@ def _idx_folder(place: Path, name: str | None, chosen: bool) -> Path | None:
     return None
 
 
-def _read_idx_folder(folder: Path) -> TestSet:
-    images, labels = (read_idx(path) for path in (_idx_file(folder, stem) for stem in _IDX) if path is not None)
-    return TestSet(images, labels.astype(np.int64), str(folder))
+def _read_idx_folder(folder: Path) -> Labelled:
+    images, labels = (
+        read_idx(path) for path in (_idx_file(folder, stem) for stem in _IDX) if path is not None
+    )
+    return Labelled(images, labels.astype(np.int64), str(folder))
 
 
-def _read(path: Path, name: str | None, network: Any) -> TestSet:
+def _read(path: Path, name: str | None, network: Any) -> Labelled:
     if path.is_dir():
         folder = _idx_folder(path, name, True)
         return _read_idx_folder(folder) if folder is not None else _read_class_folders(path, network.classes)
@@ -134,7 +148,7 @@ def _read(path: Path, name: str | None, network: Any) -> TestSet:
     raise NotFoundError("no folder or file {}".format(path))
 
 
-def _read_npz(path: Path) -> TestSet:
+def _read_npz(path: Path) -> Labelled:
     try:
         with np.load(str(path), allow_pickle=False) as data:
             keys = sorted(data.keys())
@@ -142,28 +156,40 @@ def _read_npz(path: Path) -> TestSet:
                 if pictures in keys and labels in keys:
                     values = data[labels]
                     if values.ndim != 1 or values.dtype.kind not in "iu":
-                        raise InputError("{}: {} must be integers (n,), not {} {}".format(
-                            path, labels, values.dtype, values.shape))
-                    return TestSet(data[pictures], values.astype(np.int64), str(path))
+                        raise InputError(
+                            "{}: {} must be integers (n,), not {} {}".format(
+                                path, labels, values.dtype, values.shape
+                            )
+                        )
+                    return Labelled(data[pictures], values.astype(np.int64), str(path))
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         if isinstance(error, InputError):
             raise
         raise InputError("{}: no .npz file of plain arrays: {}".format(path, error)) from error
-    raise InputError("{}: has {}; a test set needs x_test and y_test, or images and labels".format(
-        path, ", ".join(keys) or "nothing"))
+    raise InputError(
+        "{}: has {}; a test set needs x_test and y_test, or images and labels".format(
+            path, ", ".join(keys) or "nothing"
+        )
+    )
 
 
-def _read_class_folders(path: Path, classes: Sequence[str]) -> TestSet:
+def _read_class_folders(path: Path, classes: Sequence[str]) -> Labelled:
     names = {name.replace("/", "-").lower(): index for index, name in enumerate(classes)}
     files, labels = [], []
-    for folder in sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+    for folder in sorted(
+        entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+    ):
         if folder.name.lower() not in names:
-            raise InputError("{}: no class of that name; the network has {}".format(folder, ", ".join(classes)))
+            raise InputError(
+                "{}: no class of that name; the network has {}".format(folder, ", ".join(classes))
+            )
         for file in sorted(folder.iterdir()):
             if file.suffix.lower() in _SUFFIXES:
                 files.append(str(file))
                 labels.append(names[folder.name.lower()])
     if not files:
-        raise InputError("{}: no test set: expected {}[.gz] and {}[.gz], or folders of pictures named as the classes "
-                         "({})".format(path, _IDX[0], _IDX[1], ", ".join(classes)))
-    return TestSet(files, np.array(labels, dtype=np.int64), str(path))
+        raise InputError(
+            "{}: no test set: expected {}[.gz] and {}[.gz], or folders of pictures named as the classes "
+            "({})".format(path, _IDX[0], _IDX[1], ", ".join(classes))
+        )
+    return Labelled(files, np.array(labels, dtype=np.int64), str(path))

@@ -1,4 +1,5 @@
 """The doctor on faked machines: a PC, PYNQ boards in several states, and broken ones."""
+
 from __future__ import annotations
 
 import importlib.metadata
@@ -8,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from qnn_pynq import doctor
-from qnn_pynq.doctor import Check, Host
+from qnn_pynq import doctor, host
+from qnn_pynq.host import Check, Host
 
 STATUSES = {"ok", "info", "warn", "fail"}
 
@@ -25,14 +26,17 @@ def machine(root: Path, files: dict[str, str]) -> Path:
 @pytest.fixture
 def board(tmp_path: Path) -> Path:
     """Files of a PYNQ-Z1 with image 3.1, as far as the doctor looks at them."""
-    return machine(tmp_path, {
-        "proc/device-tree/chosen/pynq_board": "Pynq-Z1\0",
-        "proc/device-tree/compatible": "digilent,pynq\0xlnx,zynq-7000\0",
-        "proc/device-tree/model": "Pynq-Z1\0",
-        "proc/meminfo": "MemTotal: 508280 kB\nMemAvailable: 301044 kB\nCmaTotal: 131072 kB\nCmaFree: 120000 kB\n",
-        "sys/class/fpga_manager/fpga0/name": "Xilinx Zynq FPGA Manager\n",
-        "sys/class/fpga_manager/fpga0/state": "operating\n",
-    })
+    return machine(
+        tmp_path,
+        {
+            "proc/device-tree/chosen/pynq_board": "Pynq-Z1\0",
+            "proc/device-tree/compatible": "digilent,pynq\0xlnx,zynq-7000\0",
+            "proc/device-tree/model": "Pynq-Z1\0",
+            "proc/meminfo": "MemAvailable: 301044 kB\nCmaTotal: 131072 kB\nCmaFree: 120000 kB\n",
+            "sys/class/fpga_manager/fpga0/name": "Xilinx Zynq FPGA Manager\n",
+            "sys/class/fpga_manager/fpga0/state": "operating\n",
+        },
+    )
 
 
 def pynq_version(monkeypatch: pytest.MonkeyPatch, version: str | None) -> None:
@@ -79,68 +83,78 @@ def test_a_check_that_breaks_is_reported_and_the_rest_still_runs(monkeypatch: py
 
 
 def test_a_board_is_recognised(board: Path) -> None:
-    host = Host(board, {})
-    assert host.on_board and host.zynq7000
-    assert doctor.check_device_tree(host) == Check("board name", "ok", "Pynq-Z1 (Pynq-Z1)", "")
-    assert doctor.check_fpga_manager(host).value == "Xilinx Zynq FPGA Manager, operating"
-    assert doctor.check_cma(host) == Check("contiguous memory", "ok", "117 MiB free of 128 MiB", "")
-    assert doctor.check_memory(host) == Check("free memory", "ok", "294 MiB", "")
+    z1 = Host(board, {})
+    assert z1.on_board and z1.zynq7000
+    assert host.check_device_tree(z1) == Check("board name", "ok", "Pynq-Z1 (Pynq-Z1)", "")
+    assert host.check_fpga_manager(z1).value == "Xilinx Zynq FPGA Manager, operating"
+    assert host.check_cma(z1) == Check("contiguous memory", "ok", "117 MiB free of 128 MiB", "")
+    assert host.check_memory(z1) == Check("free memory", "ok", "294 MiB", "")
 
 
-@pytest.mark.parametrize("version, status", [("2.7.0", "ok"), ("3.1.2", "ok"), ("4.0.0", "warn"), ("4.0.0rc1", "warn"),
-                                             ("2.6.2", "warn"), (None, "fail")])
-def test_pynq_version_on_a_zynq_7000(board: Path, monkeypatch: pytest.MonkeyPatch, version: str | None,
-                                     status: str) -> None:
+@pytest.mark.parametrize(
+    "version, status",
+    [
+        ("2.7.0", "ok"),
+        ("3.1.2", "ok"),
+        ("4.0.0", "warn"),
+        ("4.0.0rc1", "warn"),
+        ("2.6.2", "warn"),
+        (None, "fail"),
+    ],
+)
+def test_pynq_version_on_a_zynq_7000(
+    board: Path, monkeypatch: pytest.MonkeyPatch, version: str | None, status: str
+) -> None:
     pynq_version(monkeypatch, version)
-    assert doctor.check_pynq(Host(board, {})).status == status
+    assert host.check_pynq(Host(board, {})).status == status
 
 
 def test_pynq_4_is_fine_on_a_pc_and_no_pynq_is_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pynq_version(monkeypatch, "4.0.0")
-    assert doctor.check_pynq(Host(tmp_path, {})).status == "ok"
+    assert host.check_pynq(Host(tmp_path, {})).status == "ok"
     pynq_version(monkeypatch, None)
-    assert doctor.check_pynq(Host(tmp_path, {})).status == "info"
+    assert host.check_pynq(Host(tmp_path, {})).status == "info"
 
 
 @pytest.mark.parametrize("uid, status", [(0, "ok"), (1000, "fail")])
 def test_a_board_needs_root(board: Path, monkeypatch: pytest.MonkeyPatch, uid: int, status: str) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: uid)
-    assert doctor.check_root(Host(board, {})).status == status
+    assert host.check_root(Host(board, {})).status == status
 
 
 def test_a_pc_needs_no_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert doctor.check_root(Host(tmp_path, {})).status == "info"
+    assert host.check_root(Host(tmp_path, {})).status == "info"
 
 
 def test_xrt_environment(board: Path, tmp_path: Path) -> None:
-    assert doctor.check_xrt(Host(board, {"XILINX_XRT": "/usr"})) == Check("XILINX_XRT", "ok", "/usr", "")
-    missing = doctor.check_xrt(Host(board, {}))
+    assert host.check_xrt(Host(board, {"XILINX_XRT": "/usr"})) == Check("XILINX_XRT", "ok", "/usr", "")
+    missing = host.check_xrt(Host(board, {}))
     assert missing.status == "fail" and "xrt_setup.sh" in missing.advice
-    assert doctor.check_xrt(Host(tmp_path / "elsewhere", {})).status == "info"
+    assert host.check_xrt(Host(tmp_path / "elsewhere", {})).status == "info"
 
 
 def test_little_contiguous_memory_is_a_warning_and_none_a_failure(board: Path) -> None:
     machine(board, {"proc/meminfo": "CmaTotal: 131072 kB\nCmaFree: 1024 kB\n"})
-    assert doctor.check_cma(Host(board, {})).status == "warn"
+    assert host.check_cma(Host(board, {})).status == "warn"
     machine(board, {"proc/meminfo": "MemAvailable: 20000 kB\n"})
-    assert doctor.check_cma(Host(board, {})).status == "fail"
-    assert doctor.check_memory(Host(board, {})).status == "warn"
+    assert host.check_cma(Host(board, {})).status == "fail"
+    assert host.check_memory(Host(board, {})).status == "warn"
 
 
 def test_a_board_without_fpga_manager_fails(board: Path) -> None:
     for name in ("name", "state"):
         (board / "sys/class/fpga_manager/fpga0" / name).unlink()
     (board / "sys/class/fpga_manager/fpga0").rmdir()
-    assert doctor.check_fpga_manager(Host(board, {})).status == "fail"
+    assert host.check_fpga_manager(Host(board, {})).status == "fail"
 
 
 def test_another_board_and_an_unnamed_zynq_are_warned_of(board: Path) -> None:
     machine(board, {"proc/device-tree/chosen/pynq_board": "ZCU104\0"})
-    assert "Pynq-Z1" in doctor.check_device_tree(Host(board, {})).advice
+    assert "Pynq-Z1" in host.check_device_tree(Host(board, {})).advice
     (board / "proc/device-tree/chosen/pynq_board").unlink()
-    assert "BOARD=" in doctor.check_device_tree(Host(board, {})).advice
-    assert doctor.check_device_tree(Host(board, {"BOARD": "Pynq-Z2"})).status == "ok"
+    assert "BOARD=" in host.check_device_tree(Host(board, {})).advice
+    assert host.check_device_tree(Host(board, {"BOARD": "Pynq-Z2"})).status == "ok"
 
 
 def test_a_forced_instruction_set_is_pointed_out() -> None:
@@ -155,10 +169,18 @@ def test_missing_and_old_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     assert doctor.check_numpy(Host()).status == "warn"
 
 
-@pytest.mark.parametrize("text, numbers", [("1.17.4", (1, 17, 4)), ("4.0.0rc1", (4, 0, 0)), ("2.0", (2, 0)),
-                                           ("dev", ()), ("3.1.2.post1", (3, 1, 2))])
+@pytest.mark.parametrize(
+    "text, numbers",
+    [
+        ("1.17.4", (1, 17, 4)),
+        ("4.0.0rc1", (4, 0, 0)),
+        ("2.0", (2, 0)),
+        ("dev", ()),
+        ("3.1.2.post1", (3, 1, 2)),
+    ],
+)
 def test_versions_are_compared_by_their_numbers(text: str, numbers: tuple[int, ...]) -> None:
-    assert doctor._numbers(text) == numbers
+    assert host.numbers(text) == numbers
 
 
 def test_an_unwritable_cache_is_pointed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Write selftest.npz of network folders: pictures made here, and the words that tests/oracle.py computes for them.
+"""Write selftest.npz of network folders: pictures made here, and the words of tests/oracle.py for them.
 
 usage: tools/make_selftest.py params/lfc-w1a1-mnist params/...
 
-The oracle is plain numpy written from the published arithmetic, and shares no code with what the self-test tests.
-Same network, same file, byte for byte.
+The oracle is plain numpy written from the published arithmetic, and shares no code with what the self-test
+tests. Same network, same file, byte for byte.
 """
+
 from __future__ import annotations
 
 import dataclasses
@@ -31,14 +32,14 @@ def _stroke(rows: np.ndarray, columns: np.ndarray, random: np.random.RandomState
     height, width = rows.shape[0], columns.shape[1]
     (y0, x0), (y1, x1) = random.uniform(0.15, 0.85, (2, 2)) * (height, width)
     length = max(np.hypot(y1 - y0, x1 - x0), 1e-6)
-    along = np.clip(((rows - y0) * (y1 - y0) + (columns - x0) * (x1 - x0)) / length ** 2, 0, 1)
+    along = np.clip(((rows - y0) * (y1 - y0) + (columns - x0) * (x1 - x0)) / length**2, 0, 1)
     distance = np.hypot(rows - y0 - along * (y1 - y0), columns - x0 - along * (x1 - x0))
     thick = random.uniform(0.04, 0.1) * height
     return np.clip(1.5 - distance / thick, 0, 1)
 
 
 def make_pictures(size: tuple[int, int], channels: int, levels: np.ndarray) -> np.ndarray:
-    """uint8 (n, height*width*channels): strokes, noise, plain ones, and pixels on either side of thresholds."""
+    """uint8 (n, height*width*channels): strokes, noise, plain ones, pixels on either side of thresholds."""
     random = np.random.RandomState(20261120)
     height, width = size
     rows, columns = np.arange(height)[:, None] + 0.5, np.arange(width)[None, :] + 0.5
@@ -63,16 +64,26 @@ def make_selftest(folder: Path) -> Path:
         target.touch()  # the descriptor may name it already
     network = load_network(folder)
     encoding = network.input.encoding
-    levels = np.array([encoding.threshold]) if encoding.kind == "threshold" else np.unique(encoding.thresholds)
+    levels = (
+        np.array([encoding.threshold]) if encoding.kind == "threshold" else np.unique(encoding.thresholds)
+    )
     pictures = make_pictures(network.input.size, network.input.channels, levels)
-    bits = oracle.encode(pictures, network.layers[0].inputs, threshold=encoding.threshold, pixels=encoding.pixels,
-                         thresholds=encoding.thresholds)
+    bits = oracle.encode(
+        pictures,
+        network.layers[0].inputs,
+        threshold=encoding.threshold,
+        pixels=encoding.pixels,
+        thresholds=encoding.thresholds,
+    )
     words = oracle.lfc_words(network.layers, bits)
     with tempfile.TemporaryDirectory() as made:
         np.savez_compressed(str(Path(made) / NAME), pictures=pictures, words=words)
         save_network(dataclasses.replace(network, selftest=NAME, path=Path(made)), folder, overwrite=True)
-    print("{}: {} pictures, {} different words, {} of them 0".format(
-        target, len(words), len(set(words.tolist())), int((words == 0).sum())))
+    print(
+        "{}: {} pictures, {} different words, {} of them 0".format(
+            target, len(words), len(set(words.tolist())), int((words == 0).sum())
+        )
+    )
     return target
 
 

@@ -3,6 +3,7 @@
 Each subcommand is a function in a module beside this one. Those modules import numpy, the boards and the
 rest only when they run, so that `--help` answers at once.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -17,7 +18,16 @@ from typing import Any, Iterator, Sequence
 
 from .. import __version__
 from . import answering, health, listing, making, measuring
-from .output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, EXIT_USER, Failure, complain, emit_json
+from .output import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_USAGE,
+    EXIT_USER,
+    Failure,
+    complain,
+    emit_json,
+)
 
 __all__ = ["build_parser", "main"]
 
@@ -42,9 +52,11 @@ def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     parser = argparse.ArgumentParser(
         prog="qnn-pynq",
-        description="Classify pictures with quantised neural networks: on the FPGA of a PYNQ board, or bit for\n"
-                    "bit the same on the emulated board of any Linux machine.",
-        epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description="Classify pictures with quantised neural networks: on the FPGA of a PYNQ board, or\n"
+        "bit for bit the same on the emulated board of any Linux machine.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version="qnn-pynq {}".format(__version__))
     _add_common(parser, top=True)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
@@ -56,15 +68,25 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_common(parser: argparse.ArgumentParser, top: bool) -> None:
-    """Options that may stand before or after the subcommand; the later place keeps what the earlier one set."""
+    """Options that may stand before or after the subcommand."""
     group = parser.add_argument_group("common options")
     quiet: Any = argparse.SUPPRESS
-    group.add_argument("--json", action="store_true", default=False if top else quiet,
-                       help="print the result as one JSON object on standard output")
-    group.add_argument("-v", "--verbose", action="count", default=0 if top else quiet,
-                       help="say what happens (twice: every detail)")
-    group.add_argument("--debug", action="store_true", default=False if top else quiet,
-                       help="show the traceback of an error")
+    group.add_argument(
+        "--json",
+        action="store_true",
+        default=False if top else quiet,
+        help="print the result as one JSON object on standard output",
+    )
+    group.add_argument(
+        "-v",
+        "--verbose",
+        action="count",
+        default=0 if top else quiet,
+        help="say what happens (twice: every detail)",
+    )
+    group.add_argument(
+        "--debug", action="store_true", default=False if top else quiet, help="show the traceback of an error"
+    )
 
 
 @contextlib.contextmanager
@@ -102,7 +124,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0 done, 1 bad result or defect, 2 usage, 3 an error that the user can put right, 130 Ctrl-C.
+        Exit code: 0 done, 1 bad result or defect, 2 usage, 3 an error that the user can put right, 130
+        Ctrl-C.
     """
     parser = build_parser()
     try:

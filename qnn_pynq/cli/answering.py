@@ -1,4 +1,5 @@
 """`classify`: pictures to labels."""
+
 from __future__ import annotations
 
 import argparse
@@ -15,9 +16,9 @@ DEFAULT_NETWORK = "lfc-w1a1-fashion-mnist"
 BOARDS = ("auto", "emulated", "zynq", "cpu")
 
 _DESCRIPTION = """\
-Classify picture files of any size, grey or colour, light on dark or dark on light ("-" reads one from standard input).
-The scores are what the overlay's output word says of each class: 0 if nothing fired for it. With --board cpu the
-answer comes with probabilities.
+Classify picture files of any size, grey or colour, light on dark or dark on light ("-" reads one from
+standard input). The scores are what the overlay's output word says of each class: 0 if nothing fired for
+it. With --board cpu the answer comes with probabilities.
 """
 _EPILOG = """\
 examples:
@@ -28,21 +29,43 @@ examples:
 
 
 def add_board(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--board", choices=BOARDS, default="auto",
-                        help="auto: the FPGA if there is one, else the emulated board; cpu: the kernels alone, without "
-                             "an overlay (default: %(default)s)")
+    parser.add_argument(
+        "--board",
+        choices=BOARDS,
+        default="auto",
+        help="auto: the FPGA if there is one, else the emulated board; cpu: the kernels alone, without "
+        "an overlay (default: %(default)s)",
+    )
 
 
 def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser("classify", parents=[common], help="what is on a picture", description=_DESCRIPTION,
-                                 epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", nargs="*", metavar="PICTURE", help="picture file, or - for standard input")
-    parser.add_argument("-n", "--network", default=DEFAULT_NETWORK, metavar="NETWORK",
-                        help="name or folder of the network (default: %(default)s)")
+    parser = commands.add_parser(
+        "classify",
+        parents=[common],
+        help="what is on a picture",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "pictures", nargs="*", metavar="PICTURE", help="picture file, or - for standard input"
+    )
+    parser.add_argument(
+        "-n",
+        "--network",
+        default=DEFAULT_NETWORK,
+        metavar="NETWORK",
+        help="name or folder of the network (default: %(default)s)",
+    )
     add_board(parser)
-    parser.add_argument("--top", type=positive, default=1, metavar="K", help="show the K best classes (default: 1)")
-    parser.add_argument("--demo", action="store_true",
-                        help="classify the pictures that come with the package, and count the right answers")
+    parser.add_argument(
+        "--top", type=positive, default=1, metavar="K", help="show the K best classes (default: 1)"
+    )
+    parser.add_argument(
+        "--demo",
+        action="store_true",
+        help="classify the pictures that come with the package, and count the right answers",
+    )
     parser.set_defaults(run=_classify)
 
 
@@ -63,13 +86,17 @@ def _demo(network: Any) -> list[tuple[str, str]]:
 
     found = [(str(path), label) for path, label in demo.pictures(network)]
     if not found:
-        raise Failure("no demo pictures for the classes of {}: give pictures of your own".format(network.name))
+        raise Failure(
+            "no demo pictures for the classes of {}: give pictures of your own".format(network.name)
+        )
     return found
 
 
 def _classify(args: argparse.Namespace) -> int:
     if not (args.pictures or args.demo):
-        complain("error", "no picture given: name picture files, or --demo for those that come with the package")
+        complain(
+            "error", "no picture given: name picture files, or --demo for those that come with the package"
+        )
         return EXIT_USAGE
     from ..classifier import Classifier
 
@@ -78,8 +105,11 @@ def _classify(args: argparse.Namespace) -> int:
         if not args.json:
             emit("{} on {}".format(classifier.network.name, answered_by(classifier)))
         answers = [_answer(classifier, name, label, args) for name, label in wanted]
-        summary = {"network": classifier.network.name, "board": classifier.board_name,
-                   "emulated": classifier.emulated}
+        summary = {
+            "network": classifier.network.name,
+            "board": classifier.board_name,
+            "emulated": classifier.emulated,
+        }
     expected = [answer for answer in answers if "expected" in answer]
     right = sum(answer["label"] == answer["expected"] for answer in expected)
     if args.json:
@@ -99,9 +129,17 @@ def _answer(classifier: Any, name: str, expected: str | None, args: argparse.Nam
         complain("error", "{}".format(error))
         return {"picture": name, "error": str(error)}
     best = prediction.top(min(args.top, len(prediction.classes)))
-    answer = {"picture": name, "label": prediction.label, "index": prediction.index, "fired": prediction.fired,
-              "scores": prediction.scores, "probability": prediction.probability, "top": best,
-              "stages_seconds": dict(prediction.stages), "accelerator_is_modelled": prediction.accelerator_is_modelled}
+    answer = {
+        "picture": name,
+        "label": prediction.label,
+        "index": prediction.index,
+        "fired": prediction.fired,
+        "scores": prediction.scores,
+        "probability": prediction.probability,
+        "top": best,
+        "stages_seconds": dict(prediction.stages),
+        "accelerator_is_modelled": prediction.accelerator_is_modelled,
+    }
     if expected is not None:
         answer["expected"] = expected
     if not args.json:

@@ -1,10 +1,11 @@
 """`import` and `train`: networks of the user's own."""
+
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
-from .output import EXIT_OK, emit, emit_json, percent, positive
+from .output import positive
 
 __all__ = ["add_parsers"]
 
@@ -15,39 +16,67 @@ Turn parameters of other tools into a network folder that Classifier("FOLDER") a
   finnthesizer  the .npz of its training scripts: W, bias, beta, gamma, mean, inv_std of each layer
 """
 _TRAIN = """\
-Train a network on pictures of your own and write a network folder (needs PyTorch: pip install 'qnn-pynq[train]').
-FOLDER has one folder of pictures for each class, named as the class; or give an .npz file.
+Train a network on pictures of your own and write a network folder (needs PyTorch: pip install
+'qnn-pynq[train]'). FOLDER has one folder of pictures for each class, named as the class; or give an .npz
+file.
 """
 
 
 def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
     raw = argparse.RawDescriptionHelpFormatter
-    imports = commands.add_parser("import", parents=[common], help="turn other tools' parameters into a network",
-                                  description=_IMPORT, formatter_class=raw,
-                                  epilog="example:\n  qnn-pynq import bnn-pynq params/mnist/lfcW1A1 -o mnist-xilinx")
+    imports = commands.add_parser(
+        "import",
+        parents=[common],
+        help="turn other tools' parameters into a network",
+        description=_IMPORT,
+        formatter_class=raw,
+        epilog="example:\n  qnn-pynq import bnn-pynq params/mnist/lfcW1A1 -o mnist-xilinx",
+    )
     imports.add_argument("format", choices=("bnn-pynq", "finnthesizer"), help="what the source is")
     imports.add_argument("source", metavar="SOURCE", help="parameter folder, or .npz file")
     imports.add_argument("-o", "--output", required=True, metavar="DIR", help="network folder to write")
     imports.add_argument("--name", help="name of the network (default: that of DIR)")
-    imports.add_argument("--precision", choices=("w1a1", "w1a2"),
-                         help="bits of weights and activations (default: as the source shows)")
-    imports.add_argument("--rule", choices=("exact", "upstream"), default="exact",
-                         help="finnthesizer: how batch norm becomes thresholds; `upstream` gives upstream's bytes, which "
-                              "are off by one for negative gamma (default: exact)")
+    imports.add_argument(
+        "--precision",
+        choices=("w1a1", "w1a2"),
+        help="bits of weights and activations (default: as the source shows)",
+    )
+    imports.add_argument(
+        "--rule",
+        choices=("exact", "upstream"),
+        default="exact",
+        help="finnthesizer: how batch norm becomes thresholds; `upstream` gives upstream's bytes, which "
+        "are off by one for negative gamma (default: exact)",
+    )
     imports.add_argument("--overwrite", action="store_true", help="replace what is in DIR")
     imports.set_defaults(run=_import)
 
-    train = commands.add_parser("train", parents=[common], help="train a network on your own pictures",
-                                description=_TRAIN, formatter_class=raw,
-                                epilog="example:\n  qnn-pynq train lfc my-pictures -o my-network --precision w1a2\n"
-                                       "  qnn-pynq classify new.png -n my-network")
-    train.add_argument("topology", choices=("lfc",), help="lfc: 784-1024-1024-1024-classes, for the LFC overlays")
+    train = commands.add_parser(
+        "train",
+        parents=[common],
+        help="train a network on your own pictures",
+        description=_TRAIN,
+        formatter_class=raw,
+        epilog="example:\n  qnn-pynq train lfc my-pictures -o my-network --precision w1a2\n"
+        "  qnn-pynq classify new.png -n my-network",
+    )
+    train.add_argument(
+        "topology", choices=("lfc",), help="lfc: 784-1024-1024-1024-classes, for the LFC overlays"
+    )
     train.add_argument("folder", metavar="FOLDER", help="folder of class-named folders, or .npz file")
     train.add_argument("-o", "--output", required=True, metavar="DIR", help="network folder to write")
-    train.add_argument("--precision", choices=("w1a1", "w1a2"), default="w1a1",
-                       help="bits of weights and activations (default: %(default)s)")
-    train.add_argument("--epochs", type=positive, metavar="N", help="passes over the pictures (default: by their number)")
-    train.add_argument("--seed", type=int, default=1, metavar="N", help="of everything random (default: %(default)s)")
+    train.add_argument(
+        "--precision",
+        choices=("w1a1", "w1a2"),
+        default="w1a1",
+        help="bits of weights and activations (default: %(default)s)",
+    )
+    train.add_argument(
+        "--epochs", type=positive, metavar="N", help="passes over the pictures (default: by their number)"
+    )
+    train.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="of everything random (default: %(default)s)"
+    )
     train.set_defaults(run=_train)
 
 

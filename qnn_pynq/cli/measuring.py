@@ -1,4 +1,5 @@
 """`evaluate` and `benchmark`: accuracy and speed."""
+
 from __future__ import annotations
 
 import argparse
@@ -10,40 +11,68 @@ from .output import EXIT_OK, duration, emit, emit_json, positive, table
 __all__ = ["add_parsers"]
 
 _EVALUATE = """\
-Accuracy of a network on its test set, through the driver of its overlay. The test set of MNIST and Fashion-MNIST is
-looked for in $QNN_PYNQ_DATA, in ../shared beside a checkout, and in the cache; nothing is downloaded unless you say so.
+Accuracy of a network on its test set, through the driver of its overlay. The test set of MNIST and
+Fashion-MNIST is looked for in $QNN_PYNQ_DATA, in ../shared beside a checkout, and in the cache; nothing is
+downloaded unless you say so.
 """
 _BENCHMARK = """\
-Images per second of each stage, for single pictures and for batches. On the emulated board the accelerator's time
-comes from the cycle model of the circuit, and is marked so; the time that the emulation takes is shown beside it and
-is no FPGA time.
+Images per second of each stage, for single pictures and for batches. On the emulated board the
+accelerator's time comes from the cycle model of the circuit, and is marked so; the time that the emulation
+takes is shown beside it and is no FPGA time.
 """
 
 
 def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
     raw = argparse.RawDescriptionHelpFormatter
-    evaluate = commands.add_parser("evaluate", parents=[common], help="accuracy on a test set", description=_EVALUATE,
-                                   formatter_class=raw,
-                                   epilog="examples:\n  qnn-pynq evaluate lfc-w1a1-mnist --compare\n"
-                                          "  qnn-pynq evaluate my-network --data my-test-pictures --confusion")
+    evaluate = commands.add_parser(
+        "evaluate",
+        parents=[common],
+        help="accuracy on a test set",
+        description=_EVALUATE,
+        formatter_class=raw,
+        epilog="examples:\n  qnn-pynq evaluate lfc-w1a1-mnist --compare\n"
+        "  qnn-pynq evaluate my-network --data my-test-pictures --confusion",
+    )
     evaluate.add_argument("network", metavar="NETWORK", help="name or folder of the network")
-    evaluate.add_argument("--data", metavar="FOLDER|FILE.npz",
-                          help="idx files, class-named folders of pictures, or .npz with x_test and y_test")
-    evaluate.add_argument("--download", action="store_true", help="fetch the public test set if it is not here")
+    evaluate.add_argument(
+        "--data",
+        metavar="FOLDER|FILE.npz",
+        help="idx files, class-named folders of pictures, or .npz with x_test and y_test",
+    )
+    evaluate.add_argument(
+        "--download", action="store_true", help="fetch the public test set if it is not here"
+    )
     evaluate.add_argument("--limit", type=positive, metavar="N", help="only the first N pictures")
-    evaluate.add_argument("--compare", action="store_true", help="the same through the software engine, beside it")
+    evaluate.add_argument(
+        "--compare", action="store_true", help="the same through the software engine, beside it"
+    )
     evaluate.add_argument("--confusion", action="store_true", help="print the confusion matrix")
     add_board(evaluate)
     evaluate.set_defaults(run=_evaluate)
 
-    benchmark = commands.add_parser("benchmark", parents=[common], help="images per second by stage",
-                                    description=_BENCHMARK, formatter_class=raw,
-                                    epilog="example:\n  qnn-pynq benchmark lfc-w1a1-mnist --images 10000")
+    benchmark = commands.add_parser(
+        "benchmark",
+        parents=[common],
+        help="images per second by stage",
+        description=_BENCHMARK,
+        formatter_class=raw,
+        epilog="example:\n  qnn-pynq benchmark lfc-w1a1-mnist --images 10000",
+    )
     benchmark.add_argument("network", metavar="NETWORK", help="name or folder of the network")
-    benchmark.add_argument("--images", type=positive, default=10000, metavar="N",
-                           help="pictures in the large batch (default: %(default)s)")
-    benchmark.add_argument("--repeat", type=positive, default=5, metavar="N",
-                           help="take the fastest of N runs (default: %(default)s)")
+    benchmark.add_argument(
+        "--images",
+        type=positive,
+        default=10000,
+        metavar="N",
+        help="pictures in the large batch (default: %(default)s)",
+    )
+    benchmark.add_argument(
+        "--repeat",
+        type=positive,
+        default=5,
+        metavar="N",
+        help="take the fastest of N runs (default: %(default)s)",
+    )
     add_board(benchmark)
     benchmark.set_defaults(run=_benchmark)
 
@@ -64,8 +93,13 @@ def _evaluate(args: argparse.Namespace) -> int:
     if args.confusion:
         emit("\ntrue class in rows, answer in columns")
         short = [name[:7] for name in result.classes]
-        emit(table([""] + short, [[name] + list(row) for name, row in zip(result.classes, result.confusion.tolist())],
-                   range(1, len(short) + 1)))
+        emit(
+            table(
+                [""] + short,
+                [[name] + list(row) for name, row in zip(result.classes, result.confusion.tolist())],
+                range(1, len(short) + 1),
+            )
+        )
     return EXIT_OK
 
 
@@ -74,7 +108,7 @@ def _benchmark(args: argparse.Namespace) -> int:
 
     from ..classifier import Classifier
 
-    runs = []
+    runs: list[dict[str, Any]] = []
     with Classifier(args.network, board=args.board) as classifier:
         spec = classifier.network.input
         shape = (args.images,) + tuple(spec.size) + ((spec.channels,) if spec.channels > 1 else ())
@@ -84,13 +118,11 @@ def _benchmark(args: argparse.Namespace) -> int:
         for batch in sorted({1, min(64, args.images), args.images}):
             # A short run says nothing: single pictures are averaged over many calls.
             calls = max(1, 200 // batch)
-            fastest = None
-            for _ in range(args.repeat):
-                results = [classifier.evaluate(pictures[:batch], labels[:batch]) for _ in range(calls)]
-                run = _mean(results, batch)
-                if fastest is None or run["seconds_per_image"] < fastest["seconds_per_image"]:
-                    fastest = run
-            runs.append(fastest)
+            tries = [
+                _mean([classifier.evaluate(pictures[:batch], labels[:batch]) for _ in range(calls)], batch)
+                for _ in range(args.repeat)
+            ]
+            runs.append(min(tries, key=lambda run: run["seconds_per_image"]))
     if args.json:
         emit_json({"network": name, "board": board, "runs": runs})
         return EXIT_OK
@@ -101,8 +133,14 @@ def _benchmark(args: argparse.Namespace) -> int:
             if stage == "accelerator" and run["accelerator_is_modelled"]:
                 stage += " (cycle model, not measured)"
             rows.append((run["batch"], stage, duration(seconds), _rate(seconds)))
-        rows.append((run["batch"], "wall time, all of it", duration(run["seconds_per_image"]),
-                     _rate(run["seconds_per_image"])))
+        rows.append(
+            (
+                run["batch"],
+                "wall time, all of it",
+                duration(run["seconds_per_image"]),
+                _rate(run["seconds_per_image"]),
+            )
+        )
     emit(table(("batch", "stage", "time per image", "images per second"), rows, (0, 2, 3)))
     return EXIT_OK
 
@@ -115,8 +153,13 @@ def _mean(results: list[Any], batch: int) -> dict[str, Any]:
         for stage, seconds in result.stages.items():
             stages[stage] = stages.get(stage, 0.0) + seconds / count
     seconds = sum(result.seconds for result in results) / count
-    return {"batch": batch, "seconds_per_image": seconds, "images_per_second": 1 / seconds if seconds else None,
-            "stages_seconds_per_image": stages, "accelerator_is_modelled": results[0].accelerator_is_modelled}
+    return {
+        "batch": batch,
+        "seconds_per_image": seconds,
+        "images_per_second": 1 / seconds if seconds else None,
+        "stages_seconds_per_image": stages,
+        "accelerator_is_modelled": results[0].accelerator_is_modelled,
+    }
 
 
 def _rate(seconds: float) -> str:

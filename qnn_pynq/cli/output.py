@@ -1,4 +1,5 @@
 """What subcommands print: lines, tables, JSON; and the exit codes."""
+
 from __future__ import annotations
 
 import argparse
@@ -6,8 +7,21 @@ import json
 import sys
 from typing import Any, Iterable, Sequence
 
-__all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_OK", "EXIT_USAGE", "EXIT_USER", "Failure", "complain", "duration",
-           "emit", "emit_json", "percent", "positive", "table"]
+__all__ = [
+    "EXIT_FAILED",
+    "EXIT_INTERRUPTED",
+    "EXIT_OK",
+    "EXIT_USAGE",
+    "EXIT_USER",
+    "Failure",
+    "complain",
+    "duration",
+    "emit",
+    "emit_json",
+    "percent",
+    "positive",
+    "table",
+]
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_USER, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 

@@ -1,4 +1,5 @@
 """The command line in this process, and small networks and pictures to give it."""
+
 from __future__ import annotations
 
 import json
@@ -43,14 +44,37 @@ def write_random_network(folder: Path, seed: int = 1, classes: tuple[str, ...] =
     for k, (inputs, outputs) in enumerate(((832, 1024), (1024, 1024), (1024, 1024), (1024, 64))):
         weights = random.randint(0, 256, (outputs, inputs // 8)).astype(np.uint8)
         np.save(str(folder / "w{}.npy".format(k)), weights)
-        np.save(str(folder / "t{}.npy".format(k)), np.full((outputs, 1), inputs // 2 + (16 if k == 3 else 0), np.int32))
-        layers.append({"type": "dense", "inputs": inputs, "outputs": outputs, "weights": "w{}.npy".format(k),
-                       "thresholds": "t{}.npy".format(k), "weight_bits": 1, "input": "binary",
-                       "accumulator": "popcount", "output": "binary"})
-    (folder / "network.json").write_text(json.dumps({
-        "format": "qnn-pynq-network", "version": 1, "name": folder.name, "overlays": ["bnn-pynq-lfc-w1a1"],
-        "input": {"size": [28, 28], "encoding": {"kind": "threshold", "threshold": 128}}, "layers": layers,
-        "decode": {"rule": "highest-bit"}, "classes": list(classes)}))
+        np.save(
+            str(folder / "t{}.npy".format(k)),
+            np.full((outputs, 1), inputs // 2 + (16 if k == 3 else 0), np.int32),
+        )
+        layers.append(
+            {
+                "type": "dense",
+                "inputs": inputs,
+                "outputs": outputs,
+                "weights": "w{}.npy".format(k),
+                "thresholds": "t{}.npy".format(k),
+                "weight_bits": 1,
+                "input": "binary",
+                "accumulator": "popcount",
+                "output": "binary",
+            }
+        )
+    (folder / "network.json").write_text(
+        json.dumps(
+            {
+                "format": "qnn-pynq-network",
+                "version": 1,
+                "name": folder.name,
+                "overlays": ["bnn-pynq-lfc-w1a1"],
+                "input": {"size": [28, 28], "encoding": {"kind": "threshold", "threshold": 128}},
+                "layers": layers,
+                "decode": {"rule": "highest-bit"},
+                "classes": list(classes),
+            }
+        )
+    )
     return folder
 
 

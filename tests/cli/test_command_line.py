@@ -1,4 +1,5 @@
 """The frame around the subcommands: help, errors, exit codes, log lines, start-up."""
+
 from __future__ import annotations
 
 import argparse
@@ -16,7 +17,17 @@ import qnn_pynq
 from qnn_pynq.cli import build_parser, health
 from qnn_pynq.errors import InputError, QnnWarning
 
-COMMANDS = ["classify", "evaluate", "benchmark", "networks", "overlays", "import", "train", "doctor", "selftest"]
+COMMANDS = [
+    "classify",
+    "evaluate",
+    "benchmark",
+    "networks",
+    "overlays",
+    "import",
+    "train",
+    "doctor",
+    "selftest",
+]
 
 
 def raising(error: BaseException) -> Callable[[argparse.Namespace], int]:
@@ -26,9 +37,19 @@ def raising(error: BaseException) -> Callable[[argparse.Namespace], int]:
     return run
 
 
-@pytest.mark.parametrize("arguments", [[]] + [[command] for command in COMMANDS] + [
-    ["networks", "list"], ["networks", "show"], ["networks", "path"], ["overlays", "list"], ["overlays", "show"],
-    ["overlays", "fetch"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[]]
+    + [[command] for command in COMMANDS]
+    + [
+        ["networks", "list"],
+        ["networks", "show"],
+        ["networks", "path"],
+        ["overlays", "list"],
+        ["overlays", "show"],
+        ["overlays", "fetch"],
+    ],
+)
 def test_everything_has_help(run: Any, arguments: list[str]) -> None:
     ran = run(*arguments, "--help")
     assert ran.code == 0 and "usage: qnn-pynq" in ran.out and not ran.err
@@ -38,7 +59,7 @@ def test_everything_has_help(run: Any, arguments: list[str]) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_shows_an_example_that_parses(run: Any, command: str) -> None:
     text = run(command, "--help").out
-    examples = re.findall(r"^  qnn-pynq (.*)$", text[text.index("example"):], re.M)
+    examples = re.findall(r"^  qnn-pynq (.*)$", text[text.index("example") :], re.M)
     assert examples
     for example in examples:
         build_parser().parse_args(example.split(" > ")[0].split())
@@ -55,20 +76,41 @@ def test_version(run: Any) -> None:
     assert run("--version").out == "qnn-pynq {}\n".format(qnn_pynq.__version__)
 
 
-@pytest.mark.parametrize("arguments", [["paint"], ["classify", "--board", "gpu", "x.png"], ["evaluate"],
-                                       ["evaluate", "x", "--limit", "0"], ["benchmark", "x", "--images", "many"],
-                                       ["import", "onnx", "x", "-o", "y"], ["train", "lfc", "x"], ["classify"],
-                                       ["networks", "show"], ["overlays", "fetch"], ["selftest", "--board", "gpu"], []])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["paint"],
+        ["classify", "--board", "gpu", "x.png"],
+        ["evaluate"],
+        ["evaluate", "x", "--limit", "0"],
+        ["benchmark", "x", "--images", "many"],
+        ["import", "onnx", "x", "-o", "y"],
+        ["train", "lfc", "x"],
+        ["classify"],
+        ["networks", "show"],
+        ["overlays", "fetch"],
+        ["selftest", "--board", "gpu"],
+        [],
+    ],
+)
 def test_wrong_usage_is_2(run: Any, arguments: list[str]) -> None:
     ran = run(*arguments)
     assert ran.code == 2 and not ran.out and ran.err
 
 
-@pytest.mark.parametrize("error, code", [
-    (InputError("picture 'x.png' is empty"), 3), (PermissionError(13, "not allowed", "/x"), 3),
-    (RuntimeError("the sky\nfell"), 1), (KeyError("gone"), 1), (KeyboardInterrupt(), 130)])
-def test_errors_are_one_line_and_an_exit_code(run: Any, monkeypatch: pytest.MonkeyPatch, error: BaseException,
-                                              code: int) -> None:
+@pytest.mark.parametrize(
+    "error, code",
+    [
+        (InputError("picture 'x.png' is empty"), 3),
+        (PermissionError(13, "not allowed", "/x"), 3),
+        (RuntimeError("the sky\nfell"), 1),
+        (KeyError("gone"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_errors_are_one_line_and_an_exit_code(
+    run: Any, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
+) -> None:
     monkeypatch.setattr(health, "_doctor", raising(error))
     ran = run("doctor")
     assert ran.code == code and not ran.out
@@ -91,7 +133,9 @@ def test_errors_are_json_where_json_was_asked_for(run: Any, monkeypatch: pytest.
         assert ran.err == "qnn-pynq: error: no picture\n"
 
 
-def test_warnings_and_log_records_are_single_lines_on_standard_error(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_warnings_and_log_records_are_single_lines_on_standard_error(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import logging
 
     def doctor(args: argparse.Namespace) -> int:
@@ -108,14 +152,18 @@ def test_warnings_and_log_records_are_single_lines_on_standard_error(run: Any, m
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = ("import sys\nfrom qnn_pynq.cli import main\nassert main(['--help']) == 0\n"
-            "print([m for m in ('numpy', 'PIL', 'torch', 'pynq', 'cffi', 'matplotlib') if m in sys.modules])")
+    code = (
+        "import sys\nfrom qnn_pynq.cli import main\nassert main(['--help']) == 0\n"
+        "print([m for m in ('numpy', 'PIL', 'torch', 'pynq', 'cffi', 'matplotlib') if m in sys.modules])"
+    )
     out = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout.decode()
     assert out.splitlines()[-1] == "[]"
 
 
 def test_the_module_runs_as_the_command_does() -> None:
-    done = subprocess.run([sys.executable, "-m", "qnn_pynq", "overlays", "--json"], stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "qnn_pynq", "overlays", "--json"], stdout=subprocess.PIPE, check=True
+    )
     assert json.loads(done.stdout.decode())["overlays"]
 
 
@@ -123,7 +171,9 @@ def test_a_reader_that_goes_away_is_no_defect() -> None:
     read, write = os.pipe()
     os.close(read)
     try:
-        done = subprocess.run([sys.executable, "-m", "qnn_pynq", "doctor"], stdout=write, stderr=subprocess.PIPE)
+        done = subprocess.run(
+            [sys.executable, "-m", "qnn_pynq", "doctor"], stdout=write, stderr=subprocess.PIPE
+        )
     finally:
         os.close(write)
     assert done.returncode == 141 and done.stderr == b""

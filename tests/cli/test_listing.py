@@ -1,4 +1,5 @@
 """`networks` and `overlays`."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -22,7 +23,9 @@ def test_networks_are_listed(run: Any, random_network: Path) -> None:
     assert found["random-lfc"]["overlays"] == [OVERLAY] and found["random-lfc"]["test_accuracy"] is None
 
 
-def test_a_broken_network_is_listed_as_broken(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_network_is_listed_as_broken(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "network.json").write_text("{")
     monkeypatch.setenv("QNN_PYNQ_PATH", str(tmp_path))
@@ -44,8 +47,15 @@ def test_the_path_of_a_network(run: Any, random_network: Path) -> None:
     assert run("networks", "path", "random-lfc", "--json").json == {"path": str(random_network)}
 
 
-@pytest.mark.parametrize("arguments", [["networks", "show", "random-lcf"], ["networks", "path", "random-lcf"],
-                                       ["overlays", "show", "bnn-pynq-lfc"], ["overlays", "fetch", "bnn-pynq-lfc"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["networks", "show", "random-lcf"],
+        ["networks", "path", "random-lcf"],
+        ["overlays", "show", "bnn-pynq-lfc"],
+        ["overlays", "fetch", "bnn-pynq-lfc"],
+    ],
+)
 def test_an_unknown_name_is_3_and_near_ones_are_named(run: Any, arguments: list[str]) -> None:
     ran = run(*arguments)
     assert ran.code == 3 and not ran.out
