@@ -1,8 +1,8 @@
 """Known answers of every network through every board that this machine has.
 
-The answers lie with each network in `selftest.npz`: `pictures` (uint8, (n, pixels)) and `words` (uint64, (n,)),
-the output words that plain numpy computed from the published arithmetic. A board that was never tested before
-gets the published register sequence first, and the fast one only if that gave the right answers.
+The answers lie with each network in `selftest.npz`: `pictures` (uint8, (n, pixels)) and `words` (uint64,
+(n,)), the output words that plain numpy computed from the published arithmetic. A board that was never tested
+before gets the published register sequence first, and the fast one only if that gave the right answers.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import time
 import zipfile
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
@@ -159,9 +160,9 @@ def run(networks: Sequence[str] | None = None, boards: Sequence[str] | None = No
         For a network that was asked for by name.
     """
     wanted = available_boards() if boards is None else tuple(dict.fromkeys(boards))
-    for board in wanted:
-        if board not in BOARDS:
-            raise InputError("board {!r}: expected one of {}".format(board, ", ".join(BOARDS)))
+    for name in wanted:
+        if name not in BOARDS:
+            raise InputError("board {!r}: expected one of {}".format(name, ", ".join(BOARDS)))
     found, outcomes = _load(networks)
     for name in wanted:
         if name == "cpu":
@@ -204,9 +205,8 @@ def _on_board(network: Network, board: Any, name: str) -> list[Outcome]:
         mode = "conservative" if conservative else "fast"
         if conservative and not board.emulated and record.is_file():
             continue
-        outcome = _compare(
-            network, lambda: OverlayEngine(board, overlay, conservative), Outcome(network.name, name, mode)
-        )
+        make = partial(OverlayEngine, board, overlay, conservative)
+        outcome = _compare(network, make, Outcome(network.name, name, mode))
         outcomes.append(outcome)
         if outcome.wrong or outcome.note:
             break
@@ -266,4 +266,4 @@ def _remember(record: Path, outcomes: Sequence[Outcome]) -> None:
         partial.write_text(json.dumps([outcome.as_dict() for outcome in outcomes], indent=2))
         os.replace(str(partial), str(record))
     except OSError as error:
-        _log.warning("%s cannot be written (%s): the next self-test starts conservatively again", record, error)
+        _log.warning("%s cannot be written (%s): the next self-test starts anew", record, error)

@@ -70,14 +70,13 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def answered_by(classifier: Any) -> str:
-    """Which board answered, in words."""
-    board = classifier.board_name
-    if board == "cpu":
+    """Which board answers, in words."""
+    if classifier.board is None:
         return "the processor alone (software engine)"
     overlay = classifier.overlay.name
-    if classifier.emulated:
-        return "the emulated board with {} (bit-exact; no FPGA here)".format(overlay)
-    return "{} with {}".format(board, overlay)
+    if classifier.board.emulated:
+        return "the emulated board with overlay {} (bit for bit as the FPGA)".format(overlay)
+    return "{} with overlay {}".format(classifier.board.name, overlay)
 
 
 def _demo(network: Any) -> list[tuple[str, str]]:
@@ -107,8 +106,8 @@ def _classify(args: argparse.Namespace) -> int:
         answers = [_answer(classifier, name, label, args) for name, label in wanted]
         summary = {
             "network": classifier.network.name,
-            "board": classifier.board_name,
-            "emulated": classifier.emulated,
+            "board": classifier.engine.name,
+            "emulated": classifier.board is not None and classifier.board.emulated,
         }
     expected = [answer for answer in answers if "expected" in answer]
     right = sum(answer["label"] == answer["expected"] for answer in expected)

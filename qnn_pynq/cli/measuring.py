@@ -114,7 +114,7 @@ def _benchmark(args: argparse.Namespace) -> int:
         shape = (args.images,) + tuple(spec.size) + ((spec.channels,) if spec.channels > 1 else ())
         pictures = np.random.RandomState(1).randint(0, 256, shape).astype(np.uint8)
         labels = np.zeros(args.images, dtype=np.int64)
-        where, name, board = answered_by(classifier), classifier.network.name, classifier.board_name
+        where, name, board = answered_by(classifier), classifier.network.name, classifier.engine.name
         for batch in sorted({1, min(64, args.images), args.images}):
             # A short run says nothing: single pictures are averaged over many calls.
             calls = max(1, 200 // batch)
