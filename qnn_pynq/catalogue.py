@@ -14,13 +14,13 @@ from .network import Network, load_network
 from .overlay import Overlay, OverlayFile, load_overlay
 
 __all__ = [
+    "by_hand_lines",
     "cache_folder",
     "cached_path",
     "data_folder",
     "digest",
     "find_network",
     "find_overlay",
-    "missing_message",
     "networks",
     "overlay_files",
     "overlays",
@@ -170,38 +170,33 @@ def overlay_files(overlay: Overlay | PathLike) -> dict[str, Path]:
     if not isinstance(overlay, Overlay):
         overlay = find_overlay(overlay)
     found = {}
+    wrong = []
     for key, file in overlay.files.items():
         for path in (overlay.path / file.name, cached_path(overlay, file)):
-            if path.is_file():
-                _verify(overlay, file, path)
+            if key in found or not path.is_file():
+                continue
+            actual = digest(path)
+            if actual == file.sha256:
                 found[key] = path
-                break
+            else:
+                wrong.append((key, path, actual))
+    for key, path, actual in wrong:
+        if key not in found:
+            problem = "{} has sha256 {}, expected {}: remove it and run 'qnn-pynq overlays fetch {}'"
+            raise DigestError(problem.format(path, actual, overlay.files[key].sha256, overlay.name))
     missing = [key for key in overlay.files if key not in found]
     if missing:
-        raise OverlayMissingError(missing_message(overlay, missing))
+        start = "the files of overlay {0} are not on this machine: run 'qnn-pynq overlays fetch {0}'"
+        lines = ["or " + line for line in by_hand_lines(overlay, missing)]
+        raise OverlayMissingError("\n  ".join([start.format(overlay.name)] + lines))
     return found
 
 
-def _verify(overlay: Overlay, file: OverlayFile, path: Path) -> None:
-    actual = digest(path)
-    if actual != file.sha256:
-        raise DigestError(
-            "{} has sha256 {}, expected {}: remove it and run 'qnn-pynq overlays fetch {}'".format(
-                path, actual, file.sha256, overlay.name
-            )
-        )
-
-
-def missing_message(overlay: Overlay, keys: Sequence[str]) -> str:
-    """What to do about files that are not here: the command, or which file to put where by hand."""
-    lines = [
-        "the files of overlay {} are not on this machine: run 'qnn-pynq overlays fetch {}'".format(
-            overlay.name, overlay.name
-        )
-    ]
+def by_hand_lines(overlay: Overlay, keys: Sequence[str]) -> list[str]:
+    """Which file to put where, by hand: one line a file."""
+    lines = []
     for key in keys:
         file = overlay.files[key]
-        lines.append(
-            "or put {} to {}".format(file.urls[0] if file.urls else file.name, cached_path(overlay, file))
-        )
-    return "\n  ".join(lines)
+        origin = file.urls[0] if file.urls else file.name
+        lines.append("put {} to {}".format(origin, cached_path(overlay, file)))
+    return lines

@@ -1,0 +1,145 @@
+"""Bitstreams and .hwh files into the user's cache: from their public home, a mirror, or a folder."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+import urllib.parse
+from pathlib import Path
+from typing import Union
+
+from .catalogue import by_hand_lines, cached_path, digest, find_overlay
+from .download import TIMEOUT, download, is_web_address
+from .errors import DigestError, FetchError
+from .overlay import Overlay, OverlayFile
+
+__all__ = ["fetch_overlay"]
+
+_LOG = logging.getLogger(__name__)
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+
+def fetch_overlay(
+    overlay: Overlay | PathLike,
+    source: PathLike | None = None,
+    progress: bool = True,
+    timeout: float = TIMEOUT,
+) -> dict[str, Path]:
+    """Get every file of an overlay that is not here yet, and verify all of them.
+
+    Parameters
+    ----------
+    overlay
+        Descriptor, name, or path of a descriptor.
+    source
+        A folder (the files in it, or a checkout of the overlay's home) or the http(s) address of one,
+        instead of the addresses in the descriptor. The digests stay those of the descriptor.
+    progress
+        Show progress on a terminal.
+    timeout
+        Seconds without a byte until an address is given up.
+
+    Returns
+    -------
+    dict
+        Path of each file by key ("bitstream", "hwh").
+
+    Raises
+    ------
+    DigestError
+        A file has other contents than the descriptor says; it is not kept.
+    FetchError
+        Nothing answered (the message says which file to put where by hand), or the cache cannot be written.
+    """
+    if not isinstance(overlay, Overlay):
+        overlay = find_overlay(overlay)
+    found = {}
+    for key, file in overlay.files.items():
+        beside, target = overlay.path / file.name, cached_path(overlay, file)
+        if _right(beside, file):
+            found[key] = beside
+        elif _right(target, file):
+            found[key] = target
+        else:
+            found[key] = _fetch(overlay, key, target, source, progress, timeout)
+            _LOG.info("%s: stored in %s", file.name, target)
+    return found
+
+
+def _right(path: Path, file: OverlayFile) -> bool:
+    try:
+        return path.is_file() and digest(path) == file.sha256
+    except OSError:
+        return False
+
+
+def _fetch(
+    overlay: Overlay, key: str, target: Path, source: PathLike | None, progress: bool, timeout: float
+) -> Path:
+    file = overlay.files[key]
+    text = "" if source is None else os.fspath(source)
+    if source is not None and not is_web_address(text):
+        if "://" in text:
+            raise FetchError('"{}" is neither a folder nor an http(s) address'.format(text))
+        return _copy_in(overlay, file, Path(os.path.expanduser(text)), target)
+    urls = file.urls
+    if source is not None:
+        urls = ("{}/{}".format(text.rstrip("/"), urllib.parse.quote(file.name)),)
+    try:
+        return download(urls, target, file.sha256, file.size, progress, timeout)
+    except DigestError:
+        raise
+    except FetchError as error:
+        if isinstance(error.__cause__, OSError):  # the cache, not the net
+            raise
+        by_hand = "\n  ".join(by_hand_lines(overlay, [key]))
+        raise FetchError("{}\n  by hand: {}; or --from DIR|URL".format(error, by_hand)) from error
+
+
+def _copy_in(overlay: Overlay, file: OverlayFile, folder: Path, target: Path) -> Path:
+    places = [folder / file.name]
+    if overlay.home.get("folder"):
+        places.append(folder / overlay.home["folder"] / file.name)
+    origin = next((place for place in places if place.is_file()), None)
+    if origin is None:
+        raise FetchError("no file {}".format(" or ".join(str(place) for place in places)))
+    handle, temporary = -1, ""
+    try:
+        actual = digest(origin)
+        if actual != file.sha256:
+            raise DigestError("{} has sha256 {}, expected {}".format(origin, actual, file.sha256))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix="." + target.name, dir=str(target.parent))
+        with os.fdopen(handle, "wb") as out, origin.open("rb") as stream:
+            shutil.copyfileobj(stream, out)
+            out.flush()
+            os.fsync(out.fileno())
+        os.chmod(temporary, 0o644)
+        if digest(Path(temporary)) != file.sha256:
+            raise DigestError("{} has changed while it was copied: try again".format(origin))
+        os.replace(temporary, str(target))
+    except DigestError:
+        _remove(temporary)
+        raise
+    except OSError as error:
+        _remove(temporary)
+        raise FetchError(
+            "cannot copy {} to {}: {}; set QNN_PYNQ_CACHE to a folder that you may write to".format(
+                origin, target, error.strerror or error
+            )
+        ) from error
+    except BaseException:
+        _remove(temporary)
+        raise
+    return target
+
+
+def _remove(path: str) -> None:
+    if path:
+        try:
+            os.unlink(path)
+        except OSError:
+            pass
