@@ -1,4 +1,4 @@
-"""The FPGA of a PYNQ-Z1/Z2 through pynq's own Overlay, MMIO and allocate. pynq is imported on opening."""
+"""The FPGA of a PYNQ-Z1/Z2 through pynq's own Overlay, MMIO and allocate; pynq is imported on opening."""
 from __future__ import annotations
 
 import logging
@@ -32,7 +32,8 @@ def _find_device() -> Any:
     """pynq's active device, or BoardUnavailableError with the cause and the remedy."""
     real = fpga_present()
     if real and hasattr(os, "geteuid") and os.geteuid() != 0:
-        raise BoardUnavailableError("the FPGA needs root: start Python with `sudo -i`, or use the image's Jupyter")
+        raise BoardUnavailableError("the FPGA needs root: start Python with `sudo -i`, "
+                                    "or use the image's Jupyter")
     if real and not os.environ.get("XILINX_XRT"):
         raise BoardUnavailableError("XILINX_XRT is not set, so pynq finds no device: use a login shell "
                                     "(`sudo -i`), or `source /etc/profile.d/xrt_setup.sh` first")
@@ -40,8 +41,8 @@ def _find_device() -> Any:
         from pynq.pl_server.device import Device
     except ImportError as error:
         raise BoardUnavailableError(
-            f"pynq cannot be imported ({error}): on a board use the image's own Python environment (`sudo -i`); "
-            "without a board use board='emulated'") from error
+            f"pynq cannot be imported ({error}): on a board use the image's own Python environment "
+            "(`sudo -i`); without a board use board='emulated'") from error
     except OSError as error:  # pynq <= 3.0.1 loads libxrt_core.so while it is imported
         raise BoardUnavailableError(f"pynq found no XRT library ({error}): check XILINX_XRT") from error
     try:
@@ -83,8 +84,9 @@ class _ProcessLock:
             holder = os.read(self._fd, 32).decode("ascii", "replace").strip() or "?"
             os.close(self._fd)
             who = "this process" if holder == str(os.getpid()) else f"process {holder}"
-            raise BoardBusyError(f"the FPGA is in use by {who} ({self.path}): close its board or end it "
-                                 "(a notebook: shut its kernel down); within one process share one board") from error
+            raise BoardBusyError(
+                f"the FPGA is in use by {who} ({self.path}): close its board or end it (a notebook: shut its "
+                "kernel down); within one process share one board") from error
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, str(os.getpid()).encode("ascii"), 0)
 
@@ -124,15 +126,16 @@ class ZynqRegisters(Registers):
     def play(self, program: np.ndarray, timeout: float) -> None:
         check_program(program, self.window)
         if not self.mapped:
-            return play_plainly(self, program, self._board.clock, timeout)
+            play_plainly(self, program, self._board.clock, timeout)
+            return
         from ..kernels import PLAY_DONE, play
 
         self._check(0)
         status, step = play(self._array, program, timeout)
         if status != PLAY_DONE:
             _, offset, value = program[step].tolist()
-            raise DeadlineError(f"step {step} of {len(program)}: register {offset:#x} showed none of the bits "
-                                f"{value:#x} within {timeout:g} s; reset the board and configure again")
+            raise DeadlineError(f"step {step} of {len(program)}: register {offset:#x} showed none of the "
+                                f"bits {value:#x} within {timeout:g} s; reset the board and configure again")
 
 
 class ZynqBuffer(Buffer):
@@ -227,8 +230,8 @@ class ZynqBoard(Board):
             if self.loaded == overlay:
                 return
             if self.board_name and _plain(self.board_name) not in map(_plain, overlay.boards):
-                raise BoardUnavailableError(f"overlay {overlay.name} is for {', '.join(overlay.boards)}, this is a "
-                                            f"{self.board_name}")
+                raise BoardUnavailableError(f"overlay {overlay.name} is for {', '.join(overlay.boards)}, "
+                                            f"this is a {self.board_name}")
             files = overlay_files(overlay)
             bitstream = str(files["bitstream"])
             if files["hwh"] != files["bitstream"].with_suffix(".hwh"):
@@ -247,8 +250,9 @@ class ZynqBoard(Board):
                              f"{type(error).__name__}: {error}{hint}") from error
         entry = design.ip_dict.get(overlay.ip.name)
         if entry is None or int(entry["phys_addr"]) != overlay.ip.address:
-            raise BoardError(f"overlay {overlay.name}: ip {overlay.ip.name} is not at {overlay.ip.address:#x} in "
-                             f"the .hwh ({sorted(design.ip_dict)}): fetch the overlay again")
+            raise BoardError(f"overlay {overlay.name}: ip {overlay.ip.name} is not at "
+                             f"{overlay.ip.address:#x} in the .hwh, which has {sorted(design.ip_dict)}: "
+                             "fetch the overlay again")
         self._design, self._overlay, self._signature = design, overlay, self._state()
         log.info("%s: configured with %s", self.name, overlay.name)
 
@@ -277,10 +281,11 @@ class ZynqBoard(Board):
     def ip(self, name: str) -> ZynqRegisters:
         self.check_open()
         if name not in self._ips:
-            if self.loaded is None or name != self._overlay.ip.name:
-                raise BoardError(f"ip {name!r}: the logic has "
-                                 f"{self._overlay.ip.name if self._overlay else 'no overlay; load one first'}")
-            ip = self._overlay.ip
+            overlay = self.loaded
+            if overlay is None or name != overlay.ip.name:
+                has = overlay.ip.name if overlay is not None else "no overlay; load one first"
+                raise BoardError(f"ip {name!r}: the logic has {has}")
+            ip = overlay.ip
             self._ips[name] = ZynqRegisters(self, self._pynq.MMIO(ip.address, ip.range, device=self.device))
         return self._ips[name]
 
@@ -291,8 +296,8 @@ class ZynqBoard(Board):
             try:
                 buffer = self._pynq.allocate(sizes, kind, target=self.device, cacheable=1)
             except (RuntimeError, MemoryError, OSError) as error:
-                raise BoardError(f"no contiguous memory for {nbytes} bytes ({error}): close other buffers and "
-                                 "notebooks, or use smaller batches") from error
+                raise BoardError(f"no contiguous memory for {nbytes} bytes ({error}): close other buffers "
+                                 "and notebooks, or use smaller batches") from error
             buffer[:] = 0
             return ZynqBuffer(buffer)
 

@@ -172,7 +172,10 @@ class BnnPynqTwin(Twin):
         if self._done:
             self._isr |= self._ier
         if self._auto_restart:
-            self._start()
+            try:
+                self._start()
+            except BusError as error:
+                self._bus_error = error
 
     def _write_memory(self) -> None:
         fields = tuple(self.registers[reg] for reg in _TARGET)
