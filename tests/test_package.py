@@ -51,3 +51,17 @@ def test_the_version_is_the_installed_one() -> None:
     except PackageNotFoundError:
         pytest.skip("run from a checkout that is not installed")
     assert installed == qnn_pynq.__version__
+
+
+def test_the_wheel_has_every_package_of_the_source() -> None:
+    from configparser import ConfigParser
+    from pathlib import Path
+
+    root = Path(__file__).resolve().parent.parent
+    if not (root / "setup.cfg").is_file() or not (root / "qnn_pynq").is_dir():
+        pytest.skip("no source tree beside the tests")
+    config = ConfigParser()
+    config.read(str(root / "setup.cfg"))
+    listed = set(config["options"]["packages"].split())
+    found = {".".join(init.parent.relative_to(root).parts) for init in (root / "qnn_pynq").rglob("__init__.py")}
+    assert listed - {"qnn_pynq.overlays", "qnn_pynq.params", "qnn_pynq.notebooks"} == found
