@@ -41,10 +41,16 @@ class Labelled(NamedTuple):
 
 
 def dataset_of(network: Any) -> str | None:
-    """Name of the public data set that a network was trained on ("mnist", "fashion-mnist"), or None."""
+    """Name of the public data set that a network was trained on ("mnist", "fashion-mnist"), or None.
+
+    From its provenance; where that is silent, from its name and its class names.
+    """
     said = str(network.provenance.get("dataset", "")).lower().replace(" ", "-").replace("_", "-")
+    if said:
+        return said if said in DATASETS else None
+    classes = [name.lower() for name in network.classes]
     for name in sorted(DATASETS, key=len, reverse=True):
-        if said == name or (not said and network.name.endswith(name)):
+        if network.name.endswith(name) or [known.lower() for known in DATASETS[name].classes] == classes:
             return name
     return None
 

@@ -93,6 +93,7 @@ def test_the_data_set_comes_from_the_provenance_before_the_name() -> None:
     assert dataset_of(network("Fashion MNIST")) == "fashion-mnist"
     assert dataset_of(network("MNIST", name="x-fashion-mnist")) == "mnist"
     assert dataset_of(network("", name="lfc-w1a1-fashion-mnist")) == "fashion-mnist"
+    assert dataset_of(network("", tuple("0123456789"))) == "mnist"
     assert dataset_of(network("my cats", name="cats-mnist")) is None
 
 

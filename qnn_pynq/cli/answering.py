@@ -82,13 +82,14 @@ def answered_by(classifier: Any) -> str:
 def _demo(network: Any) -> list[tuple[str, str]]:
     """(path, label) of the demo pictures of a network."""
     from .. import demo
+    from ..testsets import dataset_of
 
-    found = [(str(path), label) for path, label in demo.pictures(network)]
-    if not found:
-        raise Failure(
-            "no demo pictures for the classes of {}: give pictures of your own".format(network.name)
-        )
-    return found
+    dataset = dataset_of(network)
+    if dataset not in demo.DATASETS:
+        known = " and ".join(demo.DATASETS)
+        text = "no demo pictures for {}, there are some for {}: give pictures of your own"
+        raise Failure(text.format(network.name, known))
+    return [(str(path), label) for path, label in demo.pictures(dataset)]
 
 
 def _classify(args: argparse.Namespace) -> int:

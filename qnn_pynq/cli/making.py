@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .output import positive
+from .output import EXIT_OK, emit, emit_json, percent, positive
 
 __all__ = ["add_parsers"]
 
@@ -77,6 +77,15 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
     train.add_argument(
         "--seed", type=int, default=1, metavar="N", help="of everything random (default: %(default)s)"
     )
+    train.add_argument(
+        "--size",
+        nargs=2,
+        type=positive,
+        default=(28, 28),
+        metavar=("HEIGHT", "WIDTH"),
+        help="what the network sees (default: 28 28)",
+    )
+    train.add_argument("--mirror", action="store_true", help="mirrored pictures are of the same class")
     train.set_defaults(run=_train)
 
 
@@ -85,4 +94,44 @@ def _import(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
-    raise NotImplementedError
+    from ..network import load_network
+    from ..train import train_folder
+
+    folder = train_folder(
+        args.folder,
+        args.output,
+        precision=args.precision,
+        epochs=args.epochs,
+        seed=args.seed,
+        size=tuple(args.size),
+        mirror=args.mirror,
+        progress=not args.json,
+    )
+    return _made(load_network(folder), args)
+
+
+def _made(network: Any, args: argparse.Namespace) -> int:
+    """Say what was written and how to use it."""
+    known = network.provenance.get("accuracy")
+    accuracy = known if isinstance(known, dict) else {}
+    if args.json:
+        emit_json(
+            {
+                "network": network.name,
+                "path": network.path,
+                "classes": list(network.classes),
+                "overlays": list(network.overlays),
+                "accuracy": accuracy,
+            }
+        )
+        return EXIT_OK
+    emit("{}: {} classes, for {}".format(network.path, len(network.classes), ", ".join(network.overlays)))
+    if isinstance(accuracy.get("test"), (int, float)):
+        count = accuracy.get("images")
+        emit(
+            "accuracy on {} pictures that were set apart: {}".format(
+                count if count else "the", percent(accuracy["test"])
+            )
+        )
+    emit("use it with: qnn-pynq classify PICTURE -n {}".format(network.path))
+    return EXIT_OK
