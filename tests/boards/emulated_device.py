@@ -1,0 +1,150 @@
+"""A pynq Device without hardware: pynq's own Overlay, MMIO and allocate on top of our twin.
+
+pynq meets two memory-mapped windows, the IP of the overlay (our twin) and the SLCR page for the
+clocks, and buffers whose logic view is our EmulatedMemory. Everything is one class per need of
+pynq; nothing of pynq is patched.
+"""
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from pynq.buffer import PynqBuffer
+from pynq.pl_server.device import Device
+
+from qnn_pynq.boards.base import RealClock
+from qnn_pynq.boards.emulated import EmulatedMemory
+from qnn_pynq.families import twin_class
+
+SLCR = 0xF8000000
+# What a Z1 has after boot: PLL feedback dividers for a 50 MHz crystal, FPGA clocks from the IO PLL.
+SLCR_RESET = {0x100: 26 << 12, 0x104: 21 << 12, 0x108: 20 << 12, 0x120: 0x1F000200,
+              0x170: 0x00200500, 0x180: 0x00200500, 0x190: 0x00200500, 0x1A0: 0x00200500}
+
+
+class Window:
+    """Array-like of 32-bit registers with side effects, as MMIO and Register want it."""
+
+    def __init__(self, read: Any, write: Any, length: int, start: int = 0) -> None:
+        self._read, self._write, self._start, self._length = read, write, start, length
+        self.shape = (length // 4,)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def view(self, dtype: Any) -> Window:
+        assert np.dtype(dtype).itemsize == 4
+        return self
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            first, last, _ = index.indices(len(self))
+            return Window(self._read, self._write, 4 * (last - first), self._start + 4 * first)
+        return self._read(self._start + 4 * int(index))
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        self._write(self._start + 4 * int(index), int(value))
+
+
+class Pool:
+    """Contiguous memory for pynq.allocate; the logic's view is apart from the processor's."""
+
+    def __init__(self, device: EmulatedZynq, limit: int) -> None:
+        self.device, self.memory = device, EmulatedMemory(limit)
+        self.live: dict[int, np.ndarray] = {}  # processor's bytes by address
+
+    def allocate(self, shape: Any, dtype: Any, **_: Any) -> PynqBuffer:
+        dtype = np.dtype(dtype)
+        nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        address, _logic = self.memory.allocate(nbytes)
+        raw = np.zeros(max(nbytes, 1), np.uint8)
+        buffer = PynqBuffer(shape, dtype, bo=address, device=self.device, buffer=memoryview(raw),
+                            device_address=address, coherent=False)
+        self.live[address] = raw
+        buffer.memory, buffer.pointer, buffer.return_to, buffer.freed = self, address, self, True
+        return buffer
+
+    def return_pointer(self, pointer: int) -> None:
+        self.live.pop(pointer, None)
+        self.memory.free(pointer)
+
+    def copy(self, bo: int, offset: int, size: int, to_logic: bool) -> None:
+        self.device.settle()
+        processor = self.live[bo][offset:offset + size]
+        logic = self.memory.read(bo + offset, size)
+        if to_logic:
+            logic[:] = processor
+        else:
+            processor[:] = logic
+
+
+class EmulatedZynq(Device):
+    """A Pynq-Z1 whose logic is a twin."""
+
+    def __init__(self, overlay: Any, clock: Any = None, memory_limit: int = 16 << 20,
+                 name: str = "Pynq-Z1") -> None:
+        super().__init__("qnn-test-{}".format(os.getpid()))
+        self.name = name
+        self.arch = "armv7l"
+        self.capabilities = {"MEMORY_MAPPED": True}
+        self.overlay, self.clock = overlay, clock or RealClock()
+        self.pool = self.default_memory = Pool(self, memory_limit)
+        self.twin: Any = None
+        self.downloads = 0
+        self.slcr = dict(SLCR_RESET)
+
+    def settle(self) -> None:
+        if self.twin is not None:
+            self.twin.settle()
+
+    def mmap(self, base_addr: int, length: int) -> Window:
+        ip = self.overlay.ip
+        if base_addr == ip.address and self.twin is not None:
+            twin = self.twin
+            return Window(twin.read, twin.write, min(length, ip.range))
+        if base_addr == SLCR:
+            return Window(lambda offset: self.slcr.get(offset, 0), self.slcr.__setitem__, length)
+        raise RuntimeError("nothing is mapped at {:#x}".format(base_addr))
+
+    def get_bitfile_metadata(self, bitfile_name: str, partial: bool = False) -> Any:
+        from pynqmetadata.frontends import Metadata
+
+        try:
+            from pynqmetadata.views.runtime import RuntimeMetadataParser
+        except ImportError:
+            from pynq.metadata.runtime_metadata_parser import RuntimeMetadataParser
+        parser = RuntimeMetadataParser(Metadata(input=os.path.splitext(bitfile_name)[0] + ".hwh"))
+        for number, clock in enumerate(parser.clock_dict.values()):
+            # pynq 4.0.0 sets clocks from a parameter that Zynq-7000 designs do not have.
+            clock["frequency"] = self._frequency(bitfile_name, number)
+        return parser
+
+    @staticmethod
+    def _frequency(bitfile_name: str, number: int) -> float:
+        import re
+
+        with open(os.path.splitext(bitfile_name)[0] + ".hwh", encoding="utf-8") as file:
+            found = re.search(r'PCW_ACT_FPGA{}_PERIPHERAL_FREQMHZ" VALUE="([0-9.]+)"'.format(number), file.read())
+        assert found
+        return float(found.group(1))
+
+    def download(self, bitstream: Any, parser: Any = None) -> None:
+        self.downloads += 1
+        self.twin = twin_class(self.overlay.kind)(self.overlay, self.pool.memory, self.clock)
+        super().post_download(bitstream, parser, self.name)
+
+    def flush(self, bo: int, offset: int, ptr: Any, size: int) -> None:
+        self.pool.copy(bo, offset, size, to_logic=True)
+
+    def invalidate(self, bo: int, offset: int, ptr: Any, size: int) -> None:
+        self.pool.copy(bo, offset, size, to_logic=False)
+
+    def gen_cache(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def shutdown(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,200 @@
+"""ZynqBoard through the real pynq package; only the device under pynq is emulated."""
+from __future__ import annotations
+
+import gc
+import shutil
+
+import lfc
+import numpy as np
+import oracle
+import pytest
+
+pytest.importorskip("pynq", reason="needs the real pynq package (pip install 'pynq==4.0.0' 'pycparser<3')")
+
+import pynq  # noqa: E402
+from emulated_device import EmulatedZynq  # noqa: E402
+
+from qnn_pynq.boards import open_board  # noqa: E402
+from qnn_pynq.boards.base import make_program  # noqa: E402
+from qnn_pynq.catalogue import cached_path  # noqa: E402
+from qnn_pynq.drivers.bnn_pynq import BnnPynqDriver  # noqa: E402
+from qnn_pynq.errors import (  # noqa: E402
+    BoardBusyError,
+    BoardError,
+    BoardUnavailableError,
+    BusError,
+    ClosedError,
+    DeadlineError,
+    OverlayMissingError,
+)
+
+pytestmark = pytest.mark.pynq
+
+
+@pytest.fixture
+def circuit():
+    return lfc.overlay("w1a1")
+
+
+@pytest.fixture
+def fetched(golden, circuit):
+    """The overlay's files in the cache, as `overlays fetch` would put them."""
+    for file in circuit.files.values():
+        place = cached_path(circuit, file)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(str(golden / "bnn-pynq" / "bitstreams" / file.name), str(place))
+    yield
+    shutil.rmtree(str(place.parent))
+
+
+@pytest.fixture
+def device(circuit):
+    made = EmulatedZynq(circuit)
+    yield made
+    if hasattr(pynq.ps.Clocks, "_real_instance"):
+        del pynq.ps.Clocks._real_instance  # kept for ever, with the first device's clocks
+
+
+@pytest.fixture
+def board(device):
+    with open_board("zynq", device=device) as opened:
+        yield opened
+
+
+@pytest.fixture
+def published(golden):
+    from qnn_pynq.convert.bnn_pynq import import_bnn_pynq
+
+    return import_bnn_pynq(golden / "bnn-pynq" / "params" / "mnist" / "lfcW1A1")
+
+
+def test_golden_words_through_pynqs_overlay_mmio_and_allocate(board, device, circuit, fetched, published, golden,
+                                                              shared_data):
+    assert (board.kind, board.emulated, board.name) == ("zynq", False, "Pynq-Z1")
+    driver = BnnPynqDriver(board, circuit, capacity=64)
+    driver.configure(published)
+    assert device.downloads == 1 and board.loaded == circuit
+    assert device.slcr[0x170] >> 8 & 0x3F and not driver.timing["modelled"]
+    three = lfc.idx(golden / "bnn-pynq" / "images" / "3.image-idx3-ubyte")
+    assert lfc.run_packed(driver, lfc.mnist_bits(three)).tolist() == [0x8]
+    pictures = lfc.idx(shared_data / "mnist" / "t10k-images-idx3-ubyte.gz")[:200]
+    expected = np.frombuffer((golden / "bnn-pynq" / "results" / "t10k_lfcW1A1_gold.bin").read_bytes(), "<u8")[:200]
+    assert np.array_equal(lfc.run_packed(driver, lfc.mnist_bits(pictures)), expected)
+
+    # New weights without a new configuration of the logic.
+    net = lfc.network(circuit, seed=4)
+    driver.configure(net)
+    values = lfc.bits(5, 832)
+    assert device.downloads == 1
+    assert np.array_equal(lfc.run(driver, values), oracle.lfc_words(net.layers, values))
+
+    # A reset configures the logic again, and the driver knows that its weights are gone.
+    board.reset()
+    assert device.downloads == 2
+    with pytest.raises(BoardError, match="configured again"):
+        driver.start(1)
+    driver.close()
+    gc.collect()
+    assert not device.pool.live
+
+
+def test_somebody_else_configuring_the_logic_is_noticed(board, device, circuit, fetched):
+    board.load(circuit)
+    registers = board.ip("BlackBoxJam_0")
+    assert registers.read(0) == 4
+    other = pynq.Overlay(str(cached_path(circuit, circuit.files["bitstream"])), device=device)
+    assert other.is_loaded()
+    assert board.loaded is None
+    with pytest.raises(BoardError, match="configured again"):
+        registers.read(0)
+    with pytest.raises(BoardError, match="no overlay"):
+        board.ip("BlackBoxJam_0")
+    board.load(circuit)
+    assert device.downloads == 3
+
+
+def test_registers_check_offset_and_value_and_keep_deadlines(board, circuit, fetched):
+    board.load(circuit)
+    registers = board.ip("BlackBoxJam_0")
+    registers.write(0x5C, 0xFFFFFFFF)
+    assert registers.read(0x5C) == 0xFFFFFFFF and not registers.mapped
+    for offset in (2, -4, 0x10000):
+        with pytest.raises(BusError):
+            registers.read(offset)
+    with pytest.raises(BoardError):
+        registers.write(0x5C, 2**32)
+    with pytest.raises(DeadlineError, match="step 1 of 2"):
+        registers.play(make_program([(0, 0x5C, 1), (1, 0, 2)]), 0.05)
+    with pytest.raises(DeadlineError, match="0.05 s"):
+        board.wait("BlackBoxJam_0", (0, 2), 0.05)
+
+
+def test_a_mapped_window_is_played_by_the_c_loop(board, circuit, fetched, device, monkeypatch):
+    memory = np.zeros(0x4000, np.uint32)
+    board.load(circuit)
+    real = device.mmap
+    monkeypatch.setattr(device, "mmap", lambda base, length: memory if base == circuit.ip.address
+                        else real(base, length))
+    registers = board.ip("BlackBoxJam_0")
+    assert registers.mapped
+    registers.play(make_program([(0, 0x5C, 7), (0, 0x10, 8), (1, 0x10, 8)]), 1.0)
+    assert (memory[0x17], memory[4]) == (7, 8)
+    with pytest.raises(DeadlineError, match=r"step 1 of 2.*0x0.*0x6"):
+        registers.play(make_program([(0, 0x5C, 9), (1, 0, 6)]), 0.05)
+    assert memory[0x17] == 9
+
+
+def test_buffers_flush_invalidate_and_live_as_long_as_a_view(board, device):
+    buffer = board.allocate((4, 8), np.uint8)
+    assert type(buffer.array) is np.ndarray and buffer.device_address % 4096 == 0
+    buffer.array[:] = 3
+    logic = device.pool.memory.read(buffer.device_address, 32)
+    assert not logic.any()
+    buffer.flush(8)
+    assert logic.tolist() == [3] * 8 + [0] * 24
+    buffer.flush()
+    logic[:] = 5
+    assert (buffer.array == 3).all()
+    buffer.invalidate()
+    view = buffer.array
+    assert (view == 5).all()
+    buffer.close()
+    gc.collect()
+    view[:] = 1  # still memory
+    with pytest.raises(ClosedError):
+        buffer.flush()
+    del view
+    gc.collect()
+    assert not device.pool.live
+
+
+def test_too_little_memory_the_wrong_board_and_missing_files_are_said(device, circuit, golden):
+    device.name = "Pynq-ZU"
+    with open_board("zynq", device=device) as board:
+        with pytest.raises(BoardUnavailableError, match="Pynq-Z1, Pynq-Z2, this is a Pynq-ZU"):
+            board.load(circuit)
+        with pytest.raises(BoardError, match="contiguous memory"):
+            board.allocate(17 << 20)
+    device.name = "Pynq-Z2"
+    with open_board("zynq", device=device) as board, pytest.raises(OverlayMissingError):
+        board.load(circuit)
+
+
+def test_what_pynq_cannot_load_says_pynqs_version_and_reason(board, circuit, fetched, device, monkeypatch):
+    def fails(*_, **__):
+        raise TypeError("no frequency")
+
+    monkeypatch.setattr(device, "get_bitfile_metadata", fails)
+    with pytest.raises(BoardError, match=f"pynq {pynq.__version__} cannot load .*TypeError: no frequency"):
+        board.load(circuit)
+    assert board.loaded is None
+
+
+def test_one_board_object_at_a_time(board, device):
+    with pytest.raises(BoardBusyError, match="this process"):
+        open_board("zynq", device=device)
+    board.close()
+    open_board("zynq", device=device).close()
+    for use in (lambda: board.allocate(1), lambda: board.ip("x"), board.reset):
+        with pytest.raises(ClosedError):
+            use()
