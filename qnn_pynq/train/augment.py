@@ -16,11 +16,12 @@ class Augment(NamedTuple):
     scale: float = 0.0  # relative, uniform, each axis
     shear: float = 0.0  # relative, uniform
     elastic: float = 0.0  # pixels, standard deviation of a 7x7 displacement field
-    mirror: bool = False
+    mirror: bool = False  # left to right, half of the pictures; the loop does it
+    edge: bool = False  # beyond the border the border's grey goes on, instead of black
 
 
 def distort(x: Any, a: Augment) -> Any:
-    """Distorted copy of float pictures (N, H, W); black outside."""
+    """Distorted copy of float pictures (N, H, W); all but the mirror."""
     n, h, w = x.shape
 
     def uniform(size: float) -> Any:
@@ -29,8 +30,6 @@ def distort(x: Any, a: Augment) -> Any:
     angle = uniform(a.rotate * 3.14159265 / 180)
     sx, sy, shear = 1 + uniform(a.scale), 1 + uniform(a.scale), uniform(a.shear)
     cos, sin = torch.cos(angle), torch.sin(angle)
-    if a.mirror:
-        sx = sx * (torch.randint(0, 2, (n,), device=x.device) * 2 - 1)
     theta = torch.stack(
         [
             torch.stack([cos * sx, (cos * shear - sin) * sy, uniform(2 * a.shift / w)], 1),
@@ -44,4 +43,5 @@ def distort(x: Any, a: Augment) -> Any:
         field = torch.randn(n, 2, 7, 7, device=x.device) * (2 * a.elastic / w)
         field = f.interpolate(field, size=(h, w), mode="bilinear", align_corners=False)
         grid = grid + field.permute(0, 2, 3, 1)
-    return f.grid_sample(x[:, None], grid, align_corners=False)[:, 0]
+    beyond = "border" if a.edge else "zeros"
+    return f.grid_sample(x[:, None], grid, padding_mode=beyond, align_corners=False)[:, 0]

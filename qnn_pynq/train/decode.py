@@ -23,7 +23,9 @@ def decode(sums: np.ndarray, borders: np.ndarray) -> np.ndarray:
     return np.where(level.max(axis=1) == 0, 0, best)
 
 
-def choose_levels(sums: np.ndarray, labels: np.ndarray, levels: int, sweeps: int = 4) -> Tuple[np.ndarray, float]:
+def choose_levels(
+    sums: np.ndarray, labels: np.ndarray, levels: int, sweeps: int = 4, copies: int = 3, smooth: float = 0.3
+) -> Tuple[np.ndarray, float]:
     """Rising borders, float64 (levels,), and the accuracy they give.
 
     Starts from quantiles of the middle between the two highest sums of a picture, where a border tells them
@@ -36,8 +38,14 @@ def choose_levels(sums: np.ndarray, labels: np.ndarray, levels: int, sweeps: int
     close = middle[gap <= np.quantile(gap, 0.25)]
     borders = np.quantile(middle, np.linspace(0.05, 0.95, levels))
 
+    # Shifted copies smooth the accuracy: the borders should also suit pictures a little lighter or heavier.
+    spread = smooth * float(middle.std())
+    shifts = np.random.RandomState(0).normal(0, spread, (copies, len(sums), 1)) if copies else np.zeros((0, 1, 1))
+    jittered = np.concatenate([sums] + [sums + shift for shift in shifts])
+    truth = np.tile(labels, len(shifts) + 1)
+
     def accuracy(candidate: np.ndarray) -> float:
-        return float(np.mean(decode(sums, candidate) == labels))
+        return float(np.mean(decode(jittered, candidate) == truth))
 
     best = accuracy(borders)
     other = np.quantile(close, (np.arange(levels) + 0.5) / levels)
@@ -59,7 +67,7 @@ def choose_levels(sums: np.ndarray, labels: np.ndarray, levels: int, sweeps: int
                     break
         if best == before:
             break
-    return borders, best
+    return borders, float(np.mean(decode(sums, borders) == labels))
 
 
 def temperature(margins: np.ndarray, labels: np.ndarray) -> float:

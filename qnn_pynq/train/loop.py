@@ -38,6 +38,9 @@ class Recipe(NamedTuple):
     # Weight of the one-versus-rest loss beside cross-entropy: it puts the sums of different pictures on one
     # scale, as the few common level borders of the decode rule need.
     versus_rest: float = 0.0
+    # Share of the teacher's answers in the targets, and the temperature that softens them.
+    distill: float = 0.0
+    softness: float = 2.0
     augment: Augment = Augment()
     clean_epochs: int = 0  # last epochs, without augmentation
 
@@ -65,8 +68,10 @@ class _Feeder:
         self.pixels = torch.from_numpy(table.pixels.astype(np.int64)).to(where)
         self.thresholds = torch.from_numpy(table.thresholds.astype(np.float32)).to(where)
 
-    def inputs(self, index: Any, augment: Optional[Augment] = None) -> Any:
+    def inputs(self, index: Any, augment: Optional[Augment] = None, mirrored: Any = None) -> Any:
         x = self.x[index].float()
+        if mirrored is not None:
+            x = torch.where(mirrored[:, None, None], x.flip(2), x)
         if augment is not None and augment != Augment():
             x = distort(x, augment)
         return to_inputs(x, self.pixels, self.thresholds)
@@ -102,6 +107,25 @@ def _recalibrate(model: Any, feeder: _Feeder, recipe: Recipe, batches: int = 200
     model.dropout, model.input_dropout = kept
 
 
+def _targets(labels: Any, classes: int, recipe: Recipe, teacher: Any) -> Any:
+    """Probabilities that the scores should give, (n, classes)."""
+    hard = torch.nn.functional.one_hot(labels, classes).float()
+    hard = hard * (1 - recipe.smoothing) + recipe.smoothing / classes
+    if teacher is None:
+        return hard
+    logits, index, mirrored = teacher
+    answers = torch.softmax(logits[mirrored.long(), index] / recipe.softness, dim=1)
+    return (1 - recipe.distill) * hard + recipe.distill * answers
+
+
+def _loss(scores: Any, target: Any, recipe: Recipe) -> Any:
+    loss = torch.nn.functional.cross_entropy(scores, target)
+    if recipe.versus_rest:
+        rest = torch.nn.functional.binary_cross_entropy_with_logits(scores, target)
+        loss = loss + recipe.versus_rest * target.shape[1] * rest
+    return loss
+
+
 def _bar(steps: Any, wanted: bool, epoch: int, epochs: int) -> Any:
     if not wanted:
         return steps
@@ -121,6 +145,7 @@ def train(
     report: Callable[[str], None] = log.info,
     every: int = 5,
     progress: bool = False,
+    teacher: Optional[np.ndarray] = None,
 ) -> Any:
     """Trained `LFC` in evaluation mode; resumes from `checkpoint` where that exists.
 
@@ -147,7 +172,7 @@ def train(
         report("resumed after epoch {}".format(first))
     count, classes = len(training.labels), len(training.classes)
     per_epoch = max(1, count // recipe.batch)
-    loss_of = torch.nn.CrossEntropyLoss(label_smoothing=recipe.smoothing)
+    soft = None if teacher is None else torch.from_numpy(teacher).to(where)
     for epoch in range(first, recipe.epochs):
         started = time.time()
         torch.manual_seed(recipe.seed * 100003 + epoch)
@@ -161,15 +186,12 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["scale"]
             index = order[step * recipe.batch : (step + 1) * recipe.batch]
-            x = feeder.inputs(index, augment)
+            # The clean last epochs keep the mirror: both sides occur in use.
+            mirrored = torch.rand(len(index), device=where) < (0.5 if recipe.augment.mirror else 0.0)
+            x = feeder.inputs(index, augment, mirrored)
+            target = _targets(feeder.y[index], classes, recipe, None if soft is None else (soft, index, mirrored))
             optimiser.zero_grad(set_to_none=True)
-            scores, labels = model(x), feeder.y[index]
-            loss = loss_of(scores, labels)
-            if recipe.versus_rest:
-                target = torch.nn.functional.one_hot(labels, classes).float()
-                target = target * (1 - 2 * recipe.smoothing) + recipe.smoothing
-                rest = torch.nn.functional.binary_cross_entropy_with_logits(scores, target)
-                loss = loss + recipe.versus_rest * classes * rest
+            loss = _loss(model(x), target, recipe)
             loss.backward()
             optimiser.step()
             with torch.no_grad():

@@ -12,8 +12,9 @@ from .data import DataSet
 from .decode import choose_levels, temperature
 from .encoding import Table, encode, plain
 from .export import Check, check_equal, evaluate, input_spec, integer_layers, to_network
-from .loop import INPUTS, Recipe, evaluate_scores, train
+from .loop import INPUTS, Recipe, device, evaluate_scores, train
 from .table import learn_table
+from .teacher import soft_labels
 
 __all__ = ["Outcome", "build", "load_table", "probability_scale"]
 
@@ -82,9 +83,13 @@ def build(
     if work is not None:
         work.mkdir(parents=True, exist_ok=True)
     table = load_table(encoding, training, recipe.seed, work / "table.npz" if work else None, report)
-    model = train(
-        training, held_out, table, recipe, work / "checkpoint.pt" if work else None, report, progress=progress
-    )
+    teacher = None
+    if recipe.distill:
+        teacher = soft_labels(
+            training, held_out, recipe.seed, device(), work / "teacher.npy" if work else None, report=report
+        )
+    checkpoint = work / "checkpoint.pt" if work else None
+    model = train(training, held_out, table, recipe, checkpoint, report, progress=progress, teacher=teacher)
     scores = evaluate_scores(model, held_out, table) + model.bias.detach().cpu().double().numpy()
     levels = min(MAX_LEVELS, 64 // len(training.classes))
     borders, decoded = choose_levels(scores, held_out.labels, levels)

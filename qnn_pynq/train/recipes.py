@@ -27,7 +27,7 @@ _BOX = Framing((28, 28), "box")
 
 
 def _digits(ternary: bool, epochs: int) -> NetworkRecipe:
-    recipe = Recipe(ternary, epochs, 1, rate=0.005, versus_rest=0.3, augment=_DIGITS, clean_epochs=3)
+    recipe = Recipe(ternary, epochs, 1, rate=0.015, versus_rest=0.3, augment=_DIGITS, clean_epochs=3)
     return NetworkRecipe("mnist", "128", _MASS, recipe)
 
 

@@ -1,0 +1,133 @@
+"""Train on a user's own pictures: folder or .npz in, network directory out."""
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Any, Optional, Tuple
+
+import numpy as np
+
+from ..errors import DescriptorError, InputError
+from ..fields import plain_name
+from ..network import Encoding, InputSpec, save_network
+from .source import read_source, split_by_class, threshold_of
+
+__all__ = ["train_folder"]
+
+log = logging.getLogger(__name__)
+INPUTS = 832
+_ENOUGH = 2000  # pictures from which on learning the input bits pays, and some can be set apart to choose levels
+_PRECISIONS = ("w1a1", "w1a2")
+
+
+def train_folder(
+    source: Path,
+    output: Path,
+    *,
+    precision: str = "w1a1",
+    epochs: Optional[int] = None,
+    seed: int = 0,
+    size: Tuple[int, int] = (28, 28),
+    progress: bool = True,
+    mirror: bool = False,
+) -> Path:
+    """Train an LFC network (832-1024-1024-1024-64) on pictures and write its directory.
+
+    Parameters
+    ----------
+    source : path
+        A folder with one folder of pictures for each class (its name is the class's), or an .npz file with
+        pictures (n, H, W), (n, H, W, 3) or (n, H*W) and labels (n,): `x` and `y`, `images` and `labels`, or
+        `x_train`, `y_train`, `x_test`, `y_test`; optionally `classes`, the names. 2 to 64 classes.
+    output : path
+        Directory to write; must not exist. `Classifier(output)` loads it.
+    precision : {"w1a1", "w1a2"}
+        Binary or ternary activations: which overlay it is for.
+    epochs : int, optional
+        Passes over the pictures; by default 20 to 100, fewer for many pictures.
+    seed : int
+        Of everything random: the same seed gives the same network on the same machine.
+    size : (height, width)
+        What the network sees. Up to 832 pixels have a bit each; of more, 832 bits are chosen.
+    progress : bool
+        Show a progress bar where tqdm is installed and a terminal is there.
+    mirror : bool
+        Pictures and their mirror images are the same class.
+
+    Returns
+    -------
+    Path of the directory. `provenance.accuracy.test` in its network.json is the accuracy on pictures that
+    were set apart (15 % of each class, or the test part of the .npz).
+
+    Raises
+    ------
+    InputError
+        Source missing, class folders missing, empty or too many, a picture that cannot be read (named),
+        arrays that do not fit each other.
+    DescriptorError
+        `output` exists, or its name cannot be a network's.
+    MissingDependencyError
+        PyTorch is not installed.
+    """
+    source, output = Path(source), Path(output)
+    _check(precision, epochs, size, output)
+    from ._torch import torch
+    from .augment import Augment
+    from .loop import Recipe
+    from .pipeline import build
+
+    spec = InputSpec((int(size[0]), int(size[1])), 1, "as-is", None, Encoding("threshold", threshold=128))
+    data, test = read_source(source, spec)
+    count = len(data.labels)
+    if test is None:
+        data, test = split_by_class(data, 0.15, seed)
+    # With few pictures all of them train, and the level borders are chosen on the training pictures.
+    training, choosing = split_by_class(data, 0.1, seed + 1) if len(data.labels) >= _ENOUGH else (data, data)
+    learned = spec.pixels > INPUTS or len(training.labels) >= _ENOUGH
+    encoding = "learned" if learned else str(threshold_of(training.pictures))
+    batch = int(min(256, max(8, len(training.labels) // 8)))
+    recipe = Recipe(
+        precision == "w1a2", epochs or int(min(100, max(20, 1000000 // len(training.labels)))), seed, batch=batch,
+        rate=0.005, versus_rest=0.3, clean_epochs=2 if (epochs or 20) > 5 else 0,
+        augment=Augment(shift=1.0, rotate=5, scale=0.05, mirror=mirror, edge=True),
+    )
+    log.info("%d classes: %d pictures to train, %d to test", len(data.classes), len(training.labels), len(test.labels))
+    threads = torch.get_num_threads()
+    outcome = build(
+        output.name,
+        "{}, {}".format(output.name, precision.upper()),
+        "Trained on {} pictures of {} classes from {}.".format(count, len(data.classes), source.name),
+        training, choosing, test, recipe, encoding, None, "as-is",
+        {
+            "dataset": source.name,
+            "command": "qnn-pynq train lfc {} -o {} --precision {} --seed {}{}".format(
+                source.name, output.name, precision, seed, " --epochs {}".format(epochs) if epochs else ""),
+            "seed": int(seed),
+            "date": time.strftime("%Y-%m-%d"),
+            "notes": "{} epochs, {} threads".format(recipe.epochs, threads),
+        },
+        progress=progress,
+    )
+    return save_network(outcome.network, output)
+
+
+def _check(precision: str, epochs: Any, size: Any, output: Path) -> None:
+    """What can be refused before the pictures are read."""
+    if precision not in _PRECISIONS:
+        raise InputError("precision {!r}: expected {}".format(precision, " or ".join(_PRECISIONS)))
+    if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1):
+        raise InputError("epochs {!r}: expected a whole number above 0".format(epochs))
+    good = isinstance(size, (tuple, list)) and len(size) == 2
+    if not good or not all(isinstance(s, (int, np.integer)) and 1 <= s <= 128 for s in size):
+        raise InputError("size {!r}: expected (height, width) of 1 to 128 pixels".format(size))
+    if not plain_name(output.name):
+        raise DescriptorError("{!r} cannot be a network's name: use letters, digits, '.', '_' and '-'".format(output.name))
+    if output.exists() or output.is_symlink():
+        raise DescriptorError("{} is there already: use another name".format(output))
+    parent = output.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(str(parent), os.W_OK):
+        raise DescriptorError("{} cannot be written: no permission in {}".format(output, parent))
