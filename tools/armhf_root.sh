@@ -5,13 +5,14 @@ set -euo pipefail
 
 usage() {
     cat <<'USAGE'
-usage: tools/armhf_root.sh [--sdist FILE] [--root DIR] [--suite NAME] [--mirror URL] [--cpu NAME]
+usage: tools/armhf_root.sh [--sdist FILE] [--root DIR] [--suite NAME] [--mirror URL] [--cpu NAME] [--network NAME]
 
   --sdist FILE   sdist to install (default: built from this checkout)
   --root DIR     armhf root to use; made there if it is empty, and kept (default: a temporary one, removed)
   --suite NAME   Debian release (default: this machine's)
   --mirror URL   Debian mirror (default: the one in apt's configuration)
   --cpu NAME     processor that qemu plays (default: cortex-a9, the one of a Zynq-7000)
+  --network NAME network that classifies the demo pictures (default: lfc-w1a1-mnist)
 
 As root. Needs mmdebstrap, arch-test, qemu-user-static and binfmt_misc:
   apt-get install mmdebstrap arch-test qemu-user-static binfmt-support
@@ -21,10 +22,10 @@ USAGE
 die() { echo "armhf_root: $*" >&2; exit 3; }
 
 here=$(cd "$(dirname "$0")/.." && pwd)
-sdist="" root="" suite="" mirror="" cpu=cortex-a9
+sdist="" root="" suite="" mirror="" cpu=cortex-a9 network=lfc-w1a1-mnist
 while [ $# -gt 0 ]; do
     case $1 in
-        --sdist | --root | --suite | --mirror | --cpu)
+        --sdist | --root | --suite | --mirror | --cpu | --network)
             [ $# -ge 2 ] || { usage >&2; exit 2; }
             printf -v "${1#--}" %s "$2"
             shift 2 ;;
@@ -97,7 +98,7 @@ inside pip3 install -q --no-build-isolation --no-index "${options[@]}" "/tmp/$na
 echo "installed in $((SECONDS - before)) s"
 
 echo "== import, classify, NEON"
-inside python3 - <<'PY'
+inside python3 - "$network" <<'PY'
 import json
 import platform
 import subprocess
@@ -126,7 +127,7 @@ def command(*arguments):
 
 
 for board in ("emulated", "cpu"):
-    answer = command("classify", "--demo", "--board", board)
+    answer = command("classify", "--demo", "--board", board, "-n", sys.argv[1])
     first = answer["pictures"][0]
     print("  {}: {} (drawn as {}), by {}; {} of {} demo pictures right".format(
         first["picture"], first["label"], first["expected"], answer["board"], answer["right"], len(answer["pictures"])))
