@@ -63,16 +63,20 @@ _COUNTS = {"binary": 1, "ternary": 2}
 
 
 def lfc_network(
-    kind: str, name: str, layers: Sequence[Dense], classes: Sequence[str], **extra: Any
+    kind: str,
+    name: str,
+    layers: Sequence[Dense],
+    classes: Sequence[str],
+    size: tuple[int, int] = (28, 28),
+    **extra: Any,
 ) -> Network:
     """A network for the overlay `kind` ("lfcW1A1", "lfcW1A2"), with upstream's input and decode rule."""
-    spec = InputSpec((28, 28), 1, "light-on-dark", None, Encoding("threshold", threshold=128))
     extra.setdefault("title", "BNN-PYNQ {}: {}".format(kind, name))
     extra.setdefault("description", "")
     return Network(
         name=name,
         overlays=(_OVERLAYS[kind],),
-        input=spec,
+        input=InputSpec(size, 1, "light-on-dark", None, Encoding("threshold", threshold=128)),
         layers=tuple(layers),
         decode=Decode("highest-bit", 1),
         classes=tuple(classes),
@@ -80,8 +84,16 @@ def lfc_network(
     )
 
 
+def plain(text: str) -> str:
+    """`text` as a name of a network."""
+    return re.sub("[^a-z0-9._-]+", "-", text.lower()).strip("-._") or "network"
+
+
 def import_bnn_pynq(
-    folder: PathLike, name: str | None = None, classes: Sequence[str] | PathLike | None = None
+    folder: PathLike,
+    name: str | None = None,
+    classes: Sequence[str] | PathLike | None = None,
+    precision: str | None = None,
 ) -> Network:
     """Read the parameters of an LFC overlay, as upstream's loader does.
 
@@ -93,6 +105,8 @@ def import_bnn_pynq(
         Name of the network; by default made of the folder's names.
     classes
         Class names, or a text file with one a line; by default `classes.txt` in the folder.
+    precision
+        "w1a1" or "w1a2" where only that will do; by default either.
 
     Returns
     -------
@@ -113,6 +127,9 @@ def import_bnn_pynq(
     if not place.is_dir():
         raise ConversionError("{} is no folder: expected one with 0-0-weights.bin".format(place))
     kind = _kind(place)
+    if precision is not None and kind[3:].lower() != precision:
+        problem = "{} has the thresholds of {}, not of {}"
+        raise ConversionError(problem.format(place, kind[3:].lower(), precision))
     layers = []
     for index, (folds, codes) in enumerate(zip(LFC_FOLDS, LFC_CODES[kind])):
         count = _COUNTS[codes[2]]
@@ -123,7 +140,7 @@ def import_bnn_pynq(
         layers.append(Dense(folds.inputs, folds.outputs, weights, thresholds, 1, *codes))
     return lfc_network(
         kind,
-        name or re.sub("[^a-z0-9._-]+", "-", "{}-{}".format(kind, place.resolve().parent.name).lower()),
+        name or plain("{}-{}".format(kind, place.resolve().parent.name)),
         layers,
         _classes(place, classes),
         description="Imported from a BNN-PYNQ parameter folder for {}".format(kind),
