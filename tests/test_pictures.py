@@ -1,0 +1,210 @@
+"""Opening whatever a user calls a picture: what is accepted, what is refused, and with which words."""
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from qnn_pynq.errors import InputError
+from qnn_pynq.pictures import as_uint8, open_picture
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def _gradient() -> np.ndarray:
+    return np.arange(256, dtype=np.uint8).reshape(16, 16)
+
+
+# -- pixels ----------------------------------------------------------------------------------
+
+
+def test_uint8_is_not_copied():
+    values = _gradient()
+    assert as_uint8(values) is values
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.uint16, np.int32, np.int64])
+def test_integers_within_a_byte_are_taken(dtype):
+    assert as_uint8(np.array([0, 100], dtype)).tolist() == [0, 100]
+
+
+def test_floats_are_0_to_1_and_rounded():
+    assert as_uint8(np.array([0, 0.5, 1.0, 0.999])).tolist() == [0, 128, 255, 255]
+    every = np.arange(256)
+    assert (as_uint8(every / 255.0) == every).all()
+    assert (as_uint8((every / 255.0).astype(np.float32)) == every).all()
+
+
+def test_bool_is_black_and_white():
+    assert as_uint8(np.array([False, True])).tolist() == [0, 255]
+
+
+@pytest.mark.parametrize("values, word", [
+    (np.array([0.0, np.nan]), "NaN"),
+    (np.array([0.0, np.inf]), "infinity"),
+    (np.array([0.0, 255.0]), "divide"),
+    (np.array([-0.1, 0.5]), "0..1"),
+    (np.array([0, 256]), "0..255"),
+    (np.array([-1, 3]), "0..255"),
+    (np.array([1j]), "complex"),
+    (np.array(["a"]), "dtype"),
+    (np.array([None]), "object"),
+])
+def test_other_pixels_are_refused(values, word):
+    with pytest.raises(InputError, match=word):
+        as_uint8(values)
+
+
+# -- sources ---------------------------------------------------------------------------------
+
+
+def test_every_way_to_hand_in_a_picture_gives_the_same(tmp_path):
+    image = Image.fromarray(_gradient())
+    path = tmp_path / "picture.png"
+    image.save(path)
+    for source in (path, str(path), path.read_bytes(), io.BytesIO(path.read_bytes()), image, _gradient(),
+                   _gradient()[:, :, None], np.asfortranarray(_gradient())):
+        opened = open_picture(source)
+        assert opened.mode == "L" and (np.asarray(opened) == _gradient()).all()
+    with open(path, "rb") as file:
+        assert (np.asarray(open_picture(file)) == _gradient()).all()
+
+
+def test_the_callers_image_is_not_changed():
+    image = Image.fromarray(np.dstack([_gradient()] * 4), "RGBA")
+    before = image.tobytes()
+    open_picture(image)
+    assert image.mode == "RGBA" and image.size == (16, 16) and image.tobytes() == before
+
+
+def test_colour_stays_colour():
+    assert open_picture(np.zeros((3, 5, 3), np.uint8)).mode == "RGB"
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I", "F"])
+def test_every_pillow_mode_opens(mode):
+    grey = Image.fromarray(_gradient())
+    image = grey.convert("RGB").convert(mode) if mode in ("HSV", "CMYK", "YCbCr") else (
+        Image.new("LAB", (16, 16)) if mode == "LAB" else grey.convert(mode))
+    opened = open_picture(image)
+    assert opened.mode in ("L", "RGB") and opened.size == (16, 16)
+    if mode not in ("1", "LAB", "YCbCr", "HSV", "CMYK"):
+        assert (np.asarray(opened.convert("L")) == _gradient()).all()
+
+
+def test_sixteen_bit_png_is_reduced_to_its_upper_bits(tmp_path):
+    deep = (_gradient().astype(np.uint16) * 257)
+    path = tmp_path / "deep.png"
+    Image.fromarray(deep).save(path)
+    assert (np.asarray(open_picture(path)) == _gradient()).all()
+    dim = np.full((4, 4), 200, np.uint16)  # nearly black, not 200 of 255
+    Image.fromarray(dim).save(path)
+    assert (np.asarray(open_picture(path)) == 1).all()
+
+
+def test_one_bit_png(tmp_path):
+    Image.fromarray(_gradient() >= 128).save(tmp_path / "bit.png")
+    assert set(np.unique(np.asarray(open_picture(tmp_path / "bit.png")))) == {0, 255}
+
+
+def test_transparency_is_laid_over_what_the_picture_is_not():
+    for ink, ground in ((0, 255), (255, 0)):
+        rgba = np.zeros((8, 8, 4), np.uint8)
+        rgba[2:6, 2:6] = (ink, ink, ink, 255)
+        opened = np.asarray(open_picture(rgba).convert("L"))
+        assert opened[0, 0] == ground and opened[3, 3] == ink
+
+
+def test_transparent_palette_colour():
+    image = Image.fromarray((_gradient() >= 128).astype(np.uint8), "P")
+    image.putpalette([255, 0, 0, 0, 0, 0])
+    data = io.BytesIO()
+    image.save(data, "PNG", transparency=0)
+    opened = np.asarray(open_picture(data.getvalue()))
+    assert (opened[0, 0] == 255).all() and (opened[-1, -1] == 0).all()
+
+
+def test_exif_orientation_is_applied():
+    wide = Image.fromarray(np.repeat(_gradient(), 2, axis=1))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # rotate by 90 degrees
+    data = io.BytesIO()
+    wide.save(data, "JPEG", exif=exif.tobytes())
+    assert open_picture(data.getvalue()).size == (16, 32)
+
+
+def test_first_frame_of_an_animation_counts():
+    frames = [Image.new("L", (9, 9), value) for value in (10, 200)]
+    data = io.BytesIO()
+    frames[0].save(data, "GIF", save_all=True, append_images=frames[1:])
+    assert np.asarray(open_picture(data.getvalue()).convert("L")).max() < 20
+
+
+# -- refusals --------------------------------------------------------------------------------
+
+
+def _bomb(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) + chunk(
+        b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("content, word", [
+    (b"", "empty"),
+    (b"hello, no picture", "no picture"),
+    (b"\x89PNG\r\n\x1a\n", "no picture"),
+    (_png(Image.fromarray(np.random.RandomState(0).randint(0, 255, (64, 64)).astype(np.uint8)))[:2000], "cut off"),
+    (_bomb(10000, 10000), "pixels"),
+    (_bomb(100000, 100000), "pixels"),
+])
+def test_bad_files_are_named_with_the_reason(tmp_path, content, word):
+    path = tmp_path / "bad.png"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=word) as caught:
+        open_picture(path)
+    assert "bad.png" in str(caught.value)
+    with pytest.raises(InputError, match=word):
+        open_picture(content)
+
+
+def test_every_truncation_of_a_jpeg_opens_or_is_refused():
+    data = io.BytesIO()
+    Image.fromarray(_gradient()).save(data, "JPEG")
+    whole = data.getvalue()
+    for length in range(0, len(whole), 7):
+        try:
+            open_picture(whole[:length])
+        except InputError:
+            pass
+
+
+def test_missing_file_and_folder(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        open_picture(tmp_path / "none.png")
+    with pytest.raises(InputError, match="folder"):
+        open_picture(tmp_path)
+    with pytest.raises(InputError, match="path"):
+        open_picture("a\0b")
+
+
+@pytest.mark.parametrize("source", [None, 3, object(), {"a": 1}])
+def test_other_things_are_refused(source):
+    with pytest.raises(InputError, match="picture must be"):
+        open_picture(source)
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (3, 3, 2), (2, 3, 4, 3), ()])
+def test_arrays_of_other_shapes_are_refused(shape):
+    with pytest.raises(InputError, match="array"):
+        open_picture(np.zeros(shape, np.uint8))
