@@ -1,4 +1,5 @@
 """A small drawing surface for the demo pictures: smooth shapes, soft shading, everything by one generator."""
+
 from __future__ import annotations
 
 from typing import Iterable, List, Sequence, Tuple
@@ -52,9 +53,9 @@ class Canvas:
     def __init__(
         self,
         rng: np.random.RandomState,
-        size: Tuple[int, int] = (160, 160),
+        size: tuple[int, int] = (160, 160),
         paper: Colour = (255, 255, 255),
-        box: Tuple[float, float, float, float] = (0.06, 0.06, 0.94, 0.94),
+        box: tuple[float, float, float, float] = (0.06, 0.06, 0.94, 0.94),
     ) -> None:
         self.rng = rng
         self.size = size
@@ -94,7 +95,9 @@ class Canvas:
         """Darken (below 1) or lighten (above 1) where the mask is."""
         self.pixels *= 1 + mask[:, :, None] * (factor - 1)
 
-    def cloth(self, points: Iterable[Sequence[float]], colour: Colour, folds: int = 3, depth: float = 0.25) -> np.ndarray:
+    def cloth(
+        self, points: Iterable[Sequence[float]], colour: Colour, folds: int = 3, depth: float = 0.25
+    ) -> np.ndarray:
         """A filled shape that is darker towards its edge and has soft folds; returns its mask."""
         outline = list(points)
         mask = self.mask(outline)

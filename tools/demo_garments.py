@@ -1,7 +1,8 @@
 """The ten kinds of Fashion-MNIST as product pictures on white: silhouettes, seams, folds, shading."""
+
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterable, List, Sequence, Tuple
+from typing import Callable, Iterable, Sequence
 
 import numpy as np
 from demo_canvas import Canvas, Colour, Points, curve, mirror
@@ -9,11 +10,28 @@ from PIL import Image
 
 __all__ = ["GARMENTS", "draw_garment"]
 
-_CLOTHS: List[Colour] = [
-    (40, 42, 48), (70, 72, 80), (35, 50, 95), (120, 30, 40), (90, 110, 140), (130, 130, 128),
-    (60, 90, 70), (150, 110, 80), (165, 165, 175), (95, 60, 105), (190, 150, 140), (25, 25, 28),
+_CLOTHS: list[Colour] = [
+    (40, 42, 48),
+    (70, 72, 80),
+    (35, 50, 95),
+    (120, 30, 40),
+    (90, 110, 140),
+    (130, 130, 128),
+    (60, 90, 70),
+    (150, 110, 80),
+    (165, 165, 175),
+    (95, 60, 105),
+    (190, 150, 140),
+    (25, 25, 28),
 ]
-_LEATHERS: List[Colour] = [(60, 40, 28), (30, 28, 28), (110, 75, 45), (80, 30, 30), (75, 75, 78), (140, 105, 75)]
+_LEATHERS: list[Colour] = [
+    (60, 40, 28),
+    (30, 28, 28),
+    (110, 75, 45),
+    (80, 30, 30),
+    (75, 75, 78),
+    (140, 105, 75),
+]
 
 
 def _pick(rng: np.random.RandomState, colours: Sequence[Colour]) -> Colour:
@@ -41,7 +59,9 @@ def _neck(canvas: Canvas, depth: float, width: float, colour: Colour) -> None:
     """The hole of the neck: the inside of the back, darker."""
     hole = curve([(0.5 - width, 0.03), (0.5, 0.03 + depth), (0.5 + width, 0.03), (0.5, 0.055)], closed=True)
     canvas.paint(canvas.mask(hole), _tint(colour, 0.6))
-    canvas.line(curve([(0.5 - width, 0.03), (0.5, 0.03 + depth), (0.5 + width, 0.03)]), 0.014, _tint(colour, 0.75))
+    canvas.line(
+        curve([(0.5 - width, 0.03), (0.5, 0.03 + depth), (0.5 + width, 0.03)]), 0.014, _tint(colour, 0.75)
+    )
 
 
 def _stripes(canvas: Canvas, mask: np.ndarray, colour: Colour, step: float, top: float = 0.2) -> None:
@@ -92,7 +112,11 @@ def _pullover(c: Canvas, number: int) -> None:
     hem, end = c.rng.uniform(0.24, 0.28), c.rng.uniform(0.88, 0.97)
     _sleeves(c, colour, c.rng.uniform(0.1, 0.13), 0.1, end)
     low = c.rng.uniform(0.9, 0.97)
-    mask = c.cloth(_both([(0.41, 0.02), (0.32, 0.05), (0.28, 0.2), (hem, 0.45), (hem, low), (0.4, low + 0.01)]), colour, 4)
+    mask = c.cloth(
+        _both([(0.41, 0.02), (0.32, 0.05), (0.28, 0.2), (hem, 0.45), (hem, low), (0.4, low + 0.01)]),
+        colour,
+        4,
+    )
     c.multiply(c.stroke([(hem, low - 0.03), (1 - hem, low - 0.03)], 0.06) * mask, 0.85)  # ribs
     for y in (end - 0.03,):
         for x in (0.12, 0.78):
@@ -112,7 +136,15 @@ def _shirt(c: Canvas, number: int) -> None:
         _folded(c, colour, left)
     else:
         _sleeves(c, colour, c.rng.uniform(0.12, 0.15), 0.08, c.rng.uniform(0.86, 0.94))
-    body = [(0.42, 0.04), (0.32, 0.06), (0.28, 0.2), (hem + 0.02, 0.5), (hem, 0.88), (0.34, 0.96), (0.45, 0.98)]
+    body = [
+        (0.42, 0.04),
+        (0.32, 0.06),
+        (0.28, 0.2),
+        (hem + 0.02, 0.5),
+        (hem, 0.88),
+        (0.34, 0.96),
+        (0.45, 0.98),
+    ]
     mask = c.cloth(_both(body), colour, 4)
     if number % 3 == 1:  # checks
         _stripes(c, mask, _tint(colour, 0.7), 0.09, 0.1)
@@ -152,7 +184,9 @@ def _coat(c: Canvas, number: int) -> None:
     for x in (0.29, 0.59):  # pockets
         c.line([(x, 0.66), (x + 0.12, 0.64 if x < 0.5 else 0.68)], 0.014, _tint(colour, 0.6))
     if number % 3 == 0:  # hood
-        hood = curve([(0.37, 0.1), (0.36, 0.02), (0.5, -0.01), (0.64, 0.02), (0.63, 0.1), (0.5, 0.14)], closed=True)
+        hood = curve(
+            [(0.37, 0.1), (0.36, 0.02), (0.5, -0.01), (0.64, 0.02), (0.63, 0.1), (0.5, 0.14)], closed=True
+        )
         c.cloth(hood, _tint(colour, 0.8), 1)
     elif number % 3 == 1:  # lapels
         left = [(0.42, 0.02), (0.5, 0.3), (0.4, 0.24), (0.35, 0.07)]
@@ -167,7 +201,14 @@ def _trouser(c: Canvas, number: int) -> None:
     colour = _pick(c.rng, _CLOTHS)
     hip, ankle = c.rng.uniform(0.16, 0.19), c.rng.uniform(0.07, 0.12)
     gap = c.rng.uniform(0.01, 0.05)
-    left = curve([(0.5 - hip * 0.85, 0.02), (0.5 - hip, 0.18), (0.5 - hip - 0.01, 0.5), (0.5 - gap - ankle - 0.03, 0.98)])
+    left = curve(
+        [
+            (0.5 - hip * 0.85, 0.02),
+            (0.5 - hip, 0.18),
+            (0.5 - hip - 0.01, 0.5),
+            (0.5 - gap - ankle - 0.03, 0.98),
+        ]
+    )
     left += [(0.5 - gap - 0.01, 0.985)] + curve([(0.5 - gap, 0.8), (0.495 - gap * 0.4, 0.4), (0.5, 0.24)])
     left += [(0.5, 0.02)]
     _folded(c, colour, left, 3)
@@ -186,7 +227,11 @@ def _dress(c: Canvas, number: int) -> None:
     if number % 3 == 1:  # short sleeves
         _folded(c, colour, [(0.41, 0.04), (0.33, 0.08), (0.26, 0.25), (0.33, 0.28), (0.38, 0.2)])
     elif number % 3 == 2:  # long sleeves
-        _folded(c, colour, [(0.41, 0.04), (0.34, 0.08), (0.28, 0.3), (0.26, 0.6), (0.31, 0.6), (0.35, 0.35), (0.39, 0.2)])
+        _folded(
+            c,
+            colour,
+            [(0.41, 0.04), (0.34, 0.08), (0.28, 0.3), (0.26, 0.6), (0.31, 0.6), (0.35, 0.35), (0.39, 0.2)],
+        )
     top = [(0.45, 0.02), (0.4, 0.03), (0.38, 0.1), (0.37, 0.18)]
     left = top + curve([(0.385, 0.22), (0.5 - waist, height), (0.5 - flare * 0.8, 0.7), (0.5 - flare, 0.97)])
     c.cloth(_both([*left, (0.5 - flare * 0.5, 0.985)]), colour, 3)
@@ -203,17 +248,39 @@ def _bag(c: Canvas, number: int) -> None:
     low, slope = c.rng.uniform(0.86, 0.95), c.rng.uniform(-0.02, 0.08)
     handle = _tint(colour, 0.85)
     if number % 3 == 0:
-        c.line(curve([(0.33, top + 0.03), (0.36, 0.1), (0.5, 0.04), (0.64, 0.1), (0.67, top + 0.03)]), 0.035, handle)
+        c.line(
+            curve([(0.33, top + 0.03), (0.36, 0.1), (0.5, 0.04), (0.64, 0.1), (0.67, top + 0.03)]),
+            0.035,
+            handle,
+        )
     elif number % 3 == 1:
-        c.line(curve([(0.06, top + 0.06), (0.2, 0.12), (0.5, 0.03), (0.8, 0.12), (0.94, top + 0.06)]), 0.022, handle)
+        c.line(
+            curve([(0.06, top + 0.06), (0.2, 0.12), (0.5, 0.03), (0.8, 0.12), (0.94, top + 0.06)]),
+            0.022,
+            handle,
+        )
     else:
-        c.line(curve([(0.4, top + 0.02), (0.42, top - 0.12), (0.58, top - 0.12), (0.6, top + 0.02)]), 0.03, handle)
+        c.line(
+            curve([(0.4, top + 0.02), (0.42, top - 0.12), (0.58, top - 0.12), (0.6, top + 0.02)]),
+            0.03,
+            handle,
+        )
     left = 0.04
     shape = [(left + slope, top), (1 - left - slope, top)]
-    shape += curve([(0.97, top + 0.1), (0.985, low - 0.08), (0.95, low)]) + curve([(0.05, low), (0.015, low - 0.08), (0.03, top + 0.1)])
+    shape += curve([(0.97, top + 0.1), (0.985, low - 0.08), (0.95, low)]) + curve(
+        [(0.05, low), (0.015, low - 0.08), (0.03, top + 0.1)]
+    )
     c.cloth(shape, colour, 2, 0.3)
     if number % 2:  # flap
-        flap = curve([(left + slope, top), (0.07, top + 0.2), (0.5, top + 0.3), (0.93, top + 0.2), (1 - left - slope, top)])
+        flap = curve(
+            [
+                (left + slope, top),
+                (0.07, top + 0.2),
+                (0.5, top + 0.3),
+                (0.93, top + 0.2),
+                (1 - left - slope, top),
+            ]
+        )
         c.cloth(flap, _tint(colour, 1.12), 0)
         c.line(flap, 0.01, _tint(colour, 0.6))
         c.line([(0.47, top + 0.29), (0.53, top + 0.29)], 0.05, (205, 190, 140))
@@ -225,11 +292,19 @@ def _bag(c: Canvas, number: int) -> None:
 def _sneaker(c: Canvas, number: int) -> None:
     colour = _pick(c.rng, _CLOTHS)
     ankle, tongue = c.rng.uniform(0.32, 0.38), c.rng.uniform(0.29, 0.35)
-    upper = curve([(0.02, 0.62), (0.08, 0.53), (0.25, 0.47), (0.42, 0.38), (0.55, tongue), (0.63, tongue + 0.02)])
+    upper = curve(
+        [(0.02, 0.62), (0.08, 0.53), (0.25, 0.47), (0.42, 0.38), (0.55, tongue), (0.63, tongue + 0.02)]
+    )
     upper += curve([(0.66, ankle + 0.05), (0.78, ankle + 0.06), (0.9, ankle - 0.01), (0.96, ankle)])
     upper += [(0.975, 0.55), (0.98, 0.64), (0.02, 0.66)]
     c.cloth(upper, colour, 1)
-    sole = [*curve([(0.01, 0.62), (0.2, 0.645), (0.6, 0.64), (0.985, 0.61)]), (0.985, 0.7), (0.9, 0.715), (0.06, 0.715), (0.015, 0.68)]
+    sole = [
+        *curve([(0.01, 0.62), (0.2, 0.645), (0.6, 0.64), (0.985, 0.61)]),
+        (0.985, 0.7),
+        (0.9, 0.715),
+        (0.06, 0.715),
+        (0.015, 0.68),
+    ]
     light = number % 3 != 1
     c.cloth(sole, (200, 200, 198) if light else _tint(colour, 0.5), 0, 0.15)
     c.line([(0.04, 0.712), (0.95, 0.712)], 0.012, (110, 110, 110) if light else _tint(colour, 0.3))
@@ -252,18 +327,53 @@ def _boot(c: Canvas, number: int) -> None:
     low = 0.88
     shaft = c.rng.uniform(0.04, 0.1) if not heel else 0.02
     front, back = c.rng.uniform(0.4, 0.46), c.rng.uniform(0.88, 0.92)
-    upper = curve([(front, shaft), (front + 0.02, 0.3), (front - 0.05, 0.46 - rise * 0.3), (0.2, 0.6), (0.05, 0.72), (0.03, low)])
+    upper = curve(
+        [
+            (front, shaft),
+            (front + 0.02, 0.3),
+            (front - 0.05, 0.46 - rise * 0.3),
+            (0.2, 0.6),
+            (0.05, 0.72),
+            (0.03, low),
+        ]
+    )
     upper += [(0.3, low + 0.01), (0.62, low - rise), (back + 0.03, low - rise - 0.01)]
     upper += curve([(back + 0.04, 0.7 - rise), (back, 0.4), (back, shaft + 0.01)])
     c.cloth(upper, colour, 2, 0.3)
     dark = _tint(colour, 0.55)
     if heel:
-        c.paint(c.mask([(0.7, low - rise - 0.02), (back + 0.04, low - rise - 0.03), (back + 0.01, 0.97), (0.8, 0.97)]), dark)
-        c.line([*curve([(0.03, low + 0.02), (0.3, low + 0.02), (0.6, low - rise + 0.02), (0.75, low - rise)])], 0.03, dark)
+        c.paint(
+            c.mask(
+                [(0.7, low - rise - 0.02), (back + 0.04, low - rise - 0.03), (back + 0.01, 0.97), (0.8, 0.97)]
+            ),
+            dark,
+        )
+        c.line(
+            [*curve([(0.03, low + 0.02), (0.3, low + 0.02), (0.6, low - rise + 0.02), (0.75, low - rise)])],
+            0.03,
+            dark,
+        )
     else:
-        c.paint(c.mask([(0.02, low - 0.01), (back + 0.05, low - 0.01), (back + 0.05, low + 0.08), (0.66, low + 0.08), (0.64, low + 0.035), (0.03, low + 0.035)]), dark)
+        c.paint(
+            c.mask(
+                [
+                    (0.02, low - 0.01),
+                    (back + 0.05, low - 0.01),
+                    (back + 0.05, low + 0.08),
+                    (0.66, low + 0.08),
+                    (0.64, low + 0.035),
+                    (0.03, low + 0.035),
+                ]
+            ),
+            dark,
+        )
     if number % 3 == 0:  # elastic side
-        c.paint(c.mask(curve([(0.58, shaft + 0.02), (0.74, shaft + 0.02), (0.71, 0.42), (0.64, 0.45), (0.6, 0.4)])), _tint(colour, 0.6))
+        c.paint(
+            c.mask(
+                curve([(0.58, shaft + 0.02), (0.74, shaft + 0.02), (0.71, 0.42), (0.64, 0.45), (0.6, 0.4)])
+            ),
+            _tint(colour, 0.6),
+        )
     elif number % 3 == 1:  # laces
         for y in np.arange(shaft + 0.06, 0.48, 0.075):
             c.line([(front + 0.0, y), (front + 0.11, y + 0.02)], 0.018, _tint(colour, 1.7))
@@ -295,7 +405,7 @@ def _sandal(c: Canvas, number: int) -> None:
         c.line(curve([(0.68, 0.4), (0.8, 0.4), (0.94, 0.46), (0.95, 0.56)]), 0.024, dark)
 
 
-GARMENTS: Tuple[Tuple[str, str, Callable[[Canvas, int], None]], ...] = (
+GARMENTS: tuple[tuple[str, str, Callable[[Canvas, int], None]], ...] = (
     ("T-shirt/top", "tshirt", _tshirt),
     ("Trouser", "trouser", _trouser),
     ("Pullover", "pullover", _pullover),
@@ -309,7 +419,7 @@ GARMENTS: Tuple[Tuple[str, str, Callable[[Canvas, int], None]], ...] = (
 )
 """(name in the data set, name of the files, painter), in the order of the data set's classes."""
 
-_PAPERS: Dict[int, Colour] = {0: (255, 255, 255), 1: (247, 247, 247), 2: (255, 255, 255)}
+_PAPERS: dict[int, Colour] = {0: (255, 255, 255), 1: (247, 247, 247), 2: (255, 255, 255)}
 
 
 def draw_garment(index: int, number: int, rng: np.random.RandomState) -> Image.Image:

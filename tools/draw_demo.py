@@ -7,13 +7,14 @@
 Ten pictures of each class, drawn before any network saw them; none was dropped because a network
 misses it.
 """
+
 from __future__ import annotations
 
 import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Iterator, Tuple
+from typing import Iterator
 
 import numpy as np
 from PIL import Image
@@ -32,7 +33,7 @@ COLOURS = 32
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
-def drawings() -> Iterator[Tuple[str, str, str, Image.Image]]:
+def drawings() -> Iterator[tuple[str, str, str, Image.Image]]:
     """(data set, label, file, picture); each has its own generator, so one change moves nothing else."""
     for digit in range(10):
         for number in range(PER_CLASS):
@@ -94,7 +95,9 @@ def hits(network: str) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=TARGET, help="folder to draw into")
     parser.add_argument("--sheet", type=Path, help="draw one contact sheet instead")
     parser.add_argument("--hits", metavar="NETWORK", help="count the right answers of a network instead")
