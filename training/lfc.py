@@ -4,6 +4,7 @@
 Data comes from $QNN_PYNQ_DATA, from ../shared/data, or is downloaded with a digest check. The run can be
 stopped and started again: it goes on from the last checkpoint under build/training/.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -11,7 +12,6 @@ import logging
 import sys
 import time
 from pathlib import Path
-from typing import List, Optional
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -28,8 +28,10 @@ LICENCE = {
 }
 
 
-def main(arguments: Optional[List[str]] = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("name", choices=sorted(RECIPES))
     parser.add_argument("--output", type=Path, help="network folder (default: params/NAME)")
     parser.add_argument("--work", type=Path, help="checkpoints (default: build/training/NAME)")
@@ -44,7 +46,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
     work = options.work or ROOT / "build" / "training" / name
     work.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S",
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
         handlers=[logging.StreamHandler(), logging.FileHandler(str(options.log or work / "log.txt"))],
     )
     report = logging.getLogger("training").info
@@ -55,9 +59,15 @@ def main(arguments: Optional[List[str]] = None) -> int:
     outcome = build(
         name,
         "{} on the LFC overlay, {}".format(title, bits[:4]),
-        "{} classifier for the published LFC overlay: 832-1024-1024-1024-64, {}; 10 classes, 6 levels a class."
-        .format(title, bits),
-        training, held_out, None if options.no_test else load_dataset(entry.dataset, "test"), entry.recipe, entry.encoding, entry.framing,
+        "{} for the published LFC overlay: 832-1024-1024-1024-64, {}; 10 classes, 6 levels a class.".format(
+            title, bits
+        ),
+        training,
+        held_out,
+        None if options.no_test else load_dataset(entry.dataset, "test"),
+        entry.recipe,
+        entry.encoding,
+        entry.framing,
         "light-on-dark",
         {
             "dataset": title,
@@ -65,14 +75,19 @@ def main(arguments: Optional[List[str]] = None) -> int:
             "seed": entry.recipe.seed,
             "date": time.strftime("%Y-%m-%d"),
             "licence": LICENCE[entry.dataset],
-            "notes": "{} epochs on {} of the training pictures, {} held out for every choice; test pictures used "
-            "once. Input encoding: {}.".format(
-                entry.recipe.epochs, len(training.labels), len(held_out.labels),
-                "832 learned (pixel, threshold) pairs" if entry.encoding == "learned"
+            "notes": "{} epochs on {} of the training pictures, {} held out for every choice; test pictures "
+            "used once. Input encoding: {}.".format(
+                entry.recipe.epochs,
+                len(training.labels),
+                len(held_out.labels),
+                "832 learned (pixel, threshold) pairs"
+                if entry.encoding == "learned"
                 else "threshold " + entry.encoding,
             ),
         },
-        work, report, sys.stderr.isatty(),
+        work,
+        report,
+        sys.stderr.isatty(),
     )
     target = save_network(outcome.network, options.output or ROOT / "params" / name, overwrite=True)
     report("written: %s", target)

@@ -1,4 +1,5 @@
 """Training of LFC networks (needs PyTorch): our own recipes, and `train_folder` for a user's pictures."""
+
 from __future__ import annotations
 
 from typing import Any

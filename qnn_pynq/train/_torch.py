@@ -1,4 +1,5 @@
 """The one place that imports torch."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,4 +1,5 @@
 """Random small distortions of grey pictures: affine, elastic, mirror."""
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple

@@ -1,4 +1,5 @@
 """Data sets: MNIST and Fashion-MNIST (local or downloaded), .npz files, folders of pictures."""
+
 from __future__ import annotations
 
 import gzip
@@ -8,7 +9,7 @@ import os
 import struct
 import urllib.request
 from pathlib import Path
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,14 +25,14 @@ class DataSet(NamedTuple):
 
     pictures: np.ndarray
     labels: np.ndarray
-    classes: Tuple[str, ...]
+    classes: tuple[str, ...]
 
 
 class _Source(NamedTuple):
     title: str
-    classes: Tuple[str, ...]
-    urls: Tuple[str, ...]
-    md5: Dict[str, str]
+    classes: tuple[str, ...]
+    urls: tuple[str, ...]
+    md5: dict[str, str]
 
 
 _FILES = {
@@ -43,7 +44,10 @@ DATASETS = {
     "mnist": _Source(
         "MNIST",
         tuple("0123456789"),
-        ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"),
+        (
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        ),
         {
             "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
             "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
@@ -54,8 +58,16 @@ DATASETS = {
     "fashion-mnist": _Source(
         "Fashion-MNIST",
         (
-            "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-            "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+            "T-shirt/top",
+            "Trouser",
+            "Pullover",
+            "Dress",
+            "Coat",
+            "Sandal",
+            "Shirt",
+            "Sneaker",
+            "Bag",
+            "Ankle boot",
         ),
         ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
         {
@@ -84,7 +96,9 @@ def read_idx(path: Path) -> np.ndarray:
     shape = struct.unpack(">{}I".format(data[3]), data[4:head])
     expected = int(np.prod(shape, dtype=np.int64))
     if len(data) - head != expected:
-        raise InputError("{}: {} bytes of data, {} expected for {}".format(path, len(data) - head, expected, shape))
+        raise InputError(
+            "{}: {} bytes of data, {} expected for {}".format(path, len(data) - head, expected, shape)
+        )
     return np.frombuffer(data, np.uint8, expected, head).reshape(shape)
 
 
@@ -147,7 +161,9 @@ def load_dataset(name: str, part: str) -> DataSet:
     return DataSet(images, labels.astype(np.int64), DATASETS[name].classes)
 
 
-def split(data: DataSet, held_out: int, seed: int, labels: Optional[np.ndarray] = None) -> Tuple[DataSet, DataSet]:
+def split(
+    data: DataSet, held_out: int, seed: int, labels: np.ndarray | None = None
+) -> tuple[DataSet, DataSet]:
     """Seeded random split into (training, held out)."""
     order = np.random.RandomState(seed).permutation(len(data.labels))
     cut = len(order) - held_out

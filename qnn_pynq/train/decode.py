@@ -4,9 +4,8 @@ The published overlay gives one bit a neuron, and the highest fired one wins. Wi
 which share the class's weights under rising thresholds, the highest bit is the class with the highest
 quantised sum. The borders are chosen so that this agrees best with the labels.
 """
-from __future__ import annotations
 
-from typing import Tuple
+from __future__ import annotations
 
 import numpy as np
 
@@ -14,7 +13,7 @@ __all__ = ["choose_levels", "decode", "temperature"]
 
 
 def decode(sums: np.ndarray, borders: np.ndarray) -> np.ndarray:
-    """Class of each row of sums (N, C) by the overlay's rule; border l is passed where sums - borders[l] >= 0."""
+    """Class of each row of sums (N, C) by the overlay's rule; a sum passes border l if it is not below."""
     level = np.searchsorted(borders, sums, side="right")
     classes = sums.shape[1]
     key = level * classes + np.arange(classes)
@@ -25,7 +24,7 @@ def decode(sums: np.ndarray, borders: np.ndarray) -> np.ndarray:
 
 def choose_levels(
     sums: np.ndarray, labels: np.ndarray, levels: int, sweeps: int = 4, copies: int = 3, smooth: float = 0.3
-) -> Tuple[np.ndarray, float]:
+) -> tuple[np.ndarray, float]:
     """Rising borders, float64 (levels,), and the accuracy they give.
 
     Starts from quantiles of the middle between the two highest sums of a picture, where a border tells them
@@ -40,7 +39,9 @@ def choose_levels(
 
     # Shifted copies smooth the accuracy: the borders should also suit pictures a little lighter or heavier.
     spread = smooth * float(middle.std())
-    shifts = np.random.RandomState(0).normal(0, spread, (copies, len(sums), 1)) if copies else np.zeros((0, 1, 1))
+    shifts = (
+        np.random.RandomState(0).normal(0, spread, (copies, len(sums), 1)) if copies else np.zeros((0, 1, 1))
+    )
     jittered = np.concatenate([sums] + [sums + shift for shift in shifts])
     truth = np.tile(labels, len(shifts) + 1)
 
@@ -53,7 +54,7 @@ def choose_levels(
         borders, best = other, accuracy(other)
     reach = float(ranked[:, -1].max() - middle.min())
     # Sums come in steps of 1 or 2, so finer moves than that change nothing.
-    moves = [m for m in np.geomspace(1, max(reach / 4, 2), 10)]
+    moves = list(np.geomspace(1, max(reach / 4, 2), 10))
     for _ in range(sweeps):
         before = best
         for index in range(levels):

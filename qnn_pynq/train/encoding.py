@@ -1,4 +1,5 @@
 """Picture -> 832 input bits: the table form of the descriptor (pixel, threshold) and ways to choose it."""
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -9,7 +10,10 @@ __all__ = ["Table", "encode", "plain"]
 
 
 class Table(NamedTuple):
-    """Bit k = pixel[pixels[k]] >= thresholds[k]; uint16 and uint8, (n,). `plain` is the threshold it stands for."""
+    """Bit k = pixel[pixels[k]] >= thresholds[k]; uint16 and uint8, (n,).
+
+    `plain` is the one threshold that the table stands for, -1 for none.
+    """
 
     pixels: np.ndarray
     thresholds: np.ndarray

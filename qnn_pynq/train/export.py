@@ -1,8 +1,9 @@
 """Trained LFC -> network of our format, and the proof that both answer the same bits."""
+
 from __future__ import annotations
 
-import logging
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+import copy
+from typing import Any, NamedTuple, Sequence
 
 import numpy as np
 
@@ -11,10 +12,10 @@ from ..errors import ConversionError
 from ..network import Decode, Dense, Encoding, Framing, InputSpec, Network
 from ._torch import torch
 from .encoding import Table, encode
+from .integer import integer_layers, table_of
 
-__all__ = ["Check", "check_equal", "evaluate", "input_spec", "integer_layers", "to_network", "words_to_classes"]
+__all__ = ["Check", "check_equal", "input_spec", "to_network"]
 
-log = logging.getLogger(__name__)
 OUTPUTS = 64
 _TIE = 1e-6  # a float value this near its border may fall either way by rounding
 
@@ -31,7 +32,7 @@ class Check(NamedTuple):
         return "{} pictures, {} neuron outputs: {} unequal, {} of them float ties".format(*self)
 
 
-def input_spec(table: Table, size: Tuple[int, int], polarity: str, framing: Optional[Framing]) -> InputSpec:
+def input_spec(table: Table, size: tuple[int, int], polarity: str, framing: Framing | None) -> InputSpec:
     """Descriptor of the input; a table of one threshold is written in the plain form."""
     if table.plain >= 0:
         encoding = Encoding("threshold", threshold=table.plain)
@@ -49,16 +50,20 @@ def to_network(
     title: str,
     description: str,
     scale: float,
-    provenance: Dict[str, Any],
+    provenance: dict[str, Any],
 ) -> Network:
     """Fold the trained model; neuron level * C + c of the last layer is class c above border `level`."""
     ternary = model.ternary
-    layers: List[Dense] = []
+    layers: list[Dense] = []
     for index, (dense, norm) in enumerate(zip(model.dense, model.norms)):
         gamma, beta, mean, inv_std = _statistics(norm)
         layers.append(
             fold_dense(
-                _signed(dense), gamma, beta, mean, inv_std,
+                _signed(dense),
+                gamma,
+                beta,
+                mean,
+                inv_std,
                 input="ternary" if ternary and index else "binary",
                 accumulator="sum" if ternary else "popcount",
                 output="ternary" if ternary else "binary",
@@ -69,7 +74,11 @@ def to_network(
     layers.append(
         fold_dense(
             np.tile(_signed(model.last), (levels, 1)),
-            1.0, 0.0, np.repeat(np.asarray(borders, np.float64), len(bias)), 1.0, np.tile(bias, levels),
+            1.0,
+            0.0,
+            np.repeat(np.asarray(borders, np.float64), len(bias)),
+            1.0,
+            np.tile(bias, levels),
             input="ternary" if ternary else "binary",
             accumulator="sum" if ternary else "popcount",
             output="binary",
@@ -88,55 +97,12 @@ def _signed(dense: Any) -> np.ndarray:
     return torch.copysign(torch.ones(()), weight).numpy()
 
 
-def _statistics(norm: Any) -> Tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _statistics(norm: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     gamma, beta, mean, var = (
-        t.detach().cpu().double().numpy() for t in (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+        t.detach().cpu().double().numpy()
+        for t in (norm.weight, norm.bias, norm.running_mean, norm.running_var)
     )
     return gamma, beta, mean, 1.0 / np.sqrt(var + norm.eps)
-
-
-def integer_layers(network: Network, bits: np.ndarray) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
-    """Yield (accumulators int32, outputs int8 in +-1 or -1/0/+1) of each layer in plain numpy, for 0/1 bits (N, n)."""
-    x = bits.astype(np.float32) * 2 - 1
-    for layer in network.layers:
-        w = np.unpackbits(layer.weights, axis=1, bitorder="little")[:, : layer.inputs].astype(np.float32) * 2 - 1
-        acc = np.rint(x @ w.T).astype(np.int32)  # sums below 2^24: exact in float32
-        if layer.accumulator == "popcount":
-            acc = (acc + layer.inputs) // 2
-        assert layer.thresholds is not None
-        fired = (layer.thresholds.astype(np.int16).astype(np.int32)[None] < acc[:, :, None]).sum(axis=2)
-        out = (fired - 1 if layer.output == "ternary" else 2 * fired - 1).astype(np.int8)
-        yield acc, out
-        x = out.astype(np.float32)
-
-
-def words_to_classes(fired: np.ndarray, classes: int, levels: int) -> np.ndarray:
-    """Highest fired of the first classes * levels neurons, modulo classes; class 0 where none fired."""
-    used = fired[:, : classes * levels] > 0
-    highest = used.shape[1] - 1 - used[:, ::-1].argmax(axis=1)
-    return np.where(used.any(axis=1), highest % classes, 0)
-
-
-def evaluate(network: Network, pictures: np.ndarray, batch: int = 2000) -> np.ndarray:
-    """Class of each picture by the integer network and its decode rule, in plain numpy."""
-    table = _table(network)
-    parts = []
-    for start in range(0, len(pictures), batch):
-        out = np.zeros((0, 0), np.int8)
-        for _, out in integer_layers(network, encode(pictures[start : start + batch], table)):
-            pass
-        parts.append(words_to_classes(out, len(network.classes), network.decode.levels))
-    return np.concatenate(parts)
-
-
-def _table(network: Network) -> Table:
-    e = network.input.encoding
-    if e.kind == "threshold":
-        assert e.threshold is not None
-        count = network.input.pixels
-        return Table(np.arange(count, dtype=np.uint16), np.full(count, e.threshold, np.uint8), e.threshold)
-    assert e.pixels is not None and e.thresholds is not None
-    return Table(e.pixels, e.thresholds)
 
 
 def check_equal(
@@ -149,9 +115,10 @@ def check_equal(
     ConversionError
         An output differs that is no float tie.
     """
-    table = _table(network)
+    table = table_of(network)
     exact = _double(model)
     borders = np.asarray(borders, np.float64)
+    steps = STEPS["ternary" if model.ternary else "binary"]
     neurons = unequal = ties = 0
     for start in range(0, len(pictures), batch):
         bits = encode(pictures[start : start + batch], table)
@@ -159,15 +126,14 @@ def check_equal(
         x = torch.from_numpy(bits).double() * 2 - 1
         with torch.no_grad():
             for dense, norm, (_, out) in zip(exact.dense, exact.norms, ours):
-                y = norm(dense_double(dense, x))
-                fired = torch.stack([y >= step for step in STEPS["ternary" if model.ternary else "binary"]])
-                x = fired.sum(0).double() - 1 if model.ternary else fired[0].double() * 2 - 1
-                near = torch.stack([(y - s).abs() < _TIE for s in STEPS["ternary" if model.ternary else "binary"]])
-                wrong = (x.numpy() != out)
-                neurons, unequal, ties = _count(neurons, unequal, ties, wrong, near.any(0).numpy())
+                y = norm(_product(dense, x))
+                fired = torch.stack([y >= step for step in steps]).sum(0)
+                expected = (fired - 1 if model.ternary else fired * 2 - 1).numpy()
+                near = torch.stack([(y - step).abs() < _TIE for step in steps]).any(0).numpy()
+                neurons, unequal, ties = _count(neurons, unequal, ties, expected != out, near)
                 # The next layer is compared on equal inputs.
                 x = torch.from_numpy(out.astype(np.float64))
-            sums = (dense_double(exact.last, x) + exact.bias).numpy()
+            sums = (_product(exact.last, x) + exact.bias).numpy()
         _, out = next(ours)
         y = (sums[:, None, :] - borders[None, :, None]).reshape(len(sums), -1)
         wrong = (y >= 0) != (out[:, : y.shape[1]] > 0)
@@ -178,16 +144,16 @@ def check_equal(
     return result
 
 
-def dense_double(dense: Any, x: Any) -> Any:
+def _product(dense: Any, x: Any) -> Any:
     """Exact product with the signs of the weights, in float64."""
     return x @ torch.copysign(torch.ones((), dtype=torch.float64), dense.weight).t()
 
 
 def _double(model: Any) -> Any:
-    import copy
-
     return copy.deepcopy(model).cpu().double().eval()
 
 
-def _count(neurons: int, unequal: int, ties: int, wrong: np.ndarray, near: np.ndarray) -> Tuple[int, int, int]:
+def _count(
+    neurons: int, unequal: int, ties: int, wrong: np.ndarray, near: np.ndarray
+) -> tuple[int, int, int]:
     return neurons + wrong.size, unequal + int(wrong.sum()), ties + int((wrong & near).sum())

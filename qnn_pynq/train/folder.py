@@ -1,11 +1,12 @@
 """Train on a user's own pictures: folder or .npz in, network directory out."""
+
 from __future__ import annotations
 
 import logging
 import os
 import time
 from pathlib import Path
-from typing import Any, Optional, Tuple
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,9 @@ __all__ = ["train_folder"]
 
 log = logging.getLogger(__name__)
 INPUTS = 832
-_ENOUGH = 2000  # pictures from which on learning the input bits pays, and some can be set apart to choose levels
+_ENOUGH = (
+    2000  # pictures from which on learning the input bits pays, and some can be set apart to choose levels
+)
 _PRECISIONS = ("w1a1", "w1a2")
 
 
@@ -27,9 +30,9 @@ def train_folder(
     output: Path,
     *,
     precision: str = "w1a1",
-    epochs: Optional[int] = None,
+    epochs: int | None = None,
     seed: int = 0,
-    size: Tuple[int, int] = (28, 28),
+    size: tuple[int, int] = (28, 28),
     progress: bool = True,
     mirror: bool = False,
 ) -> Path:
@@ -89,21 +92,38 @@ def train_folder(
     encoding = "learned" if learned else str(threshold_of(training.pictures))
     batch = int(min(256, max(8, len(training.labels) // 8)))
     recipe = Recipe(
-        precision == "w1a2", epochs or int(min(100, max(20, 1000000 // len(training.labels)))), seed, batch=batch,
-        rate=0.005, versus_rest=0.3, clean_epochs=2 if (epochs or 20) > 5 else 0,
+        precision == "w1a2",
+        epochs or int(min(100, max(20, 1000000 // len(training.labels)))),
+        seed,
+        batch=batch,
+        rate=0.005,
+        versus_rest=0.3,
+        clean_epochs=2 if (epochs or 20) > 5 else 0,
         augment=Augment(shift=1.0, rotate=5, scale=0.05, mirror=mirror, edge=True),
     )
-    log.info("%d classes: %d pictures to train, %d to test", len(data.classes), len(training.labels), len(test.labels))
+    log.info(
+        "%d classes: %d pictures to train, %d to test",
+        len(data.classes),
+        len(training.labels),
+        len(test.labels),
+    )
     threads = torch.get_num_threads()
     outcome = build(
         output.name,
         "{}, {}".format(output.name, precision.upper()),
         "Trained on {} pictures of {} classes from {}.".format(count, len(data.classes), source.name),
-        training, choosing, test, recipe, encoding, None, "as-is",
+        training,
+        choosing,
+        test,
+        recipe,
+        encoding,
+        None,
+        "as-is",
         {
             "dataset": source.name,
             "command": "qnn-pynq train lfc {} -o {} --precision {} --seed {}{}".format(
-                source.name, output.name, precision, seed, " --epochs {}".format(epochs) if epochs else ""),
+                source.name, output.name, precision, seed, " --epochs {}".format(epochs) if epochs else ""
+            ),
             "seed": int(seed),
             "date": time.strftime("%Y-%m-%d"),
             "notes": "{} epochs, {} threads".format(recipe.epochs, threads),
@@ -123,7 +143,9 @@ def _check(precision: str, epochs: Any, size: Any, output: Path) -> None:
     if not good or not all(isinstance(s, (int, np.integer)) and 1 <= s <= 128 for s in size):
         raise InputError("size {!r}: expected (height, width) of 1 to 128 pixels".format(size))
     if not plain_name(output.name):
-        raise DescriptorError("{!r} cannot be a network's name: use letters, digits, '.', '_' and '-'".format(output.name))
+        raise DescriptorError(
+            "{!r} cannot be a network's name: use letters, digits, '.', '_' and '-'".format(output.name)
+        )
     if output.exists() or output.is_symlink():
         raise DescriptorError("{} is there already: use another name".format(output))
     parent = output.absolute().parent

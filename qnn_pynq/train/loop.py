@@ -1,4 +1,5 @@
 """The training loop: Adam on clipped latent weights, cosine schedule, checkpoints that resume."""
+
 from __future__ import annotations
 
 import logging
@@ -6,7 +7,7 @@ import math
 import os
 import time
 from pathlib import Path
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
@@ -68,7 +69,7 @@ class _Feeder:
         self.pixels = torch.from_numpy(table.pixels.astype(np.int64)).to(where)
         self.thresholds = torch.from_numpy(table.thresholds.astype(np.float32)).to(where)
 
-    def inputs(self, index: Any, augment: Optional[Augment] = None, mirrored: Any = None) -> Any:
+    def inputs(self, index: Any, augment: Augment | None = None, mirrored: Any = None) -> Any:
         x = self.x[index].float()
         if mirrored is not None:
             x = torch.where(mirrored[:, None, None], x.flip(2), x)
@@ -141,11 +142,11 @@ def train(
     held_out: DataSet,
     table: Table,
     recipe: Recipe,
-    checkpoint: Optional[Path] = None,
+    checkpoint: Path | None = None,
     report: Callable[[str], None] = log.info,
     every: int = 5,
     progress: bool = False,
-    teacher: Optional[np.ndarray] = None,
+    teacher: np.ndarray | None = None,
 ) -> Any:
     """Trained `LFC` in evaluation mode; resumes from `checkpoint` where that exists.
 
@@ -154,7 +155,11 @@ def train(
     where = device()
     torch.manual_seed(recipe.seed)
     model = LFC(
-        len(training.classes), recipe.ternary, INPUTS, dropout=recipe.dropout, input_dropout=recipe.input_dropout
+        len(training.classes),
+        recipe.ternary,
+        INPUTS,
+        dropout=recipe.dropout,
+        input_dropout=recipe.input_dropout,
     ).to(where)
     latent = [layer.weight for layer in list(model.dense) + [model.last]]
     others = [p for p in model.parameters() if not any(p is q for q in latent)]
@@ -182,14 +187,18 @@ def train(
         total = 0.0
         for step in _bar(range(per_epoch), progress, epoch, recipe.epochs):
             progress = (epoch * per_epoch + step) / (recipe.epochs * per_epoch)
-            rate = recipe.final_rate + (recipe.rate - recipe.final_rate) * (1 + math.cos(math.pi * progress)) / 2
+            rate = (
+                recipe.final_rate + (recipe.rate - recipe.final_rate) * (1 + math.cos(math.pi * progress)) / 2
+            )
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["scale"]
             index = order[step * recipe.batch : (step + 1) * recipe.batch]
             # The clean last epochs keep the mirror: both sides occur in use.
             mirrored = torch.rand(len(index), device=where) < (0.5 if recipe.augment.mirror else 0.0)
             x = feeder.inputs(index, augment, mirrored)
-            target = _targets(feeder.y[index], classes, recipe, None if soft is None else (soft, index, mirrored))
+            target = _targets(
+                feeder.y[index], classes, recipe, None if soft is None else (soft, index, mirrored)
+            )
             optimiser.zero_grad(set_to_none=True)
             loss = _loss(model(x), target, recipe)
             loss.backward()
@@ -204,11 +213,14 @@ def train(
         if epoch == 0 or (epoch + 1) % every == 0 or epoch + 1 == recipe.epochs:
             scores = evaluate_scores(model, held_out, table) + model.bias.detach().cpu().numpy()
             line += " held-out {:.2f} %".format(100 * np.mean(scores.argmax(1) == held_out.labels))
-            line += ", decoded {:.2f} %".format(100 * choose_levels(scores, held_out.labels, min(6, 64 // classes))[1])
+            line += ", decoded {:.2f} %".format(
+                100 * choose_levels(scores, held_out.labels, min(6, 64 // classes))[1]
+            )
             if checkpoint is not None:
                 partial = str(checkpoint) + ".part"
                 torch.save(
-                    {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch + 1}, partial
+                    {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch + 1},
+                    partial,
                 )
                 os.replace(partial, str(checkpoint))
         report(line)

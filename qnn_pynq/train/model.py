@@ -3,15 +3,17 @@
 Matrix products run in bfloat16, which is exact for operands of -1, 0 and +1 and several times as fast as
 float32; latent weights, batch norm and gradients of the optimiser stay float32.
 """
+
 from __future__ import annotations
 
-from typing import Any, Tuple
+from typing import Any
 
 from ._torch import torch
 
 __all__ = ["LFC", "BinaryDense", "Product", "quantise", "signs"]
 
-nn = torch.nn
+nn: Any = torch.nn
+Module: Any = nn.Module
 
 
 def signs(latent: Any, dtype: Any) -> Any:
@@ -29,7 +31,7 @@ class Product(torch.autograd.Function):
         return (x @ weights.t()).float()
 
     @staticmethod
-    def backward(ctx: Any, grad: Any) -> Tuple[Any, Any, None]:
+    def backward(ctx: Any, grad: Any) -> tuple[Any, Any, None]:
         x, weights = ctx.saved_tensors
         grad = grad.to(torch.bfloat16)
         to_x = grad @ weights if ctx.needs_input_grad[0] else None
@@ -49,7 +51,7 @@ class _Step(torch.autograd.Function):
         return (y >= 0).to(torch.bfloat16) * 2 - 1
 
     @staticmethod
-    def backward(ctx: Any, grad: Any) -> Tuple[Any, None, None]:
+    def backward(ctx: Any, grad: Any) -> tuple[Any, None, None]:
         (y,) = ctx.saved_tensors
         return grad.float() * (y.abs() <= ctx.window), None, None
 
@@ -59,7 +61,7 @@ def quantise(y: Any, ternary: bool, window: float = 1.0) -> Any:
     return _Step.apply(y, ternary, window)
 
 
-class BinaryDense(nn.Module):
+class BinaryDense(Module):
     """Dense layer with weights -1 and +1; `weight` is the latent float32 form, (outputs, inputs)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -73,7 +75,7 @@ class BinaryDense(nn.Module):
         return x.float() @ signs(self.weight, torch.float32).t()
 
 
-class LFC(nn.Module):
+class LFC(Module):
     """832-1024-1024-1024-C network of the LFC overlay, one output neuron per class while it trains.
 
     Parameters

@@ -1,9 +1,10 @@
 """From data to a checked network: encoding, training, level borders, folding, proof, accuracy."""
+
 from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from ..network import Decode, Framing, Network
 from .data import DataSet
 from .decode import choose_levels, temperature
 from .encoding import Table, encode, plain
-from .export import Check, check_equal, evaluate, input_spec, integer_layers, to_network
+from .export import Check, check_equal, input_spec, to_network
+from .integer import evaluate, integer_layers
 from .loop import INPUTS, Recipe, device, evaluate_scores, train
 from .table import learn_table
 from .teacher import soft_labels
@@ -28,10 +30,12 @@ class Outcome(NamedTuple):
     network: Network
     check: Check
     held_out: float
-    test: Optional[float]
+    test: float | None
 
 
-def load_table(kind: str, data: DataSet, seed: int, cache: Optional[Path], report: Callable[[str], None]) -> Table:
+def load_table(
+    kind: str, data: DataSet, seed: int, cache: Path | None, report: Callable[[str], None]
+) -> Table:
     """Encoding by its name: a number (plain threshold) or "learned" (kept in `cache` for a resumed run)."""
     if kind != "learned":
         return plain(int(kind), data.pictures[0].size)
@@ -46,9 +50,7 @@ def load_table(kind: str, data: DataSet, seed: int, cache: Optional[Path], repor
 
 def probability_scale(network: Network, table: Table, data: DataSet) -> float:
     """Scale of the margins for softmax, fitted on held-out pictures."""
-    sums = np.zeros((0, 0), np.int32)
-    for sums, _ in integer_layers(network, encode(data.pictures, table)):
-        pass
+    *_, (sums, _) = integer_layers(network, encode(data.pictures, table))
     first = network.layers[-1].thresholds
     assert first is not None
     classes = len(network.classes)
@@ -61,13 +63,13 @@ def build(
     description: str,
     training: DataSet,
     held_out: DataSet,
-    test: Optional[DataSet],
+    test: DataSet | None,
     recipe: Recipe,
     encoding: str,
-    framing: Optional[Framing],
+    framing: Framing | None,
     polarity: str,
-    provenance: Dict[str, Any],
-    work: Optional[Path] = None,
+    provenance: dict[str, Any],
+    work: Path | None = None,
     report: Callable[[str], None] = log.info,
     progress: bool = False,
 ) -> Outcome:
@@ -94,18 +96,19 @@ def build(
     levels = min(MAX_LEVELS, 64 // len(training.classes))
     borders, decoded = choose_levels(scores, held_out.labels, levels)
     plain_best = float(np.mean(scores.argmax(axis=1) == held_out.labels))
-    report("held out: {:.2f} % by the {} levels, {:.2f} % by the largest sum".format(
-        100 * decoded, levels, 100 * plain_best))
+    report(
+        "held out: {:.2f} % by the {} levels, {:.2f} % by the largest sum".format(
+            100 * decoded, levels, 100 * plain_best
+        )
+    )
     size = (training.pictures.shape[1], training.pictures.shape[2])
     spec = input_spec(table, size, polarity, framing)
-    network = to_network(
-        model, borders, spec, training.classes, name, title, description, 1.0, provenance
-    )
+    network = to_network(model, borders, spec, training.classes, name, title, description, 1.0, provenance)
     network = _with_scale(network, probability_scale(network, table, held_out))
     shown = test if test is not None else held_out
     check = check_equal(model, network, borders, shown.pictures)
     report("integer network against trained network: {}".format(check))
-    accuracy: Dict[str, Any] = {"validation": _accuracy(network, held_out)}
+    accuracy: dict[str, Any] = {"validation": _accuracy(network, held_out)}
     report("validation {:.2f} % of {}".format(100 * accuracy["validation"], len(held_out.labels)))
     result = None
     if test is not None:

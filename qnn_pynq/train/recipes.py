@@ -1,7 +1,8 @@
 """The recipes of our shipped networks."""
+
 from __future__ import annotations
 
-from typing import Dict, NamedTuple, Tuple
+from typing import NamedTuple
 
 from ..network import Framing
 from .augment import Augment
@@ -26,27 +27,35 @@ _MASS = Framing((20, 20), "mass")
 _BOX = Framing((28, 28), "box")
 
 
-def _digits(ternary: bool, epochs: int) -> NetworkRecipe:
-    recipe = Recipe(ternary, epochs, 1, rate=0.015, versus_rest=0.3, augment=_DIGITS, clean_epochs=3)
+def _digits(ternary: bool, epochs: int, rate: float, versus_rest: float) -> NetworkRecipe:
+    recipe = Recipe(ternary, epochs, 1, rate=rate, versus_rest=versus_rest, augment=_DIGITS, clean_epochs=3)
     return NetworkRecipe("mnist", "128", _MASS, recipe)
 
 
 def _clothes(ternary: bool, epochs: int) -> NetworkRecipe:
     recipe = Recipe(
-        ternary, epochs, 1, rate=0.005, versus_rest=0.3, augment=_CLOTHES, clean_epochs=5,
-        dropout=0.1, input_dropout=0.05, smoothing=0.02,
+        ternary,
+        epochs,
+        1,
+        rate=0.005,
+        versus_rest=0.3,
+        augment=_CLOTHES,
+        clean_epochs=5,
+        dropout=0.1,
+        input_dropout=0.05,
+        smoothing=0.02,
     )
     return NetworkRecipe("fashion-mnist", "learned", _BOX, recipe)
 
 
-RECIPES: Dict[str, NetworkRecipe] = {
-    "lfc-w1a1-mnist": _digits(False, 100),
-    "lfc-w1a2-mnist": _digits(True, 100),
+RECIPES: dict[str, NetworkRecipe] = {
+    "lfc-w1a1-mnist": _digits(False, 100, 0.005, 0.0),
+    "lfc-w1a2-mnist": _digits(True, 100, 0.015, 0.3),
     "lfc-w1a1-fashion-mnist": _clothes(False, 100),
     "lfc-w1a2-fashion-mnist": _clothes(True, 100),
 }
 
 
-def names() -> Tuple[str, ...]:
+def names() -> tuple[str, ...]:
     """Shipped networks, in the order of the README."""
     return tuple(RECIPES)

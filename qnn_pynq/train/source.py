@@ -1,10 +1,11 @@
-"""A user's pictures as one data set: class-named folders or .npz, read through the network's own preprocessing."""
+"""A user's pictures as one data set: class-named folders or .npz, through the network's preprocessing."""
+
 from __future__ import annotations
 
 import logging
 import zipfile
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 import numpy as np
 
@@ -18,12 +19,17 @@ __all__ = ["MAX_CLASSES", "SUFFIXES", "read_source", "split_by_class", "threshol
 log = logging.getLogger(__name__)
 MAX_CLASSES = 64  # neurons of the last layer
 SUFFIXES = frozenset(".png .jpg .jpeg .bmp .gif .webp .tif .tiff .pgm .ppm".split())
-_PAIRS = (("x_train", "y_train"), ("train_images", "train_labels"), ("x", "y"), ("images", "labels"),
-          ("pictures", "labels"))
+_PAIRS = (
+    ("x_train", "y_train"),
+    ("train_images", "train_labels"),
+    ("x", "y"),
+    ("images", "labels"),
+    ("pictures", "labels"),
+)
 _TEST_PAIRS = (("x_test", "y_test"), ("test_images", "test_labels"))
 
 
-def read_source(source: Path, spec: InputSpec) -> Tuple[DataSet, Optional[DataSet]]:
+def read_source(source: Path, spec: InputSpec) -> tuple[DataSet, DataSet | None]:
     """(pictures, test pictures or None) of a folder or .npz file.
 
     Raises
@@ -41,24 +47,30 @@ def read_source(source: Path, spec: InputSpec) -> Tuple[DataSet, Optional[DataSe
     counts = np.bincount(data.labels, minlength=len(data.classes))
     least = 2 if test is None else 1
     if counts.min() < least:
-        raise InputError("{}: class {!r} has {} picture(s), at least {} are needed".format(
-            source, data.classes[int(counts.argmin())], counts.min(), least))
+        raise InputError(
+            "{}: class {!r} has {} picture(s), at least {} are needed".format(
+                source, data.classes[int(counts.argmin())], counts.min(), least
+            )
+        )
     return data, test
 
 
-def _check_classes(source: Path, names: List[str], what: str) -> None:
+def _check_classes(source: Path, names: list[str], what: str) -> None:
     if len(names) < 2:
         raise InputError("{}: {} {}, at least 2 classes are needed".format(source, len(names) or "no", what))
     if len(names) > MAX_CLASSES:
-        raise InputError("{}: {} {}, the overlay has neurons for at most {} classes".format(
-            source, len(names), what, MAX_CLASSES))
+        raise InputError(
+            "{}: {} {}, the overlay has neurons for at most {} classes".format(
+                source, len(names), what, MAX_CLASSES
+            )
+        )
 
 
 def _read_folders(source: Path, spec: InputSpec) -> DataSet:
     folders = sorted(p for p in source.iterdir() if p.is_dir() and not p.name.startswith("."))
     _check_classes(source, [p.name for p in folders], "class folder(s)")
-    pictures: List[np.ndarray] = []
-    labels: List[int] = []
+    pictures: list[np.ndarray] = []
+    labels: list[int] = []
     skipped = 0
     for index, folder in enumerate(folders):
         before = len(labels)
@@ -71,13 +83,15 @@ def _read_folders(source: Path, spec: InputSpec) -> DataSet:
             pictures.append(prepare(file, spec))
             labels.append(index)
         if len(labels) == before:
-            raise InputError("{}: no pictures in this class folder ({})".format(folder, ", ".join(sorted(SUFFIXES))))
+            raise InputError(
+                "{}: no pictures in this class folder ({})".format(folder, ", ".join(sorted(SUFFIXES)))
+            )
     if skipped:
         log.warning("%s: %d file(s) that are no pictures skipped", source, skipped)
     return DataSet(np.stack(pictures), np.array(labels, np.int64), tuple(p.name for p in folders))
 
 
-def _read_npz(source: Path, spec: InputSpec) -> Tuple[DataSet, Optional[DataSet]]:
+def _read_npz(source: Path, spec: InputSpec) -> tuple[DataSet, DataSet | None]:
     try:
         with np.load(str(source), allow_pickle=False) as file:
             if not hasattr(file, "files"):
@@ -89,8 +103,11 @@ def _read_npz(source: Path, spec: InputSpec) -> Tuple[DataSet, Optional[DataSet]
         raise InputError("{}: no .npz file of plain arrays: {}".format(source, error)) from error
     found = _pick(arrays, _PAIRS)
     if found is None:
-        raise InputError("{}: has {}; expected x and y, images and labels, or x_train and y_train".format(
-            source, ", ".join(sorted(arrays)) or "nothing"))
+        raise InputError(
+            "{}: has {}; expected x and y, images and labels, or x_train and y_train".format(
+                source, ", ".join(sorted(arrays)) or "nothing"
+            )
+        )
     names, labels = _labels(source, found[1], arrays)
     data = DataSet(_pictures(source, found, arrays, spec), labels, names)
     second = _pick(arrays, _TEST_PAIRS)
@@ -100,51 +117,65 @@ def _read_npz(source: Path, spec: InputSpec) -> Tuple[DataSet, Optional[DataSet]
     return data, DataSet(_pictures(source, second, arrays, spec), test_labels, names)
 
 
-def _pick(arrays: Dict[str, np.ndarray], pairs: Tuple[Tuple[str, str], ...]) -> Optional[Tuple[str, str]]:
+def _pick(arrays: dict[str, np.ndarray], pairs: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
     return next((pair for pair in pairs if pair[0] in arrays and pair[1] in arrays), None)
 
 
-def _pictures(source: Path, keys: Tuple[str, str], arrays: Dict[str, np.ndarray], spec: InputSpec) -> np.ndarray:
+def _pictures(
+    source: Path, keys: tuple[str, str], arrays: dict[str, np.ndarray], spec: InputSpec
+) -> np.ndarray:
     pictures, labels = arrays[keys[0]], arrays[keys[1]]
     if not len(labels) or pictures.ndim < 2 or len(pictures) != len(labels):
-        raise InputError("{}: {} has shape {} but {} has {} labels".format(
-            source, keys[0], pictures.shape, keys[1], len(labels)))
+        raise InputError(
+            "{}: {} has shape {} but {} has {} labels".format(
+                source, keys[0], pictures.shape, keys[1], len(labels)
+            )
+        )
     return prepare_many(pictures, spec).reshape(-1, spec.size[0], spec.size[1])
 
 
 def _labels(
-    source: Path, key: str, arrays: Dict[str, np.ndarray], reference: Optional[str] = None
-) -> Tuple[Tuple[str, ...], np.ndarray]:
+    source: Path, key: str, arrays: dict[str, np.ndarray], reference: str | None = None
+) -> tuple[tuple[str, ...], np.ndarray]:
     """(class names, indices) of integer or text labels; names of the labels in `reference` where given."""
     values = arrays[key]
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1 or values.dtype.kind not in "iuUS":
-        raise InputError("{}: {} is {} {}, expected whole numbers or texts (n,)".format(
-            source, key, values.dtype, values.shape))
+        raise InputError(
+            "{}: {} is {} {}, expected whole numbers or texts (n,)".format(
+                source, key, values.dtype, values.shape
+            )
+        )
     given = arrays.get("classes")
     if given is not None and values.dtype.kind in "iu":
         names = [str(name) for name in given.reshape(-1)]
         if len(values) and not (values.min() >= 0 and values.max() < len(names)):
-            raise InputError("{}: {} runs from {} to {}, but there are {} classes".format(
-                source, key, values.min(), values.max(), len(names)))
+            raise InputError(
+                "{}: {} runs from {} to {}, but there are {} classes".format(
+                    source, key, values.min(), values.max(), len(names)
+                )
+            )
         _check_classes(source, names, "class(es)")
         return tuple(names), values.astype(np.int64)
     known = np.unique(arrays[reference].reshape(-1)) if reference else np.unique(values)
     index = np.searchsorted(known, values)
     bad = np.flatnonzero(known[np.minimum(index, len(known) - 1)] != values) if len(known) else np.zeros(0)
     if len(bad):
-        raise InputError("{}: {} has the label {!r}, which no training picture has".format(
-            source, key, values[int(bad[0])]))
+        raise InputError(
+            "{}: {} has the label {!r}, which no training picture has".format(
+                source, key, values[int(bad[0])]
+            )
+        )
     names = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in known]
     _check_classes(source, names, "class(es)")
     return tuple(names), index.astype(np.int64)
 
 
-def split_by_class(data: DataSet, share: float, seed: int) -> Tuple[DataSet, DataSet]:
+def split_by_class(data: DataSet, share: float, seed: int) -> tuple[DataSet, DataSet]:
     """(rest, part): a seeded random `share` of every class, at least one picture of each in both."""
     random = np.random.RandomState(seed % (1 << 32))
-    part: List[np.ndarray] = []
+    part: list[np.ndarray] = []
     for index in range(len(data.classes)):
         own = random.permutation(np.flatnonzero(data.labels == index))
         part.append(own[: min(max(1, int(round(share * len(own)))), len(own) - 1)])
@@ -158,7 +189,7 @@ def _take(data: DataSet, which: Any) -> DataSet:
 
 
 def threshold_of(pictures: np.ndarray) -> int:
-    """Otsu's threshold of all pixels, 1..255: the border that parts dark from light best (IEEE SMC-9, 1979)."""
+    """Otsu's threshold of all pixels, 1..255: it parts dark from light best (IEEE SMC-9, 1979)."""
     counts = np.bincount(pictures.reshape(-1), minlength=256).astype(np.float64)
     below = np.cumsum(counts)[:-1]
     mass = np.cumsum(counts * np.arange(256))

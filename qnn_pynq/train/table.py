@@ -3,6 +3,7 @@
 A thermometer of ten thresholds for every pixel feeds a small float network; pairs with little influence are
 removed, a share of them after each pass over the pictures, until 832 are left.
 """
+
 from __future__ import annotations
 
 import logging
@@ -25,7 +26,9 @@ _BATCH = 256
 _LASSO = 2e-4
 
 
-def learn_table(data: DataSet, seed: int, inputs: int = 832, report: Callable[[str], None] = log.info) -> Table:
+def learn_table(
+    data: DataSet, seed: int, inputs: int = 832, report: Callable[[str], None] = log.info
+) -> Table:
     """Table of `inputs` pairs chosen on the training pictures (about 35 s on one core for 55,000)."""
     torch.manual_seed(seed)
     flat = torch.from_numpy(np.array(data.pictures)).reshape(len(data.labels), -1)

@@ -1,4 +1,5 @@
 """A small float convolutional network whose softened answers guide the binary one (distillation)."""
+
 from __future__ import annotations
 
 import logging
@@ -6,7 +7,7 @@ import math
 import os
 import time
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 import numpy as np
 
@@ -17,9 +18,10 @@ from .data import DataSet
 __all__ = ["soft_labels"]
 
 log = logging.getLogger(__name__)
-nn = torch.nn
+nn: Any = torch.nn
 _BATCH = 128
 _WIDTH = 32
+_AUGMENT = Augment(shift=1.0)
 
 
 def _network(classes: int) -> Any:
@@ -28,9 +30,16 @@ def _network(classes: int) -> Any:
 
     w = _WIDTH
     return nn.Sequential(
-        *block(1, w), *block(w, w), nn.MaxPool2d(2),
-        *block(w, 2 * w), *block(2 * w, 2 * w), nn.MaxPool2d(2),
-        *block(2 * w, 4 * w), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * w, classes),
+        *block(1, w),
+        *block(w, w),
+        nn.MaxPool2d(2),
+        *block(w, 2 * w),
+        *block(2 * w, 2 * w),
+        nn.MaxPool2d(2),
+        *block(2 * w, 4 * w),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4 * w, classes),
     ).to(memory_format=torch.channels_last)
 
 
@@ -39,9 +48,8 @@ def soft_labels(
     held_out: DataSet,
     seed: int,
     where: Any,
-    cache: Optional[Path] = None,
+    cache: Path | None = None,
     epochs: int = 8,
-    augment: Augment = Augment(shift=1.0),
     report: Callable[[str], None] = log.info,
 ) -> np.ndarray:
     """Logits of the teacher for the training pictures and their mirror images, float32 (2, N, classes)."""
@@ -67,14 +75,17 @@ def soft_labels(
             mirrored = torch.rand(len(index), device=where) < 0.5
             batch = torch.where(mirrored[:, None, None], batch.flip(2), batch)
             with torch.autocast(where.type, dtype=torch.bfloat16):
-                scores = model(_prepared(distort(batch, augment)))
+                scores = model(_prepared(distort(batch, _AUGMENT)))
             loss = nn.functional.cross_entropy(scores.float(), y[index], label_smoothing=0.05)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
             total += float(loss.detach())
-        report("teacher epoch {}/{} loss {:.4f} {:.1f} s".format(
-            epoch + 1, epochs, total / steps, time.time() - started))
+        report(
+            "teacher epoch {}/{} loss {:.4f} {:.1f} s".format(
+                epoch + 1, epochs, total / steps, time.time() - started
+            )
+        )
     found = _answers(model, torch.from_numpy(np.array(held_out.pictures)).to(where))
     report("teacher: held-out {:.2f} %".format(100 * np.mean(found.argmax(1) == held_out.labels)))
     both = np.stack([_answers(model, x), _answers(model, x.flip(2))])
