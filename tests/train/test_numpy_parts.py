@@ -24,7 +24,9 @@ SPEC = InputSpec((8, 8), 1, "as-is", None, Encoding("threshold", threshold=128))
 
 
 def idx(array: np.ndarray) -> bytes:
-    return bytes([0, 0, 8, array.ndim]) + struct.pack(">{}I".format(array.ndim), *array.shape) + array.tobytes()
+    return (
+        bytes([0, 0, 8, array.ndim]) + struct.pack(">{}I".format(array.ndim), *array.shape) + array.tobytes()
+    )
 
 
 def test_idx_files_are_read_plain_and_compressed(tmp_path: Path) -> None:
@@ -35,7 +37,9 @@ def test_idx_files_are_read_plain_and_compressed(tmp_path: Path) -> None:
     assert (data.read_idx(tmp_path / "b.gz") == values).all()
 
 
-@pytest.mark.parametrize("content", [b"", b"\0\0\7\1", idx(np.zeros(9, np.uint8))[:-1], b"\0\0\x08\3\0\0\0\1"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\0\0\7\1", idx(np.zeros(9, np.uint8))[:-1], b"\0\0\x08\3\0\0\0\1"]
+)
 def test_broken_idx_files_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(InputError, match="x"):
@@ -69,7 +73,9 @@ def test_unknown_data_set_names_the_known_ones() -> None:
 def test_split_is_seeded_and_loses_nothing() -> None:
     whole = data.DataSet(np.arange(50 * 4, dtype=np.uint8).reshape(50, 2, 2), np.arange(50), ("a",))
     first, second = data.split(whole, 10, 3)
-    assert sorted(np.concatenate([first.labels, second.labels])) == list(range(50)) and len(second.labels) == 10
+    assert (
+        sorted(np.concatenate([first.labels, second.labels])) == list(range(50)) and len(second.labels) == 10
+    )
     assert (data.split(whole, 10, 3)[1].labels == second.labels).all()
 
 
@@ -187,8 +193,12 @@ def test_npz_takes_names_integers_and_a_test_part(tmp_path: Path) -> None:
         {"x": np.zeros((4, 8, 8), np.uint8), "y": np.array([1, 1, 1, 1])},
         {"x": np.zeros((4, 8, 8), np.uint8), "y": np.array([0, 1, 0, 2]), "classes": np.array(["a", "b"])},
         {"x": np.full((4, 8, 8), np.nan), "y": np.array([0, 1, 0, 1])},
-        {"x_train": np.zeros((4, 8, 8), np.uint8), "y_train": np.array([0, 1, 0, 1]),
-         "x_test": np.zeros((1, 8, 8), np.uint8), "y_test": np.array([5])},
+        {
+            "x_train": np.zeros((4, 8, 8), np.uint8),
+            "y_train": np.array([0, 1, 0, 1]),
+            "x_test": np.zeros((1, 8, 8), np.uint8),
+            "y_test": np.array([5]),
+        },
         {"x": np.zeros((0, 8, 8), np.uint8), "y": np.zeros(0, int)},
         {"z": np.zeros(3)},
     ],
