@@ -192,3 +192,22 @@ def test_an_unwritable_cache_is_pointed_out(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("QNN_PYNQ_CACHE", str(file / "cache"))
     check = doctor.check_cache(Host())
     assert check.status == "warn" and "QNN_PYNQ_CACHE" in check.advice
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("<EDKSYSTEM><MODULES><MODULE INSTANCE='other'/></MODULES></EDKSYSTEM>", "no module"),
+        ("<EDKSYSTEM>", "cannot be parsed"),
+    ],
+)
+def test_a_wrong_hwh_is_pointed_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, words: str
+) -> None:
+    from qnn_pynq import catalogue
+
+    path = tmp_path / "x.hwh"
+    path.write_text(text)
+    monkeypatch.setattr(catalogue, "overlay_files", lambda overlay: {"hwh": path})
+    check = doctor.check_hwh(Host())
+    assert check.status == "warn" and words in check.value and "overlays fetch" in check.advice

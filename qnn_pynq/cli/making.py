@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
-from .output import EXIT_OK, emit, emit_json, percent, positive
+from .output import EXIT_OK, EXIT_USAGE, Failure, emit, emit_json, percent, positive
 
 __all__ = ["add_parsers"]
 
@@ -35,11 +36,12 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
     imports.add_argument("format", choices=("bnn-pynq", "finnthesizer"), help="what the source is")
     imports.add_argument("source", metavar="SOURCE", help="parameter folder, or .npz file")
     imports.add_argument("-o", "--output", required=True, metavar="DIR", help="network folder to write")
+    imports.add_argument("--classes", metavar="FILE", help="text file with the class names, one a line")
     imports.add_argument("--name", help="name of the network (default: that of DIR)")
     imports.add_argument(
         "--precision",
         choices=("w1a1", "w1a2"),
-        help="bits of weights and activations (default: as the source shows)",
+        help="bits of weights and activations; finnthesizer files do not say, so it is needed there",
     )
     imports.add_argument(
         "--rule",
@@ -90,7 +92,33 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _import(args: argparse.Namespace) -> int:
-    raise NotImplementedError
+    from ..network import load_network, save_network
+
+    name = args.name or Path(args.output).resolve().name
+    classes = _class_names(args.classes)
+    if args.format == "bnn-pynq":
+        from ..convert.bnn_pynq import import_bnn_pynq
+
+        if args.rule != "exact":
+            raise Failure(
+                "--rule is for finnthesizer files: a parameter folder has thresholds already", EXIT_USAGE
+            )
+        network = import_bnn_pynq(args.source, name, classes, args.precision)
+    else:
+        from ..convert.finnthesizer import import_finnthesizer
+
+        network = import_finnthesizer(args.source, name, classes, args.precision, args.rule)
+    return _made(load_network(save_network(network, args.output, overwrite=args.overwrite)), args)
+
+
+def _class_names(file: str | None) -> list[str] | None:
+    """Lines of a text file; empty ones at its end do not count."""
+    if file is None:
+        return None
+    try:
+        return Path(file).read_text(encoding="utf-8").rstrip().splitlines()
+    except UnicodeDecodeError as error:
+        raise Failure("{} is no text file: {}".format(file, error)) from error
 
 
 def _train(args: argparse.Namespace) -> int:

@@ -70,3 +70,33 @@ def test_overlays_are_listed_and_shown(run: Any) -> None:
     shown = run("overlays", "show", OVERLAY, "--json").json
     assert shown["ip"]["address"] == "0x43c00000" and len(shown["files"]["bitstream"]["sha256"]) == 64
     assert shown["files"]["bitstream"]["here"] == "not fetched"
+
+
+def test_overlays_are_fetched_from_a_folder(run: Any, golden: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("QNN_PYNQ_CACHE", str(tmp_path / "cache"))
+    source = golden / "bnn-pynq" / "bitstreams"
+    ran = run("overlays", "fetch", OVERLAY, "--from", source, "--json")
+    assert ran.code == 0, ran.err
+    files = {key: Path(path) for key, path in ran.json["files"].items()}
+    assert sorted(files) == ["bitstream", "hwh"] and all(path.is_file() for path in files.values())
+    assert str(files["hwh"]) in run("overlays", "fetch", OVERLAY, "--from", source).out
+    rows = {row["name"]: row for row in run("overlays", "--json").json["overlays"]}
+    assert rows[OVERLAY]["files"] == "fetched"
+    assert run("overlays", "show", OVERLAY, "--json").json["files"]["hwh"]["here"] == str(files["hwh"])
+
+    checks = {check["name"]: check for check in run("doctor", "--json").json["checks"]}
+    assert OVERLAY in checks["overlay files"]["value"].split(";")[0]
+    assert checks[".hwh files"] == {"name": ".hwh files", "status": "ok", "value": OVERLAY, "advice": ""}
+
+    files["bitstream"].write_bytes(b"spoilt")
+    rows = {row["name"]: row for row in run("overlays", "--json").json["overlays"]}
+    assert rows[OVERLAY]["files"].startswith("damaged")
+    checks = {check["name"]: check for check in run("doctor", "--json").json["checks"]}
+    assert checks["overlay files"]["status"] == "warn" and "fetch" in checks["overlay files"]["advice"]
+
+
+def test_a_folder_without_the_files_is_the_users_error(run: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("QNN_PYNQ_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "empty").mkdir()
+    ran = run("overlays", "fetch", OVERLAY, "--from", tmp_path / "empty")
+    assert ran.code == 3 and ".bit" in ran.err and ran.err.count("\n") == 1

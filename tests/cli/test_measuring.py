@@ -1,0 +1,103 @@
+"""`evaluate` and `benchmark`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from qnn_pynq.classifier import Classifier
+
+NETWORKS = ["lfc-w1a1-mnist", "lfc-w1a2-mnist", "lfc-w1a1-fashion-mnist", "lfc-w1a2-fashion-mnist"]
+
+
+@pytest.fixture
+def test_set(tmp_path: Path) -> Path:
+    random = np.random.RandomState(5)
+    path = tmp_path / "set.npz"
+    np.savez(
+        str(path), images=random.randint(0, 256, (40, 28, 28)).astype(np.uint8), labels=np.arange(40) % 10
+    )
+    return path
+
+
+def test_the_accuracy_is_the_classifiers(run: Any, random_network: Path, test_set: Path) -> None:
+    with np.load(str(test_set)) as data, Classifier(str(random_network), board="cpu") as classifier:
+        expected = classifier.evaluate(data["images"], data["labels"])
+    arguments = ["evaluate", random_network, "--data", test_set, "--board", "emulated"]
+    found = run(*arguments, "--compare", "--json").json
+    assert found["accuracy"] == expected.accuracy and found["images"] == 40 and found["differing"] == 0
+    assert found["confusion"] == expected.confusion.tolist() and found["test_set"] == str(test_set)
+    assert found["accelerator_is_modelled"] and found["software"]["accuracy"] == expected.accuracy
+    ran = run(*arguments, "--compare", "--confusion")
+    assert ran.code == 0 and "modelled" in ran.out and "true class" in ran.out and str(test_set) in ran.out
+    assert "differ on 0 of 40" in ran.out
+
+
+def test_limit_takes_the_first_pictures(run: Any, random_network: Path, test_set: Path) -> None:
+    found = run("evaluate", random_network, "--data", test_set, "--limit", 7, "--board", "cpu", "--json").json
+    assert found["images"] == 7
+
+
+def test_folders_of_pictures(run: Any, random_network: Path, tmp_path: Path) -> None:
+    for name in ("a", "c"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for index in range(3):
+            pixels = np.random.RandomState(index).randint(0, 256, (40, 50)).astype(np.uint8)
+            Image.fromarray(pixels).save(str(tmp_path / "set" / name / "{}.png".format(index)))
+    found = run("evaluate", random_network, "--data", tmp_path / "set", "--board", "cpu", "--json").json
+    assert [sum(row) for row in found["confusion"]] == [3, 0, 3, 0, 0, 0, 0, 0, 0, 0]
+
+
+def test_without_a_test_set_the_message_names_the_option(
+    run: Any, random_network: Path, tmp_path: Path
+) -> None:
+    ran = run("evaluate", random_network)
+    assert ran.code == 3 and "--data" in ran.err
+    ran = run("evaluate", random_network, "--data", tmp_path / "nowhere")
+    assert ran.code == 3 and "nowhere" in ran.err and not ran.out
+
+
+@pytest.mark.parametrize("board", ["emulated", "cpu"])
+def test_the_benchmark_splits_the_stages(run: Any, random_network: Path, board: str) -> None:
+    arguments = ["benchmark", random_network, "--images", 100, "--repeat", 1, "--board", board]
+    found = run(*arguments, "--json").json
+    assert [entry["batch"] for entry in found["runs"]] == [1, 64, 100]
+    for entry in found["runs"]:
+        assert entry["images_per_second"] > 0
+        assert ("accelerator" in entry["stages_seconds_per_image"]) == (board == "emulated")
+        assert entry["accelerator_is_modelled"] == (board == "emulated")
+    text = run(*arguments).out
+    assert ("cycle model, not measured" in text) == (board == "emulated")
+
+
+def test_the_modelled_time_does_not_depend_on_this_machine(run: Any, random_network: Path) -> None:
+    arguments = [
+        "benchmark",
+        random_network,
+        "--images",
+        1000,
+        "--repeat",
+        1,
+        "--board",
+        "emulated",
+        "--json",
+    ]
+    times = [entry["stages_seconds_per_image"]["accelerator"] for entry in run(*arguments).json["runs"]]
+    assert times[-1] == pytest.approx(8.41e-6, rel=0.01)
+    assert times[0] == pytest.approx(18e-6, rel=0.1)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_quoted_accuracy_is_reproduced_on_the_emulated_board(
+    run: Any, name: str, shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QNN_PYNQ_DATA", str(shared_data))
+    ran = run("evaluate", name, "--board", "emulated", "--json")
+    assert ran.code == 0, ran.err
+    quoted = run("networks", "show", name, "--json").json["provenance"]["accuracy"]
+    assert ran.json["images"] == 10000
+    assert ran.json["accuracy"] == pytest.approx(quoted["test"], abs=5e-5)
