@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from qnn_pynq.errors import DescriptorError
+from qnn_pynq.overlay import load_overlay
+
+SHIPPED = Path(__file__).resolve().parent.parent / "overlays"
+NAMES = ["bnn-pynq-lfc-w1a1", "bnn-pynq-lfc-w1a2"]
+
+
+@pytest.fixture(params=NAMES)
+def overlay(request):
+    return load_overlay(SHIPPED / request.param)
+
+
+def test_shipped_descriptors_describe_the_published_circuits(overlay):
+    assert (
+        overlay.kind == "bnn-pynq" and overlay.boards == ("Pynq-Z1", "Pynq-Z2") and overlay.clock_mhz == 100
+    )
+    assert (
+        overlay.ip.name == "BlackBoxJam_0"
+        and overlay.ip.address == 0x43C00000
+        and overlay.ip.range == 0x10000
+    )
+    layers = overlay.geometry["layers"]
+    assert [(k["inputs"], k["outputs"], k["simd"], k["pe"]) for k in layers] == [
+        (832, 1024, 64, 32),
+        (1024, 1024, 32, 64),
+        (1024, 1024, 64, 32),
+        (1024, 64, 8, 16),
+    ]
+    words = sum(k["inputs"] * k["outputs"] // k["simd"] for k in layers)
+    thresholds = sum(k["outputs"] * k["thresholds"] for k in layers)
+    assert words + thresholds == (73_792 if overlay.name.endswith("w1a1") else 76_864)
+    assert overlay.timing["model"] is True and overlay.timing["cycles_per_image"] == 841
+    assert overlay.home["licence"] == "BSD-3-Clause" and overlay.home["commit"] == "d39c1c7"
+    assert overlay.verified["silicon"].startswith("recorded by upstream")
+    assert "Never run on a board by us" in overlay.verified["silicon"]
+
+
+def test_digests_are_those_of_the_published_bitstreams():
+    """The two values are the ones that the specification lists."""
+    digests = [load_overlay(SHIPPED / name).files["bitstream"].sha256 for name in NAMES]
+    assert digests == [
+        "9ea7811ca8f36c4ae2f2d9d89dcca5046ae633de32de9d3487f4c6bdf6991dd9",
+        "0b2fcc322a5db16bd73340dd944329d9da447791e32aaeff128b43c9a92c7838",
+    ]
+
+
+def test_digests_and_sizes_are_those_of_the_real_files(overlay, golden):
+    for file in overlay.files.values():
+        data = (golden / "bnn-pynq" / "bitstreams" / file.name).read_bytes()
+        assert len(data) == file.size and hashlib.sha256(data).hexdigest() == file.sha256
+        assert [url.rsplit("/", 5)[1] for url in file.urls] == ["d39c1c7", "master"]
+        assert all(url.startswith("https://") and url.endswith("/" + file.name) for url in file.urls)
+
+
+def test_hwh_has_the_ip_where_the_descriptor_says(overlay, golden):
+    tree = ElementTree.parse(str(golden / "bnn-pynq" / "bitstreams" / overlay.files["hwh"].name))
+    module = next(m for m in tree.iter("MODULE") if m.get("INSTANCE") == overlay.ip.name)
+    assert module.get("VLNV") == overlay.ip.vlnv
+    ranges = [m for m in tree.iter("MEMRANGE") if m.get("INSTANCE") == overlay.ip.name]
+    assert ranges and all(int(m.get("BASEVALUE"), 16) == overlay.ip.address for m in ranges)
+    assert all(int(m.get("HIGHVALUE"), 16) == overlay.ip.address + overlay.ip.range - 1 for m in ranges)
+
+
+def refusal(tmp_path: Path, **fields) -> str:
+    document = json.loads((SHIPPED / NAMES[0] / "overlay.json").read_text())
+    for key, value in fields.items():
+        place = document
+        *way, last = [int(part) if part.isdigit() else part for part in key.split("__")]
+        for part in way:
+            place = place[part]
+        if value is ...:
+            del place[last]
+        else:
+            place[last] = value
+    (tmp_path / "overlay.json").write_text(json.dumps(document))
+    with pytest.raises(DescriptorError) as caught:
+        load_overlay(tmp_path)
+    return str(caught.value)
+
+
+WRONG = [
+    (
+        {"format": "qnn-pynq-network"},
+        'format: "qnn-pynq-network" is not allowed: expected "qnn-pynq-overlay"',
+    ),
+    ({"version": 7}, "version: 7 is too new"),
+    ({"name": "a/../b"}, 'name: "a/../b" is no plain name'),
+    ({"kind": ...}, "kind: missing"),
+    ({"boards": []}, "boards: [] is empty"),
+    ({"boards": [1]}, "boards[0]: 1 is no text"),
+    ({"surprise": 1}, "surprise: unknown field"),
+    ({"clock_mhz": 0}, "clock_mhz: 0 is out of range"),
+    ({"ip__address": 1136656384}, "ip.address: 1136656384 is no string"),
+    (
+        {"ip__address": "43C00000"},
+        'ip.address: "43C00000" is no address: expected hexadecimal such as "0x43C00000"',
+    ),
+    ({"ip__address": "0x43C00002"}, "ip.range: 0x10000 at 0x43C00002: expected multiples of 4"),
+    ({"ip__name": ...}, "ip.name: missing"),
+    ({"files__bitstream": ...}, "files.bitstream: missing"),
+    ({"files__bitstream__name": "../../x.bit"}, 'files.bitstream.name: "../../x.bit" is no plain name'),
+    ({"files__bitstream__sha256": "12"}, 'files.bitstream.sha256: "12" is no digest: expected 64 lower-case'),
+    ({"files__bitstream__size": -1}, "files.bitstream.size: -1 is out of range"),
+    ({"files__bitstream__urls": ["file:///etc/passwd"]}, "files.bitstream.urls[0]: "),
+    ({"files__hwh__name": "other.hwh"}, 'files.hwh.name: "other.hwh" does not match "lfcW1A1-pynqZ1-Z2.bit"'),
+    ({"files__tcl": {}}, "files.tcl: unknown field"),
+    ({"geometry__layers": []}, "geometry.layers: [] is empty"),
+    ({"geometry__layers__0__simd": 63}, "geometry.layers[0].simd: 63 does not divide 832"),
+    ({"geometry__layers__1__pe": 60}, "geometry.layers[1].pe: 60 does not divide 1024"),
+    ({"geometry__layers__1__inputs": 512}, "geometry.layers[1].inputs: 512 does not match the 1024 bits"),
+    (
+        {"geometry__layers__1__input": "ternary"},
+        'geometry.layers[1].input: "ternary" is not allowed: expected "binary"',
+    ),
+    ({"geometry__layers__2__thresholds": 2}, "geometry.layers[2].thresholds: 2 is not allowed: expected 1"),
+    ({"geometry__layers__2__depth": 2}, "geometry.layers[2].depth: unknown field"),
+    (
+        {"geometry__output_bits": 32, "geometry__classes": 10},
+        "geometry.output_bits: 32 does not match the last",
+    ),
+    ({"geometry__classes": 65}, "geometry.classes: 65 is out of range: expected 1 to 64"),
+    ({"timing__source": ...}, "timing.source: missing"),
+    ({"timing__model": "yes"}, 'timing.model: "yes" is no true or false'),
+    ({"timing__cycles_per_image": 0}, "timing.cycles_per_image: 0 is out of range"),
+    ({"verified__silicon": True}, "verified.silicon: true is no string"),
+    ({"home": "github"}, 'home: "github" is no object'),
+]
+
+
+@pytest.mark.parametrize(("fields", "message"), WRONG)
+def test_wrong_fields_are_named_with_value_and_what_is_allowed(tmp_path, fields, message):
+    text = refusal(tmp_path, **fields)
+    assert text.startswith(str(tmp_path / "overlay.json") + ": ") and message in text
+
+
+def test_a_family_of_somebody_else_describes_its_own_geometry(tmp_path):
+    document = json.loads((SHIPPED / NAMES[0] / "overlay.json").read_text())
+    document.update(kind="my-family", geometry={"anything": [1]})
+    for optional in ("timing", "limits", "resources", "verified", "home", "title", "description"):
+        del document[optional]
+    del document["files"]["hwh"]
+    (tmp_path / "overlay.json").write_text(json.dumps(document))
+    overlay = load_overlay(tmp_path / "overlay.json")
+    assert (
+        overlay.geometry == {"anything": [1]}
+        and overlay.timing == {}
+        and list(overlay.files) == ["bitstream"]
+    )
+    assert overlay.title == overlay.name and overlay.path == tmp_path
