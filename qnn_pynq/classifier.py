@@ -20,7 +20,7 @@ from .engines.software import SoftwareEngine
 from .errors import InputError, ScoresUnavailableError
 from .network import Network
 from .overlay import Overlay
-from .preprocess import Invert, is_batch, prepare, prepare_many
+from .preprocess import Invert, each, is_batch, prepare, prepare_many
 from .results import Evaluation, Prediction
 
 __all__ = ["Classifier"]
@@ -202,7 +202,7 @@ class Classifier:
         """
         if batch_size < 1:
             raise InputError("batch_size must be at least 1, not {}".format(batch_size))
-        rest = _one_by_one(pictures)
+        rest = each(pictures)
         while True:
             batch = list(islice(rest, batch_size))
             if not batch:
@@ -228,7 +228,7 @@ class Classifier:
             class 0; `unfired_` counts these, and a row of zeros in `decision_function` shows which.
         """
         # One picture in its final form: the path of live data, kept short.
-        if X.__class__ is np.ndarray and X.dtype is _U8 and X.shape in self._single:
+        if X.__class__ is np.ndarray and X.dtype is _U8 and X.shape in self._single and X.flags.c_contiguous:
             answer = np.empty(1, np.intp)
             with self._lock:
                 length = (self._run_one(X, self._deadline) & self._mask).bit_length()
@@ -429,14 +429,3 @@ def _overlay(overlay: Any, network: Network) -> Overlay:
 
 def _all_stages(preprocess: float, stages: dict[str, float], unpack: float) -> dict[str, float]:
     return {"preprocess": preprocess, **stages, "unpack": unpack}
-
-
-def _one_by_one(pictures: Pictures) -> Iterator[Any]:
-    if isinstance(pictures, (str, bytes, Path)) or hasattr(pictures, "read"):
-        raise InputError("one picture where many were expected: put it into a list, or use classify()")
-    try:
-        return iter(pictures)
-    except TypeError as error:
-        raise InputError(
-            "expected an iterable of pictures, not {}".format(type(pictures).__name__)
-        ) from error

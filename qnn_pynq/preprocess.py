@@ -17,7 +17,8 @@ A picture file of exactly the network's size is not resampled: only its polarity
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Iterable, Union
+import os
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Union
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -28,7 +29,7 @@ from .pictures import as_uint8, describe, open_picture
 if TYPE_CHECKING:
     from .network import InputSpec
 
-__all__ = ["Invert", "is_batch", "prepare", "prepare_many"]
+__all__ = ["Invert", "each", "is_batch", "prepare", "prepare_many"]
 
 _log = logging.getLogger(__name__)
 
@@ -150,20 +151,31 @@ def prepare_many(
         _fits(out, flat.shape)
         out[...] = flat
         return out
-    if isinstance(pictures, (str, bytes)) or hasattr(pictures, "read") or isinstance(pictures, Image.Image):
-        raise InputError("one picture where many were expected: put it into a list, or use classify()")
     if isinstance(pictures, np.ndarray) and pictures.ndim < 3 and pictures.dtype != object:
         raise InputError(
             "{}: pictures of {} x {} must come as (n, {}), (n, {}, {}) or a list of pictures".format(
                 describe(pictures), spec.size[0], spec.size[1], pixels, spec.size[0], spec.size[1]
             )
         )
-    rows: list[np.ndarray] = [prepare(picture, spec, invert).reshape(pixels) for picture in pictures]
+    rows: list[np.ndarray] = [prepare(picture, spec, invert).reshape(pixels) for picture in each(pictures)]
     if out is not None:
         _fits(out, (len(rows), pixels))
     elif not rows:
         return np.zeros((0, pixels), np.uint8)
     return np.stack(rows, out=out)
+
+
+def each(pictures: Any) -> Iterator[Any]:
+    """Iterator over pictures; InputError for one picture, or for something that holds none."""
+    single = (str, bytes, bytearray, os.PathLike, Image.Image)
+    if isinstance(pictures, single) or hasattr(pictures, "read"):
+        raise InputError("one picture where many were expected: put it into a list, or use classify()")
+    try:
+        return iter(pictures)
+    except TypeError as error:
+        raise InputError(
+            "expected an iterable of pictures, not {}".format(type(pictures).__name__)
+        ) from error
 
 
 def _plain(pictures: Any) -> Any:
@@ -176,7 +188,9 @@ def _plain(pictures: Any) -> Any:
         try:
             return np.array(pictures, dtype=float if _has_floats(pictures[0]) else int)
         except (TypeError, ValueError) as error:
-            raise InputError("nested lists must hold numbers, with rows of one length: {}".format(error)) from error
+            raise InputError(
+                "nested lists must hold numbers, with rows of one length: {}".format(error)
+            ) from error
     return pictures
 
 
