@@ -118,7 +118,7 @@ def test_missing_files_say_what_to_put_where():
 
 
 def test_the_catalogue_needs_neither_boards_nor_kernels():
-    code = "import sys, qnn_pynq.catalogue, qnn_pynq.fetch; print([m for m in sys.modules if 'qnn_pynq' in m])"
+    code = "import sys, qnn_pynq.catalogue, qnn_pynq.fetch; print([m for m in sys.modules if 'qnn' in m])"
     root = str(Path(__file__).resolve().parent.parent)
     out = subprocess.run(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, check=True, cwd=root

@@ -404,8 +404,8 @@ json_values = st.recursive(
 )
 places = st.sampled_from(
     "format version name title overlays input layers decode classes selftest provenance input__size "
-    "input__channels input__polarity input__framing input__encoding layers__0 layers__0__type layers__0__inputs "
-    "layers__1__outputs layers__0__weights layers__0__thresholds layers__1__input layers__0__accumulator "
+    "input__channels input__polarity input__framing input__encoding layers__0 layers__0__type "
+    "layers__0__inputs layers__1__outputs layers__0__weights layers__0__thresholds layers__1__input layers__0__accumulator "
     "decode__rule decode__levels decode__scale".split()
 )
 
@@ -455,7 +455,10 @@ def test_any_damage_of_an_array_file_is_refused_by_name_or_harmless(pristine, pl
     [
         ({"name": "a/b"}, "name: "),
         ({"classes": ()}, "classes: "),
-        ({"layers": (dense(19, 12), dense(13, 8))}, "layers.1..inputs: 13 does not match layers.0..outputs 12"),
+        (
+            {"layers": (dense(19, 12), dense(13, 8))},
+            "layers.1..inputs: 13 does not match layers.0..outputs 12",
+        ),
         ({"provenance": {"loss": float("nan")}}, "cannot be written as JSON"),
         ({"provenance": {"seed": np.int64(3)}}, "cannot be written as JSON"),
         ({"selftest": "selftest.npz"}, "selftest: no file selftest.npz"),

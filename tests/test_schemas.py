@@ -1,0 +1,135 @@
+"""The published JSON schemas say the same as the loader, as far as a schema can."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import test_network
+import test_overlay
+
+from qnn_pynq.errors import DescriptorError
+from qnn_pynq.network import load_network, save_network
+
+try:
+    from jsonschema import Draft202012Validator
+except ImportError:
+    pytest.skip("needs jsonschema 4", allow_module_level=True)
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# What only the loader can see: arrays, digests, one field against another.
+BEYOND = (
+    "is larger than",
+    "too few for the",
+    "does not match",
+    "does not divide",
+    "is not there",
+    "is no .npy file",
+    "has shape",
+    "need 9 neurons",
+    "expected multiples of 4",
+    'expected "binary"',
+    "geometry.layers[2].thresholds",
+    "[4, 4.0]",  # an integer, says JSON schema
+)
+
+
+def validator(name):
+    schema = json.loads((ROOT / "docs" / (name + ".schema.json")).read_text())
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
+
+
+def changed(document, fields):
+    document = copy.deepcopy(document)
+    for key, value in fields.items():
+        place = document
+        *way, last = [int(part) if part.isdigit() else part for part in key.split("__")]
+        for part in way:
+            place = place[part]
+        if value is ...:
+            del place[last]
+        else:
+            place[last] = value
+    return document
+
+
+def cases(function):
+    mark = next(mark for mark in function.pytestmark if mark.name == "parametrize")
+    return list(mark.args[1])
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "overlays").glob("*/overlay.json")), ids=lambda p: p.parent.name
+)
+def test_shipped_overlays_fit_the_schema(path):
+    validator("overlay").validate(json.loads(path.read_text()))
+
+
+def test_shipped_networks_fit_the_schema():
+    for path in (ROOT / "params").glob("*/network.json"):
+        validator("network").validate(json.loads(path.read_text()))
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory):
+    folder = save_network(test_network.small(), tmp_path_factory.mktemp("schema") / "small")
+    return json.loads((folder / "network.json").read_text())
+
+
+def test_whatever_is_saved_fits_the_schema(document, tmp_path):
+    validator("network").validate(document)
+    table = test_network.Encoding("table", pixels=np.zeros(4, np.uint16), thresholds=np.zeros(4, np.uint8))
+    spec = test_network.InputSpec((4, 4), 3, "as-is", None, table)
+    folder = save_network(
+        test_network.small(input=spec, provenance={"accuracy": {"test": 0.9}}), tmp_path / "t"
+    )
+    validator("network").validate(json.loads((folder / "network.json").read_text()))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    cases(test_network.test_wrong_fields_are_named_with_value_and_what_is_allowed),
+)
+def test_network_schema_refuses_what_the_loader_refuses(document, fields, message):
+    valid = validator("network").is_valid(changed(document, fields))
+    assert not valid or any(part in message for part in BEYOND)
+
+
+@pytest.mark.parametrize(("fields", "message"), test_overlay.WRONG)
+def test_overlay_schema_refuses_what_the_loader_refuses(fields, message):
+    document = json.loads((test_overlay.SHIPPED / test_overlay.NAMES[0] / "overlay.json").read_text())
+    valid = validator("overlay").is_valid(changed(document, fields))
+    assert not valid or any(part in message for part in BEYOND)
+
+
+@pytest.mark.parametrize(
+    "field", ["title", "description", "overlays", "selftest", "provenance", "decode__scale"]
+)
+def test_null_means_absent_to_both(document, field, tmp_path):
+    folder = save_network(test_network.small(), tmp_path / "small")
+    empty = changed(document, {field: None})
+    validator("network").validate(empty)
+    (folder / "network.json").write_text(json.dumps(empty))
+    load_network(folder)
+
+
+def test_fields_that_the_schema_wants_are_the_ones_that_the_loader_wants(document, tmp_path):
+    folder = save_network(test_network.small(), tmp_path / "small")
+    for where in ("", "input__", "input__encoding__", "layers__0__", "decode__"):
+        place = document
+        for part in where.split("__")[:-1]:
+            place = place[int(part) if part.isdigit() else part]
+        for key in list(place):
+            lacking = changed(document, {where + key: ...})
+            (folder / "network.json").write_text(json.dumps(lacking))
+            try:
+                load_network(folder)
+                loads = True
+            except DescriptorError:
+                loads = False
+            assert validator("network").is_valid(lacking) == loads, where + key
