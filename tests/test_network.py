@@ -405,8 +405,8 @@ json_values = st.recursive(
 places = st.sampled_from(
     "format version name title overlays input layers decode classes selftest provenance input__size "
     "input__channels input__polarity input__framing input__encoding layers__0 layers__0__type "
-    "layers__0__inputs layers__1__outputs layers__0__weights layers__0__thresholds layers__1__input layers__0__accumulator "
-    "decode__rule decode__levels decode__scale".split()
+    "layers__0__inputs layers__1__outputs layers__0__weights layers__0__thresholds layers__1__input "
+    "layers__0__accumulator decode__rule decode__levels decode__scale".split()
 )
 
 

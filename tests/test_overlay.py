@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from qnn_pynq.catalogue import overlays
 from qnn_pynq.errors import DescriptorError
 from qnn_pynq.overlay import load_overlay
 
-SHIPPED = Path(__file__).resolve().parent.parent / "overlays"
+SHIPPED = overlays()["bnn-pynq-lfc-w1a1"].parent  # in the package or in the checkout
 NAMES = ["bnn-pynq-lfc-w1a1", "bnn-pynq-lfc-w1a2"]
 
 

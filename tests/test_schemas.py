@@ -11,6 +11,7 @@ import pytest
 import test_network
 import test_overlay
 
+from qnn_pynq.catalogue import networks
 from qnn_pynq.errors import DescriptorError
 from qnn_pynq.network import load_network, save_network
 
@@ -64,15 +65,15 @@ def cases(function):
 
 
 @pytest.mark.parametrize(
-    "path", sorted((ROOT / "overlays").glob("*/overlay.json")), ids=lambda p: p.parent.name
+    "path", sorted(test_overlay.SHIPPED.glob("*/overlay.json")), ids=lambda p: p.parent.name
 )
 def test_shipped_overlays_fit_the_schema(path):
     validator("overlay").validate(json.loads(path.read_text()))
 
 
 def test_shipped_networks_fit_the_schema():
-    for path in (ROOT / "params").glob("*/network.json"):
-        validator("network").validate(json.loads(path.read_text()))
+    for folder in networks().values():
+        validator("network").validate(json.loads((folder / "network.json").read_text(encoding="utf-8")))
 
 
 @pytest.fixture(scope="module")
