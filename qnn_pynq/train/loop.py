@@ -16,7 +16,7 @@ from .augment import Augment, distort
 from .data import DataSet
 from .decode import choose_levels
 from .encoding import Table
-from .model import LFC
+from .model import LFC, signs
 
 __all__ = ["INPUTS", "Recipe", "device", "evaluate_scores", "to_inputs", "train"]
 
@@ -54,7 +54,9 @@ def device() -> Any:
 def to_inputs(x: Any, pixels: Any, thresholds: Any) -> Any:
     """+-1 bfloat16 (N, 832) of float pictures (N, H, W); pad bits are -1, as the overlay counts them."""
     flat = x.reshape(len(x), -1)
-    bits = (flat[:, pixels] >= thresholds).to(torch.bfloat16) * 2 - 1
+    if pixels is not None:
+        flat = flat.index_select(1, pixels)
+    bits = signs(flat - thresholds, torch.bfloat16)
     if bits.shape[1] == INPUTS:
         return bits
     return torch.nn.functional.pad(bits, (0, INPUTS - bits.shape[1]), value=-1.0)
@@ -66,7 +68,9 @@ class _Feeder:
     def __init__(self, data: DataSet, table: Table, where: Any) -> None:
         self.x = torch.from_numpy(np.array(data.pictures)).to(where)
         self.y = torch.from_numpy(np.array(data.labels)).to(where)
-        self.pixels = torch.from_numpy(table.pixels.astype(np.int64)).to(where)
+        self.pixels = None  # every pixel in its order
+        if table.plain < 0:
+            self.pixels = torch.from_numpy(table.pixels.astype(np.int64)).to(where)
         self.thresholds = torch.from_numpy(table.thresholds.astype(np.float32)).to(where)
 
     def inputs(self, index: Any, augment: Augment | None = None, mirrored: Any = None) -> Any:
