@@ -60,12 +60,20 @@ INLINE void finish(const qnn_layer *l, __m512i p, __m512i limit0, __m512i limit1
     }
 }
 
+/* acc += popcounts of one or two words; the barriers stop gcc from building trees that spill */
+#define STEP(acc, w, x, neg)                                                                                       \
+    do {                                                                                                           \
+        acc = _mm512_add_epi64(acc, negatives(w, x, neg, ternary));                                                \
+        KEEP(acc);                                                                                                 \
+    } while (0)
+
 /* One image: the activations stay in registers, the weights stream. */
 INLINE void one(const qnn_layer *l, const uint64_t *x, uint8_t *y, size_t y_plane, int32_t *sums, const int K,
                 const int ternary, const int levels)
 {
-    const int centre = ternary ? popcount_row(x, K) : l->inputs;
+    const int centre = ternary ? popcount_row(x, K) : l->inputs, blocks = l->blocks, parity = centre & 1;
     const __m512i start = _mm512_set1_epi64(-(centre >> 1)), zero = _mm512_setzero_si512();
+    const uint64_t *neg = x + l->stride;
     const __m512i *w = l->weights;
     __m512i nz[16];
     int block, k;
@@ -75,20 +83,17 @@ INLINE void one(const qnn_layer *l, const uint64_t *x, uint8_t *y, size_t y_plan
         nz[k] = _mm512_set1_epi64((long long)x[k]);
         KEEP(nz[k]);
     }
-    for (block = 0; block < l->blocks; block++, w += K, y++) {
+    for (block = 0; block < blocks; block++, w += K, y++) {
         __m512i a = start, b = zero;
 
 #pragma GCC unroll 16
         for (k = 0; k < K; k += 2) {
-            a = _mm512_add_epi64(
-                a, negatives(w[k], nz[k], ternary ? _mm512_set1_epi64((long long)x[l->stride + k]) : zero, ternary));
+            STEP(a, w[k], nz[k], ternary ? _mm512_set1_epi64((long long)neg[k]) : zero);
             if (k + 1 < K)
-                b = _mm512_add_epi64(b, negatives(w[k + 1], nz[k + 1],
-                                                  ternary ? _mm512_set1_epi64((long long)x[l->stride + k + 1]) : zero,
-                                                  ternary));
+                STEP(b, w[k + 1], nz[k + 1], ternary ? _mm512_set1_epi64((long long)neg[k + 1]) : zero);
         }
-        finish(l, _mm512_add_epi64(a, b), levels > 0 ? limits_of(l, centre & 1, block, 0) : zero,
-               levels > 1 ? limits_of(l, centre & 1, block, 1) : zero, levels, block, centre, y, y_plane,
+        finish(l, _mm512_add_epi64(a, b), levels > 0 ? limits_of(l, parity, block, 0) : zero,
+               levels > 1 ? limits_of(l, parity, block, 1) : zero, levels, block, centre, y, y_plane,
                sums ? sums + (size_t)block * 8 : NULL);
     }
 }
@@ -99,41 +104,41 @@ INLINE void many(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t *y, si
 {
     const __m512i zero = _mm512_setzero_si512();
     const __m512i *w = l->weights;
-    const size_t row = (size_t)l->planes * l->stride;
+    const size_t row = (size_t)l->planes * l->stride, plane = (size_t)l->stride;
+    const int blocks = l->blocks;
     int centre[QNN_TILE], block, k;
     size_t i;
 
     for (i = 0; i < n; i++)
         centre[i] = ternary ? popcount_row(x + i * row, K) : l->inputs;
-    for (block = 0; block < l->blocks; block++, w += K) {
-        __m512i W[16], limit[2][2];
+    for (block = 0; block < blocks; block++, w += K) {
+        __m512i W[16], limit[2][2], start = _mm512_set1_epi64(-(l->inputs >> 1));
         const uint64_t *at = x;
         uint8_t *to = y + block;
         int p, t;
 
         for (p = 0; p < 2; p++)
             for (t = 0; t < 2; t++)
-                limit[p][t] = t < levels ? limits_of(l, p, block, t) : zero;
+                limit[p][t] = t < levels ? limits_of(l, ternary ? p : l->inputs & 1, block, t) : zero;
 #pragma GCC unroll 16
         for (k = 0; k < K; k++) {
             W[k] = w[k];
             KEEP(W[k]);
         }
         for (i = 0; i < n; i++, at += row, to += y_row) {
-            __m512i a = _mm512_set1_epi64(-(centre[i] >> 1)), b = zero;
+            __m512i a = ternary ? _mm512_set1_epi64(-(centre[i] >> 1)) : start, b = zero;
+            const int parity = ternary ? centre[i] & 1 : 0;
 
 #pragma GCC unroll 16
             for (k = 0; k < K; k += 2) {
-                a = _mm512_add_epi64(
-                    a, negatives(W[k], _mm512_set1_epi64((long long)at[k]),
-                                 ternary ? _mm512_set1_epi64((long long)at[l->stride + k]) : zero, ternary));
+                STEP(a, W[k], _mm512_set1_epi64((long long)at[k]),
+                     ternary ? _mm512_set1_epi64((long long)at[plane + k]) : zero);
                 if (k + 1 < K)
-                    b = _mm512_add_epi64(
-                        b, negatives(W[k + 1], _mm512_set1_epi64((long long)at[k + 1]),
-                                     ternary ? _mm512_set1_epi64((long long)at[l->stride + k + 1]) : zero, ternary));
+                    STEP(b, W[k + 1], _mm512_set1_epi64((long long)at[k + 1]),
+                         ternary ? _mm512_set1_epi64((long long)at[plane + k + 1]) : zero);
             }
-            finish(l, _mm512_add_epi64(a, b), limit[centre[i] & 1][0], limit[centre[i] & 1][1], levels, block,
-                   centre[i], to, y_plane, sums ? sums + i * (size_t)l->outputs + (size_t)block * 8 : NULL);
+            finish(l, _mm512_add_epi64(a, b), limit[parity][0], limit[parity][1], levels, block, centre[i], to,
+                   y_plane, sums ? sums + i * (size_t)l->outputs + (size_t)block * 8 : NULL);
         }
     }
 }
@@ -176,7 +181,7 @@ TARGET static void any(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t 
     {                                                                                                              \
         size_t i;                                                                                                  \
                                                                                                                    \
-        if (n >= 4)                                                                                                \
+        if (n > 1)                                                                                                \
             many(l, x, n, y, y_row, y_plane, NULL, K, ternary, levels);                                            \
         else                                                                                                       \
             for (i = 0; i < n; i++)                                                                                \

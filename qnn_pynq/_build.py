@@ -3,6 +3,7 @@
 One set of flags for all files: the code of an instruction set carries its own target attributes, so the
 extension runs on any x86-64 and any armhf, and picks the fastest code when it is first used.
 """
+
 import os
 
 from cffi import FFI

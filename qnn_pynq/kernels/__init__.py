@@ -3,6 +3,7 @@
 numpy views in, numpy views or DMA buffers out, no copies. An array of the wrong dtype, shape, stride or
 alignment is refused with `KernelError` before any C code sees it. Every call releases the GIL.
 """
+
 from __future__ import annotations
 
 from ._isa import isa_active, isa_built, isa_supported, set_isa

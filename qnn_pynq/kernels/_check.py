@@ -1,7 +1,8 @@
 """Checks of arrays at the door to C, and pointers to them."""
+
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple
+from typing import Any
 
 import numpy as np
 
@@ -22,13 +23,15 @@ def integer(value: Any, name: str, low: int, high: int) -> int:
     return int(value)
 
 
-def refuse(array: Any, name: str, dtype: np.dtype, shape: Tuple[Optional[int], ...], writable: bool = False) -> None:
+def refuse(
+    array: Any, name: str, dtype: np.dtype, shape: tuple[int | None, ...], writable: bool = False
+) -> None:
     """Raise if array is not exactly this: dtype, shape (None: any), C order, aligned, writable."""
     if not isinstance(array, np.ndarray):
         raise KernelError("{} is a {}, expected a numpy array".format(name, type(array).__name__))
     if array.dtype != dtype:
         raise KernelError(
-            "{} has dtype {}, expected {}: convert it with .astype(numpy.{}), or .view() if the bytes are right".format(
+            "{} has dtype {}, expected {}: use .astype(numpy.{}), or .view() if the bytes are right".format(
                 name, array.dtype, dtype, dtype
             )
         )
@@ -39,7 +42,9 @@ def refuse(array: Any, name: str, dtype: np.dtype, shape: Tuple[Optional[int], .
         raise KernelError("{} has shape {}, expected {}".format(name, array.shape, wanted))
     if not array.flags.c_contiguous:
         raise KernelError(
-            "{} has strides {}, expected C order without gaps: use numpy.ascontiguousarray".format(name, array.strides)
+            "{} has strides {}, expected C order without gaps: use numpy.ascontiguousarray".format(
+                name, array.strides
+            )
         )
     if not array.flags.aligned:
         raise KernelError("{} is not aligned to {} bytes: copy it".format(name, dtype.alignment))
@@ -52,13 +57,13 @@ def pointer(array: np.ndarray) -> Any:
     return ffi.from_buffer(array) if array.size else ffi.NULL
 
 
-def view(array: Any, name: str, dtype: np.dtype, shape: Tuple[Optional[int], ...]) -> Any:
+def view(array: Any, name: str, dtype: np.dtype, shape: tuple[int | None, ...]) -> Any:
     """Checked pointer to an input."""
     refuse(array, name, dtype, shape)
     return pointer(array)
 
 
-def result(array: Optional[np.ndarray], name: str, dtype: np.dtype, shape: Tuple[int, ...]) -> np.ndarray:
+def result(array: np.ndarray | None, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
     """The caller's output array, checked, or a new one."""
     if array is None:
         return np.empty(shape, dtype)

@@ -1,9 +1,9 @@
 """Which instruction sets were compiled in, which the processor has, and which one is used."""
+
 from __future__ import annotations
 
 import logging
 import os
-from typing import List, Optional, Tuple
 
 from ..errors import KernelError
 
@@ -23,15 +23,15 @@ ffi = _kernels.ffi
 lib = _kernels.lib
 
 _BUILT = tuple(ffi.string(lib.qnn_isa_name(i)).decode("ascii") for i in range(lib.qnn_isa_count()))
-_chosen: List[int] = []  # empty until first use
+_chosen: list[int] = []  # empty until first use
 
 
-def isa_built() -> Tuple[str, ...]:
+def isa_built() -> tuple[str, ...]:
     """Names of the instruction sets in this build, slowest first: scalar, avx2, avx512, neon."""
     return _BUILT
 
 
-def isa_supported() -> Tuple[str, ...]:
+def isa_supported() -> tuple[str, ...]:
     """Names of those that this processor can run, slowest first."""
     return tuple(name for i, name in enumerate(_BUILT) if lib.qnn_isa_usable(i))
 
@@ -47,7 +47,7 @@ def _index(name: str, source: str) -> int:
     return _BUILT.index(name)
 
 
-def set_isa(name: Optional[str]) -> str:
+def set_isa(name: str | None) -> str:
     """Use one instruction set from now on; None: $QNN_PYNQ_ISA, else the fastest. Returns its name.
 
     Encoders and stacks that exist already keep theirs.

@@ -1,7 +1,8 @@
 """Bit strings: pack and unpack integers of 1 to 8 bits, encode pictures, find the highest set bit."""
+
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,9 @@ _ALL = (1 << 64) - 1
 def _rows(array: Any, name: str) -> int:
     """Number of rows of an (..., n) uint8 array; checks it."""
     if not isinstance(array, np.ndarray) or array.ndim == 0:
-        raise KernelError("{} is {!r:.80}, expected a numpy array of one or more dimensions".format(name, array))
+        raise KernelError(
+            "{} is {!r:.80}, expected a numpy array of one or more dimensions".format(name, array)
+        )
     refuse(array, name, U8, array.shape)
     rows = 1
     for size in array.shape[:-1]:
@@ -27,7 +30,7 @@ def _rows(array: Any, name: str) -> int:
     return rows
 
 
-def pack(values: np.ndarray, bits: int = 1, out: Optional[np.ndarray] = None) -> np.ndarray:
+def pack(values: np.ndarray, bits: int = 1, out: np.ndarray | None = None) -> np.ndarray:
     """Pack small integers into little-endian bit strings.
 
     Parameters
@@ -54,7 +57,7 @@ def pack(values: np.ndarray, bits: int = 1, out: Optional[np.ndarray] = None) ->
     return out
 
 
-def unpack(words: np.ndarray, bits: int, count: int, out: Optional[np.ndarray] = None) -> np.ndarray:
+def unpack(words: np.ndarray, bits: int, count: int, out: np.ndarray | None = None) -> np.ndarray:
     """Unpack `count` unsigned integers of `bits` bits from each row of words.
 
     Parameters
@@ -103,9 +106,9 @@ class Encoder:
         self,
         pixels: int,
         bits: int,
-        threshold: Optional[int] = None,
-        index: Optional[np.ndarray] = None,
-        thresholds: Optional[np.ndarray] = None,
+        threshold: int | None = None,
+        index: np.ndarray | None = None,
+        thresholds: np.ndarray | None = None,
     ) -> None:
         self.pixels = integer(pixels, "pixels", 1, 1 << 24)
         self.bits = integer(bits, "bits", 1, 1 << 24)
@@ -122,7 +125,9 @@ class Encoder:
             levels = view(thresholds, "thresholds", U8, index.shape)
             used, threshold = len(index), 0
             if used and int(index.max()) >= self.pixels:
-                raise KernelError("index names pixel {}, expected below {}".format(int(index.max()), self.pixels))
+                raise KernelError(
+                    "index names pixel {}, expected below {}".format(int(index.max()), self.pixels)
+                )
         if used > self.bits:
             raise KernelError("the encoding makes {} bits, expected at most {}".format(used, self.bits))
         self._c = lib.qnn_encoder_new(active(), self.pixels, self.bits, used, threshold, at, levels)
@@ -130,7 +135,7 @@ class Encoder:
             raise MemoryError("no memory for an encoder of {} bits".format(self.bits))
         self._c = ffi.gc(self._c, lib.qnn_encoder_free)
 
-    def encode(self, pictures: np.ndarray, out: Optional[np.ndarray] = None) -> np.ndarray:
+    def encode(self, pictures: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Encode pictures, uint8 (N, pixels), into out, uint8 (N, ceil(bits/8)), which is returned."""
         refuse(pictures, "pictures", U8, (None, self.pixels))
         out = result(out, "out", U8, (len(pictures), (self.bits + 7) // 8))
@@ -139,7 +144,7 @@ class Encoder:
         return out
 
 
-def highest_bit(words: np.ndarray, mask: int = _ALL, out: Optional[np.ndarray] = None) -> np.ndarray:
+def highest_bit(words: np.ndarray, mask: int = _ALL, out: np.ndarray | None = None) -> np.ndarray:
     """Index of the highest set bit of each word & mask, -1 where there is none.
 
     Parameters

@@ -1,13 +1,14 @@
 """Dense layers with 1-bit weights and integer thresholds: a whole stack and a whole batch in one C call."""
+
 from __future__ import annotations
 
 import threading
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any, Sequence
 
 import numpy as np
 
 from ..errors import KernelError
-from ._check import U8, integer, pointer, refuse, result, view
+from ._check import U8, integer, refuse, result, view
 from ._isa import active, ffi, isa_active, lib
 from .bits import Encoder
 
@@ -32,9 +33,13 @@ def _thresholds(layer: Any, name: str, outputs: int, levels: int) -> Any:
         return None
     array = layer.thresholds
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu":
-        raise KernelError("{} needs thresholds as an integer array, shape ({}, {})".format(name, outputs, levels))
+        raise KernelError(
+            "{} needs thresholds as an integer array, shape ({}, {})".format(name, outputs, levels)
+        )
     if array.shape != (outputs, levels):
-        raise KernelError("{}: thresholds have shape {}, expected {}".format(name, array.shape, (outputs, levels)))
+        raise KernelError(
+            "{}: thresholds have shape {}, expected {}".format(name, array.shape, (outputs, levels))
+        )
     low = array.astype(np.int64, order="C") & 0xFFFF
     return low.astype(np.uint16).view(np.int16)
 
@@ -64,7 +69,7 @@ class DenseStack:
         A layer that does not fit its description or its neighbour.
     """
 
-    def __init__(self, layers: Sequence[Any], encoder: Optional[Encoder] = None) -> None:
+    def __init__(self, layers: Sequence[Any], encoder: Encoder | None = None) -> None:
         layers = tuple(layers)
         if not layers:
             raise KernelError("a stack has 0 layers, expected at least 1")
@@ -74,7 +79,7 @@ class DenseStack:
         if not self._c:
             raise MemoryError("no memory for a stack of {} layers".format(len(layers)))
         self._c = ffi.gc(self._c, lib.qnn_stack_free)
-        previous = ("binary", None)  # type: Tuple[str, Optional[int]]
+        previous: tuple[str, int | None] = ("binary", None)
         for number, layer in enumerate(layers):
             previous = self._add(number, layer, previous, number == len(layers) - 1)
         self.inputs = int(layers[0].inputs)
@@ -86,28 +91,34 @@ class DenseStack:
         if encoder is not None:
             if encoder.bits != self.inputs:
                 raise KernelError(
-                    "the encoder makes {} bits, expected the first layer's {}".format(encoder.bits, self.inputs)
+                    "the encoder makes {} bits, expected the first layer's {}".format(
+                        encoder.bits, self.inputs
+                    )
                 )
             self._pixels = encoder.pixels
         if lib.qnn_stack_ready(self._c, ffi.NULL if encoder is None else encoder._c):
             raise MemoryError("no memory for the activations of the stack")
 
     def _add(
-        self, number: int, layer: Any, previous: Tuple[str, Optional[int]], last: bool
-    ) -> Tuple[str, Optional[int]]:
+        self, number: int, layer: Any, previous: tuple[str, int | None], last: bool
+    ) -> tuple[str, int | None]:
         name = "layer {}".format(number)
         inputs = integer(layer.inputs, name + ": inputs", 1, 32767)
         outputs = integer(layer.outputs, name + ": outputs", 1, (1 << 24))
         integer(getattr(layer, "weight_bits", 1), name + ": weight_bits", 1, 1)
         kind = _one_of(layer.input, name + ": input", ("binary", "ternary"))
         rule = _one_of(layer.accumulator, name + ": accumulator", ("popcount", "sum"))
-        output = _one_of(layer.output, name + ": output", ("binary", "none") if last else ("binary", "ternary"))
+        output = _one_of(
+            layer.output, name + ": output", ("binary", "none") if last else ("binary", "ternary")
+        )
         if kind != previous[0]:
             before = "the pictures are" if number == 0 else "layer {} gives".format(number - 1)
             raise KernelError("{} takes {} inputs, but {} {}".format(name, kind, before, previous[0]))
         if previous[1] is not None and inputs != previous[1]:
             raise KernelError(
-                "{} has {} inputs, expected the {} outputs of layer {}".format(name, inputs, previous[1], number - 1)
+                "{} has {} inputs, expected the {} outputs of layer {}".format(
+                    name, inputs, previous[1], number - 1
+                )
             )
         if kind == "ternary" and rule == "popcount":
             raise KernelError("{} counts bits of ternary inputs, expected accumulator 'sum'".format(name))
@@ -136,8 +147,8 @@ class DenseStack:
     def run(
         self,
         bits: np.ndarray,
-        out: Optional[np.ndarray] = None,
-        sums: Optional[np.ndarray] = None,
+        out: np.ndarray | None = None,
+        sums: np.ndarray | None = None,
         threads: int = 1,
     ) -> np.ndarray:
         """Compute a batch from encoded inputs.
@@ -157,15 +168,20 @@ class DenseStack:
         -------
         out, or sums where the last layer has no thresholds.
         """
-        if bits.__class__ is not np.ndarray or bits.dtype is not U8 or bits.ndim != 2 or bits.shape[1] != self._row:
+        if (
+            bits.__class__ is not np.ndarray
+            or bits.dtype is not U8
+            or bits.ndim != 2
+            or bits.shape[1] != self._row
+        ):
             refuse(bits, "bits", U8, (None, self._row))
         return self._call(lib.qnn_stack_run, bits, "bits", self._row, out, sums, threads)
 
     def run_pictures(
         self,
         pictures: np.ndarray,
-        out: Optional[np.ndarray] = None,
-        sums: Optional[np.ndarray] = None,
+        out: np.ndarray | None = None,
+        sums: np.ndarray | None = None,
         threads: int = 1,
     ) -> np.ndarray:
         """Encode and compute a batch of pictures, uint8 (N, pixels); else as `run`."""
@@ -177,7 +193,9 @@ class DenseStack:
             or pictures.shape[1] != pixels
         ):
             if pixels < 0:
-                raise KernelError("this stack has no encoder: build it with one, or use run with encoded bits")
+                raise KernelError(
+                    "this stack has no encoder: build it with one, or use run with encoded bits"
+                )
             refuse(pictures, "pictures", U8, (None, pixels))
         return self._call(lib.qnn_stack_run_pictures, pictures, "pictures", pixels, out, sums, threads)
 
@@ -187,8 +205,8 @@ class DenseStack:
         source: np.ndarray,
         name: str,
         row: int,
-        out: Optional[np.ndarray],
-        sums: Optional[np.ndarray],
+        out: np.ndarray | None,
+        sums: np.ndarray | None,
         threads: int,
     ) -> np.ndarray:
         n = len(source)
@@ -213,12 +231,12 @@ class DenseStack:
                 raise MemoryError("no memory for the activations of {} images".format(n))
         elif n:
             self._share(function, integer(threads, "threads", 1, 64), given, row, n, to, raw)
-        return sums if out is None else out
+        return sums if out is None else out  # type: ignore[return-value]
 
     def _share(self, function: Any, threads: int, given: Any, row: int, n: int, to: Any, raw: Any) -> None:
         """Cut the batch at tiles and give each thread one piece; this thread takes the first."""
         piece = -(-n // (threads * _TILE)) * _TILE
-        failed: List[int] = []
+        failed: list[int] = []
         workers = []
 
         def work(start: int) -> None:

@@ -1,7 +1,8 @@
 """Register programs: a C loop of volatile 32-bit accesses on a mapped window."""
+
 from __future__ import annotations
 
-from typing import Any, Tuple
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ _STEP = np.dtype([("op", "<u4"), ("offset", "<u4"), ("value", "<u4")])
 _LONGEST = 1e9  # seconds; int64 nanoseconds hold 9.2e9
 
 
-def play(window: Any, program: np.ndarray, timeout: float, window_bytes: int = 0) -> Tuple[int, int]:
+def play(window: Any, program: np.ndarray, timeout: float, window_bytes: int = 0) -> tuple[int, int]:
     """Play register accesses in order.
 
     Parameters
@@ -51,7 +52,9 @@ def play(window: Any, program: np.ndarray, timeout: float, window_bytes: int = 0
         if window <= 0 or window % 4:
             raise KernelError("window is at address {:#x}, expected a multiple of 4 above 0".format(window))
         if window_bytes < 4:
-            raise KernelError("window_bytes is {}, expected at least 4 for a window given by address".format(window_bytes))
+            raise KernelError(
+                "window_bytes is {}, expected at least 4 for a window given by address".format(window_bytes)
+            )
         where = ffi.cast("void *", window)
     if not len(program):
         return PLAY_DONE, 0
