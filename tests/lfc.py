@@ -13,7 +13,6 @@ from qnn_pynq.network import Decode, Dense
 from qnn_pynq.overlay import Overlay, load_overlay
 
 OVERLAYS = Path(__file__).resolve().parent.parent / "overlays"
-FULL = (832, 1024, 1024, 1024, 64)
 
 
 def overlay(kind: str = "w1a1", **changes: Any) -> Overlay:
@@ -33,7 +32,8 @@ def tiny(**changes: Any) -> Overlay:
     return overlay("w1a2", geometry=geometry, **changes)
 
 
-def network(circuit: Overlay, seed: int = 0, sizes: Any = None, classes: int = 10, hostile: bool = False) -> Any:
+def network(circuit: Overlay, seed: int = 0, sizes: Any = None, classes: int = 10,
+            hostile: bool = False) -> Any:
     """A random network for a circuit; `sizes` are inputs and the outputs of each layer.
 
     Hostile thresholds are any int32, unordered: the circuit keeps 16 bits of them.
@@ -52,8 +52,8 @@ def network(circuit: Overlay, seed: int = 0, sizes: Any = None, classes: int = 1
             thresholds = np.where(rng.rand(*thresholds.shape) < 0.2, wild, thresholds)
         layers.append(Dense(inputs, outputs, packed, thresholds.astype(np.int32), 1,
                             limits["input"], limits["accumulator"], limits["output"]))
-    return SimpleNamespace(name=f"random-{seed}", layers=tuple(layers), decode=Decode(), output_neurons=classes,
-                           classes=tuple(str(number) for number in range(classes)))
+    return SimpleNamespace(name=f"random-{seed}", layers=tuple(layers), decode=Decode(),
+                           output_neurons=classes, classes=tuple(str(number) for number in range(classes)))
 
 
 def bits(images: int, inputs: int, seed: int = 0) -> np.ndarray:

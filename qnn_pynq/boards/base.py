@@ -1,6 +1,7 @@
 """The contract of a board: clock, registers, buffers, ownership. Drivers see nothing else."""
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -105,7 +106,7 @@ def check_program(program: np.ndarray, window: int) -> np.ndarray:
     Raises
     ------
     BoardError
-        Wrong dtype or shape, or an unknown operation.
+        Wrong dtype or shape, an unknown operation, or a wait for no bit.
     BusError
         An offset that is misaligned or outside the window.
     """
@@ -118,6 +119,9 @@ def check_program(program: np.ndarray, window: int) -> np.ndarray:
         step = int(np.argmax(program["op"] > WAIT))
         raise BoardError("program step {}: unknown operation {}, expected 0 (write) or 1 (wait)".format(
             step, int(program["op"][step])))
+    waits_for_nothing = (program["op"] == WAIT) & (program["value"] == 0)
+    if waits_for_nothing.any():
+        raise BoardError(f"program step {int(np.argmax(waits_for_nothing))}: waits for no bit at all")
     offsets = program["offset"]
     if int(offsets.max()) > window - 4 or int(np.bitwise_or.reduce(offsets)) & 3:
         bad = (offsets > max(window - 4, 0)) | ((offsets & 3) != 0)
@@ -128,10 +132,11 @@ def check_program(program: np.ndarray, window: int) -> np.ndarray:
 
 
 def play_plainly(registers: Registers, program: np.ndarray, clock: Clock, timeout: float,
-                 idle: Callable[[float], None] | None = None) -> None:
+                 idle: Callable[[int, float], None] | None = None) -> None:
     """Play a program access by access: the meaning that every faster player must keep.
 
-    `idle(deadline)` is called after each read of a wait step that did not show the bit.
+    `idle(attempt, left)` is called after each read that did not show the bit: the number of such
+    reads of this step before, and the seconds left.
     """
     start = clock.now()
     deadline = start + timeout
@@ -139,14 +144,17 @@ def play_plainly(registers: Registers, program: np.ndarray, clock: Clock, timeou
         if op == WRITE:
             registers.write(offset, value)
             continue
+        attempt = 0
         while not registers.read(offset) & value:
-            if clock.now() >= deadline:
+            left = deadline - clock.now()
+            if left <= 0:
                 raise DeadlineError(
                     f"step {step} of {len(program)}: register {offset:#x} showed none "
                     f"of the bits {value:#x} within {timeout:g} s; "
                     "reset the board and configure again")
             if idle is not None:
-                idle(deadline)
+                idle(attempt, left)
+            attempt += 1
 
 
 class Registers(ABC):
@@ -331,7 +339,7 @@ class Board(ABC):
         """
         registers = self.ip(ip)
         start = self.clock.now()
-        while True:
+        for attempt in itertools.count():
             value = int(done(registers)) if callable(done) else registers.read(done[0]) & done[1]
             if value:
                 return value
@@ -340,9 +348,10 @@ class Board(ABC):
                 raise DeadlineError(
                     f"{what}: no answer within {timeout:g} s; reset() the board and load the network again, "
                     "or allow more time")
-            self._idle(elapsed, timeout - elapsed)
+            self._idle(attempt, elapsed, timeout - elapsed)
+        raise AssertionError
 
-    def _idle(self, elapsed: float, left: float) -> None:
+    def _idle(self, attempt: int, elapsed: float, left: float) -> None:
         # Spin while the run is short, then sleep 4 % of the time waited: late by 4 % at most,
         # and some 190 polls in a run of a second.
         if elapsed > 0.0002:

@@ -224,14 +224,16 @@ class EmulatedBoard(Board):
         if self.twin is not None:
             self.twin.settle()
 
-    def skip(self, deadline: float) -> None:
-        """Move on to the end of the run in flight, at most to `deadline`."""
-        until = self.twin.busy_until
-        self.clock.sleep_until(deadline if until is None else min(until, deadline))
+    def skip(self, attempt: int, left: float) -> None:
+        """Move on to the end of the run in flight, or by `left` seconds when there is none."""
+        now, until = self.clock.now(), self.twin.busy_until
+        if until is not None and attempt:
+            until = max(until, now + 1e-6 * 2.0 ** min(attempt, 60))  # it restarts itself, for ever
+        self.clock.sleep_until(now + left if until is None else min(until, now + left))
         self.settle()
 
-    def _idle(self, elapsed: float, left: float) -> None:
-        self.skip(self.clock.now() + left)
+    def _idle(self, attempt: int, elapsed: float, left: float) -> None:
+        self.skip(attempt, left)
 
     def reset(self) -> None:
         with self.lock:

@@ -72,6 +72,7 @@ class _ProcessLock:
     def __init__(self, tag: str) -> None:
         import fcntl
 
+        self._fd = -1
         folder = "/run/lock" if os.access("/run/lock", os.W_OK) else tempfile.gettempdir()
         self.path = os.path.join(folder, "qnn-pynq-{}.lock".format(re.sub(r"\W", "_", tag)))
         try:
@@ -83,6 +84,7 @@ class _ProcessLock:
         except OSError as error:
             holder = os.read(self._fd, 32).decode("ascii", "replace").strip() or "?"
             os.close(self._fd)
+            self._fd = -1
             who = "this process" if holder == str(os.getpid()) else f"process {holder}"
             raise BoardBusyError(
                 f"the FPGA is in use by {who} ({self.path}): close its board or end it (a notebook: shut its "
@@ -90,7 +92,11 @@ class _ProcessLock:
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, str(os.getpid()).encode("ascii"), 0)
 
+    def __del__(self) -> None:
+        self.release()
+
     def release(self) -> None:
+        """Let the next one in; idempotent."""
         if self._fd >= 0:
             os.ftruncate(self._fd, 0)
             os.close(self._fd)

@@ -180,11 +180,22 @@ class BnnPynqTwin(Twin):
     def _write_memory(self) -> None:
         fields = tuple(self.registers[reg] for reg in _TARGET)
         layer, mem, ind, thresh, value = self._hook("value", (*fields[:4], fields[4] | fields[5] << 32))
-        self._store(*(np.array([field], np.uint64) for field in (layer, mem, ind, thresh, value)))
+        number, thresholds = divmod(layer, 2)
+        if number >= len(self.layers) or mem >= self.layers[number]["pe"]:
+            return
+        memory = (self.thresholds if thresholds else self.weights)[number]
+        if thresholds:
+            count = self.layers[number]["thresholds"]
+            place = ind * count + thresh
+            if thresh < count and place < memory.shape[1]:
+                memory[mem, place] = (value + 0x8000 & 0xFFFF) - 0x8000
+        elif ind < memory.shape[1]:
+            memory[mem, ind] = value & (1 << self.layers[number]["simd"]) - 1
+        self._stack = None
 
     def _store(self, target: np.ndarray, mem: np.ndarray, ind: np.ndarray, thresh: np.ndarray,
                value: np.ndarray) -> None:
-        """Memory writes in order, uint64 (n,) each; the last one wins, what does not exist is ignored."""
+        """The same for many in order, uint64 (n,) each: the last wins, what does not exist is ignored."""
         self._stack = None
         for number, geometry in enumerate(self.layers):
             weights, thresholds = self.weights[number], self.thresholds[number]

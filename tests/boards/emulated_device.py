@@ -7,6 +7,7 @@ pynq; nothing of pynq is patched.
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 import numpy as np
@@ -122,10 +123,9 @@ class EmulatedZynq(Device):
 
     @staticmethod
     def _frequency(bitfile_name: str, number: int) -> float:
-        import re
-
         with open(os.path.splitext(bitfile_name)[0] + ".hwh", encoding="utf-8") as file:
-            found = re.search(r'PCW_ACT_FPGA{}_PERIPHERAL_FREQMHZ" VALUE="([0-9.]+)"'.format(number), file.read())
+            pattern = r'PCW_ACT_FPGA{}_PERIPHERAL_FREQMHZ" VALUE="([0-9.]+)"'.format(number)
+            found = re.search(pattern, file.read())
         assert found
         return float(found.group(1))
 

@@ -232,8 +232,11 @@ def _pretend_zynq(monkeypatch, tmp_path, root=True, xrt="/usr"):
         monkeypatch.setenv("XILINX_XRT", xrt)
 
 
-@pytest.mark.parametrize("options, cause", [({"root": False}, "needs root"), ({"xrt": None}, "XILINX_XRT is not set"),
-                                            ({}, "pynq cannot be imported|does not recognise the FPGA|XRT library")])
+@pytest.mark.parametrize("options, cause", [
+    ({"root": False}, "needs root"),
+    ({"xrt": None}, "XILINX_XRT is not set"),
+    ({}, "pynq cannot be imported|does not recognise the FPGA|XRT library"),
+])
 def test_an_fpga_that_is_there_but_unusable_is_an_error_with_its_cause(monkeypatch, tmp_path, options, cause):
     _pretend_zynq(monkeypatch, tmp_path, **options)
     for name in (None, "auto", "zynq"):

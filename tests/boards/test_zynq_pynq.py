@@ -49,8 +49,11 @@ def fetched(golden, circuit):
 
 @pytest.fixture
 def device(circuit):
+    assert not hasattr(pynq.Device, "_active_device")
     made = EmulatedZynq(circuit)
+    pynq.Device.active_device = made
     yield made
+    del pynq.Device._active_device
     if hasattr(pynq.ps.Clocks, "_real_instance"):
         del pynq.ps.Clocks._real_instance  # kept for ever, with the first device's clocks
 
@@ -68,8 +71,8 @@ def published(golden):
     return import_bnn_pynq(golden / "bnn-pynq" / "params" / "mnist" / "lfcW1A1")
 
 
-def test_golden_words_through_pynqs_overlay_mmio_and_allocate(board, device, circuit, fetched, published, golden,
-                                                              shared_data):
+def test_golden_words_through_pynqs_overlay_mmio_and_allocate(
+        board, device, circuit, fetched, published, golden, shared_data):
     assert (board.kind, board.emulated, board.name) == ("zynq", False, "Pynq-Z1")
     driver = BnnPynqDriver(board, circuit, capacity=64)
     driver.configure(published)
@@ -78,7 +81,8 @@ def test_golden_words_through_pynqs_overlay_mmio_and_allocate(board, device, cir
     three = lfc.idx(golden / "bnn-pynq" / "images" / "3.image-idx3-ubyte")
     assert lfc.run_packed(driver, lfc.mnist_bits(three)).tolist() == [0x8]
     pictures = lfc.idx(shared_data / "mnist" / "t10k-images-idx3-ubyte.gz")[:200]
-    expected = np.frombuffer((golden / "bnn-pynq" / "results" / "t10k_lfcW1A1_gold.bin").read_bytes(), "<u8")[:200]
+    words = (golden / "bnn-pynq" / "results" / "t10k_lfcW1A1_gold.bin").read_bytes()
+    expected = np.frombuffer(words, "<u8")[:200]
     assert np.array_equal(lfc.run_packed(driver, lfc.mnist_bits(pictures)), expected)
 
     # New weights without a new configuration of the logic.
