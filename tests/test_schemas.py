@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 from pathlib import Path
 
@@ -39,6 +40,7 @@ BEYOND = (
 )
 
 
+@functools.lru_cache(maxsize=None)
 def validator(name):
     schema = json.loads((ROOT / "docs" / (name + ".schema.json")).read_text())
     Draft202012Validator.check_schema(schema)
