@@ -14,7 +14,9 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "training")]
+
+from known_answers import add as add_known_answers  # noqa: E402
 
 from qnn_pynq.network import save_network  # noqa: E402
 from qnn_pynq.train._torch import torch  # noqa: E402
@@ -90,6 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.isatty(),
     )
     target = save_network(outcome.network, options.output or ROOT / "params" / name, overwrite=True)
+    add_known_answers(target)
     report("written: %s", target)
     return 0
 
