@@ -95,8 +95,12 @@ def _fetch(
     except FetchError as error:
         if isinstance(error.__cause__, OSError):  # the cache, not the net
             raise
-        by_hand = "\n  ".join(by_hand_lines(overlay, [key]))
-        raise FetchError("{}\n  by hand: {}; or --from DIR|URL".format(error, by_hand)) from error
+        missing = [
+            name for name, other in overlay.files.items() if not _right(cached_path(overlay, other), other)
+        ]
+        lines = ["by hand: " + line for line in by_hand_lines(overlay, missing)]
+        lines.append("or from elsewhere: qnn-pynq overlays fetch {} --from DIR|URL".format(overlay.name))
+        raise FetchError("\n  ".join([str(error)] + lines)) from error
 
 
 def _copy_in(overlay: Overlay, file: OverlayFile, folder: Path, target: Path) -> Path:

@@ -264,7 +264,8 @@ def test_off_line_says_which_file_to_put_where(overlay, cache, web):
         fetch_overlay(overlay, source="http://127.0.0.1:{}".format(port))
     text = str(caught.value)
     assert "refused" in text.lower()
-    assert "put {} to {}".format(overlay.files["bitstream"].urls[0], cache / "x.bit") in text
+    for file in overlay.files.values():
+        assert "put {} to {}".format(file.urls[0], cache / file.name) in text
     assert "--from" in text and not parts(cache)
 
 
