@@ -8,7 +8,6 @@ import http.client
 import logging
 import os
 import re
-import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -18,6 +17,7 @@ from typing import Any, BinaryIO, Iterator, Sequence
 
 from . import __version__
 from .errors import DigestError, FetchError
+from .progress import Progress
 
 __all__ = ["TIMEOUT", "download", "is_web_address"]
 
@@ -232,7 +232,7 @@ def _receive(url: str, part: BinaryIO, size: int | None, name: str, progress: bo
             part.truncate(0)
             raise _Unusable("it has {} bytes, expected {}".format(expected, size))
         total = size if size is not None else expected
-        _copy(answer, part, total, _Progress(name, total, _length(part), progress))
+        _copy(answer, part, total, Progress(name, total, _length(part), progress))
 
 
 def _opener() -> urllib.request.OpenerDirector:
@@ -262,7 +262,7 @@ def _expected_length(answer: Any, part: BinaryIO, have: int) -> int | None:
     return int(length) if length.isdigit() else None
 
 
-def _copy(answer: Any, part: BinaryIO, total: int | None, show: _Progress) -> None:
+def _copy(answer: Any, part: BinaryIO, total: int | None, show: Progress) -> None:
     have = _length(part)
     with show:
         while total is None or have <= total:
@@ -283,36 +283,3 @@ def _copy(answer: Any, part: BinaryIO, total: int | None, show: _Progress) -> No
     if total is not None and have > total:
         part.truncate(0)
         raise _Unusable("it has more than the expected {} bytes".format(total))
-
-
-class _Progress:
-    """A tqdm bar, or a line of text every tenth, on a terminal; else nothing."""
-
-    def __init__(self, name: str, total: int | None, have: int, wanted: bool) -> None:
-        self._name, self._total, self._have, self._said = name, total, have, 0
-        self._bar: Any = None
-        self._text = False
-        if wanted and sys.stderr is not None and sys.stderr.isatty():
-            try:
-                from tqdm import tqdm
-            except ImportError:
-                self._text = True
-            else:
-                self._bar = tqdm(desc=name, total=total, initial=have, unit="B", unit_scale=True)
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def step(self, count: int) -> None:
-        """`count` more bytes have come."""
-        self._have += count
-        if self._bar is not None:
-            self._bar.update(count)
-        elif self._text and self._total and self._have * 10 // self._total > self._said:
-            self._said = self._have * 10 // self._total
-            text = "{}: {} of {} bytes".format(self._name, self._have, self._total)
-            print(text, file=sys.stderr, flush=True)

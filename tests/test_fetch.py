@@ -295,17 +295,17 @@ def test_server_that_speaks_no_http(overlay, cache, web):
 
 
 def test_interrupt_leaves_a_part_that_is_resumed(overlay, web, cache, monkeypatch):
-    real = download._Progress.step
+    real = download.Progress.step
 
     def step(self, count):
         real(self, count)
         if self._have > 100_000:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(download._Progress, "step", step)
+    monkeypatch.setattr(download.Progress, "step", step)
     with pytest.raises(KeyboardInterrupt):
         fetch_overlay(overlay, source=web.url + "/a")
-    monkeypatch.setattr(download._Progress, "step", real)
+    monkeypatch.setattr(download.Progress, "step", real)
     left = parts(cache)
     assert [path.name for path in cache.iterdir()] == [left[0].name] and left[0].stat().st_size > 100_000
     web.requests.clear()

@@ -1,0 +1,41 @@
+"""How far a transfer has come, told on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """A tqdm bar, or a line of text every tenth, on a terminal; else nothing."""
+
+    def __init__(self, name: str, total: int | None, have: int, wanted: bool) -> None:
+        self._name, self._total, self._have, self._said = name, total, have, 0
+        self._bar: Any = None
+        self._text = False
+        if wanted and sys.stderr is not None and sys.stderr.isatty():
+            try:
+                from tqdm import tqdm
+            except ImportError:
+                self._text = True
+            else:
+                self._bar = tqdm(desc=name, total=total, initial=have, unit="B", unit_scale=True)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def step(self, count: int) -> None:
+        """`count` more bytes have come."""
+        self._have += count
+        if self._bar is not None:
+            self._bar.update(count)
+        elif self._text and self._total and self._have * 10 // self._total > self._said:
+            self._said = self._have * 10 // self._total
+            text = "{}: {} of {} bytes".format(self._name, self._have, self._total)
+            print(text, file=sys.stderr, flush=True)
