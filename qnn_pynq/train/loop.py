@@ -180,6 +180,7 @@ def train(
         first = int(state["epoch"])
         report("resumed after epoch {}".format(first))
     count, classes = len(training.labels), len(training.classes)
+    levels = min(6, 64 // classes)
     per_epoch = max(1, count // recipe.batch)
     soft = None if teacher is None else torch.from_numpy(teacher).to(where)
     for epoch in range(first, recipe.epochs):
@@ -218,7 +219,7 @@ def train(
             scores = evaluate_scores(model, held_out, table) + model.bias.detach().cpu().numpy()
             line += " held-out {:.2f} %".format(100 * np.mean(scores.argmax(1) == held_out.labels))
             line += ", decoded {:.2f} %".format(
-                100 * choose_levels(scores, held_out.labels, min(6, 64 // classes))[1]
+                100 * choose_levels(scores, held_out.labels, levels, 1, copies=0)[1]
             )
             if checkpoint is not None:
                 partial = str(checkpoint) + ".part"

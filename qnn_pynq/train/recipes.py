@@ -37,13 +37,14 @@ def _clothes(ternary: bool, epochs: int) -> NetworkRecipe:
         ternary,
         epochs,
         1,
-        rate=0.005,
+        rate=0.015,
         versus_rest=0.3,
         augment=_CLOTHES,
         clean_epochs=5,
-        dropout=0.1,
+        dropout=0.05,
         input_dropout=0.05,
-        smoothing=0.02,
+        distill=0.7,
+        softness=2.0,
     )
     return NetworkRecipe("fashion-mnist", "learned", _BOX, recipe)
 
@@ -52,7 +53,7 @@ RECIPES: dict[str, NetworkRecipe] = {
     "lfc-w1a1-mnist": _digits(False, 100, 0.005, 0.0),
     "lfc-w1a2-mnist": _digits(True, 100, 0.015, 0.3),
     "lfc-w1a1-fashion-mnist": _clothes(False, 100),
-    "lfc-w1a2-fashion-mnist": _clothes(True, 100),
+    "lfc-w1a2-fashion-mnist": _clothes(True, 70),
 }
 
 
