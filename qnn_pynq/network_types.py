@@ -21,8 +21,8 @@ class Encoding:
 
     kind: str
     threshold: int | None = None
-    pixels: np.ndarray | None = None
-    thresholds: np.ndarray | None = None
+    pixels: np.ndarray | None = field(default=None, repr=False)
+    thresholds: np.ndarray | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ class Dense:
 
     inputs: int
     outputs: int
-    weights: np.ndarray
-    thresholds: np.ndarray | None
+    weights: np.ndarray = field(repr=False)
+    thresholds: np.ndarray | None = field(repr=False)
     weight_bits: int = 1
     input: str = "binary"
     accumulator: str = "popcount"
@@ -97,9 +97,12 @@ class Network:
     layers: tuple[Layer, ...]
     decode: Decode
     classes: tuple[str, ...]
-    provenance: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict, repr=False)
     path: Path | None = None
     selftest: str | None = None
+
+    def __repr__(self) -> str:
+        return "Network({!r}, {} layers, {} classes)".format(self.name, len(self.layers), len(self.classes))
 
     @property
     def output_neurons(self) -> int:

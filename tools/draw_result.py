@@ -30,7 +30,8 @@ with Classifier(arguments.network, board="emulated") as classifier:
         answer = classifier.classify(paths[1])
         axis.imshow(Image.open(paths[1]).convert("RGB"))
         axis.set_title(answer.label, color="black" if answer.label == label else "crimson", fontsize=11)
-        axis.set_xlabel("{} of {} levels".format(answer.scores[answer.index], classifier.network.decode.levels), fontsize=8)
+        levels = classifier.network.decode.levels
+        axis.set_xlabel("{} of {} levels".format(answer.scores[answer.index], levels), fontsize=8)
         axis.set_xticks([])
         axis.set_yticks([])
 figure.suptitle("{} on the emulated board".format(arguments.network), fontsize=10)
