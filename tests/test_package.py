@@ -14,7 +14,7 @@ import qnn_pynq
 def run(code: str, **environment: str) -> str:
     keep = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "PYTHONPATH")}
     done = subprocess.run([sys.executable, "-c", code], env=dict(keep, **environment), timeout=60,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+                          capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -30,7 +30,8 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_importing_the_package_loads_no_heavy_module() -> None:
-    code = "import qnn_pynq, sys; print([m for m in ('numpy', 'pynq', 'torch', 'PIL', 'matplotlib') if m in sys.modules])"
+    code = ("import qnn_pynq, sys; "
+            "print([m for m in ('numpy', 'pynq', 'torch', 'PIL', 'matplotlib') if m in sys.modules])")
     assert run(code) == "[]"
 
 
