@@ -16,7 +16,7 @@ SCRIPT = Path(__file__).resolve().parent.parent / "tools" / "armhf_root.sh"
     "arguments, code", [(["--help"], 0), (["--flux"], 2), (["--root"], 2), (["--sdist", "gone.tar.gz"], 3)]
 )
 def test_usage(arguments: list[str], code: int) -> None:
-    done = subprocess.run(["bash", str(SCRIPT)] + arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    done = subprocess.run(["bash", str(SCRIPT)] + arguments, capture_output=True)
     assert done.returncode == code
     assert ("usage" in done.stdout.decode()) == (code == 0)
     assert bool(done.stderr) == (code != 0)

@@ -49,10 +49,8 @@ fi
 
 work=$(mktemp -d)
 cleanup() {
-    for place in proc dev; do
-        if mountpoint -q "$root/$place"; then umount "$root/$place"; fi
-    done
-    rm -rf "$work"
+    if mountpoint -q "$root/proc"; then umount "$root/proc"; fi
+    rm -rf --one-file-system "$work"
 }
 trap cleanup EXIT
 root=${root:-$work/root}
@@ -82,7 +80,7 @@ if [ ! -e "$root/usr/bin/python3" ]; then
     echo "made in $((SECONDS - before)) s"
 fi
 mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
-mountpoint -q "$root/dev" || mount --bind /dev "$root/dev"
+[ -c "$root/dev/null" ] || die "$root/dev has no null: not a root that mmdebstrap made as root"
 
 name=$(basename "$sdist")
 cp "$sdist" "$root/tmp/$name"
