@@ -230,6 +230,46 @@ def test_pictures_threads_and_caller_buffers(isa, threads):
     np.testing.assert_array_equal(stack.run(encoder.encode(pictures), threads=threads), out)
 
 
+def test_a_bound_stack_takes_one_picture_of_any_shape():
+    rng = np.random.default_rng(11)
+    stack = DenseStack(chain(rng, [832, 64, 60], "binary", "binary", "near"), Encoder(784, 832, threshold=9))
+    pictures = rng.integers(0, 20, size=(5, 784)).astype(np.uint8)
+    sums = np.empty((5, 60), np.int32)
+    words = stack.run_pictures(pictures, sums=sums)
+    out, raw = np.zeros((1, 8), np.uint8), np.zeros((1, 60), np.int32)
+    single = stack.bind(out, raw)
+    del stack
+    for number, shape in enumerate([(784,), (28, 28), (1, 784), (28, 28, 1), (784,)]):
+        assert single(pictures[number].reshape(shape)) is None
+        np.testing.assert_array_equal(out[0], words[number])
+        np.testing.assert_array_equal(raw[0], sums[number])
+    for picture, wanted in [
+        (pictures[:2], "shape .2, 784., expected 784 pixels"),
+        (pictures[0, :783], "expected 784 pixels"),
+        (pictures[0].astype(np.int8), "dtype int8"),
+        (np.repeat(pictures[0], 2)[::2], "strides"),
+        (pictures[0].tolist(), "list"),
+        (7, "int"),
+    ]:
+        with pytest.raises(KernelError, match=wanted):
+            single(picture)
+
+
+def test_binding_checks_its_arrays():
+    stack = small_stack()
+    with pytest.raises(KernelError, match="out has shape"):
+        stack.bind(np.zeros((2, 1), np.uint8))
+    with pytest.raises(KernelError, match="sums has dtype"):
+        stack.bind(np.zeros((1, 1), np.uint8), np.zeros((1, 8), np.int64))
+    rng = np.random.default_rng(2)
+    with pytest.raises(KernelError, match="no encoder"):
+        DenseStack([random_layer(rng, 16, 8)]).bind(np.zeros((1, 1), np.uint8))
+    with pytest.raises(KernelError, match="no thresholds"):
+        DenseStack([random_layer(rng, 16, 8, output="none")], Encoder(16, 16, threshold=1)).bind(
+            np.zeros((1, 1), np.uint8)
+        )
+
+
 def test_one_stack_serves_several_threads_at_once():
     rng = np.random.default_rng(6)
     stack = DenseStack(chain(rng, [832, 256, 64], "binary", "binary", "near"))
