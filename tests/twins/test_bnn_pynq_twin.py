@@ -398,7 +398,7 @@ def hostile(draw):
     return steps
 
 
-def _outcome(steps, at_once, memory_write_cycles, timeout, prologue):
+def _outcome(steps, at_once, memory_write_cycles, timeout, prologue, stale_done=False):
     timing = dict(lfc.tiny().timing, memory_write_cycles=memory_write_cycles)
     rig = Rig(lfc.tiny(timing=timing))
     taken = []
@@ -406,6 +406,8 @@ def _outcome(steps, at_once, memory_write_cycles, timeout, prologue):
     rig.twin.play = lambda *call: taken.append(at_once and real(*call)) or taken[-1]
     for offset, value in prologue:
         rig.regs.write(offset, value)
+    if stale_done:
+        rig.board.clock.advance(1e-3)
     try:
         rig.regs.play(make_program(steps) if steps else np.empty(0, PROGRAM_DTYPE), timeout)
         error = None
@@ -437,6 +439,19 @@ def test_a_hostile_program_is_played_the_same(steps, cycles, timeout, prologue):
     fast, fast_times, _ = _outcome(steps, True, cycles, timeout, prologue)
     assert fast == plain
     assert fast_times == pytest.approx(times, rel=1e-9)
+
+
+ONE = [(WRITE, DO_INIT, 1), (WRITE, LOW, 5), (WRITE, CTRL, 1), (WAIT, CTRL, 6)]
+
+
+@pytest.mark.parametrize("steps, timeout, prologue, stale_done", [
+    (ONE * 2, 5e-6, [], False),  # too slow: the same step is named
+    (ONE + [(WRITE, LOW, 9)] + ONE[2:], 1.0, [(DO_INIT, 1), (CTRL, 1)], True),  # the first wait ends at once
+])
+def test_what_is_not_the_same_at_once_is_played_access_by_access(steps, timeout, prologue, stale_done):
+    plain, times, _ = _outcome(steps, False, 300, timeout, prologue, stale_done)
+    fast, fast_times, taken = _outcome(steps, True, 300, timeout, prologue, stale_done)
+    assert not taken and fast == plain and fast_times == times
 
 
 @pytest.mark.parametrize("step, error", [((2, 0, 0), BoardError), ((WAIT, 0, 0), BoardError),
