@@ -138,6 +138,7 @@ class BnnPynqTwin(Twin):
             self.registers[reg] = value & 1 if reg == Reg.DO_INIT else value
 
     def _access(self, seconds: float) -> None:
+        self.settle()
         self.clock.elapse(seconds)
         self.modelled_seconds += seconds
         self.settle()
