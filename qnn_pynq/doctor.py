@@ -26,9 +26,7 @@ def _module(label: str, name: str, least: str, needed: str) -> Check:
     try:
         version = import_module(name).__version__
     except ImportError as error:
-        return Check(
-            label, "fail", "cannot be imported: {}".format(error), "{}: pip install {}".format(needed, label)
-        )
+        return Check(label, "fail", "cannot be imported: {}".format(error), "{}: pip install {}".format(needed, label))
     if numbers(version) < numbers(least):
         return Check(label, "warn", version, "tested from {} on".format(least))
     return Check(label, "ok", version, "")
@@ -78,9 +76,7 @@ def check_kernels(host: Host) -> Check:
         )
     built, supported = kernels.isa_built(), kernels.isa_supported()
     active = kernels.isa_active()
-    value = "{} active; built: {}; this processor has: {}".format(
-        active, " ".join(built), " ".join(supported)
-    )
+    value = "{} active; built: {}; this processor has: {}".format(active, " ".join(built), " ".join(supported))
     forced = host.environ.get("QNN_PYNQ_ISA")
     if forced:
         return Check(
@@ -128,9 +124,7 @@ def check_overlays(host: Host) -> Check:
             missing.append(name)
         except errors.QnnError as error:
             wrong.append("{}: {}".format(name, error))
-    value = "digests right: {}; not fetched: {}".format(
-        ", ".join(here) or "none", ", ".join(missing) or "none"
-    )
+    value = "digests right: {}; not fetched: {}".format(", ".join(here) or "none", ", ".join(missing) or "none")
     if wrong:
         return Check("overlay files", "warn", "; ".join(wrong + [value]), "qnn-pynq overlays fetch NAME")
     if missing:

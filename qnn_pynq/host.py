@@ -15,6 +15,7 @@ from typing import Mapping
 __all__ = ["HARDWARE_CHECKS", "Check", "Host", "numbers"]
 
 _PYNQ_BOARD = "proc/device-tree/chosen/pynq_board"
+_BOARDS = ("Pynq-Z1", "Pynq-Z2")
 _FPGA_MANAGER = "sys/class/fpga_manager/fpga0"
 _MIB = 1024.0
 # The largest buffers of the shipped drivers, with room for another overlay's.
@@ -78,8 +79,8 @@ class Host:
 
     @property
     def on_board(self) -> bool:
-        """Whether this is a PYNQ board (and not a PC)."""
-        return self.zynq7000 or self.text(_PYNQ_BOARD) is not None or (self.root / _FPGA_MANAGER).exists()
+        """Whether this is a board that the overlays are for (and neither a PC nor another board)."""
+        return self.zynq7000 or (self.text(_PYNQ_BOARD) or "") in _BOARDS
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -114,16 +115,14 @@ def check_pynq(host: Host) -> Check:
                 "not installed in this Python",
                 "use the image's own Python (sudo -i, or /usr/local/share/pynq-venv/bin/python3)",
             )
-        return Check(
-            "pynq", "info", "not installed", "needed on a board only; the emulated board works without it"
-        )
+        return Check("pynq", "info", "not installed", "needed on a board only; the emulated board works without it")
     if host.zynq7000 and numbers(version) >= (4,):
         return Check(
             "pynq",
             "warn",
             version,
-            "pynq 4 dropped PYNQ-Z1 and Z2 and loads no Zynq-7000 overlay: pip install 'pynq<4', "
-            "or write the 3.1 image again",
+            "pynq 4 dropped PYNQ-Z1 and Z2 and loads no Zynq-7000 overlay: put the image's own version "
+            "back (pip install --no-deps 'pynq<4'), or write the 3.1 image again",
         )
     if numbers(version) < (2, 7):
         return Check("pynq", "warn", version, "tested from 2.7 on: use image 2.7 or newer")
@@ -134,9 +133,7 @@ def check_root(host: Host) -> Check:
     uid = os.geteuid()
     value = "root" if uid == 0 else "user id {}".format(uid)
     if host.on_board and uid != 0:
-        return Check(
-            "root", "fail", value, "the FPGA needs root: sudo -i, then run it again (Jupyter runs as root)"
-        )
+        return Check("root", "fail", value, "the FPGA needs root: sudo -i, then run it again (Jupyter runs as root)")
     return Check("root", "ok" if host.on_board else "info", value, "")
 
 
@@ -167,8 +164,8 @@ def check_device_tree(host: Host) -> Check:
             value,
             "not a PYNQ image; set BOARD=Pynq-Z1 or Pynq-Z2" if host.zynq7000 else "",
         )
-    if board not in ("Pynq-Z1", "Pynq-Z2"):
-        return Check("board name", "warn", value, "the shipped overlays are for Pynq-Z1 and Pynq-Z2")
+    if board not in _BOARDS:
+        return Check("board name", "warn", value, "the shipped overlays are for Pynq-Z1 and Z2; emulated and cpu work")
     return Check("board name", "ok", value, "")
 
 
@@ -183,9 +180,7 @@ def check_fpga_manager(host: Host) -> Check:
             )
         return Check("fpga_manager", "info", "none", "")
     state = host.text(_FPGA_MANAGER + "/state") or "state unknown"
-    return Check(
-        "fpga_manager", "ok", "{}, {}".format(host.text(_FPGA_MANAGER + "/name") or "fpga0", state), ""
-    )
+    return Check("fpga_manager", "ok", "{}, {}".format(host.text(_FPGA_MANAGER + "/name") or "fpga0", state), "")
 
 
 def check_cma(host: Host) -> Check:

@@ -21,11 +21,11 @@ import numpy as np
 
 from . import catalogue
 from .boards import open_board
+from .boards.zynq import fpga_present
 from .engines.base import Engine
 from .engines.overlay import OverlayEngine
 from .engines.software import SoftwareEngine
 from .errors import DescriptorError, InputError, QnnError
-from .host import Host
 from .network import Network
 
 __all__ = ["BOARDS", "Outcome", "available_boards", "known_answers", "run"]
@@ -108,7 +108,7 @@ class Outcome:
 
 def available_boards() -> tuple[str, ...]:
     """The boards of this machine: "cpu" and "emulated" everywhere, "zynq" where there is an FPGA."""
-    return BOARDS if Host().on_board else BOARDS[:2]
+    return BOARDS if fpga_present() else BOARDS[:2]
 
 
 def known_answers(network: Network) -> tuple[np.ndarray, np.ndarray] | None:
@@ -126,9 +126,7 @@ def known_answers(network: Network) -> tuple[np.ndarray, np.ndarray] | None:
         with np.load(str(path), allow_pickle=False) as data:
             pictures, words = np.ascontiguousarray(data["pictures"]), data["words"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DescriptorError(
-            "{}: no self-test: {}; expected arrays pictures and words".format(path, error)
-        ) from error
+        raise DescriptorError("{}: no self-test: {}; expected arrays pictures and words".format(path, error)) from error
     right = pictures.dtype == np.uint8 and words.dtype == np.uint64
     if not right or pictures.shape != (len(words), network.input.pixels) or words.ndim != 1 or not len(words):
         raise DescriptorError(

@@ -139,9 +139,7 @@ def _idx_folder(place: Path, name: str | None, chosen: bool) -> Path | None:
 
 
 def _read_idx_folder(folder: Path) -> Labelled:
-    images, labels = (
-        read_idx(path) for path in (_idx_file(folder, stem) for stem in _IDX) if path is not None
-    )
+    images, labels = (read_idx(path) for path in (_idx_file(folder, stem) for stem in _IDX) if path is not None)
     return Labelled(images, labels.astype(np.int64), str(folder))
 
 
@@ -163,9 +161,7 @@ def _read_npz(path: Path) -> Labelled:
                     values = data[labels]
                     if values.ndim != 1 or values.dtype.kind not in "iu":
                         raise InputError(
-                            "{}: {} must be integers (n,), not {} {}".format(
-                                path, labels, values.dtype, values.shape
-                            )
+                            "{}: {} must be integers (n,), not {} {}".format(path, labels, values.dtype, values.shape)
                         )
                     return Labelled(data[pictures], values.astype(np.int64), str(path))
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
@@ -182,20 +178,17 @@ def _read_npz(path: Path) -> Labelled:
 def _read_class_folders(path: Path, classes: Sequence[str]) -> Labelled:
     names = {name.replace("/", "-").lower(): index for index, name in enumerate(classes)}
     files, labels = [], []
-    for folder in sorted(
-        entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    ):
+    for folder in sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
         if folder.name.lower() not in names:
-            raise InputError(
-                "{}: no class of that name; the network has {}".format(folder, ", ".join(classes))
-            )
+            raise InputError("{}: no class of that name; the network has {}".format(folder, ", ".join(classes)))
         for file in sorted(folder.iterdir()):
             if file.suffix.lower() in _SUFFIXES:
                 files.append(str(file))
                 labels.append(names[folder.name.lower()])
     if not files:
         raise InputError(
-            "{}: no test set: expected {}[.gz] and {}[.gz], or folders of pictures named as the classes "
-            "({})".format(path, _IDX[0], _IDX[1], ", ".join(classes))
+            "{}: no test set: expected {}[.gz] and {}[.gz], or folders of pictures named as the classes ({})".format(
+                path, _IDX[0], _IDX[1], ", ".join(classes)
+            )
         )
     return Labelled(files, np.array(labels, dtype=np.int64), str(path))

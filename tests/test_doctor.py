@@ -157,6 +157,17 @@ def test_another_board_and_an_unnamed_zynq_are_warned_of(board: Path) -> None:
     assert host.check_device_tree(Host(board, {"BOARD": "Pynq-Z2"})).status == "ok"
 
 
+def test_a_board_of_another_family_is_no_failure(tmp_path: Path) -> None:
+    files = {
+        "proc/device-tree/chosen/pynq_board": "ZCU104\0",
+        "proc/device-tree/compatible": "xlnx,zynqmp\0",
+        "sys/class/fpga_manager/fpga0/name": "Xilinx ZynqMP FPGA Manager\n",
+    }
+    checks = {check.name: check for check in doctor.examine(machine(tmp_path, files), {})}
+    assert not [check for check in checks.values() if check.status == "fail"]
+    assert checks["board name"].status == "warn" and "emulated" in checks["board"].value
+
+
 def test_a_forced_instruction_set_is_pointed_out() -> None:
     assert doctor.check_kernels(Host("/", {"QNN_PYNQ_ISA": "scalar"})).status == "warn"
     assert "QNN_PYNQ_ISA" not in doctor.check_kernels(Host("/", {})).value
@@ -201,9 +212,7 @@ def test_an_unwritable_cache_is_pointed_out(tmp_path: Path, monkeypatch: pytest.
         ("<EDKSYSTEM>", "cannot be parsed"),
     ],
 )
-def test_a_wrong_hwh_is_pointed_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, words: str
-) -> None:
+def test_a_wrong_hwh_is_pointed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, words: str) -> None:
     from qnn_pynq import catalogue
 
     path = tmp_path / "x.hwh"

@@ -20,9 +20,7 @@ PICTURES = np.arange(3 * 28 * 28, dtype=np.int64).reshape(3, 28, 28).astype(np.u
 LABELS = np.array([1, 0, 1], dtype=np.uint8)
 
 
-def network(
-    dataset: str = "MNIST", classes: tuple[str, ...] = ("cat", "T-shirt/top"), name: str = "net"
-) -> Any:
+def network(dataset: str = "MNIST", classes: tuple[str, ...] = ("cat", "T-shirt/top"), name: str = "net") -> Any:
     return SimpleNamespace(name=name, classes=classes, provenance={"dataset": dataset})
 
 
@@ -56,9 +54,7 @@ def test_idx_files_are_found_in_the_folder_given(tmp_path: Path, place: str, com
 
 
 @pytest.mark.parametrize("layout", ["mnist", "data/mnist"])
-def test_the_environment_names_the_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str
-) -> None:
+def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str) -> None:
     write_idx(tmp_path / "sets" / layout)
     monkeypatch.setenv("QNN_PYNQ_DATA", str(tmp_path / "sets"))
     assert len(find_test_set(network()).labels) == 3
@@ -97,9 +93,7 @@ def test_the_data_set_comes_from_the_provenance_before_the_name() -> None:
     assert dataset_of(network("my cats", name="cats-mnist")) is None
 
 
-def test_what_is_nowhere_says_where_it_was_looked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_nowhere_says_where_it_was_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QNN_PYNQ_DATA", str(tmp_path / "empty"))
     with pytest.raises(NotFoundError, match="(?s)empty.*--data.*--download"):
         find_test_set(network())

@@ -64,9 +64,7 @@ def make_selftest(folder: Path) -> Path:
         target.touch()  # the descriptor may name it already
     network = load_network(folder)
     encoding = network.input.encoding
-    levels = (
-        np.array([encoding.threshold]) if encoding.kind == "threshold" else np.unique(encoding.thresholds)
-    )
+    levels = np.array([encoding.threshold]) if encoding.kind == "threshold" else np.unique(encoding.thresholds)
     pictures = make_pictures(network.input.size, network.input.channels, levels)
     bits = oracle.encode(
         pictures,

@@ -47,9 +47,7 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "pictures", nargs="*", metavar="PICTURE", help="picture file, or - for standard input"
-    )
+    parser.add_argument("pictures", nargs="*", metavar="PICTURE", help="picture file, or - for standard input")
     parser.add_argument(
         "-n",
         "--network",
@@ -58,9 +56,7 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         help="name or folder of the network (default: %(default)s)",
     )
     add_board(parser)
-    parser.add_argument(
-        "--top", type=positive, default=1, metavar="K", help="show the K best classes (default: 1)"
-    )
+    parser.add_argument("--top", type=positive, default=1, metavar="K", help="show the K best classes (default: 1)")
     parser.add_argument(
         "--demo",
         action="store_true",
@@ -94,9 +90,7 @@ def _demo(network: Any) -> list[tuple[str, str]]:
 
 def _classify(args: argparse.Namespace) -> int:
     if not (args.pictures or args.demo):
-        complain(
-            "error", "no picture given: name picture files, or --demo for those that come with the package"
-        )
+        complain("error", "no picture given: name picture files, or --demo for those that come with the package")
         return EXIT_USAGE
     from ..classifier import Classifier
 

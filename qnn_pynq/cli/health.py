@@ -46,9 +46,7 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         formatter_class=raw,
         epilog="examples:\n  qnn-pynq selftest\n  qnn-pynq selftest lfc-w1a1-mnist --board zynq",
     )
-    selftest.add_argument(
-        "networks", nargs="*", metavar="NETWORK", help="only these (default: every network found)"
-    )
+    selftest.add_argument("networks", nargs="*", metavar="NETWORK", help="only these (default: every network found)")
     selftest.add_argument(
         "--board",
         action="append",
@@ -72,9 +70,7 @@ def _doctor(args: argparse.Namespace) -> int:
             emit("{:4}  {:{}}  {}".format(check.status, check.name, width, check.value))
             if check.advice:
                 emit("      {:{}}  -> {}".format("", width, check.advice))
-        counts = [
-            "{} {}".format(sum(c.status == s for c in checks), s) for s in ("ok", "info", "warn", "fail")
-        ]
+        counts = ["{} {}".format(sum(c.status == s for c in checks), s) for s in ("ok", "info", "warn", "fail")]
         emit("\n" + ", ".join(counts))
     return EXIT_FAILED if failed else EXIT_OK
 
@@ -88,9 +84,7 @@ def _selftest(args: argparse.Namespace) -> int:
     if args.json:
         emit_json({"ok": ok, "outcomes": [outcome.as_dict() for outcome in outcomes]})
     else:
-        rows = [
-            (o.network, o.board, o.mode, o.pictures, o.result, "{:.2f} s".format(o.seconds)) for o in outcomes
-        ]
+        rows = [(o.network, o.board, o.mode, o.pictures, o.result, "{:.2f} s".format(o.seconds)) for o in outcomes]
         emit(table(("network", "board", "mode", "pictures", "result", "time"), rows, (3, 5)))
         emit()
         for outcome in outcomes:

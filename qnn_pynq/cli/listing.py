@@ -31,9 +31,7 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         epilog="examples:\n  qnn-pynq networks\n  qnn-pynq networks show lfc-w1a1-mnist",
     )
     networks.set_defaults(run=_list_networks)
-    actions = networks.add_subparsers(
-        dest="action", metavar="ACTION", title="actions (list if none is given)"
-    )
+    actions = networks.add_subparsers(dest="action", metavar="ACTION", title="actions (list if none is given)")
     actions.add_parser("list", parents=[common], help="one line a network").set_defaults(run=_list_networks)
     for action, run, text in (
         ("show", _show_network, "everything in its descriptor"),
@@ -53,18 +51,14 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         "  qnn-pynq overlays fetch bnn-pynq-lfc-w1a1 --from /media/usb/overlays",
     )
     overlays.set_defaults(run=_list_overlays)
-    actions = overlays.add_subparsers(
-        dest="action", metavar="ACTION", title="actions (list if none is given)"
-    )
+    actions = overlays.add_subparsers(dest="action", metavar="ACTION", title="actions (list if none is given)")
     actions.add_parser("list", parents=[common], help="one line an overlay").set_defaults(run=_list_overlays)
     show = actions.add_parser("show", parents=[common], help="everything in its descriptor")
     show.add_argument("name", metavar="NAME", help="name or folder of an overlay")
     show.set_defaults(run=_show_overlay)
     fetch = actions.add_parser("fetch", parents=[common], help="get its bitstream and .hwh into the cache")
     fetch.add_argument("name", metavar="NAME", help="name or folder of an overlay")
-    fetch.add_argument(
-        "--from", dest="source", metavar="DIR|URL", help="folder or mirror instead of the public home"
-    )
+    fetch.add_argument("--from", dest="source", metavar="DIR|URL", help="folder or mirror instead of the public home")
     fetch.set_defaults(run=_fetch)
 
 
@@ -179,9 +173,7 @@ def _lines(value: Any, depth: int) -> list[str]:
         elif isinstance(item, (list, tuple)) and any(isinstance(part, dict) for part in item):
             lines.append(pad.rstrip())
             lines += [
-                "  " * (depth + 1)
-                + "{:<3}".format(n)
-                + ", ".join("{} {}".format(k, v) for k, v in part.items())
+                "  " * (depth + 1) + "{:<3}".format(n) + ", ".join("{} {}".format(k, v) for k, v in part.items())
                 for n, part in enumerate(item)
             ]
         elif isinstance(item, (list, tuple)):
@@ -301,7 +293,7 @@ def _show_overlay(args: argparse.Namespace) -> int:
 def _fetch(args: argparse.Namespace) -> int:
     from .. import catalogue, fetch
 
-    paths = fetch.fetch_overlay(catalogue.find_overlay(args.name), args.source)
+    paths = fetch.fetch_overlay(catalogue.find_overlay(args.name), args.source, progress=not args.json)
     if args.json:
         emit_json({"name": args.name, "files": {key: str(path) for key, path in paths.items()}})
     else:

@@ -62,9 +62,7 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         epilog="example:\n  qnn-pynq train lfc my-pictures -o my-network --precision w1a2\n"
         "  qnn-pynq classify new.png -n my-network",
     )
-    train.add_argument(
-        "topology", choices=("lfc",), help="lfc: 784-1024-1024-1024-classes, for the LFC overlays"
-    )
+    train.add_argument("topology", choices=("lfc",), help="lfc: 784-1024-1024-1024-classes, for the LFC overlays")
     train.add_argument("folder", metavar="FOLDER", help="folder of class-named folders, or .npz file")
     train.add_argument("-o", "--output", required=True, metavar="DIR", help="network folder to write")
     train.add_argument(
@@ -76,9 +74,7 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
     train.add_argument(
         "--epochs", type=positive, metavar="N", help="passes over the pictures (default: by their number)"
     )
-    train.add_argument(
-        "--seed", type=int, default=1, metavar="N", help="of everything random (default: %(default)s)"
-    )
+    train.add_argument("--seed", type=int, default=1, metavar="N", help="of everything random (default: %(default)s)")
     train.add_argument(
         "--size",
         nargs=2,
@@ -100,9 +96,7 @@ def _import(args: argparse.Namespace) -> int:
         from ..convert.bnn_pynq import import_bnn_pynq
 
         if args.rule != "exact":
-            raise Failure(
-                "--rule is for finnthesizer files: a parameter folder has thresholds already", EXIT_USAGE
-            )
+            raise Failure("--rule is for finnthesizer files: a parameter folder has thresholds already", EXIT_USAGE)
         network = import_bnn_pynq(args.source, name, classes, args.precision)
     else:
         from ..convert.finnthesizer import import_finnthesizer

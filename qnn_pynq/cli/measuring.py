@@ -39,13 +39,9 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="FOLDER|FILE.npz",
         help="idx files, class-named folders of pictures, or .npz with x_test and y_test",
     )
-    evaluate.add_argument(
-        "--download", action="store_true", help="fetch the public test set if it is not here"
-    )
+    evaluate.add_argument("--download", action="store_true", help="fetch the public test set if it is not here")
     evaluate.add_argument("--limit", type=positive, metavar="N", help="only the first N pictures")
-    evaluate.add_argument(
-        "--compare", action="store_true", help="the same through the software engine, beside it"
-    )
+    evaluate.add_argument("--compare", action="store_true", help="the same through the software engine, beside it")
     evaluate.add_argument("--confusion", action="store_true", help="print the confusion matrix")
     add_board(evaluate)
     evaluate.set_defaults(run=_evaluate)

@@ -19,9 +19,7 @@ def test_the_answer_is_the_classifiers(run: Any, random_network: Path, picture: 
     with Classifier(str(random_network), board=board) as classifier:
         expected = classifier.classify(str(picture))
     ran = run("classify", picture, "-n", random_network, "--board", board, "--json").json
-    assert (
-        ran["network"] == "random-lfc" and ran["emulated"] == (board == "emulated") and ran["right"] is None
-    )
+    assert ran["network"] == "random-lfc" and ran["emulated"] == (board == "emulated") and ran["right"] is None
     (answer,) = ran["pictures"]
     assert answer["picture"] == str(picture) and answer["label"] == expected.label
     assert answer["scores"] == expected.scores.tolist() and answer["fired"] == expected.fired

@@ -133,9 +133,7 @@ def test_errors_are_json_where_json_was_asked_for(run: Any, monkeypatch: pytest.
         assert ran.err == "qnn-pynq: error: no picture\n"
 
 
-def test_warnings_and_log_records_are_single_lines_on_standard_error(
-    run: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_warnings_and_log_records_are_single_lines_on_standard_error(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import logging
 
     def doctor(args: argparse.Namespace) -> int:
@@ -161,9 +159,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_the_module_runs_as_the_command_does() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "qnn_pynq", "overlays", "--json"], stdout=subprocess.PIPE, check=True
-    )
+    done = subprocess.run([sys.executable, "-m", "qnn_pynq", "overlays", "--json"], stdout=subprocess.PIPE, check=True)
     assert json.loads(done.stdout.decode())["overlays"]
 
 
@@ -171,9 +167,7 @@ def test_a_reader_that_goes_away_is_no_defect() -> None:
     read, write = os.pipe()
     os.close(read)
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "qnn_pynq", "doctor"], stdout=write, stderr=subprocess.PIPE
-        )
+        done = subprocess.run([sys.executable, "-m", "qnn_pynq", "doctor"], stdout=write, stderr=subprocess.PIPE)
     finally:
         os.close(write)
     assert done.returncode == 141 and done.stderr == b""

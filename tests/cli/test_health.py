@@ -25,9 +25,7 @@ def test_the_doctor_shows_every_check(run: Any) -> None:
     assert set(found["checks"][0]) == {"name", "status", "value", "advice"}
 
 
-@pytest.mark.parametrize(
-    "statuses, code", [(("ok", "info"), 0), (("ok", "warn"), 0), (("ok", "fail", "warn"), 1)]
-)
+@pytest.mark.parametrize("statuses, code", [(("ok", "info"), 0), (("ok", "warn"), 0), (("ok", "fail", "warn"), 1)])
 def test_a_failed_check_is_exit_code_1(
     run: Any, monkeypatch: pytest.MonkeyPatch, statuses: tuple[str, ...], code: int
 ) -> None:

@@ -23,9 +23,7 @@ def test_networks_are_listed(run: Any, random_network: Path) -> None:
     assert found["random-lfc"]["overlays"] == [OVERLAY] and found["random-lfc"]["test_accuracy"] is None
 
 
-def test_a_broken_network_is_listed_as_broken(
-    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broken_network_is_listed_as_broken(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "network.json").write_text("{")
     monkeypatch.setenv("QNN_PYNQ_PATH", str(tmp_path))

@@ -32,9 +32,7 @@ def test_bnn_pynq_parameters_become_a_network(
     assert weights(target) == weights(random_network)
     assert load_network(target).name == "imported"
     arguments = [picture, "--board", "cpu", "--json"]
-    answers = [
-        run("classify", "-n", n, *arguments).json["pictures"][0]["scores"] for n in (target, random_network)
-    ]
+    answers = [run("classify", "-n", n, *arguments).json["pictures"][0]["scores"] for n in (target, random_network)]
     assert answers[0] == answers[1]
 
 
@@ -42,9 +40,7 @@ def test_names_and_class_names_can_be_given(run: Any, parameters: Path, tmp_path
     names = tmp_path / "names.txt"
     names.write_text("ant\nbee\n\n")
     target = tmp_path / "imported"
-    ran = run(
-        "import", "bnn-pynq", parameters, "-o", target, "--classes", names, "--name", "insects", "--json"
-    ).json
+    ran = run("import", "bnn-pynq", parameters, "-o", target, "--classes", names, "--name", "insects", "--json").json
     assert ran["classes"] == ["ant", "bee"] and ran["network"] == "insects" and ran["path"] == str(target)
 
 
@@ -89,9 +85,7 @@ def test_finnthesizer_archives_with_either_rule(run: Any, tmp_path: Path) -> Non
     np.savez(str(source), *arrays)
     for rule in ("exact", "upstream"):
         target = tmp_path / rule
-        ran = run(
-            "import", "finnthesizer", source, "-o", target, "--precision", "w1a2", "--rule", rule, "--json"
-        )
+        ran = run("import", "finnthesizer", source, "-o", target, "--precision", "w1a2", "--rule", rule, "--json")
         assert ran.code == 0, ran.err
         assert ran.json["overlays"] == ["bnn-pynq-lfc-w1a2"] and len(ran.json["classes"]) == 10
     first, second = (load_network(tmp_path / rule).layers[1].thresholds for rule in ("exact", "upstream"))
@@ -109,9 +103,7 @@ def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels = np.zeros((28, 28), np.uint8)
             place = random.randint(6, 20)
             pixels[place : place + 3, 4:24] = random.randint(180, 256)
-            Image.fromarray(pixels if name == "lying" else pixels.T).save(
-                str(folder / name / "{}.png".format(index))
-            )
+            Image.fromarray(pixels if name == "lying" else pixels.T).save(str(folder / name / "{}.png".format(index)))
     return folder
 
 
@@ -140,9 +132,7 @@ def test_what_cannot_be_trained_on_is_refused(run: Any, tmp_path: Path) -> None:
 def test_the_published_parameters_give_the_published_accuracy(
     run: Any, name: str, accuracy: float, golden: Path, shared_data: Path, tmp_path: Path
 ) -> None:
-    ran = run(
-        "import", "bnn-pynq", golden / "bnn-pynq" / "params" / "mnist" / name, "-o", tmp_path / "published"
-    )
+    ran = run("import", "bnn-pynq", golden / "bnn-pynq" / "params" / "mnist" / name, "-o", tmp_path / "published")
     assert ran.code == 0, ran.err
     arguments = ["--data", shared_data / "mnist", "--board", "emulated", "--json"]
     assert run("evaluate", tmp_path / "published", *arguments).json["accuracy"] == accuracy

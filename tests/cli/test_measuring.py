@@ -18,9 +18,7 @@ NETWORKS = ["lfc-w1a1-mnist", "lfc-w1a2-mnist", "lfc-w1a1-fashion-mnist", "lfc-w
 def test_set(tmp_path: Path) -> Path:
     random = np.random.RandomState(5)
     path = tmp_path / "set.npz"
-    np.savez(
-        str(path), images=random.randint(0, 256, (40, 28, 28)).astype(np.uint8), labels=np.arange(40) % 10
-    )
+    np.savez(str(path), images=random.randint(0, 256, (40, 28, 28)).astype(np.uint8), labels=np.arange(40) % 10)
     return path
 
 
@@ -52,9 +50,7 @@ def test_folders_of_pictures(run: Any, random_network: Path, tmp_path: Path) -> 
     assert [sum(row) for row in found["confusion"]] == [3, 0, 3, 0, 0, 0, 0, 0, 0, 0]
 
 
-def test_without_a_test_set_the_message_names_the_option(
-    run: Any, random_network: Path, tmp_path: Path
-) -> None:
+def test_without_a_test_set_the_message_names_the_option(run: Any, random_network: Path, tmp_path: Path) -> None:
     ran = run("evaluate", random_network)
     assert ran.code == 3 and "--data" in ran.err
     ran = run("evaluate", random_network, "--data", tmp_path / "nowhere")
