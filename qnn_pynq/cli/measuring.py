@@ -108,7 +108,7 @@ def _benchmark(args: argparse.Namespace) -> int:
     with Classifier(args.network, board=args.board) as classifier:
         spec = classifier.network.input
         shape = (args.images, *spec.size) + ((spec.channels,) if spec.channels > 1 else ())
-        pictures = np.random.RandomState(1).randint(0, 256, shape).astype(np.uint8)
+        pictures = np.random.RandomState(1).randint(0, 256, shape, dtype=np.uint8)
         where, name, board = answered_by(classifier), classifier.network.name, classifier.engine.name
         for batch in sorted({1, min(64, args.images), args.images}):
             runs.append(_measure(classifier, pictures[:batch], args.repeat))
