@@ -331,6 +331,7 @@ class Classifier:
             if hasattr(self, "engine"):
                 self.engine.close()
             if self._own_board and self.board is not None:
+                self._own_board = False  # it may have other users, and close() may be called again
                 self.board.close()
 
     def __enter__(self) -> Classifier:

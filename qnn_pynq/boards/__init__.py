@@ -18,7 +18,8 @@ def open_board(board: None | str | Board = None, **options: Any) -> Board:
     ----------
     board : None, "auto", "emulated", "zynq" or a Board
         None and "auto" take the FPGA if this machine has one, else the emulated board. An FPGA
-        that is there but unusable is an error, never a silent emulation.
+        that is there but unusable is an error, never a silent emulation. A process has one board
+        for its FPGA: opening it again gives the same, and it closes with its last user.
     **options
         Passed to EmulatedBoard or ZynqBoard.
 
@@ -40,10 +41,10 @@ def open_board(board: None | str | Board = None, **options: Any) -> Board:
     if board not in (None, "auto", "emulated", "zynq"):
         raise ValueError(f"board {board!r}: expected None, 'auto', 'emulated', 'zynq' or a Board")
     if board != "emulated":
-        from .zynq import ZynqBoard, fpga_present
+        from .zynq import ZynqBoard, fpga_present, shared_board
 
         if board == "zynq" or fpga_present():
-            real = ZynqBoard(**options)
+            real = ZynqBoard(**options) if options else shared_board()
             log.info("using the FPGA of %s", real.name)
             return real
         log.info("no FPGA on this machine: using the emulated board")

@@ -6,14 +6,15 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
+from weakref import ref
 
 import numpy as np
 
 from ..errors import BoardBusyError, BoardError, BoardUnavailableError, ClosedError, DeadlineError
 from .base import Board, Buffer, Clock, RealClock, Registers, _shape_bytes, check_program, play_plainly
 
-__all__ = ["ZynqBoard", "ZynqBuffer", "ZynqRegisters", "fpga_present"]
+__all__ = ["ZynqBoard", "ZynqBuffer", "ZynqRegisters", "fpga_present", "shared_board"]
 
 log = logging.getLogger(__name__)
 FPGA_MANAGER = Path("/sys/class/fpga_manager/fpga0")
@@ -201,6 +202,7 @@ class ZynqBoard(Board):
     """
 
     kind = "zynq"
+    users = 1  # see shared_board()
 
     def __init__(self, device: Any = None, clock: Clock | None = None) -> None:
         super().__init__(clock if clock is not None else RealClock())
@@ -321,8 +323,30 @@ class ZynqBoard(Board):
             self._configure(overlay, again)
 
     def close(self) -> None:
+        """Release the board once each of its users has closed it; idempotent after that."""
         with self.lock:
-            if not self.closed:
+            self.users -= 1
+            if not self.closed and self.users <= 0:
                 super().close()
                 self._forget()
                 self._lock_file.release()
+
+
+_shared: Callable[[], ZynqBoard | None] = lambda: None  # noqa: E731 (a dead weak reference)
+
+
+def shared_board() -> ZynqBoard:
+    """The FPGA's board of this process: one for all classifiers, so that a notebook's cell can be run again.
+
+    Closed when each of them has closed it.
+    """
+    global _shared
+    board = _shared()
+    if board is not None:
+        with board.lock:
+            if not board.closed:
+                board.users += 1
+                return board
+    board = ZynqBoard()
+    _shared = ref(board)
+    return board

@@ -21,6 +21,7 @@ from qnn_pynq.drivers.bnn_pynq import BnnPynqDriver  # noqa: E402
 from qnn_pynq.errors import (  # noqa: E402
     BoardBusyError,
     BoardError,
+    BoardTakenError,
     BoardUnavailableError,
     BusError,
     ClosedError,
@@ -202,3 +203,24 @@ def test_one_board_object_at_a_time(board, device):
     for use in (lambda: board.allocate(1), lambda: board.ip("x"), board.reset):
         with pytest.raises(ClosedError):
             use()
+
+
+def test_classifiers_of_one_process_share_the_fpga_and_take_turns(device, circuit, fetched):
+    from qnn_pynq import Classifier
+
+    mine, other = "lfc-w1a1-mnist", "lfc-w1a1-fashion-mnist"
+    picture = np.arange(784, dtype=np.uint8)
+    first = Classifier(mine, "zynq", circuit)
+    second = Classifier(other, "zynq", circuit)  # as when a notebook's cell is run again
+    assert first.board is second.board
+    second.predict(picture)
+    with pytest.raises(BoardTakenError, match="load"):
+        first.predict(picture)
+    first.load(mine)
+    first.predict(picture)
+    second.close()
+    second.close()
+    assert not first.board.closed
+    first.close()
+    assert first.board.closed
+    open_board("zynq").close()
