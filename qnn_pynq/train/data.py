@@ -96,9 +96,7 @@ def read_idx(path: Path) -> np.ndarray:
     shape = struct.unpack(">{}I".format(data[3]), data[4:head])
     expected = int(np.prod(shape, dtype=np.int64))
     if len(data) - head != expected:
-        raise InputError(
-            "{}: {} bytes of data, {} expected for {}".format(path, len(data) - head, expected, shape)
-        )
+        raise InputError("{}: {} bytes of data, {} expected for {}".format(path, len(data) - head, expected, shape))
     return np.frombuffer(data, np.uint8, expected, head).reshape(shape)
 
 
@@ -142,8 +140,9 @@ def _download(source: _Source, file: str, target: Path) -> None:
         os.replace(str(partial), str(target))
         return
     raise FetchError(
-        "{} could not be downloaded ({}); put it into a folder {} and set QNN_PYNQ_DATA to the folder "
-        "above".format(file, "; ".join(failures), target.parent.name)
+        "{} could not be downloaded ({}); put it into a folder {} and set QNN_PYNQ_DATA to the folder above".format(
+            file, "; ".join(failures), target.parent.name
+        )
     )
 
 
@@ -161,9 +160,7 @@ def load_dataset(name: str, part: str) -> DataSet:
     return DataSet(images, labels.astype(np.int64), DATASETS[name].classes)
 
 
-def split(
-    data: DataSet, held_out: int, seed: int, labels: np.ndarray | None = None
-) -> tuple[DataSet, DataSet]:
+def split(data: DataSet, held_out: int, seed: int, labels: np.ndarray | None = None) -> tuple[DataSet, DataSet]:
     """Seeded random split into (training, held out)."""
     order = np.random.RandomState(seed).permutation(len(data.labels))
     cut = len(order) - held_out

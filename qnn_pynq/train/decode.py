@@ -39,9 +39,7 @@ def choose_levels(
 
     # Shifted copies smooth the accuracy: the borders should also suit pictures a little lighter or heavier.
     spread = smooth * float(middle.std())
-    shifts = (
-        np.random.RandomState(0).normal(0, spread, (copies, len(sums), 1)) if copies else np.zeros((0, 1, 1))
-    )
+    shifts = np.random.RandomState(0).normal(0, spread, (copies, len(sums), 1)) if copies else np.zeros((0, 1, 1))
     jittered = np.concatenate([sums] + [sums + shift for shift in shifts])
     truth = np.tile(labels, len(shifts) + 1)
 

@@ -87,9 +87,7 @@ def to_network(
     )
     overlay = "bnn-pynq-lfc-w1a2" if ternary else "bnn-pynq-lfc-w1a1"
     decode = Decode("highest-bit", levels, scale)
-    return Network(
-        name, title, description, (overlay,), spec, tuple(layers), decode, tuple(classes), provenance
-    )
+    return Network(name, title, description, (overlay,), spec, tuple(layers), decode, tuple(classes), provenance)
 
 
 def _signed(dense: Any) -> np.ndarray:
@@ -99,15 +97,12 @@ def _signed(dense: Any) -> np.ndarray:
 
 def _statistics(norm: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     gamma, beta, mean, var = (
-        t.detach().cpu().double().numpy()
-        for t in (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+        t.detach().cpu().double().numpy() for t in (norm.weight, norm.bias, norm.running_mean, norm.running_var)
     )
     return gamma, beta, mean, 1.0 / np.sqrt(var + norm.eps)
 
 
-def check_equal(
-    model: Any, network: Network, borders: np.ndarray, pictures: np.ndarray, batch: int = 2000
-) -> Check:
+def check_equal(model: Any, network: Network, borders: np.ndarray, pictures: np.ndarray, batch: int = 2000) -> Check:
     """Compare the integer network with the trained one, evaluated in float64, in every neuron of every layer.
 
     Raises
@@ -153,7 +148,5 @@ def _double(model: Any) -> Any:
     return copy.deepcopy(model).cpu().double().eval()
 
 
-def _count(
-    neurons: int, unequal: int, ties: int, wrong: np.ndarray, near: np.ndarray
-) -> tuple[int, int, int]:
+def _count(neurons: int, unequal: int, ties: int, wrong: np.ndarray, near: np.ndarray) -> tuple[int, int, int]:
     return neurons + wrong.size, unequal + int(wrong.sum()), ties + int((wrong & near).sum())

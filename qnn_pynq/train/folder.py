@@ -13,15 +13,14 @@ import numpy as np
 from ..errors import DescriptorError, InputError
 from ..fields import plain_name
 from ..network import Encoding, InputSpec, save_network
+from .data import DataSet
 from .source import read_source, split_by_class, threshold_of
 
 __all__ = ["train_folder"]
 
 log = logging.getLogger(__name__)
 INPUTS = 832
-_ENOUGH = (
-    2000  # pictures from which on learning the input bits pays, and some can be set apart to choose levels
-)
+_ENOUGH = 2000  # pictures from which on learning the input bits pays, and some can be set apart to choose levels
 _PRECISIONS = ("w1a1", "w1a2")
 
 
@@ -83,23 +82,25 @@ def train_folder(
 
     spec = InputSpec((int(size[0]), int(size[1])), 1, "as-is", None, Encoding("threshold", threshold=128))
     data, test = read_source(source, spec)
-    count = len(data.labels)
     if test is None:
         data, test = split_by_class(data, 0.15, seed)
-    # With few pictures all of them train, and the level borders are chosen on the training pictures.
-    training, choosing = split_by_class(data, 0.1, seed + 1) if len(data.labels) >= _ENOUGH else (data, data)
-    learned = spec.pixels > INPUTS or len(training.labels) >= _ENOUGH
-    encoding = "learned" if learned else str(threshold_of(training.pictures))
-    batch = int(min(256, max(8, len(training.labels) // 8)))
+    # With few pictures all of them train, and the level borders are chosen on distorted copies: on the
+    # training pictures themselves the sums are surer than they will ever be again.
+    few = len(data.labels) < _ENOUGH
+    changes = Augment(shift=1.5, rotate=10, scale=0.1, shear=0.1, elastic=0.7, mirror=mirror, edge=True)
+    if few:
+        training, choosing = data, _distorted(data, changes, seed)
+    else:
+        training, choosing = split_by_class(data, 0.1, seed + 1)
+    encoding = "learned" if spec.pixels > INPUTS or not few else str(threshold_of(training.pictures))
     recipe = Recipe(
         precision == "w1a2",
         epochs or int(min(100, max(20, 1000000 // len(training.labels)))),
         seed,
-        batch=batch,
-        rate=0.005,
+        batch=int(min(256, max(16, len(training.labels) // 13))),
+        rate=0.03 if few else 0.015,
         versus_rest=0.3,
-        clean_epochs=2 if (epochs or 20) > 5 else 0,
-        augment=Augment(shift=1.0, rotate=5, scale=0.05, mirror=mirror, edge=True),
+        augment=changes,
     )
     log.info(
         "%d classes: %d pictures to train, %d to test",
@@ -111,7 +112,7 @@ def train_folder(
     outcome = build(
         output.name,
         "{}, {}".format(output.name, precision.upper()),
-        "Trained on {} pictures of {} classes from {}.".format(count, len(data.classes), source.name),
+        "Trained on {} pictures of {} classes from {}.".format(len(training.labels), len(data.classes), source.name),
         training,
         choosing,
         test,
@@ -130,7 +131,20 @@ def train_folder(
         },
         progress=progress,
     )
+    if few:  # measured on the distorted copies: no accuracy that anybody would want to see
+        del outcome.network.provenance["accuracy"]["validation"]
     return save_network(outcome.network, output)
+
+
+def _distorted(data: DataSet, changes: Any, seed: int, copies: int = 4) -> DataSet:
+    """`copies` distorted versions of every picture."""
+    from ._torch import torch
+    from .augment import distort
+
+    torch.manual_seed(seed)
+    many = torch.from_numpy(np.repeat(data.pictures, copies, axis=0)).float()
+    pictures = distort(many, changes).round().clamp(0, 255).to(torch.uint8).numpy()
+    return DataSet(pictures, np.repeat(data.labels, copies), data.classes)
 
 
 def _check(precision: str, epochs: Any, size: Any, output: Path) -> None:

@@ -16,10 +16,7 @@ def integer_layers(network: Network, bits: np.ndarray) -> Iterator[tuple[np.ndar
     """Yield (accumulators int32, outputs int8, +-1 or -1/0/+1) of each layer for bits (N, n) of 0 and 1."""
     x = bits.astype(np.float32) * 2 - 1
     for layer in network.layers:
-        w = (
-            np.unpackbits(layer.weights, axis=1, bitorder="little")[:, : layer.inputs].astype(np.float32) * 2
-            - 1
-        )
+        w = np.unpackbits(layer.weights, axis=1, bitorder="little")[:, : layer.inputs].astype(np.float32) * 2 - 1
         acc = np.rint(x @ w.T).astype(np.int32)  # sums below 2^24: exact in float32
         if layer.accumulator == "popcount":
             acc = (acc + layer.inputs) // 2

@@ -22,6 +22,7 @@ __all__ = ["INPUTS", "Recipe", "device", "evaluate_scores", "to_inputs", "train"
 
 log = logging.getLogger(__name__)
 INPUTS = 832
+_CALIBRATION = 51200  # pictures for the final statistics of batch norm
 
 
 class Recipe(NamedTuple):
@@ -95,7 +96,7 @@ def evaluate_scores(model: Any, data: DataSet, table: Table, batch: int = 1000) 
     return np.concatenate(parts)
 
 
-def _recalibrate(model: Any, feeder: _Feeder, recipe: Recipe, batches: int = 200) -> None:
+def _recalibrate(model: Any, feeder: _Feeder) -> None:
     """Statistics of batch norm over training pictures, without dropout (as in use)."""
     kept = model.dropout, model.input_dropout
     model.dropout = model.input_dropout = 0.0
@@ -103,10 +104,11 @@ def _recalibrate(model: Any, feeder: _Feeder, recipe: Recipe, batches: int = 200
         norm.reset_running_stats()
         norm.momentum = None
     model.train()
-    order = torch.randperm(len(feeder.y), device=feeder.y.device)
+    order = torch.randperm(len(feeder.y), device=feeder.y.device)[:_CALIBRATION]
     with torch.no_grad():
-        for start in range(0, min(len(order), batches * recipe.batch), recipe.batch):
-            model(feeder.inputs(order[start : start + recipe.batch]))
+        # Equal parts: a last batch of one picture has no variance.
+        for part in order.chunk(max(1, len(order) // 256)):
+            model(feeder.inputs(part))
     for norm in model.norms:
         norm.momentum = 0.1
     model.dropout, model.input_dropout = kept
@@ -192,18 +194,14 @@ def train(
         total = 0.0
         for step in _bar(range(per_epoch), progress, epoch, recipe.epochs):
             progress = (epoch * per_epoch + step) / (recipe.epochs * per_epoch)
-            rate = (
-                recipe.final_rate + (recipe.rate - recipe.final_rate) * (1 + math.cos(math.pi * progress)) / 2
-            )
+            rate = recipe.final_rate + (recipe.rate - recipe.final_rate) * (1 + math.cos(math.pi * progress)) / 2
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["scale"]
             index = order[step * recipe.batch : (step + 1) * recipe.batch]
             # The clean last epochs keep the mirror: both sides occur in use.
             mirrored = torch.rand(len(index), device=where) < (0.5 if recipe.augment.mirror else 0.0)
             x = feeder.inputs(index, augment, mirrored)
-            target = _targets(
-                feeder.y[index], classes, recipe, None if soft is None else (soft, index, mirrored)
-            )
+            target = _targets(feeder.y[index], classes, recipe, None if soft is None else (soft, index, mirrored))
             optimiser.zero_grad(set_to_none=True)
             loss = _loss(model(x), target, recipe)
             loss.backward()
@@ -218,9 +216,7 @@ def train(
         if epoch == 0 or (epoch + 1) % every == 0 or epoch + 1 == recipe.epochs:
             scores = evaluate_scores(model, held_out, table) + model.bias.detach().cpu().numpy()
             line += " held-out {:.2f} %".format(100 * np.mean(scores.argmax(1) == held_out.labels))
-            line += ", decoded {:.2f} %".format(
-                100 * choose_levels(scores, held_out.labels, levels, 1, copies=0)[1]
-            )
+            line += ", decoded {:.2f} %".format(100 * choose_levels(scores, held_out.labels, levels, 1, copies=0)[1])
             if checkpoint is not None:
                 partial = str(checkpoint) + ".part"
                 torch.save(
@@ -230,5 +226,5 @@ def train(
                 os.replace(partial, str(checkpoint))
         report(line)
     torch.manual_seed(recipe.seed)
-    _recalibrate(model, feeder, recipe)
+    _recalibrate(model, feeder)
     return model.eval()

@@ -33,9 +33,7 @@ class Outcome(NamedTuple):
     test: float | None
 
 
-def load_table(
-    kind: str, data: DataSet, seed: int, cache: Path | None, report: Callable[[str], None]
-) -> Table:
+def load_table(kind: str, data: DataSet, seed: int, cache: Path | None, report: Callable[[str], None]) -> Table:
     """Encoding by its name: a number (plain threshold) or "learned" (kept in `cache` for a resumed run)."""
     if kind != "learned":
         return plain(int(kind), data.pictures[0].size)

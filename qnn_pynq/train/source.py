@@ -60,9 +60,7 @@ def _check_classes(source: Path, names: list[str], what: str) -> None:
         raise InputError("{}: {} {}, at least 2 classes are needed".format(source, len(names) or "no", what))
     if len(names) > MAX_CLASSES:
         raise InputError(
-            "{}: {} {}, the overlay has neurons for at most {} classes".format(
-                source, len(names), what, MAX_CLASSES
-            )
+            "{}: {} {}, the overlay has neurons for at most {} classes".format(source, len(names), what, MAX_CLASSES)
         )
 
 
@@ -83,9 +81,7 @@ def _read_folders(source: Path, spec: InputSpec) -> DataSet:
             pictures.append(prepare(file, spec))
             labels.append(index)
         if len(labels) == before:
-            raise InputError(
-                "{}: no pictures in this class folder ({})".format(folder, ", ".join(sorted(SUFFIXES)))
-            )
+            raise InputError("{}: no pictures in this class folder ({})".format(folder, ", ".join(sorted(SUFFIXES))))
     if skipped:
         log.warning("%s: %d file(s) that are no pictures skipped", source, skipped)
     return DataSet(np.stack(pictures), np.array(labels, np.int64), tuple(p.name for p in folders))
@@ -121,15 +117,11 @@ def _pick(arrays: dict[str, np.ndarray], pairs: tuple[tuple[str, str], ...]) -> 
     return next((pair for pair in pairs if pair[0] in arrays and pair[1] in arrays), None)
 
 
-def _pictures(
-    source: Path, keys: tuple[str, str], arrays: dict[str, np.ndarray], spec: InputSpec
-) -> np.ndarray:
+def _pictures(source: Path, keys: tuple[str, str], arrays: dict[str, np.ndarray], spec: InputSpec) -> np.ndarray:
     pictures, labels = arrays[keys[0]], arrays[keys[1]]
     if not len(labels) or pictures.ndim < 2 or len(pictures) != len(labels):
         raise InputError(
-            "{}: {} has shape {} but {} has {} labels".format(
-                source, keys[0], pictures.shape, keys[1], len(labels)
-            )
+            "{}: {} has shape {} but {} has {} labels".format(source, keys[0], pictures.shape, keys[1], len(labels))
         )
     return prepare_many(pictures, spec).reshape(-1, spec.size[0], spec.size[1])
 
@@ -143,9 +135,7 @@ def _labels(
         values = values[:, 0]
     if values.ndim != 1 or values.dtype.kind not in "iuUS":
         raise InputError(
-            "{}: {} is {} {}, expected whole numbers or texts (n,)".format(
-                source, key, values.dtype, values.shape
-            )
+            "{}: {} is {} {}, expected whole numbers or texts (n,)".format(source, key, values.dtype, values.shape)
         )
     given = arrays.get("classes")
     if given is not None and values.dtype.kind in "iu":
@@ -163,9 +153,7 @@ def _labels(
     bad = np.flatnonzero(known[np.minimum(index, len(known) - 1)] != values) if len(known) else np.zeros(0)
     if len(bad):
         raise InputError(
-            "{}: {} has the label {!r}, which no training picture has".format(
-                source, key, values[int(bad[0])]
-            )
+            "{}: {} has the label {!r}, which no training picture has".format(source, key, values[int(bad[0])])
         )
     names = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in known]
     _check_classes(source, names, "class(es)")

@@ -26,9 +26,7 @@ _BATCH = 256
 _LASSO = 2e-4
 
 
-def learn_table(
-    data: DataSet, seed: int, inputs: int = 832, report: Callable[[str], None] = log.info
-) -> Table:
+def learn_table(data: DataSet, seed: int, inputs: int = 832, report: Callable[[str], None] = log.info) -> Table:
     """Table of `inputs` pairs chosen on the training pictures (about 35 s on one core for 55,000)."""
     torch.manual_seed(seed)
     flat = torch.from_numpy(np.array(data.pictures)).reshape(len(data.labels), -1)

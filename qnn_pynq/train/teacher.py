@@ -82,9 +82,7 @@ def soft_labels(
             optimiser.step()
             total += float(loss.detach())
         report(
-            "teacher epoch {}/{} loss {:.4f} {:.1f} s".format(
-                epoch + 1, epochs, total / steps, time.time() - started
-            )
+            "teacher epoch {}/{} loss {:.4f} {:.1f} s".format(epoch + 1, epochs, total / steps, time.time() - started)
         )
     found = _answers(model, torch.from_numpy(np.array(held_out.pictures)).to(where))
     report("teacher: held-out {:.2f} %".format(100 * np.mean(found.argmax(1) == held_out.labels)))
