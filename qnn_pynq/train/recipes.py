@@ -52,7 +52,7 @@ def _clothes(ternary: bool, epochs: int) -> NetworkRecipe:
 RECIPES: dict[str, NetworkRecipe] = {
     "lfc-w1a1-mnist": _digits(False, 80, 0.02, 0.3),
     "lfc-w1a2-mnist": _digits(True, 100, 0.015, 0.3),
-    "lfc-w1a1-fashion-mnist": _clothes(False, 60),
+    "lfc-w1a1-fashion-mnist": _clothes(False, 85),
     "lfc-w1a2-fashion-mnist": _clothes(True, 70),
 }
 
