@@ -5,7 +5,7 @@
 #ifdef QNN_HAVE_AVX512
 #include <immintrin.h>
 
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512vpopcntdq,popcnt")))
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vpopcntdq,popcnt")))
 #define INLINE static inline __attribute__((always_inline)) TARGET
 /* gcc would fold a load that was hoisted out of a loop back into every use of it */
 #define KEEP(v) __asm__("" : "+v"(v))
@@ -14,7 +14,7 @@ static int usable(void)
 {
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("popcnt");
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("popcnt");
 }
 
 INLINE int popcount_row(const uint64_t *x, int words)
@@ -34,29 +34,23 @@ INLINE __m512i negatives(__m512i w, __m512i x, __m512i neg, int ternary)
     return _mm512_popcnt_epi64(_mm512_xor_si512(w, x));
 }
 
-INLINE __m512i limits_of(const qnn_layer *l, int parity, int block, int t)
+INLINE __m512i limits_of(const int16_t *limits)
 {
-    return _mm512_cvtepi16_epi64(
-        _mm_loadu_si128((const __m128i *)(l->limits[parity] + ((size_t)block * l->levels + t) * 8)));
+    return _mm512_cvtepi16_epi64(_mm_loadu_si128((const __m128i *)limits));
 }
 
-/* p = P - half of 8 neurons: fired bits to y, accumulators to sums */
-INLINE void finish(const qnn_layer *l, __m512i p, __m512i limit0, __m512i limit1, int levels, int block, int centre,
-                   uint8_t *y, size_t y_plane, int32_t *sums)
+/* p = P - half of 8 neurons: fired bits to y */
+INLINE void fire(__m512i p, __m512i limit0, __m512i limit1, const int levels, uint8_t *y, size_t y_plane)
 {
+    const __mmask8 f0 = _mm512_cmplt_epi64_mask(p, limit0);
+
     if (levels == 1) {
-        *y = (uint8_t)_mm512_cmplt_epi64_mask(p, limit0);
-    } else if (levels == 2) {
-        unsigned f0 = _mm512_cmplt_epi64_mask(p, limit0), f1 = _mm512_cmplt_epi64_mask(p, limit1);
-        y[0] = (uint8_t)~(f0 ^ f1);
-        y[y_plane] = (uint8_t)~(f0 | f1);
-    }
-    if (sums) {
-        int left = l->outputs - block * 8;
-        __m512i acc = _mm512_sub_epi64(
-            _mm512_set1_epi64(centre),
-            _mm512_sll_epi64(_mm512_add_epi64(p, _mm512_set1_epi64(centre >> 1)), _mm_cvtsi32_si128(l->doubled)));
-        _mm512_mask_cvtepi64_storeu_epi32(sums, left < 8 ? (__mmask8)((1u << left) - 1) : 0xff, acc);
+        _store_mask8((__mmask8 *)y, f0);
+    } else { /* value = fired - 1 */
+        const __mmask8 f1 = _mm512_cmplt_epi64_mask(p, limit1);
+
+        _store_mask8((__mmask8 *)y, _kxnor_mask8(f0, f1));
+        _store_mask8((__mmask8 *)(y + y_plane), _knot_mask8(_kor_mask8(f0, f1)));
     }
 }
 
@@ -68,12 +62,13 @@ INLINE void finish(const qnn_layer *l, __m512i p, __m512i limit0, __m512i limit1
     } while (0)
 
 /* One image: the activations stay in registers, the weights stream. */
-INLINE void one(const qnn_layer *l, const uint64_t *x, uint8_t *y, size_t y_plane, int32_t *sums, const int K,
-                const int ternary, const int levels)
+INLINE void one(const qnn_layer *l, const uint64_t *x, uint8_t *y, size_t y_plane, const int K, const int ternary,
+                const int levels)
 {
-    const int centre = ternary ? popcount_row(x, K) : l->inputs, blocks = l->blocks, parity = centre & 1;
+    const int centre = ternary ? popcount_row(x, K) : l->inputs, blocks = l->blocks;
     const __m512i start = _mm512_set1_epi64(-(centre >> 1)), zero = _mm512_setzero_si512();
-    const uint64_t *neg = x + l->stride;
+    const int16_t *limits = l->limits[centre & 1];
+    const uint64_t *neg = x + (K + 7) / 8 * 8;
     const __m512i *w = l->weights;
     __m512i nz[16];
     int block, k;
@@ -83,7 +78,7 @@ INLINE void one(const qnn_layer *l, const uint64_t *x, uint8_t *y, size_t y_plan
         nz[k] = _mm512_set1_epi64((long long)x[k]);
         KEEP(nz[k]);
     }
-    for (block = 0; block < blocks; block++, w += K, y++) {
+    for (block = 0; block < blocks; block++, w += K, y++, limits += 8 * levels) {
         __m512i a = start, b = zero;
 
 #pragma GCC unroll 16
@@ -92,42 +87,49 @@ INLINE void one(const qnn_layer *l, const uint64_t *x, uint8_t *y, size_t y_plan
             if (k + 1 < K)
                 STEP(b, w[k + 1], nz[k + 1], ternary ? _mm512_set1_epi64((long long)neg[k + 1]) : zero);
         }
-        finish(l, _mm512_add_epi64(a, b), levels > 0 ? limits_of(l, parity, block, 0) : zero,
-               levels > 1 ? limits_of(l, parity, block, 1) : zero, levels, block, centre, y, y_plane,
-               sums ? sums + (size_t)block * 8 : NULL);
+        fire(_mm512_add_epi64(a, b), limits_of(limits), levels > 1 ? limits_of(limits + 8) : zero, levels, y,
+             y_plane);
     }
 }
 
 /* A tile of images: the weights of 8 neurons stay in registers, the images pass by. */
 INLINE void many(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t *y, size_t y_row, size_t y_plane,
-                 int32_t *sums, const int K, const int ternary, const int levels)
+                 const int K, const int ternary, const int levels)
 {
     const __m512i zero = _mm512_setzero_si512();
     const __m512i *w = l->weights;
-    const size_t row = (size_t)l->planes * l->stride, plane = (size_t)l->stride;
-    const int blocks = l->blocks;
-    int centre[QNN_TILE], block, k;
+    const size_t plane = (K + 7) / 8 * 8, row = plane * (ternary ? 2 : 1); /* = l->stride: known here */
+    const int blocks = l->blocks, inputs = l->inputs;
+    const int16_t *even = l->limits[ternary ? 0 : inputs & 1], *odd = l->limits[1];
+    long long start[QNN_TILE];
+    uint8_t parity[QNN_TILE];
+    int block, k;
     size_t i;
 
-    for (i = 0; i < n; i++)
-        centre[i] = ternary ? popcount_row(x + i * row, K) : l->inputs;
-    for (block = 0; block < blocks; block++, w += K) {
-        __m512i W[16], limit[2][2], start = _mm512_set1_epi64(-(l->inputs >> 1));
+    for (i = 0; ternary && i < n; i++) {
+        const int centre = popcount_row(x + i * row, K);
+
+        start[i] = -(centre >> 1);
+        parity[i] = centre & 1;
+    }
+    for (block = 0; block < blocks; block++, w += K, even += 8 * levels, odd += 8 * levels) {
+        const __m512i common = _mm512_set1_epi64(-(inputs >> 1));
+        __m512i W[16], limit[2][2];
         const uint64_t *at = x;
         uint8_t *to = y + block;
-        int p, t;
 
-        for (p = 0; p < 2; p++)
-            for (t = 0; t < 2; t++)
-                limit[p][t] = t < levels ? limits_of(l, ternary ? p : l->inputs & 1, block, t) : zero;
+        limit[0][0] = limits_of(even);
+        limit[0][1] = levels > 1 ? limits_of(even + 8) : zero;
+        limit[1][0] = ternary ? limits_of(odd) : zero;
+        limit[1][1] = ternary && levels > 1 ? limits_of(odd + 8) : zero;
 #pragma GCC unroll 16
         for (k = 0; k < K; k++) {
             W[k] = w[k];
             KEEP(W[k]);
         }
         for (i = 0; i < n; i++, at += row, to += y_row) {
-            __m512i a = ternary ? _mm512_set1_epi64(-(centre[i] >> 1)) : start, b = zero;
-            const int parity = ternary ? centre[i] & 1 : 0;
+            __m512i a = ternary ? _mm512_set1_epi64(start[i]) : common, b = zero;
+            const int p = ternary ? parity[i] : 0;
 
 #pragma GCC unroll 16
             for (k = 0; k < K; k += 2) {
@@ -137,8 +139,7 @@ INLINE void many(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t *y, si
                     STEP(b, W[k + 1], _mm512_set1_epi64((long long)at[k + 1]),
                          ternary ? _mm512_set1_epi64((long long)at[plane + k + 1]) : zero);
             }
-            finish(l, _mm512_add_epi64(a, b), limit[parity][0], limit[parity][1], levels, block, centre[i], to,
-                   y_plane, sums ? sums + i * (size_t)l->outputs + (size_t)block * 8 : NULL);
+            fire(_mm512_add_epi64(a, b), limit[p][0], limit[p][1], levels, to, y_plane);
         }
     }
 }
@@ -150,27 +151,41 @@ TARGET static void any(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t 
     const __m512i zero = _mm512_setzero_si512();
     const __m512i *w = l->weights;
     const size_t row = (size_t)l->planes * l->stride;
+    const int blocks = l->blocks, words = l->words, levels = l->levels, ternary = l->ternary;
     int centre[QNN_TILE], block, k;
     size_t i;
 
     for (i = 0; i < n; i++)
-        centre[i] = l->ternary ? popcount_row(x + i * row, l->words) : l->inputs;
-    for (block = 0; block < l->blocks; block++, w += l->words) {
+        centre[i] = ternary ? popcount_row(x + i * row, words) : l->inputs;
+    for (block = 0; block < blocks; block++, w += words) {
+        const int left = l->outputs - block * 8;
+        const __mmask8 lanes = left < 8 ? (__mmask8)((1u << left) - 1) : 0xff;
+
         for (i = 0; i < n; i++) {
             const uint64_t *nz = x + i * row, *neg = nz + l->stride;
-            __m512i a = _mm512_set1_epi64(-(centre[i] >> 1));
-            const int parity = centre[i] & 1;
+            const int16_t *limits = l->limits[centre[i] & 1] + (size_t)block * (size_t)levels * 8;
+            uint8_t *to = y + i * y_row + block;
+            __m512i p = _mm512_set1_epi64(-(centre[i] >> 1));
 
-            if (l->ternary)
-                for (k = 0; k < l->words; k++)
-                    a = _mm512_add_epi64(a, negatives(w[k], _mm512_set1_epi64((long long)nz[k]),
+            if (ternary)
+                for (k = 0; k < words; k++)
+                    p = _mm512_add_epi64(p, negatives(w[k], _mm512_set1_epi64((long long)nz[k]),
                                                       _mm512_set1_epi64((long long)neg[k]), 1));
             else
-                for (k = 0; k < l->words; k++)
-                    a = _mm512_add_epi64(a, negatives(w[k], _mm512_set1_epi64((long long)nz[k]), zero, 0));
-            finish(l, a, l->levels > 0 ? limits_of(l, parity, block, 0) : zero,
-                   l->levels > 1 ? limits_of(l, parity, block, 1) : zero, l->levels, block, centre[i],
-                   y + i * y_row + block, y_plane, sums ? sums + i * (size_t)l->outputs + (size_t)block * 8 : NULL);
+                for (k = 0; k < words; k++)
+                    p = _mm512_add_epi64(p, negatives(w[k], _mm512_set1_epi64((long long)nz[k]), zero, 0));
+            if (levels == 1)
+                fire(p, limits_of(limits), zero, 1, to, y_plane);
+            else if (levels == 2)
+                fire(p, limits_of(limits), limits_of(limits + 8), 2, to, y_plane);
+            if (sums) { /* centre - (P << doubled) */
+                const __m512i P = _mm512_add_epi64(p, _mm512_set1_epi64(centre[i] >> 1));
+
+                _mm512_mask_cvtepi64_storeu_epi32(
+                    sums + i * (size_t)l->outputs + (size_t)block * 8, lanes,
+                    _mm512_sub_epi64(_mm512_set1_epi64(centre[i]),
+                                     _mm512_sll_epi64(P, _mm_cvtsi32_si128(l->doubled))));
+            }
         }
     }
 }
@@ -182,10 +197,10 @@ TARGET static void any(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t 
         size_t i;                                                                                                  \
                                                                                                                    \
         if (n > 1)                                                                                                \
-            many(l, x, n, y, y_row, y_plane, NULL, K, ternary, levels);                                            \
+            many(l, x, n, y, y_row, y_plane, K, ternary, levels);                                            \
         else                                                                                                       \
             for (i = 0; i < n; i++)                                                                                \
-                one(l, x + i * (size_t)l->planes * l->stride, y + i * y_row, y_plane, NULL, K, ternary, levels);   \
+                one(l, x + i * (size_t)l->planes * l->stride, y + i * y_row, y_plane, K, ternary, levels);         \
     }
 
 FORM(form13_01, 13, 0, 1)
