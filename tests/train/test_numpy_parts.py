@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from qnn_pynq.errors import DigestError, FetchError, InputError
+from qnn_pynq.errors import DigestError, FetchError, InputError, MissingDependencyError
 from qnn_pynq.network import Encoding, InputSpec
 from qnn_pynq.train import data
 from qnn_pynq.train.decode import choose_levels, decode, temperature
@@ -125,6 +127,13 @@ def test_split_by_class_keeps_every_class_on_both_sides() -> None:
     whole = data.DataSet(np.zeros((42, 2, 2), np.uint8), labels, ("a", "b"))
     rest, part = split_by_class(whole, 0.1, 0)
     assert np.bincount(rest.labels).tolist() == [1, 36] and np.bincount(part.labels).tolist() == [1, 4]
+
+
+def test_without_torch_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "qnn_pynq.train._torch", raising=False)
+    with pytest.raises(MissingDependencyError, match=r"pip install qnn-pynq\[train\]"):
+        importlib.import_module("qnn_pynq.train._torch")
 
 
 # -- sources --------------------------------------------------------------------------------------------
