@@ -14,9 +14,9 @@ import os
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-import numpy as np
-from common import interleaved, machine, one_cpu, random_network, table
-from peers import PEERS
+import numpy as np  # noqa: E402
+from common import interleaved, machine, one_cpu, random_network, table  # noqa: E402
+from peers import PEERS  # noqa: E402
 
 BATCHES = (1, 64, 1024)
 
