@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..catalogue import cache_folder
 from ..errors import DigestError, FetchError, InputError
 
 __all__ = ["DATASETS", "DataSet", "load_dataset", "read_idx", "split"]
@@ -100,12 +101,6 @@ def read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(data, np.uint8, expected, head).reshape(shape)
 
 
-def _cache() -> Path:
-    if os.environ.get("QNN_PYNQ_CACHE"):
-        return Path(os.environ["QNN_PYNQ_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "qnn-pynq"
-
-
 def _find(name: str, file: str) -> Path:
     """Local copy of one file of a data set, downloaded when there is none."""
     bases = [Path(__file__).resolve().parents[2].parent / "shared" / "data"]
@@ -115,7 +110,7 @@ def _find(name: str, file: str) -> Path:
     for base in bases:
         if (base / name / file).is_file():
             return base / name / file
-    target = _cache() / "data" / name / file
+    target = cache_folder() / "data" / name / file
     if not target.is_file():
         _download(DATASETS[name], file, target)
     return target
@@ -160,7 +155,7 @@ def load_dataset(name: str, part: str) -> DataSet:
     return DataSet(images, labels.astype(np.int64), DATASETS[name].classes)
 
 
-def split(data: DataSet, held_out: int, seed: int, labels: np.ndarray | None = None) -> tuple[DataSet, DataSet]:
+def split(data: DataSet, held_out: int, seed: int) -> tuple[DataSet, DataSet]:
     """Seeded random split into (training, held out)."""
     order = np.random.RandomState(seed).permutation(len(data.labels))
     cut = len(order) - held_out

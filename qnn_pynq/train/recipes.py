@@ -55,8 +55,3 @@ RECIPES: dict[str, NetworkRecipe] = {
     "lfc-w1a1-fashion-mnist": _clothes(False, 85),
     "lfc-w1a2-fashion-mnist": _clothes(True, 70),
 }
-
-
-def names() -> tuple[str, ...]:
-    """Shipped networks, in the order of the README."""
-    return tuple(RECIPES)
