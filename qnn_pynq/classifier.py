@@ -158,9 +158,10 @@ class Classifier:
         self._decoder = Decoder(network)
         height, width = network.input.size
         self._pixels = network.input.pixels
-        # Shapes of one picture that `predict` passes on without a look at its pixels.
+        # Shapes that `predict` passes on without a look at the pixels: one picture, and a row of many.
         flat = (height * width,)
-        self._single = {flat, (1,) + flat, (height, width), (1, height, width), (1, height, width, 1)}
+        self._rest = {flat, (height, width), (height, width, 1)}
+        self._single = {(1,) + shape for shape in self._rest} | {flat, (height, width)}
         self._run_one: Callable[..., int] = self.engine.one
         self._mask = self._decoder.mask
         self._by_length = self._decoder.by_length
@@ -227,18 +228,19 @@ class Classifier:
             Always an array: one picture gives one element. Where no output neuron fired the answer is
             class 0; `unfired_` counts these, and a row of zeros in `decision_function` shows which.
         """
-        # One picture in its final form: the path of live data, kept short.
-        if X.__class__ is np.ndarray and X.dtype is _U8 and X.shape in self._single and X.flags.c_contiguous:
-            answer = np.empty(1, np.intp)
-            with self._lock:
-                length = (self._run_one(X, self._deadline) & self._mask).bit_length()
-                self.unfired_ = not length
-                answer[0] = self._by_length[length]
-            return answer
         with self._lock:
-            words = self._run(self._rows(X))[0]
-            indices, self.unfired_ = self._decoder.indices(words)
-            return indices
+            # Pixels in their final form: the path of live data, kept short.
+            if X.__class__ is np.ndarray and X.dtype is _U8 and X.flags.c_contiguous:
+                shape = X.shape
+                if shape in self._single:
+                    length = (self._run_one(X, self._deadline) & self._mask).bit_length()
+                    self.unfired_ = 0 if length else 1
+                    answer = np.empty(1, np.intp)
+                    answer[0] = self._by_length[length]
+                    return answer
+                if shape[1:] in self._rest:
+                    return self._answers(X.reshape(len(X), self._pixels))
+            return self._answers(self._rows(X))
 
     def decision_function(self, X: Pictures) -> np.ndarray:
         """Scores, int (n, C): the highest level that fired for each class plus 1, 0 for none.
@@ -352,6 +354,10 @@ class Classifier:
         if isinstance(X, np.ndarray) and not is_batch(X, spec) and X.shape in self._single:
             return prepare(X, spec).reshape(1, self._pixels)
         return prepare_many(X, spec)
+
+    def _answers(self, rows: np.ndarray) -> np.ndarray:
+        indices, self.unfired_ = self._decoder.indices(self._run(rows)[0])
+        return indices
 
     def _run(self, rows: np.ndarray, sums: bool = False) -> Any:
         return self.engine.run(rows, deadline=self._deadline, sums=sums)

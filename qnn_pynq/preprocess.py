@@ -64,17 +64,16 @@ def prepare(picture: Any, spec: InputSpec, invert: Invert = "auto") -> np.ndarra
     _check(spec, invert)
     height, width = spec.size
     if isinstance(picture, np.ndarray):
-        name = describe(picture)
         if picture.ndim == 1:
             if picture.size != height * width:
                 raise InputError(
                     "{}: a flat picture must have {} pixels ({} x {})".format(
-                        name, height * width, height, width
+                        describe(picture), height * width, height, width
                     )
                 )
-            return _as_is(picture.reshape(height, width), name, invert)
+            return _as_is(picture.reshape(height, width), invert)
         if picture.shape in ((height, width), (height, width, 1)):
-            return _as_is(picture.reshape(height, width), name, invert)
+            return _as_is(picture.reshape(height, width), invert)
     image = open_picture(picture)
     exact = image.size == (width, height)
     grey = grey_levels(image, exact)
@@ -144,7 +143,7 @@ def prepare_many(
     pictures = _plain(pictures)
     if is_batch(pictures, spec):
         assert isinstance(pictures, np.ndarray)
-        flat = _as_is(pictures, describe(pictures), invert).reshape(len(pictures), pixels)
+        flat = _as_is(pictures, invert).reshape(len(pictures), pixels)
         if out is None:
             return flat
         _fits(out, flat.shape)
@@ -211,6 +210,7 @@ def _check(spec: InputSpec, invert: Invert) -> None:
         )
 
 
-def _as_is(values: np.ndarray, name: str, invert: Invert) -> np.ndarray:
-    pixels = np.ascontiguousarray(as_uint8(values, name))
-    return 255 - pixels if invert is True or isinstance(invert, np.bool_) and invert else pixels
+def _as_is(values: np.ndarray, invert: Invert) -> np.ndarray:
+    pixels = values if values.dtype == np.uint8 else as_uint8(values, describe(values))
+    pixels = np.ascontiguousarray(pixels)
+    return pixels if invert == "auto" or not invert else 255 - pixels
