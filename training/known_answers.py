@@ -50,9 +50,7 @@ def add(directory: Path) -> None:
     network = load_network(directory)
     encoding = network.input.encoding
     pictures = draw()
-    bits = oracle.encode(
-        pictures, network.layers[0].inputs, encoding.threshold, encoding.pixels, encoding.thresholds
-    )
+    bits = oracle.encode(pictures, network.layers[0].inputs, encoding.threshold, encoding.pixels, encoding.thresholds)
     words = oracle.lfc_words(network.layers, bits).astype(np.uint64)
     np.savez_compressed(str(directory / FILE), pictures=pictures, words=words)
     save_network(replace(network, selftest=FILE, path=directory), directory, overwrite=True)

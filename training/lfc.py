@@ -31,9 +31,7 @@ LICENCE = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=sorted(RECIPES))
     parser.add_argument("--output", type=Path, help="network folder (default: params/NAME)")
     parser.add_argument("--work", type=Path, help="checkpoints (default: build/training/NAME)")
@@ -79,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
             "licence": LICENCE[entry.dataset],
             "notes": "{} epochs on {} of the training pictures, {} held out for every choice; test pictures "
             "used once. Input encoding: {}.".format(
-                entry.recipe.epochs,
+                entry.recipe.epochs + (entry.then.epochs if entry.then else 0),
                 len(training.labels),
                 len(held_out.labels),
                 "832 learned (pixel, threshold) pairs"
@@ -90,6 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
         work,
         report,
         sys.stderr.isatty(),
+        entry.then,
     )
     target = save_network(outcome.network, options.output or ROOT / "params" / name, overwrite=True)
     add_known_answers(target)

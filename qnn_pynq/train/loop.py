@@ -153,8 +153,11 @@ def train(
     every: int = 5,
     progress: bool = False,
     teacher: np.ndarray | None = None,
+    start: Any = None,
 ) -> Any:
     """Trained `LFC` in evaluation mode; resumes from `checkpoint` where that exists.
+
+    `start` is a trained `LFC` whose weights are where this training begins.
 
     Every epoch seeds the generator with (seed, epoch), so that a resumed run repeats an uninterrupted one.
     """
@@ -167,6 +170,8 @@ def train(
         dropout=recipe.dropout,
         input_dropout=recipe.input_dropout,
     ).to(where)
+    if start is not None:
+        model.load_state_dict(start.state_dict())
     latent = [layer.weight for layer in list(model.dense) + [model.last]]
     others = [p for p in model.parameters() if not any(p is q for q in latent)]
     # Batch norm and the output scale learn at a tenth of the latent rate, which is large on [-1, 1].

@@ -70,11 +70,14 @@ def build(
     work: Path | None = None,
     report: Callable[[str], None] = log.info,
     progress: bool = False,
+    then: Recipe | None = None,
 ) -> Outcome:
     """Train one network and check it; the test set, if any, is looked at once, at the end.
 
     Parameters
     ----------
+    then
+        A second training that goes on from the weights of the first.
     work
         Folder for checkpoints; a run that was stopped goes on from there.
     provenance
@@ -90,6 +93,11 @@ def build(
         )
     checkpoint = work / "checkpoint.pt" if work else None
     model = train(training, held_out, table, recipe, checkpoint, report, progress=progress, teacher=teacher)
+    if then is not None:
+        checkpoint = work / "second.pt" if work else None
+        model = train(
+            training, held_out, table, then, checkpoint, report, progress=progress, teacher=teacher, start=model
+        )
     scores = evaluate_scores(model, held_out, table) + model.bias.detach().cpu().double().numpy()
     levels = min(MAX_LEVELS, 64 // len(training.classes))
     borders, decoded = choose_levels(scores, held_out.labels, levels)

@@ -212,3 +212,13 @@ def test_train_folder_refuses_before_it_trains(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such"):
         train_folder(tmp_path / "none", tmp_path / "n")
     assert not (tmp_path / "n").exists()
+
+
+def test_a_second_training_goes_on_from_the_first() -> None:
+    data = shapes(64, 0)
+    recipe = Recipe(False, 2, 7, batch=32, rate=0.02, versus_rest=0.3)
+    first = train(data, data, plain(100), recipe)
+    second = train(data, data, plain(100), recipe._replace(rate=0.0, final_rate=0.0), start=first)
+    assert torch.equal(first.last.weight, second.last.weight)
+    moved = train(data, data, plain(100), recipe, start=first)
+    assert not torch.equal(first.last.weight, moved.last.weight)
