@@ -37,6 +37,9 @@ int qnn_stack_run_pictures(qnn_stack *stack, const void *pictures, size_t n, voi
 /* Index of the highest set bit of word & mask, -1 for none; size = bytes of one result, 1 or 2. */
 void qnn_highest_bit(const void *words, size_t n, uint64_t mask, int size, void *out);
 
+/* The same modulo `classes`, 0 for no bit, as integers of size 4 or 8; returns how many words had no bit. */
+size_t qnn_highest_class(const void *words, size_t n, uint64_t mask, int classes, int size, void *out);
+
 /* Play register accesses. 0 done, 1 deadline passed, 2 unknown op, 3 offset outside; *step = index reached. */
 int qnn_play(void *window, size_t window_bytes, const void *program, size_t steps, int64_t timeout_ns,
              size_t *step);

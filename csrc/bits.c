@@ -206,3 +206,25 @@ void qnn_highest_bit(const void *words, size_t n, uint64_t mask, int size, void 
             ((int16_t *)out)[i] = (int16_t)at;
     }
 }
+
+size_t qnn_highest_class(const void *words, size_t n, uint64_t mask, int classes, int size, void *out)
+{
+    const uint64_t *w = words;
+    uint8_t of[65] = {0}; /* by bit length */
+    size_t i, none = 0;
+    int j;
+
+    for (j = 0; j < 64; j++)
+        of[j + 1] = (uint8_t)(j % classes);
+    for (i = 0; i < n; i++) {
+        uint64_t v = w[i] & mask;
+        int length = v ? 64 - __builtin_clzll(v) : 0;
+
+        none += v == 0;
+        if (size == 8)
+            ((int64_t *)out)[i] = of[length];
+        else
+            ((int32_t *)out)[i] = of[length];
+    }
+    return none;
+}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from qnn_pynq import kernels
 from qnn_pynq.errors import KernelError
-from qnn_pynq.kernels import Encoder, highest_bit, pack, unpack
+from qnn_pynq.kernels import Encoder, highest_bit, highest_class, pack, unpack
 
 ISAS = kernels.isa_supported()
 
@@ -174,6 +174,11 @@ def test_highest_bit_is_pythons_bit_length(words, mask):
     out = np.empty(len(words), np.int16)
     assert highest_bit(array, mask, out) is out
     assert out.tolist() == expected
+    for classes in (1, 10, 64):
+        answers, none = highest_class(array, classes, mask)
+        assert answers.dtype == np.intp
+        assert answers.tolist() == [max(0, bit) % classes for bit in expected]
+        assert none == expected.count(-1)
 
 
 @pytest.mark.parametrize(
@@ -197,6 +202,10 @@ def test_highest_bit_is_pythons_bit_length(words, mask):
         (lambda: highest_bit(np.zeros(2, np.int64)), "words has dtype"),
         (lambda: highest_bit(np.zeros((2, 2), np.uint64)), "words has shape"),
         (lambda: highest_bit(np.zeros(17, np.uint8)[1:].view(np.uint64)), "aligned"),
+        (lambda: highest_class(np.zeros(2, np.int64), 10), "words has dtype"),
+        (lambda: highest_class(np.zeros(2, np.uint64), 0), "classes is 0"),
+        (lambda: highest_class(np.zeros(2, np.uint64), 65), "classes is 65"),
+        (lambda: highest_class(np.zeros(2, np.uint64), 10, out=np.zeros(2, np.int8)), "out has dtype"),
         (lambda: highest_bit(np.zeros(2, np.uint64), -1), "mask is -1"),
         (lambda: highest_bit(np.zeros(2, np.uint64), 1 << 64), "mask is"),
         (lambda: highest_bit(np.zeros(2, np.uint64), out=np.zeros(2, np.int32)), "out has dtype"),

@@ -7,7 +7,7 @@ alignment is refused with `KernelError` before any C code sees it. Every call re
 from __future__ import annotations
 
 from ._isa import isa_active, isa_built, isa_supported, set_isa
-from .bits import Encoder, highest_bit, pack, unpack
+from .bits import Encoder, highest_bit, highest_class, pack, unpack
 from .dense import DenseStack
 from .program import PLAY_DONE, PLAY_TIMEOUT, play
 
@@ -17,6 +17,7 @@ __all__ = [
     "DenseStack",
     "Encoder",
     "highest_bit",
+    "highest_class",
     "isa_active",
     "isa_built",
     "isa_supported",

@@ -10,10 +10,11 @@ from ..errors import KernelError
 from ._check import U8, integer, pointer, refuse, result, view
 from ._isa import active, ffi, lib
 
-__all__ = ["Encoder", "highest_bit", "pack", "unpack"]
+__all__ = ["Encoder", "highest_bit", "highest_class", "pack", "unpack"]
 
 _U16 = np.dtype(np.uint16)
 _U64 = np.dtype(np.uint64)
+_INTP = np.dtype(np.intp)
 _ALL = (1 << 64) - 1
 
 
@@ -161,3 +162,29 @@ def highest_bit(words: np.ndarray, mask: int = _ALL, out: np.ndarray | None = No
     out = result(out, "out", dtype, words.shape)
     lib.qnn_highest_bit(pointer(words), len(words), mask, dtype.itemsize, pointer(out))
     return out
+
+
+def highest_class(
+    words: np.ndarray, classes: int, mask: int = _ALL, out: np.ndarray | None = None
+) -> tuple[np.ndarray, int]:
+    """The published decode rule: highest set bit of each word & mask, modulo the number of classes.
+
+    Parameters
+    ----------
+    words : uint64, (N,)
+    classes : int
+        1 to 64.
+    mask : int
+        Bits that count.
+    out : intp, (N,), optional
+
+    Returns
+    -------
+    (out, number of words without a set bit, whose class is 0)
+    """
+    refuse(words, "words", _U64, (None,))
+    classes = integer(classes, "classes", 1, 64)
+    mask = integer(mask, "mask", 0, _ALL)
+    out = result(out, "out", _INTP, words.shape)
+    none = lib.qnn_highest_class(pointer(words), len(words), mask, classes, _INTP.itemsize, pointer(out))
+    return out, int(none)
