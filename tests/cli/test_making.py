@@ -99,7 +99,7 @@ def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
     random = np.random.RandomState(2)
     for name in ("lying", "standing"):
         (folder / name).mkdir(parents=True)
-        for index in range(24):
+        for index in range(40):
             pixels = np.zeros((28, 28), np.uint8)
             place = random.randint(6, 20)
             pixels[place : place + 3, 4:24] = random.randint(180, 256)
@@ -111,7 +111,7 @@ def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_network_is_trained_on_a_folder_and_used(run: Any, bars: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     target = tmp_path / "bars-net"
-    ran = run("train", "lfc", bars, "-o", target, "--epochs", 4, "--seed", 3, "--json")
+    ran = run("train", "lfc", bars, "-o", target, "--epochs", 8, "--seed", 5, "--json")
     assert ran.code == 0, ran.err
     assert ran.json["classes"] == ["lying", "standing"] and ran.json["overlays"] == ["bnn-pynq-lfc-w1a1"]
     assert ran.json["accuracy"]["test"] >= 0.8
