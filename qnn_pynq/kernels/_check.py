@@ -12,6 +12,7 @@ from ._isa import ffi
 __all__ = ["U8", "integer", "pointer", "refuse", "result", "view"]
 
 U8 = np.dtype(np.uint8)
+_C_ORDER, _ALIGNED, _WRITABLE = 0x1, 0x100, 0x400  # numpy's flags
 
 
 def integer(value: Any, name: str, low: int, high: int) -> int:
@@ -23,10 +24,27 @@ def integer(value: Any, name: str, low: int, high: int) -> int:
     return int(value)
 
 
+def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    if len(shape) != len(wanted):
+        return False
+    for size, want in zip(shape, wanted):
+        if want is not None and want != size:
+            return False
+    return True
+
+
 def refuse(
     array: Any, name: str, dtype: np.dtype, shape: tuple[int | None, ...], writable: bool = False
 ) -> None:
     """Raise if array is not exactly this: dtype, shape (None: any), C order, aligned, writable."""
+    need = _C_ORDER | _ALIGNED | _WRITABLE if writable else _C_ORDER | _ALIGNED
+    if (
+        isinstance(array, np.ndarray)
+        and array.dtype == dtype
+        and (array.shape == shape or _fits(array.shape, shape))
+        and array.flags.num & need == need
+    ):
+        return
     if not isinstance(array, np.ndarray):
         raise KernelError("{} is a {}, expected a numpy array".format(name, type(array).__name__))
     if array.dtype != dtype:
@@ -35,7 +53,7 @@ def refuse(
                 name, array.dtype, dtype, dtype
             )
         )
-    if len(array.shape) != len(shape) or any(s is not None and s != a for a, s in zip(array.shape, shape)):
+    if not _fits(array.shape, shape):
         wanted = "({}{})".format(
             ", ".join("any" if s is None else str(s) for s in shape), "," if len(shape) == 1 else ""
         )
