@@ -90,18 +90,14 @@ class Prediction:
     def _repr_html_(self) -> str:
         note = "" if self.fired else " <i>(no neuron fired)</i>"
         rows = "".join(
-            "<tr><td>{}</td><td>{}</td></tr>".format(
-                escape(name), "{:.3f}".format(v) if isinstance(v, float) else v
-            )
+            "<tr><td>{}</td><td>{}</td></tr>".format(escape(name), "{:.3f}".format(v) if isinstance(v, float) else v)
             for name, v in self.top(3)
         )
         stages = ", ".join(
             "{} {}".format(_stage_name(name, self.accelerator_is_modelled), _duration(seconds))
             for name, seconds in self.stages.items()
         )
-        return "<b>{}</b>{}<table>{}</table><small>{}</small>".format(
-            escape(self.label), note, rows, escape(stages)
-        )
+        return "<b>{}</b>{}<table>{}</table><small>{}</small>".format(escape(self.label), note, rows, escape(stages))
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +157,7 @@ class Evaluation:
     @property
     def images_per_second(self) -> float:
         """By wall time, everything included."""
-        return self.images / self.seconds if self.seconds else float("inf")
+        return self.images / max(self.seconds, 1e-9)
 
     @property
     def accelerator_images_per_second(self) -> float | None:
@@ -197,24 +193,24 @@ class Evaluation:
             result["differing"] = self.differing
         return result
 
-    def rows(self) -> list[tuple[str, ...]]:
-        """The table: a heading, then one row for each engine (accuracy, time per image, images per second)."""
-        table: list[tuple[str, ...]] = [("engine", "accuracy", "time per image", "images per second")]
+    def _rates(self) -> list[tuple[str, str, float]]:
+        """(engine, accuracy, images per second) of the accelerator, the whole way, and the comparison."""
+        found = []
         rate = self.accelerator_images_per_second
         if rate is not None:
             name = "accelerator (modelled)" if self.accelerator_is_modelled else "accelerator"
-            table.append((name, self._percent(), _duration(1 / rate), "{:,.0f}".format(rate)))
-        whole = [self] if self.software is None else [self, self.software]
-        for one in whole:
-            name = {"cpu": "software"}.get(one.board, one.board + " end to end")
-            table.append(
-                (
-                    name,
-                    one._percent(),
-                    _duration(one.seconds / one.images),
-                    "{:,.0f}".format(one.images_per_second),
-                )
-            )
+            found.append((name, self._percent(), rate))
+        for one in (self, self.software):
+            if one is not None:
+                name = "software" if one.board == "cpu" else one.board + " end to end"
+                found.append((name, one._percent(), one.images_per_second))
+        return found
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """The published layout: a heading, then accuracy, time per image and rate of each engine."""
+        table: list[tuple[str, ...]] = [("engine", "accuracy", "time per image", "images per second")]
+        for name, accuracy, rate in self._rates():
+            table.append((name, accuracy, _duration(1 / rate), "{:,.0f}".format(rate)))
         return table
 
     def _percent(self) -> str:
@@ -233,22 +229,16 @@ class Evaluation:
         lines.append(
             "per image: "
             + ", ".join(
-                "{} {}".format(
-                    _stage_name(name, self.accelerator_is_modelled), _duration(seconds / self.images)
-                )
+                "{} {}".format(_stage_name(name, self.accelerator_is_modelled), _duration(seconds / self.images))
                 for name, seconds in self.stages.items()
             )
         )
         if self.unfired:
             lines.append(
-                "no neuron fired for {} of {} images (answered with class 0)".format(
-                    self.unfired, self.images
-                )
+                "no neuron fired for {} of {} images (answered with class 0)".format(self.unfired, self.images)
             )
         if self.differing is not None:
-            lines.append(
-                "software and accelerator differ on {} of {} images".format(self.differing, self.images)
-            )
+            lines.append("software and accelerator differ on {} of {} images".format(self.differing, self.images))
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -257,9 +247,7 @@ class Evaluation:
         lines = "".join(
             "<tr>{}</tr>".format("".join("<td>{}</td>".format(escape(cell)) for cell in row)) for row in body
         )
-        notes = "".join(
-            "<br><small>{}</small>".format(escape(line)) for line in str(self).split("\n")[len(body) + 2 :]
-        )
+        notes = "".join("<br><small>{}</small>".format(escape(line)) for line in str(self).split("\n")[len(body) + 2 :])
         return "<b>{}</b><table><tr>{}</tr>{}</table>{}".format(escape(repr(self)), cells, lines, notes)
 
     def plot(self, axes: Any = None) -> Any:
@@ -268,7 +256,7 @@ class Evaluation:
             from matplotlib import pyplot
         except ImportError as error:
             raise MissingDependencyError("plot() needs matplotlib: pip install matplotlib") from error
-        rates = [(row[0], float(row[3].replace(",", ""))) for row in self.rows()[1:]]
+        rates = [(name, rate) for name, _, rate in self._rates()]
         both = len(rates) > 1
         if axes is None:
             _, axes = pyplot.subplots(1, 1 + both, figsize=(6 + 5 * both, 5), squeeze=False)
