@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import logging
-import os
 import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple, Sequence
 
 import numpy as np
 
+from .datasets import DATASETS, FILES, data_places, files_in, find_files, read_idx
 from .errors import InputError, NotFoundError
-from .train.data import DATASETS, load_dataset, read_idx
 
 __all__ = ["Labelled", "dataset_of", "find_test_set"]
 
 _log = logging.getLogger(__name__)
 
-_IDX = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 _KEYS = (
     ("x_test", "y_test"),
     ("test_images", "test_labels"),
@@ -100,53 +98,23 @@ def _search(name: str | None, network: Any, download: bool) -> Labelled:
             "{} was not trained on a public data set that is known here ({}): give its test pictures "
             "with --data".format(network.name, ", ".join(sorted(DATASETS)))
         )
-    places = []
-    if os.environ.get("QNN_PYNQ_DATA"):
-        places.append(Path(os.environ["QNN_PYNQ_DATA"]))
-    places.append(Path(__file__).resolve().parent.parent.parent / "shared")
-    from .catalogue import cache_folder
-
-    places.append(Path(cache_folder()))
-    for place in places:
-        folder = _idx_folder(place, name, False)
-        if folder is not None:
-            return _read_idx_folder(folder)
-    if download:
-        data = load_dataset(name, "test")
-        return Labelled(data.pictures, data.labels, "{} from its public home".format(DATASETS[name].title))
-    raise NotFoundError(
-        "no {} test set in {}: give its folder with --data, set QNN_PYNQ_DATA, or let it be fetched with "
-        "--download".format(name, ", ".join(str(place) for place in places))
-    )
+    found = find_files(name, "test", download)
+    if found is None:
+        raise NotFoundError(
+            "no {} test set in {}: give its folder with --data, set QNN_PYNQ_DATA, or let it be fetched with "
+            "--download".format(name, ", ".join(str(place) for place in data_places()))
+        )
+    return _read_idx_files(*found)
 
 
-def _idx_file(folder: Path, stem: str) -> Path | None:
-    for suffix in (".gz", ""):
-        if (folder / (stem + suffix)).is_file():
-            return folder / (stem + suffix)
-    return None
-
-
-def _idx_folder(place: Path, name: str | None, chosen: bool) -> Path | None:
-    folders = [place / "data" / name, place / name] if name else []
-    # idx files do not say which data set they are: without a telling name the folder must be chosen.
-    if chosen or place.name == name:
-        folders.append(place)
-    for folder in folders:
-        if all(_idx_file(folder, stem) for stem in _IDX):
-            return folder
-    return None
-
-
-def _read_idx_folder(folder: Path) -> Labelled:
-    images, labels = (read_idx(path) for path in (_idx_file(folder, stem) for stem in _IDX) if path is not None)
-    return Labelled(images, labels.astype(np.int64), str(folder))
+def _read_idx_files(images: Path, labels: Path) -> Labelled:
+    return Labelled(read_idx(images), read_idx(labels).astype(np.int64), str(images.parent))
 
 
 def _read(path: Path, name: str | None, network: Any) -> Labelled:
     if path.is_dir():
-        folder = _idx_folder(path, name, True)
-        return _read_idx_folder(folder) if folder is not None else _read_class_folders(path, network.classes)
+        files = files_in(path, name, "test", trusted=True)
+        return _read_idx_files(*files) if files else _read_class_folders(path, network.classes)
     if path.is_file():
         return _read_npz(path)
     raise NotFoundError("no folder or file {}".format(path))
@@ -188,7 +156,7 @@ def _read_class_folders(path: Path, classes: Sequence[str]) -> Labelled:
     if not files:
         raise InputError(
             "{}: no test set: expected {}[.gz] and {}[.gz], or folders of pictures named as the classes ({})".format(
-                path, _IDX[0], _IDX[1], ", ".join(classes)
+                path, FILES["test"][0], FILES["test"][1], ", ".join(classes)
             )
         )
     return Labelled(files, np.array(labels, dtype=np.int64), str(path))

@@ -24,7 +24,7 @@ def folder() -> Path:
 NOTEBOOKS = sorted(folder().glob("*.ipynb"))
 
 # Makes find_test_set see a machine without data sets, whatever lies beside the checkout.
-HIDE = "import qnn_pynq.testsets\nqnn_pynq.testsets.__file__ = '/nowhere/at/all/here/testsets.py'"
+HIDE = "import qnn_pynq.datasets\nqnn_pynq.datasets.__file__ = '/nowhere/at/all/here/datasets.py'"
 
 
 def test_there_is_a_notebook() -> None:

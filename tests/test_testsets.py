@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from qnn_pynq import testsets
+from qnn_pynq import datasets
 from qnn_pynq.errors import InputError, NotFoundError
 from qnn_pynq.testsets import dataset_of, find_test_set
 
@@ -40,7 +40,7 @@ def write_idx(folder: Path, compressed: bool = True, labels: np.ndarray = LABELS
 def _nothing_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither data beside the checkout nor in the environment."""
     monkeypatch.delenv("QNN_PYNQ_DATA", raising=False)
-    monkeypatch.setattr(testsets, "__file__", str(tmp_path / "a" / "b" / "c" / "testsets.py"))
+    monkeypatch.setattr(datasets, "__file__", str(tmp_path / "a" / "b" / "c" / "datasets.py"))
 
 
 @pytest.mark.parametrize("compressed", [True, False])
@@ -103,19 +103,21 @@ def test_what_is_nowhere_says_where_it_was_looked_for(tmp_path: Path, monkeypatc
         find_test_set(network(), tmp_path / "missing")
 
 
-def test_nothing_is_downloaded_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_downloaded_unasked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked = []
+    there = write_idx(tmp_path / "home", compressed=True)
 
-    def load(name: str, part: str) -> Any:
-        asked.append((name, part))
-        return SimpleNamespace(pictures=PICTURES, labels=LABELS.astype(np.int64))
+    def download(urls: Any, target: Path, sha256: str) -> Path:
+        asked.append(urls)
+        assert sha256 == datasets.DATASETS["mnist"].sha256[target.name]
+        return there / target.name
 
-    monkeypatch.setattr(testsets, "load_dataset", load)
+    monkeypatch.setattr(datasets, "download", download)
     with pytest.raises(NotFoundError):
         find_test_set(network())
     assert not asked
     assert len(find_test_set(network(), download=True).labels) == 3
-    assert asked == [("mnist", "test")]
+    assert [urls[0].rsplit("/", 1)[1] for urls in asked] == [stem + ".gz" for stem in datasets.FILES["test"]]
 
 
 def test_files_that_are_no_test_set(tmp_path: Path) -> None:

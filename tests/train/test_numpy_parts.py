@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import importlib
-import struct
 import sys
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from qnn_pynq.errors import DigestError, FetchError, InputError, MissingDependencyError
+from qnn_pynq.errors import InputError, MissingDependencyError
 from qnn_pynq.network import Encoding, InputSpec
 from qnn_pynq.train import data
 from qnn_pynq.train.decode import choose_levels, decode, temperature
@@ -23,48 +21,6 @@ from qnn_pynq.train.integer import words_to_classes
 from qnn_pynq.train.source import read_source, split_by_class, threshold_of
 
 SPEC = InputSpec((8, 8), 1, "as-is", None, Encoding("threshold", threshold=128))
-
-
-def idx(array: np.ndarray) -> bytes:
-    return (
-        bytes([0, 0, 8, array.ndim]) + struct.pack(">{}I".format(array.ndim), *array.shape) + array.tobytes()
-    )
-
-
-def test_idx_files_are_read_plain_and_compressed(tmp_path: Path) -> None:
-    values = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
-    (tmp_path / "a").write_bytes(idx(values))
-    (tmp_path / "b.gz").write_bytes(gzip.compress(idx(values)))
-    assert (data.read_idx(tmp_path / "a") == values).all()
-    assert (data.read_idx(tmp_path / "b.gz") == values).all()
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"\0\0\7\1", idx(np.zeros(9, np.uint8))[:-1], b"\0\0\x08\3\0\0\0\1"]
-)
-def test_broken_idx_files_are_refused(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "x").write_bytes(content)
-    with pytest.raises(InputError, match="x"):
-        data.read_idx(tmp_path / "x")
-
-
-def test_truncated_gzip_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "x.gz").write_bytes(gzip.compress(idx(np.zeros(999, np.uint8)))[:-6])
-    with pytest.raises(InputError):
-        data.read_idx(tmp_path / "x.gz")
-
-
-def test_download_checks_the_digest_and_keeps_nothing_wrong(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "f.gz").write_bytes(b"not the file")
-    source = data._Source("T", ("a",), (home.as_uri() + "/",), {"f.gz": "0" * 32})
-    target = tmp_path / "cache" / "set" / "f.gz"
-    with pytest.raises(DigestError, match="expected 0000"):
-        data._download(source, "f.gz", target)
-    assert not target.exists()
-    with pytest.raises(FetchError, match="QNN_PYNQ_DATA"):
-        data._download(source._replace(urls=((tmp_path / "none").as_uri() + "/",)), "f.gz", target)
 
 
 def test_unknown_data_set_names_the_known_ones() -> None:
