@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Sequence, Union
 import numpy as np
 
 from ..errors import ConversionError, QnnWarning
-from ..network import WORD_BITS, Decode, Dense, Encoding, InputSpec, Network
+from ..network import WORD_BITS, Decode, Dense, Encoding, Framing, InputSpec, Network
 from ..packing import fold_thresholds, fold_weights, unfold_thresholds, unfold_weights
 
 __all__ = ["LFC_CLASSES", "LFC_CODES", "LFC_FOLDS", "export_bnn_pynq", "import_bnn_pynq", "lfc_network"]
@@ -73,10 +73,12 @@ def lfc_network(
     """A network for the overlay `kind` ("lfcW1A1", "lfcW1A2"), with upstream's input and decode rule."""
     extra.setdefault("title", "BNN-PYNQ {}: {}".format(kind, name))
     extra.setdefault("description", "")
+    # Pictures of digits are framed as MNIST was made; of other sets we do not know it.
+    framing = Framing((20, 20), "mass") if tuple(classes) == tuple("0123456789") and size == (28, 28) else None
     return Network(
         name=name,
         overlays=(_OVERLAYS[kind],),
-        input=InputSpec(size, 1, "light-on-dark", None, Encoding("threshold", threshold=128)),
+        input=InputSpec(size, 1, "light-on-dark", framing, Encoding("threshold", threshold=128)),
         layers=tuple(layers),
         decode=Decode("highest-bit", 1),
         classes=tuple(classes),

@@ -27,8 +27,9 @@ class Driver(ABC):
     network : Network or None
         What is configured; None before `configure`, after a failed one and after `close`.
     timing : dict
-        Seconds of the accelerator: "configure", "run" (last run), "images" (last run), and
-        "modelled": whether they come from the cycle model instead of a clock.
+        Seconds of the accelerator: "configure" and "run" (last run), "modelled": whether they
+        come from the cycle model instead of a clock; "images" (last run); and the host's seconds
+        of "transfer": flush and invalidate (last run).
     """
 
     kind = ""
@@ -38,7 +39,9 @@ class Driver(ABC):
         self.overlay = overlay
         self.conservative = conservative
         self.network: Any = None
-        self.timing: dict[str, Any] = {"configure": 0.0, "run": 0.0, "images": 0, "modelled": board.emulated}
+        self.timing: dict[str, Any] = {
+            "configure": 0.0, "run": 0.0, "transfer": 0.0, "images": 0, "modelled": board.emulated,
+        }
 
     @property
     @abstractmethod

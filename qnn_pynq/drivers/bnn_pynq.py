@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import logging
 from enum import IntEnum
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -191,7 +192,9 @@ class BnnPynqDriver(Driver):
             assert self._input is not None and self._output is not None
             registers = self.board.ip(self.overlay.ip.name)
             self._drop_done(registers)
+            begun = perf_counter()
             self._input.flush(images * self.bytes_in)
+            self.timing["transfer"] = perf_counter() - begun
             source, target = self._input.device_address, self._output.device_address
             for reg, value in ((Reg.IN_LOW, source & 0xFFFFFFFF), (Reg.IN_HIGH, source >> 32),
                                (Reg.OUT_LOW, target & 0xFFFFFFFF), (Reg.OUT_HIGH, target >> 32),
@@ -235,7 +238,9 @@ class BnnPynqDriver(Driver):
             self.timing["run"] = self.board.accelerator_seconds - self._started
             self.timing["images"] = images
             assert self._output is not None
+            begun = perf_counter()
             self._output.invalidate(images * self.bytes_out)
+            self.timing["transfer"] += perf_counter() - begun
             words: np.ndarray = self._output.array[:images, 0]
             return words
 
