@@ -18,6 +18,7 @@ from .engines.decode import Decoder
 from .engines.overlay import OverlayEngine
 from .engines.software import SoftwareEngine
 from .errors import InputError, ScoresUnavailableError
+from .labels import class_numbers
 from .network import Network
 from .overlay import Overlay
 from .preprocess import Invert, each, is_batch, prepare, prepare_many
@@ -278,7 +279,7 @@ class Classifier:
         """Part of right answers, as in scikit-learn."""
         with self._lock:
             answers = self.predict(X)
-            return float((answers == self._labels(y, len(answers))).mean())
+            return float((answers == class_numbers(y, len(answers), self.network)).mean())
 
     def evaluate(
         self, images: Pictures, labels: ArrayLike, compare: bool = False, invert: Invert = "auto"
@@ -302,7 +303,7 @@ class Classifier:
             begun = perf_counter()
             rows = prepare_many(images, self.network.input, invert)
             prepared = perf_counter()
-            truth = self._labels(labels, len(rows))
+            truth = class_numbers(labels, len(rows), self.network)
             started = perf_counter()
             words, _, stages = self._run(rows)
             computed = perf_counter()
@@ -387,33 +388,6 @@ class Classifier:
             )
             for k, index in enumerate(indices.tolist())
         ]
-
-    def _labels(self, labels: ArrayLike, count: int) -> np.ndarray:
-        """Class numbers of the given labels, checked."""
-        values = np.asarray(labels)
-        if count == 0:
-            raise InputError("no pictures: at least one is needed")
-        if values.shape != (count,):
-            raise InputError("{} pictures need {} labels, got shape {}".format(count, count, values.shape))
-        if values.dtype.kind in "US":
-            known = {name: index for index, name in enumerate(self.class_names)}
-            unknown = sorted(set(values.astype(str).tolist()) - set(known))
-            if unknown:
-                raise InputError(
-                    "label {!r} is no class of {}: use one of {}".format(
-                        unknown[0], self.network.name, ", ".join(self.class_names)
-                    )
-                )
-            return np.array([known[name] for name in values.astype(str).tolist()], np.intp)
-        if values.dtype.kind not in "iu":
-            raise InputError("labels must be class numbers or names, not dtype {}".format(values.dtype))
-        if values.min() < 0 or values.max() >= len(self.class_names):
-            raise InputError(
-                "labels must be in 0..{}, got {}..{}".format(
-                    len(self.class_names) - 1, values.min(), values.max()
-                )
-            )
-        return values.astype(np.intp)
 
 
 def _network(network: NetworkLike) -> Network:

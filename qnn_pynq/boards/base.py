@@ -3,158 +3,17 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from abc import ABC, abstractmethod
 from typing import Any, Callable, Sequence, Tuple, Union
 
 import numpy as np
 
 from ..errors import BoardBusyError, BoardError, BoardTakenError, BusError, ClosedError, DeadlineError
+from .clock import Clock
 
-__all__ = [
-    "PROGRAM_DTYPE",
-    "WAIT",
-    "WRITE",
-    "Board",
-    "Buffer",
-    "Clock",
-    "RealClock",
-    "Registers",
-    "VirtualClock",
-    "check_program",
-    "make_program",
-    "play_plainly",
-]
-
-PROGRAM_DTYPE = np.dtype([("op", "<u4"), ("offset", "<u4"), ("value", "<u4")])
-WRITE = 0  # registers[offset] = value
-WAIT = 1  # until (registers[offset] & value) != 0
+__all__ = ["Board", "Buffer", "Registers", "shape_bytes"]
 
 Done = Union[Tuple[int, int], Callable[["Registers"], bool]]
-
-
-class Clock(ABC):
-    """Where a board takes its time from."""
-
-    @abstractmethod
-    def now(self) -> float:
-        """Seconds since some fixed moment."""
-
-    @abstractmethod
-    def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass."""
-
-    def sleep_until(self, moment: float) -> None:
-        """Let time pass up to `moment` on this clock."""
-        self.sleep(max(0.0, moment - self.now()))
-
-    def elapse(self, seconds: float) -> None:  # noqa: B027 (an override is optional)
-        """Modelled time went by: moves a virtual clock, costs nothing on a real one."""
-
-
-class RealClock(Clock):
-    """The machine's monotonic clock."""
-
-    def now(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        if seconds > 0:
-            time.sleep(seconds)
-
-
-class VirtualClock(Clock):
-    """Starts at 0 and moves only when told: waiting costs no real time."""
-
-    def __init__(self) -> None:
-        self._now = 0.0
-        self._lock = threading.Lock()
-
-    def now(self) -> float:
-        return self._now
-
-    def sleep(self, seconds: float) -> None:
-        self.advance(seconds)
-
-    def sleep_until(self, moment: float) -> None:
-        with self._lock:
-            self._now = max(self._now, moment)
-
-    def elapse(self, seconds: float) -> None:
-        self.advance(seconds)
-
-    def advance(self, seconds: float) -> None:
-        """Move the clock forward by `seconds`."""
-        with self._lock:
-            self._now += max(0.0, seconds)
-
-
-def make_program(steps: Sequence[tuple[int, int, int]]) -> np.ndarray:
-    """Program from (op, offset, value) triples; long ones are better filled with numpy."""
-    return np.array([tuple(step) for step in steps], dtype=PROGRAM_DTYPE)
-
-
-def check_program(program: np.ndarray, window: int) -> np.ndarray:
-    """Refuse a program before its first access.
-
-    Parameters
-    ----------
-    program : ndarray of PROGRAM_DTYPE, shape (n,)
-    window : int
-        Bytes of the register window.
-
-    Raises
-    ------
-    BoardError
-        Wrong dtype or shape, an unknown operation, or a wait for no bit.
-    BusError
-        An offset that is misaligned or outside the window.
-    """
-    if not isinstance(program, np.ndarray) or program.dtype != PROGRAM_DTYPE or program.ndim != 1:
-        raise BoardError("program: expected a 1-d array of PROGRAM_DTYPE, got {}".format(
-            getattr(program, "dtype", type(program).__name__)))
-    if program.size == 0:
-        return program
-    if int(program["op"].max()) > WAIT:
-        step = int(np.argmax(program["op"] > WAIT))
-        raise BoardError("program step {}: unknown operation {}, expected 0 (write) or 1 (wait)".format(
-            step, int(program["op"][step])))
-    waits_for_nothing = (program["op"] == WAIT) & (program["value"] == 0)
-    if waits_for_nothing.any():
-        raise BoardError(f"program step {int(np.argmax(waits_for_nothing))}: waits for no bit at all")
-    offsets = program["offset"]
-    if int(offsets.max()) > window - 4 or int(np.bitwise_or.reduce(offsets)) & 3:
-        bad = (offsets > max(window - 4, 0)) | ((offsets & 3) != 0)
-        step = int(np.argmax(bad))
-        raise BusError(f"program step {step}: offset {int(offsets[step]):#x} is misaligned "
-                       f"or outside the {window} byte window")
-    return program
-
-
-def play_plainly(registers: Registers, program: np.ndarray, clock: Clock, timeout: float,
-                 idle: Callable[[int, float], None] | None = None) -> None:
-    """Play a program access by access: the meaning that every faster player must keep.
-
-    `idle(attempt, left)` is called after each read that did not show the bit: the number of such
-    reads of this step before, and the seconds left.
-    """
-    start = clock.now()
-    deadline = start + timeout
-    for step, (op, offset, value) in enumerate(program.tolist()):
-        if op == WRITE:
-            registers.write(offset, value)
-            continue
-        attempt = 0
-        while not registers.read(offset) & value:
-            left = deadline - clock.now()
-            if left <= 0:
-                raise DeadlineError(
-                    f"step {step} of {len(program)}: register {offset:#x} showed none "
-                    f"of the bits {value:#x} within {timeout:g} s; "
-                    "reset the board and configure again")
-            if idle is not None:
-                idle(attempt, left)
-            attempt += 1
 
 
 class Registers(ABC):
@@ -364,7 +223,7 @@ class Board(ABC):
         self.close()
 
 
-def _shape_bytes(shape: int | Sequence[int], dtype: Any) -> tuple[tuple[int, ...], np.dtype, int]:
+def shape_bytes(shape: int | Sequence[int], dtype: Any) -> tuple[tuple[int, ...], np.dtype, int]:
     """Shape as a tuple, dtype, and the bytes that they take."""
     sizes: list[int] = [int(shape)] if np.ndim(shape) == 0 else [int(n) for n in shape]  # type: ignore
     kind = np.dtype(dtype)

@@ -11,17 +11,9 @@ import numpy as np
 from ..errors import BoardError, BusError, ClosedError
 from ..families import twin_class
 from ..twins.base import Memory, Twin
-from .base import (
-    Board,
-    Buffer,
-    Clock,
-    RealClock,
-    Registers,
-    VirtualClock,
-    _shape_bytes,
-    check_program,
-    play_plainly,
-)
+from .base import Board, Buffer, Registers, shape_bytes
+from .clock import Clock, RealClock, VirtualClock
+from .program import check_program, play_plainly
 
 __all__ = ["EmulatedBoard", "EmulatedBuffer", "EmulatedMemory"]
 
@@ -217,7 +209,7 @@ class EmulatedBoard(Board):
         with self.lock:
             self.check_open()
             self.settle()
-            return EmulatedBuffer(self, *_shape_bytes(shape, dtype))
+            return EmulatedBuffer(self, *shape_bytes(shape, dtype))
 
     def settle(self) -> None:
         """Let the logic do what is due by the clock."""

@@ -12,7 +12,9 @@ from weakref import ref
 import numpy as np
 
 from ..errors import BoardBusyError, BoardError, BoardUnavailableError, ClosedError, DeadlineError
-from .base import Board, Buffer, Clock, RealClock, Registers, _shape_bytes, check_program, play_plainly
+from .base import Board, Buffer, Registers, shape_bytes
+from .clock import Clock, RealClock
+from .program import check_program, play_plainly
 
 __all__ = ["ZynqBoard", "ZynqBuffer", "ZynqRegisters", "fpga_present", "shared_board"]
 
@@ -298,7 +300,7 @@ class ZynqBoard(Board):
         return self._ips[name]
 
     def allocate(self, shape: int | tuple[int, ...], dtype: Any = np.uint8) -> ZynqBuffer:
-        sizes, kind, nbytes = _shape_bytes(shape, dtype)
+        sizes, kind, nbytes = shape_bytes(shape, dtype)
         with self.lock:
             self.check_open()
             try:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Sequence
 
 import numpy as np
 
-from ..boards.base import PROGRAM_DTYPE, WAIT, WRITE
+from ..boards.program import PROGRAM_DTYPE, WAIT, WRITE
 from ..errors import UnsupportedNetworkError
 from ..packing import fold_thresholds, fold_weights
 

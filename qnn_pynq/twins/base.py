@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 import numpy as np
 
-from ..boards.base import Clock
+from ..boards.clock import Clock
 
 __all__ = ["Memory", "Twin"]
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..boards.base import WAIT, Clock
+from ..boards.clock import Clock
+from ..boards.program import WAIT
 from ..errors import BusError
 from ..kernels import DenseStack
 from ..packing import unfold_thresholds, unfold_weights

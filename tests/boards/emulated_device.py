@@ -14,7 +14,7 @@ import numpy as np
 from pynq.buffer import PynqBuffer
 from pynq.pl_server.device import Device
 
-from qnn_pynq.boards.base import RealClock
+from qnn_pynq.boards.clock import RealClock
 from qnn_pynq.boards.emulated import EmulatedMemory
 from qnn_pynq.families import twin_class
 

@@ -11,7 +11,7 @@ import pytest
 
 import qnn_pynq.boards.zynq as zynq
 from qnn_pynq.boards import open_board
-from qnn_pynq.boards.base import RealClock, VirtualClock
+from qnn_pynq.boards.clock import RealClock, VirtualClock
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.errors import (
     BoardBusyError,

@@ -15,7 +15,7 @@ import pynq  # noqa: E402
 from emulated_device import EmulatedZynq  # noqa: E402
 
 from qnn_pynq.boards import open_board  # noqa: E402
-from qnn_pynq.boards.base import make_program  # noqa: E402
+from qnn_pynq.boards.program import make_program  # noqa: E402
 from qnn_pynq.catalogue import cached_path  # noqa: E402
 from qnn_pynq.drivers.bnn_pynq import BnnPynqDriver  # noqa: E402
 from qnn_pynq.errors import (  # noqa: E402

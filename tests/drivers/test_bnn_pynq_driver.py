@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qnn_pynq.boards.base import WAIT
 from qnn_pynq.boards.emulated import EmulatedBoard
+from qnn_pynq.boards.program import WAIT
 from qnn_pynq.drivers.bnn_pynq import BnnPynqDriver
 from qnn_pynq.drivers.bnn_pynq_weights import fit_layers, weight_program
 from qnn_pynq.errors import (

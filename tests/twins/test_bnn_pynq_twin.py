@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qnn_pynq.boards.base import PROGRAM_DTYPE, WAIT, WRITE, RealClock, make_program
+from qnn_pynq.boards.clock import RealClock
 from qnn_pynq.boards.emulated import EmulatedBoard
+from qnn_pynq.boards.program import PROGRAM_DTYPE, WAIT, WRITE, make_program
 from qnn_pynq.errors import BoardError, BusError, DeadlineError
 
 CTRL, GIER, IER, ISR = 0x00, 0x04, 0x08, 0x0C
