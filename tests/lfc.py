@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from qnn_pynq.catalogue import find_overlay
 from qnn_pynq.network import Decode, Dense
-from qnn_pynq.overlay import Overlay, load_overlay
-
-OVERLAYS = Path(__file__).resolve().parent.parent / "overlays"
+from qnn_pynq.overlay import Overlay
 
 
 def overlay(kind: str = "w1a1", **changes: Any) -> Overlay:
-    return dataclasses.replace(load_overlay(OVERLAYS / f"bnn-pynq-lfc-{kind}"), **changes)
+    return dataclasses.replace(find_overlay(f"bnn-pynq-lfc-{kind}"), **changes)
 
 
 def tiny(**changes: Any) -> Overlay:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import gc
 import logging
 import time
+from pathlib import Path
 
 import lfc
 import numpy as np
@@ -273,7 +274,7 @@ def test_the_lock_of_a_process_that_died_is_free(tmp_path):
 
     tag = "died-{}".format(os.getpid())
     code = "import os, qnn_pynq.boards.zynq as z; z._ProcessLock({!r}); os._exit(9)".format(tag)
-    subprocess.run([sys.executable, "-c", code], check=False, cwd=str(lfc.OVERLAYS.parent))
+    subprocess.run([sys.executable, "-c", code], check=False, cwd=str(Path(__file__).resolve().parents[2]))
     lock = zynq._ProcessLock(tag)
     lock.release()
     os.unlink(lock.path)
