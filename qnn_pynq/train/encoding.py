@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Table", "encode", "plain"]
+__all__ = ["Table", "encode", "grid", "plain"]
 
 
 class Table(NamedTuple):
@@ -23,6 +23,16 @@ class Table(NamedTuple):
 def plain(threshold: int, pixels: int = 784) -> Table:
     """One threshold for every pixel: the published encoding at 128."""
     return Table(np.arange(pixels, dtype=np.uint16), np.full(pixels, threshold, np.uint8), threshold)
+
+
+def grid(threshold: int, height: int, width: int, inputs: int = 832) -> Table:
+    """One threshold for an even grid of at most `inputs` pixels: for pictures with more pixels than bits."""
+    rows = min(height, max(1, int((inputs * height / width) ** 0.5)))
+    columns = min(width, inputs // rows)
+    row = ((np.arange(rows) + 0.5) * height / rows).astype(np.int64)
+    column = ((np.arange(columns) + 0.5) * width / columns).astype(np.int64)
+    pixels = (row[:, None] * width + column[None, :]).reshape(-1).astype(np.uint16)
+    return Table(pixels, np.full(len(pixels), threshold, np.uint8))
 
 
 def encode(pictures: np.ndarray, table: Table, inputs: int = 832) -> np.ndarray:

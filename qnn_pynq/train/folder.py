@@ -19,7 +19,6 @@ from .source import read_source, split_by_class, threshold_of
 __all__ = ["train_folder"]
 
 log = logging.getLogger(__name__)
-INPUTS = 832
 _ENOUGH = 2000  # pictures from which on learning the input bits pays, and some can be set apart to choose levels
 _PRECISIONS = ("w1a1", "w1a2")
 
@@ -52,7 +51,7 @@ def train_folder(
     seed : int
         Of everything random: the same seed gives the same network on the same machine.
     size : (height, width)
-        What the network sees. Up to 832 pixels have a bit each; of more, 832 bits are chosen.
+        What the network sees. The overlay takes 832 bits: one a pixel, or chosen ones.
     progress : bool
         Show a progress bar where tqdm is installed and a terminal is there.
     mirror : bool
@@ -92,7 +91,7 @@ def train_folder(
         training, choosing = data, _distorted(data, changes, seed)
     else:
         training, choosing = split_by_class(data, 0.1, seed + 1)
-    encoding = "learned" if spec.pixels > INPUTS or not few else str(threshold_of(training.pictures))
+    encoding = str(threshold_of(training.pictures)) if few else "learned"
     recipe = Recipe(
         precision == "w1a2",
         epochs or int(min(100, max(20, 1000000 // len(training.labels)))),

@@ -11,7 +11,7 @@ import numpy as np
 from ..network import Decode, Framing, Network
 from .data import DataSet
 from .decode import choose_levels, temperature
-from .encoding import Table, encode, plain
+from .encoding import Table, encode, grid, plain
 from .export import Check, check_equal, input_spec, to_network
 from .integer import evaluate, integer_layers
 from .loop import INPUTS, Recipe, device, evaluate_scores, train
@@ -34,9 +34,11 @@ class Outcome(NamedTuple):
 
 
 def load_table(kind: str, data: DataSet, seed: int, cache: Path | None, report: Callable[[str], None]) -> Table:
-    """Encoding by its name: a number (plain threshold) or "learned" (kept in `cache` for a resumed run)."""
+    """Encoding by its name: a number (one threshold) or "learned" (kept in `cache` for a resumed run)."""
     if kind != "learned":
-        return plain(int(kind), data.pictures[0].size)
+        height, width = data.pictures.shape[1:]
+        many = height * width > INPUTS
+        return grid(int(kind), height, width, INPUTS) if many else plain(int(kind), height * width)
     if cache is not None and cache.is_file():
         with np.load(str(cache), allow_pickle=False) as found:
             return Table(found["pixels"], found["thresholds"])

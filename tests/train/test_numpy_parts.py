@@ -16,7 +16,7 @@ from qnn_pynq.errors import InputError, MissingDependencyError
 from qnn_pynq.network import Encoding, InputSpec
 from qnn_pynq.train import data
 from qnn_pynq.train.decode import choose_levels, decode, temperature
-from qnn_pynq.train.encoding import Table, encode, plain
+from qnn_pynq.train.encoding import Table, encode, grid, plain
 from qnn_pynq.train.integer import words_to_classes
 from qnn_pynq.train.source import read_source, split_by_class, threshold_of
 
@@ -31,9 +31,7 @@ def test_unknown_data_set_names_the_known_ones() -> None:
 def test_split_is_seeded_and_loses_nothing() -> None:
     whole = data.DataSet(np.arange(50 * 4, dtype=np.uint8).reshape(50, 2, 2), np.arange(50), ("a",))
     first, second = data.split(whole, 10, 3)
-    assert (
-        sorted(np.concatenate([first.labels, second.labels])) == list(range(50)) and len(second.labels) == 10
-    )
+    assert sorted(np.concatenate([first.labels, second.labels])) == list(range(50)) and len(second.labels) == 10
     assert (data.split(whole, 10, 3)[1].labels == second.labels).all()
 
 
@@ -42,6 +40,13 @@ def test_encoding_is_at_least_the_threshold_and_pads_with_zero() -> None:
     assert encode(picture, plain(128, 4), 6).tolist() == [[0, 0, 1, 1, 0, 0]]
     table = Table(np.array([3, 1, 1], np.uint16), np.array([255, 127, 128], np.uint8))
     assert encode(picture, table, 4).tolist() == [[1, 1, 0, 0]]
+
+
+@given(st.integers(1, 128), st.integers(1, 128))
+def test_a_grid_fits_the_inputs_and_the_picture(height: int, width: int) -> None:
+    table = grid(100, height, width)
+    assert 1 <= len(table.pixels) <= 832 and table.pixels.max() < height * width
+    assert len(set(table.pixels.tolist())) == len(table.pixels)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 10), st.integers(1, 6))

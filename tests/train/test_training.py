@@ -185,9 +185,7 @@ def test_a_folder_of_pictures_becomes_a_network(
     tmp_path: Path, precision: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "qnn_pynq")
-    found = train_folder(
-        draw(tmp_path / "pictures"), tmp_path / "net", precision=precision, epochs=12, progress=False
-    )
+    found = train_folder(draw(tmp_path / "pictures"), tmp_path / "net", precision=precision, epochs=12, progress=False)
     network = load_network(found)
     assert network.classes == ("bar", "disc", "frame") and network.decode.levels == 6
     assert network.overlays == ("bnn-pynq-lfc-" + precision,)
