@@ -31,7 +31,7 @@ INLINE __m512i negatives(__m512i w, __m512i x, __m512i neg, int ternary)
 {
     if (ternary) /* nz & ~(w ^ neg) */
         return _mm512_popcnt_epi64(_mm512_ternarylogic_epi64(x, w, neg, 0x90));
-    return _mm512_popcnt_epi64(_mm512_xor_si512(w, x));
+    return _mm512_popcnt_epi64(_mm512_xor_epi64(w, x));
 }
 
 INLINE __m512i limits_of(const int16_t *limits)
@@ -113,13 +113,17 @@ INLINE void many(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t *y, si
         parity[i] = centre & 1;
     }
     for (block = 0; block < blocks; block++, w += K, even += 8 * levels, odd += 8 * levels) {
-        const __m512i common = _mm512_set1_epi64(-(inputs >> 1));
+        const __m512i half = _mm512_set1_epi64(inputs >> 1);
         __m512i W[16], limit[2][2];
         const uint64_t *at = x;
         uint8_t *to = y + block;
 
         limit[0][0] = limits_of(even);
         limit[0][1] = levels > 1 ? limits_of(even + 8) : zero;
+        if (!ternary) { /* the same for all images: compare P itself */
+            limit[0][0] = _mm512_add_epi64(limit[0][0], half);
+            limit[0][1] = _mm512_add_epi64(limit[0][1], half);
+        }
         limit[1][0] = ternary ? limits_of(odd) : zero;
         limit[1][1] = ternary && levels > 1 ? limits_of(odd + 8) : zero;
 #pragma GCC unroll 16
@@ -128,7 +132,7 @@ INLINE void many(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t *y, si
             KEEP(W[k]);
         }
         for (i = 0; i < n; i++, at += row, to += y_row) {
-            __m512i a = ternary ? _mm512_set1_epi64(start[i]) : common, b = zero;
+            __m512i a = ternary ? _mm512_set1_epi64(start[i]) : zero, b = zero;
             const int p = ternary ? parity[i] : 0;
 
 #pragma GCC unroll 16
