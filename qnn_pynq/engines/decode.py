@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kernels import highest_bit
+from ..kernels import highest_class
 from ..network import Network
 
 __all__ = ["Decoder"]
@@ -21,8 +21,6 @@ class Decoder:
         self.classes = count
         self.levels = levels
         self.mask = (1 << (count * levels)) - 1
-        # The last entry answers index -1, "no bit set".
-        self._class_of = np.append(np.arange(count * levels) % count, 0).astype(np.intp)
         self.by_length = (0, *(j % count for j in range(count * levels)))
         """Class by the bit length of a masked word."""
         last = network.layers[-1]
@@ -36,8 +34,7 @@ class Decoder:
 
     def indices(self, words: np.ndarray) -> tuple[np.ndarray, int]:
         """(class numbers intp (n,), number of words without a fired neuron)."""
-        highest = highest_bit(words, self.mask)
-        return self._class_of[highest], int(np.count_nonzero(highest < 0))
+        return highest_class(words, self.classes, self.mask)
 
     def scores(self, words: np.ndarray) -> np.ndarray:
         """int8 (n, classes): highest fired level of each class plus 1, 0 for none."""
