@@ -14,13 +14,14 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "training")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-from known_answers import add as add_known_answers  # noqa: E402
+from make_selftest import make_selftest  # noqa: E402
 
+from qnn_pynq.datasets import DATASETS  # noqa: E402
 from qnn_pynq.network import save_network  # noqa: E402
 from qnn_pynq.train._torch import torch  # noqa: E402
-from qnn_pynq.train.data import DATASETS, load_dataset, split  # noqa: E402
+from qnn_pynq.train.data import load_dataset, split  # noqa: E402
 from qnn_pynq.train.pipeline import build  # noqa: E402
 from qnn_pynq.train.recipes import RECIPES  # noqa: E402
 
@@ -91,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
         entry.then,
     )
     target = save_network(outcome.network, options.output or ROOT / "params" / name, overwrite=True)
-    add_known_answers(target)
+    make_selftest(target)
     report("written: %s", target)
     return 0
 

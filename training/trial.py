@@ -16,9 +16,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from qnn_pynq.datasets import DATASETS  # noqa: E402
 from qnn_pynq.train._torch import torch  # noqa: E402
 from qnn_pynq.train.augment import Augment  # noqa: E402
-from qnn_pynq.train.data import DATASETS, DataSet, load_dataset, split  # noqa: E402
+from qnn_pynq.train.data import DataSet, load_dataset, split  # noqa: E402
 from qnn_pynq.train.decode import choose_levels  # noqa: E402
 from qnn_pynq.train.encoding import Table, plain  # noqa: E402
 from qnn_pynq.train.loop import Recipe, device, evaluate_scores, train  # noqa: E402
