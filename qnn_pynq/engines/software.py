@@ -68,6 +68,15 @@ class SoftwareEngine(Engine):
         return int(self._word.item(0))
 
     def start(self, pictures: np.ndarray, out: np.ndarray | None = None, sums: bool = False) -> None:
+        self._pending = self.run(pictures, out, None, sums)
+
+    def run(
+        self,
+        pictures: np.ndarray,
+        out: np.ndarray | None = None,
+        deadline: float | None = None,
+        sums: bool = False,
+    ) -> EngineResult:
         self._ready(pictures, out)
         count = len(pictures)
         raw = np.empty((count, self._outputs), np.int32) if sums else None
@@ -85,7 +94,7 @@ class SoftwareEngine(Engine):
                 out[...] = words
                 words = out
         self._stages = {"kernel": perf_counter() - begun}
-        self._pending = EngineResult(words, raw, self._stages)
+        return EngineResult(words, raw, self._stages)
 
     def wait(self, deadline: float | None = None) -> EngineResult:
         self._open()

@@ -182,9 +182,12 @@ def highest_class(
     -------
     (out, number of words without a set bit, whose class is 0)
     """
-    refuse(words, "words", _U64, (None,))
-    classes = integer(classes, "classes", 1, 64)
-    mask = integer(mask, "mask", 0, _ALL)
+    # Part of every predict: the usual case passes by type alone.
+    if words.__class__ is not np.ndarray or words.dtype is not _U64 or not words.flags.c_contiguous or words.ndim != 1:
+        refuse(words, "words", _U64, (None,))
+    if not (classes.__class__ is mask.__class__ is int and 1 <= classes <= 64 and 0 <= mask <= _ALL):
+        classes = integer(classes, "classes", 1, 64)
+        mask = integer(mask, "mask", 0, _ALL)
     out = result(out, "out", _INTP, words.shape)
     none = lib.qnn_highest_class(pointer(words), len(words), mask, classes, _INTP.itemsize, pointer(out))
     return out, int(none)
