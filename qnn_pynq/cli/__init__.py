@@ -153,12 +153,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _report(error: Exception, args: argparse.Namespace) -> int:
-    """One line on standard error (and the error as JSON where JSON was asked for); returns the exit code."""
+    """The message on standard error (and the error as JSON where JSON was asked for); returns the exit code."""
     from ..errors import QnnError
 
     if args.debug:
         traceback.print_exc()
-    text, kind = " ".join(str(error).split()), type(error).__name__
+    text, kind = str(error).strip(), type(error).__name__
     if isinstance(error, Failure):
         code = error.code
     elif isinstance(error, (QnnError, OSError)):
@@ -166,7 +166,8 @@ def _report(error: Exception, args: argparse.Namespace) -> int:
     else:
         code = EXIT_FAILED
         text = "{}: {} (a defect: run it again with --debug and report what it prints)".format(kind, text)
-    complain("error", text or kind)
+    # Our own messages may list, line by line, which file to put where.
+    complain("error", text or kind, keep_lines=isinstance(error, QnnError))
     if args.json:
         emit_json({"error": {"kind": kind, "message": text or kind, "exit_code": code}})
     return code

@@ -34,9 +34,11 @@ class Failure(Exception):
         self.code = code
 
 
-def complain(level: str, message: str) -> None:
-    """One line on standard error."""
-    print("qnn-pynq: {}: {}".format(level, " ".join(message.split())), file=sys.stderr, flush=True)
+def complain(level: str, message: str, keep_lines: bool = False) -> None:
+    """One line on standard error; with `keep_lines` the message's own, indented after the first."""
+    lines = message.strip().splitlines() if keep_lines else [message]
+    text = "\n  ".join(" ".join(line.split()) for line in lines)
+    print("qnn-pynq: {}: {}".format(level, text), file=sys.stderr, flush=True)
 
 
 def emit(text: str = "") -> None:

@@ -97,4 +97,13 @@ def test_a_folder_without_the_files_is_the_users_error(run: Any, tmp_path: Path,
     monkeypatch.setenv("QNN_PYNQ_CACHE", str(tmp_path / "cache"))
     (tmp_path / "empty").mkdir()
     ran = run("overlays", "fetch", OVERLAY, "--from", tmp_path / "empty")
-    assert ran.code == 3 and ".bit" in ran.err and ran.err.count("\n") == 1
+    assert ran.code == 3 and ran.err.startswith("qnn-pynq: error: ")
+    assert ".bit" in ran.err and str(tmp_path / "empty") in ran.err
+
+
+def test_off_line_it_says_line_by_line_which_file_to_put_where(run: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("QNN_PYNQ_CACHE", str(tmp_path / "cache"))
+    ran = run("overlays", "fetch", OVERLAY, "--from", "http://127.0.0.1:9/")
+    assert ran.code == 3 and ran.err.startswith("qnn-pynq: error: ")
+    by_hand = [line for line in ran.err.splitlines() if line.startswith("  by hand: put ")]
+    assert len(by_hand) == 2 and ".bit" in by_hand[0] and str(tmp_path / "cache") in by_hand[0]
