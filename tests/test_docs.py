@@ -1,0 +1,51 @@
+"""What the documentation shows is what the library does."""
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qnn_pynq import Classifier
+from qnn_pynq.catalogue import networks, overlays
+from qnn_pynq.network import load_network
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def blocks(page: str, language: str) -> list:
+    return re.findall(r"```{}\n(.*?)```".format(language), (ROOT / page).read_text(encoding="utf-8"), re.S)
+
+
+def test_the_network_written_by_hand_loads_and_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = blocks("docs/formats.md", "python")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "docs/formats.md", "exec"), {})  # the page's own example
+    assert load_network(tmp_path).name == "by-hand"
+    picture = np.arange(784, dtype=np.uint8)
+    with Classifier(tmp_path, board="emulated") as board, Classifier(tmp_path, board="cpu") as cpu:
+        assert board.predict(picture) == cpu.predict(picture)
+
+
+def test_the_example_descriptor_has_the_fields_of_a_real_one() -> None:
+    (example,) = (json.loads(block) for block in blocks("docs/formats.md", "json"))
+    real = json.loads((networks()["lfc-w1a1-mnist"] / "network.json").read_text(encoding="utf-8"))
+    assert set(example) == set(real)
+    assert set(example["layers"][0]) == set(real["layers"][0]) and set(example["input"]) == set(real["input"])
+
+
+def test_every_local_link_leads_somewhere() -> None:
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists() or link.startswith("notebooks/"), "{}: {}".format(page.name, link)
+
+
+def test_the_readme_names_every_shipped_network_and_overlay_with_its_accuracy() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in overlays():
+        assert "`{}`".format(name) in text
+    for name, path in networks().items():
+        test = load_network(path).provenance["accuracy"]["test"]
+        assert re.search(r"`{}`.*\*\*{:.2f} %\*\*".format(name, 100 * test), text), name
