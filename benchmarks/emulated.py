@@ -30,7 +30,7 @@ def main() -> None:
     pictures = np.random.default_rng(6).integers(0, 256, size=(n, 784)).astype(np.uint8)
     bits, words = np.empty((n, 104), np.uint8), np.empty((n, 8), np.uint8)
     encoder = Encoder(784, 832, threshold=128)
-    tasks, loads, keep = {}, {}, []
+    tasks, loads, modelled, keep = {}, {}, {}, []
     for name, ternary in (("W1A1", False), ("W1A2", True)):
         network = random_network(ternary)
         stack = DenseStack(network.layers)
@@ -43,6 +43,7 @@ def main() -> None:
             classifier.load(other)
             loads[name].append(time.thread_time() - begin)
         classifier.load(network)
+        modelled[name] = classifier.engine.driver.timing["configure"]
         in_software = Classifier(network, board="cpu")
         keep += [stack, classifier, in_software]
         if not np.array_equal(classifier.predict(pictures), in_software.predict(pictures)):
@@ -67,8 +68,8 @@ def main() -> None:
     for name, seconds in loads.items():
         later = statistics.median(seconds[1:])
         print(
-            "{}: first load {:.0f} ms with the board, a later one {:.0f} ms".format(
-                name, seconds[0] * 1e3, later * 1e3
+            "{}: first load {:.0f} ms with the board, a later one {:.0f} ms; {:.1f} ms on a Z1 by the model".format(
+                name, seconds[0] * 1e3, later * 1e3, modelled[name] * 1e3
             )
         )
 

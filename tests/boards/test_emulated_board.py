@@ -205,7 +205,7 @@ def test_realtime_takes_as_long_as_the_model_says():
     start = time.monotonic()
     registers.write(0, 1)
     board.wait("BlackBoxJam_0", (0, 2), 5.0)
-    assert 0.03 <= time.monotonic() - start < 1.0
+    assert time.monotonic() - start >= 0.03
 
 
 def test_open_board_says_which_and_emulates_only_without_an_fpga(monkeypatch, caplog):

@@ -4,7 +4,6 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import math
-import time
 
 import lfc
 import numpy as np
@@ -102,18 +101,19 @@ def test_the_program_has_one_transaction_a_value_and_ends_with_do_init_0(kind, t
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_weights_are_written_within_50_ms_of_cpu_and_the_modelled_time_is_stated(kind):
+def test_the_modelled_time_of_a_load_is_that_of_its_accesses(kind):
     circuit = lfc.overlay(kind)
     driver, net = _driver(circuit), lfc.network(circuit)
-    spent = []
-    for _ in range(5):
-        start = time.process_time()
-        driver.configure(net)
-        spent.append(time.process_time() - start)
-    print("configure {}: {:.1f} ms CPU, {:.1f} ms modelled on a Z1".format(
-        kind, 1e3 * min(spent), 1e3 * driver.timing["configure"]))
-    assert min(spent) < 0.05
-    assert 0.03 < driver.timing["configure"] < 0.12 and driver.timing["modelled"]
+    layers = circuit.geometry["layers"]
+    program = weight_program(fit_layers(net.layers, layers), layers)
+    waits = (program["op"] == WAIT).sum()
+    driver.configure(net)
+    timing = circuit.timing
+    writes = (len(program) - waits) * timing["write_access_ns"]
+    # The first poll comes before the 20 cycles of a memory write are over: two reads each, at most.
+    assert writes + waits * timing["read_access_ns"] < 1e9 * driver.timing["configure"] < (
+        writes + waits * (timing["memory_write_cycles"] * 10 + 2 * timing["read_access_ns"]))
+    assert driver.timing["modelled"]
 
 
 def test_batches_of_any_size_go_in_chunks_through_the_same_buffers():
