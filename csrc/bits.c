@@ -163,9 +163,11 @@ size_t qnn_encoder_pixels(const qnn_encoder *e)
 
 void qnn_encode_row(const qnn_encoder *e, const uint8_t *picture, uint8_t *out)
 {
+    const size_t used = (e->used + 7) / 8;
     uint8_t gathered[1024];
     size_t k, j, n;
 
+    memset(out + used, 0, (e->bits + 7) / 8 - used); /* a stack's rows may hold bits of another run */
     if (!e->index) {
         e->ops->compare(picture, e->thresholds, e->threshold, e->used, out);
         return;
@@ -181,14 +183,12 @@ void qnn_encode_row(const qnn_encoder *e, const uint8_t *picture, uint8_t *out)
 void qnn_encoder_run(const qnn_encoder *e, const void *pictures, size_t n, void *out)
 {
     const uint8_t *picture = pictures;
-    const size_t row = (e->bits + 7) / 8, used = (e->used + 7) / 8;
+    const size_t row = (e->bits + 7) / 8;
     uint8_t *to = out;
     size_t i;
 
-    for (i = 0; i < n; i++, picture += e->pixels, to += row) {
+    for (i = 0; i < n; i++, picture += e->pixels, to += row)
         qnn_encode_row(e, picture, to);
-        memset(to + used, 0, row - used);
-    }
 }
 
 void qnn_highest_bit(const void *words, size_t n, uint64_t mask, int size, void *out)

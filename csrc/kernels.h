@@ -87,6 +87,7 @@ void qnn_blocks_repack(const qnn_layer *layer, const uint8_t *weights, void *out
 void *qnn_alloc(size_t bytes); /* 64-byte aligned and zeroed; NULL: no memory */
 void qnn_free(void *memory);
 
+/* One row of ceil(bits / 8) bytes, pad bits 0. */
 void qnn_encode_row(const qnn_encoder *encoder, const uint8_t *picture, uint8_t *out);
 size_t qnn_encoder_pixels(const qnn_encoder *encoder);
 

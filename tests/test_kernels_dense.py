@@ -230,6 +230,17 @@ def test_pictures_threads_and_caller_buffers(isa, threads):
     np.testing.assert_array_equal(stack.run(encoder.encode(pictures), threads=threads), out)
 
 
+@pytest.mark.parametrize("index", [None, np.arange(784)[::-1].astype(np.uint16)])
+def test_pictures_leave_nothing_of_the_bits_that_were_run_before(index):
+    rng = np.random.default_rng(6)
+    levels = {"threshold": 128} if index is None else {"index": index, "thresholds": np.full(784, 128, np.uint8)}
+    stack = DenseStack(chain(rng, [832, 64], "binary", "binary", "near"), Encoder(784, 832, **levels))
+    pictures = rng.integers(0, 256, size=(70, 784)).astype(np.uint8)
+    expected = stack.run_pictures(pictures).copy()
+    stack.run(np.full((70, 104), 0xFF, np.uint8))  # the 48 pad bits too
+    np.testing.assert_array_equal(stack.run_pictures(pictures), expected)
+
+
 def test_a_bound_stack_takes_one_picture_of_any_shape():
     rng = np.random.default_rng(11)
     stack = DenseStack(chain(rng, [832, 64, 60], "binary", "binary", "near"), Encoder(784, 832, threshold=9))
