@@ -91,6 +91,8 @@ INLINE uint8x16_t bytes_of(const uint8_t *w, const uint8x16_t *x, const uint8_t 
 #define SUM(i) "vadd.i8 %q[sum], %q[sum], q" #i "\n\t"
 #define HALF XOR(0, x0) XOR(1, x1) XOR(2, x2) XOR(3, x3) COUNT(0) COUNT(1) COUNT(2) COUNT(3) \
     "vadd.i8 %q[sum], q0, q1\n\t" SUM(2) SUM(3)
+/* an operand that says which memory is read: without it the compiler may move stores past the code */
+#define BYTES(p, n) "m"(*(const uint8_t(*)[n])(p))
 #define INPUTS [x0] "w"(x[0]), [x1] "w"(x[1]), [x2] "w"(x[2]), [x3] "w"(x[3]), [x4] "w"(x[4]), [x5] "w"(x[5]), \
     [x6] "w"(x[6])
 
@@ -101,13 +103,13 @@ INLINE uint8x16_t binary_bytes(const uint8_t **w, const uint8x16_t *x, const int
     if (size == 7)
         __asm__(LOAD HALF LOAD7 XOR(0, x4) XOR(1, x5) XOR(2, x6) COUNT(0) COUNT(1) COUNT(2) SUM(0) SUM(1) SUM(2)
                 : [sum] "=&w"(sum), [w] "+r"(*w)
-                : INPUTS
+                : INPUTS, BYTES(*w, 112)
                 : "q0", "q1", "q2", "q3");
     else
         __asm__(LOAD HALF LOAD XOR(0, x4) XOR(1, x5) XOR(2, x6) XOR(3, x7) COUNT(0) COUNT(1) COUNT(2) COUNT(3)
                 SUM(0) SUM(1) SUM(2) SUM(3)
                 : [sum] "=&w"(sum), [w] "+r"(*w)
-                : INPUTS, [x7] "w"(x[7])
+                : INPUTS, [x7] "w"(x[7]), BYTES(*w, 128)
                 : "q0", "q1", "q2", "q3");
     return sum;
 }
@@ -124,7 +126,7 @@ INLINE uint8x16_t ternary_bytes(const uint8_t **w, const uint8x16_t *x, const ui
     __asm__(TERNARY(x0, x1) "vadd.i8 %q[sum], q0, q1\n\t" TERNARY(x2, x3) SUM(0) SUM(1) TERNARY(x4, x5) SUM(0)
             SUM(1) TERNARY(x6, x7) SUM(0) SUM(1)
             : [sum] "=&w"(sum), [w] "+r"(*w), [neg] "+r"(neg)
-            : INPUTS, [x7] "w"(x[7])
+            : INPUTS, [x7] "w"(x[7]), BYTES(*w, 128), BYTES(neg, 128)
             : "q0", "q1", "q2", "q3");
     return sum;
 }

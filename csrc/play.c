@@ -6,6 +6,13 @@
 #include <time.h>
 #include "kernels.h"
 
+/* The logic is outside the processors' shareability domain, where __sync_synchronize (DMB ISH) promises nothing. */
+#if defined(__aarch64__) || (defined(__arm__) && __ARM_ARCH >= 7)
+#define BARRIER() __asm__ volatile("dsb sy" : : : "memory")
+#else
+#define BARRIER() __sync_synchronize()
+#endif
+
 static int64_t now_ns(void)
 {
     struct timespec t;
@@ -31,7 +38,7 @@ int qnn_play(void *window, size_t window_bytes, const void *program, size_t step
     }
     deadline = now_ns();
     deadline = timeout_ns > INT64_MAX - deadline ? INT64_MAX : deadline + timeout_ns;
-    __sync_synchronize(); /* buffers are written before the logic is started */
+    BARRIER(); /* buffers are written before the logic is started */
     for (i = 0; i < steps; i++) {
         volatile uint32_t *at = registers + s[i].offset / 4;
 
@@ -50,7 +57,7 @@ int qnn_play(void *window, size_t window_bytes, const void *program, size_t step
                 sched_yield();
         }
     }
-    __sync_synchronize(); /* results are read after the logic has finished */
+    BARRIER(); /* results are read after the logic has finished */
     *step = steps;
     return 0;
 }
