@@ -206,6 +206,7 @@ def test_highest_bit_is_pythons_bit_length(words, mask):
         (lambda: highest_class(np.zeros(2, np.uint64), 0), "classes is 0"),
         (lambda: highest_class(np.zeros(2, np.uint64), 65), "classes is 65"),
         (lambda: highest_class(np.zeros(2, np.uint64), 10, out=np.zeros(2, np.int8)), "out has dtype"),
+        (lambda: highest_class(np.zeros(17, np.uint8)[1:].view(np.uint64), 10), "aligned"),
         (lambda: highest_bit(np.zeros(2, np.uint64), -1), "mask is -1"),
         (lambda: highest_bit(np.zeros(2, np.uint64), 1 << 64), "mask is"),
         (lambda: highest_bit(np.zeros(2, np.uint64), out=np.zeros(2, np.int32)), "out has dtype"),

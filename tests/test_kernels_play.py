@@ -122,6 +122,7 @@ def test_a_bad_step_is_refused_before_anything_is_touched(step, words):
         ((np.zeros(17, np.uint8)[1:].view(np.uint32), program((0, 0, 0)), 1.0), "aligned"),
         ((np.broadcast_to(np.uint32(0), (1,)), program((0, 0, 0)), 1.0), "read-only"),
         ((np.zeros(4, np.uint32), np.zeros((1, 3), np.uint32), 1.0), "program has dtype"),
+        ((np.zeros(4, np.uint32), np.zeros(13, np.uint8)[1:].view(STEP), 1.0), "program is not aligned"),
         ((np.zeros(4, np.uint32), program((0, 0, 0)), -1.0), "timeout is -1.0"),
         ((np.zeros(4, np.uint32), program((0, 0, 0)), float("nan")), "timeout is nan"),
         ((4096, program((0, 0, 0)), 1.0), "window_bytes is 0"),

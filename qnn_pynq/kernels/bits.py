@@ -183,7 +183,7 @@ def highest_class(
     (out, number of words without a set bit, whose class is 0)
     """
     # Part of every predict: the usual case passes by type alone.
-    if words.__class__ is not np.ndarray or words.dtype is not _U64 or not words.flags.c_contiguous or words.ndim != 1:
+    if words.__class__ is not np.ndarray or words.dtype is not _U64 or not words.flags.carray or words.ndim != 1:
         refuse(words, "words", _U64, (None,))
     if not (classes.__class__ is mask.__class__ is int and 1 <= classes <= 64 and 0 <= mask <= _ALL):
         classes = integer(classes, "classes", 1, 64)

@@ -42,6 +42,8 @@ def play(window: Any, program: np.ndarray, timeout: float, window_bytes: int = 0
         was accessed then.
     """
     refuse(program, "program", _STEP, (None,))
+    if program.__array_interface__["data"][0] % 4:  # a dtype of fields has alignment 1 in numpy, 4 in C
+        raise KernelError("program is not aligned to 4 bytes: copy it")
     if not 0 <= timeout:  # refuses NaN too
         raise KernelError("timeout is {!r}, expected seconds >= 0".format(timeout))
     if isinstance(window, np.ndarray):
