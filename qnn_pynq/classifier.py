@@ -103,6 +103,7 @@ class Classifier:
         self.board: Board | None = None
         self.overlay: Overlay | None = None
         self.unfired_ = 0
+        self._run_one: Callable[..., int]
         found = _network(network)
         if isinstance(board, str) and board == "cpu":
             if overlay is not None:
@@ -144,7 +145,7 @@ class Classifier:
             engine = self._make_engine(chosen)
             engine.check(found)
             self.engine.close()
-            self.engine, self.overlay = engine, chosen
+            self.engine, self.overlay, self._run_one = engine, chosen, engine.one
             self._configure(found)
 
     def _make_engine(self, overlay: Overlay) -> Engine:
@@ -163,7 +164,7 @@ class Classifier:
         flat = (height * width,)
         self._rest = {flat, (height, width), (height, width, 1)}
         self._single = {(1,) + shape for shape in self._rest} | {flat, (height, width)}
-        self._run_one: Callable[..., int] = self.engine.one
+        self._run_one = self.engine.one
         self._mask = self._decoder.mask
         self._by_length = self._decoder.by_length
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.classifier import Classifier
+from qnn_pynq.drivers.bnn_pynq import BnnPynqDriver
 from qnn_pynq.errors import (
     BoardBusyError,
     BoardError,
@@ -248,6 +249,26 @@ def test_load_takes_another_overlay_where_the_network_needs_one():
             classifier.load(nets[kind])
             assert classifier.overlay.name == "bnn-pynq-lfc-" + kind
             assert (classifier.predict(rows) == small.answers(nets[kind], rows)).all()
+
+
+def test_a_load_that_fails_on_another_overlay_can_be_tried_again(monkeypatch):
+    nets = {kind: dataclasses.replace(small.network(lfc.overlay(kind), 1), overlays=("bnn-pynq-lfc-" + kind,))
+            for kind in ("w1a1", "w1a2")}
+    rows = small.pictures(5, nets["w1a1"])
+
+    def fail(*_):
+        raise DeadlineError("no answer")
+
+    with Classifier(nets["w1a1"], board="emulated") as classifier:
+        with monkeypatch.context() as patch:
+            patch.setattr(BnnPynqDriver, "configure", fail)
+            with pytest.raises(DeadlineError):
+                classifier.load(nets["w1a2"])
+        for pictures in (rows, rows[0]):
+            with pytest.raises(BoardError, match="load a network again"):
+                classifier.predict(pictures)
+        classifier.load(nets["w1a2"])
+        assert (classifier.predict(rows) == small.answers(nets["w1a2"], rows)).all()
 
 
 def test_a_network_directory_is_loaded_by_path(tmp_path):
