@@ -86,7 +86,7 @@ class BoardUnavailableError(BoardError):
 
 
 class BoardBusyError(BoardError):
-    """The board belongs to another process."""
+    """The board belongs to another process or classifier, or a run is in flight."""
 
 
 class BoardTakenError(BoardError):

@@ -239,7 +239,7 @@ class EmulatedBoard(Board):
         with self.lock:
             if self.twin is not None:
                 self._modelled += self.twin.modelled_seconds
-            self.twin, self._overlay, self._registers = None, None, {}
+            self.twin, self._overlay, self._registers, self._in_flight = None, None, {}, None
             self.generation += 1
 
     @property

@@ -125,13 +125,16 @@ class Engine(ABC):
         if self.state == "closed":
             raise ClosedError("this classifier is closed: make another")
 
-    def _ready(self, pictures: np.ndarray, out: np.ndarray | None) -> Network:
-        """Check that a run may begin, and its arrays."""
+    def _idle(self) -> None:
         self._open()
-        if self.state == "failed":
-            raise BoardError("the last run or load on {} failed: load a network again".format(self.name))
         if self.state == "running":
             raise BoardError("a run is in flight on {}: wait() for it first".format(self.name))
+
+    def _ready(self, pictures: np.ndarray, out: np.ndarray | None) -> Network:
+        """Check that a run may begin, and its arrays."""
+        self._idle()
+        if self.state == "failed":
+            raise BoardError("the last run or load on {} failed: load a network again".format(self.name))
         if self.network is None:
             raise BoardError("no network is configured on {}: load one first".format(self.name))
         if out is not None and (out.dtype != np.uint64 or out.shape != (len(pictures),)):

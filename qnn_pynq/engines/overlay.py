@@ -54,7 +54,7 @@ class OverlayEngine(Engine):
         self.driver.check(network)
 
     def configure(self, network: Network) -> None:
-        self._open()
+        self._idle()
         self.check(network)
         encoder = make_encoder(network)
         with self.board.lock:

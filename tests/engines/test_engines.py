@@ -276,8 +276,24 @@ def test_a_run_in_flight_is_not_taken_over():
     first.start(rows)
     with pytest.raises(BoardBusyError):
         second.configure(nets[1])
+    with pytest.raises(BoardError, match="in flight"):
+        first.configure(nets[1])
     assert (first.wait().words == small.words(nets[0], rows)).all()
     second.configure(nets[1])
+
+
+def test_a_run_that_somebody_elses_configuration_ended_is_not_in_the_way():
+    board = EmulatedBoard()
+    net = small.network(seed=1)
+    rows = small.pictures(6, net)
+    first, second = _overlay_engine(board), _overlay_engine(board)
+    first.configure(net)
+    first.start(rows)
+    board.forget()
+    second.configure(net)
+    assert (second.run(rows).words == small.words(net, rows)).all()
+    with pytest.raises(BoardError):
+        first.wait()
 
 
 def test_threads_must_be_positive():
