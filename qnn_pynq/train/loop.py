@@ -198,8 +198,8 @@ def train(
         model.train()
         total = 0.0
         for step in _bar(range(per_epoch), progress, epoch, recipe.epochs):
-            progress = (epoch * per_epoch + step) / (recipe.epochs * per_epoch)
-            rate = recipe.final_rate + (recipe.rate - recipe.final_rate) * (1 + math.cos(math.pi * progress)) / 2
+            done = (epoch * per_epoch + step) / (recipe.epochs * per_epoch)
+            rate = recipe.final_rate + (recipe.rate - recipe.final_rate) * (1 + math.cos(math.pi * done)) / 2
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["scale"]
             index = order[step * recipe.batch : (step + 1) * recipe.batch]

@@ -16,7 +16,7 @@ import oracle  # noqa: E402
 
 from qnn_pynq.errors import ConversionError, DescriptorError, InputError  # noqa: E402
 from qnn_pynq.network import load_network  # noqa: E402
-from qnn_pynq.train import train_folder  # noqa: E402
+from qnn_pynq.train import loop, train_folder  # noqa: E402
 from qnn_pynq.train.augment import Augment, distort  # noqa: E402
 from qnn_pynq.train.data import DataSet  # noqa: E402
 from qnn_pynq.train.encoding import encode, plain  # noqa: E402
@@ -143,6 +143,15 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
     assert "resumed after epoch 2" in lines[0]
     for a, b in zip(whole.state_dict().values(), resumed.state_dict().values()):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_the_progress_bar_is_shown_in_every_epoch_or_in_none(monkeypatch: pytest.MonkeyPatch, wanted: bool) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(loop, "_bar", lambda steps, shown, *rest: asked.append(shown) or steps)
+    data = shapes(64, 0)
+    train(data, data, plain(100), Recipe(False, 3, 7, batch=32), progress=wanted)
+    assert asked == [wanted] * 3
 
 
 def test_a_learned_table_is_seeded_and_within_the_picture() -> None:
