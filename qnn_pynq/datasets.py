@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import struct
+import zlib
 from pathlib import Path
 from typing import NamedTuple, Tuple
 
@@ -70,13 +71,14 @@ DATASETS = {
     ),
 }
 
+
 def read_idx(path: Path) -> np.ndarray:
     """Array of an idx file (.gz or plain) of unsigned bytes."""
     opener = gzip.open if path.suffix == ".gz" else open
     try:
         with opener(str(path), "rb") as file:
             data = file.read()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError("{}: cannot be read: {}".format(path, error)) from error
     if len(data) < 4 or data[0] or data[1] or data[2] != 8:
         raise InputError("{}: not an idx file of unsigned bytes".format(path))

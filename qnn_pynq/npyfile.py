@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from pathlib import Path
 from typing import IO, Any, Sequence
 
@@ -9,7 +11,10 @@ import numpy as np
 
 from .errors import DescriptorError
 
-__all__ = ["BadArray", "parse_array", "read_array"]
+__all__ = ["NPZ_ERRORS", "BadArray", "parse_array", "read_array"]
+
+# What numpy and zipfile raise on damaged, encrypted or foreign .npz files.
+NPZ_ERRORS = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class BadArray(Exception):

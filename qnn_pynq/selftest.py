@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import time
-import zipfile
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,6 +26,7 @@ from .engines.overlay import OverlayEngine
 from .engines.software import SoftwareEngine
 from .errors import DescriptorError, InputError, QnnError
 from .network import Network
+from .npyfile import NPZ_ERRORS
 
 __all__ = ["BOARDS", "Outcome", "available_boards", "known_answers", "run"]
 
@@ -125,7 +125,7 @@ def known_answers(network: Network) -> tuple[np.ndarray, np.ndarray] | None:
     try:
         with np.load(str(path), allow_pickle=False) as data:
             pictures, words = np.ascontiguousarray(data["pictures"]), data["words"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (KeyError, *NPZ_ERRORS) as error:
         raise DescriptorError("{}: no self-test: {}; expected arrays pictures and words".format(path, error)) from error
     right = pictures.dtype == np.uint8 and words.dtype == np.uint64
     if not right or pictures.shape != (len(words), network.input.pixels) or words.ndim != 1 or not len(words):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple, Sequence
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from .datasets import DATASETS, FILES, data_places, files_in, find_files, read_idx
 from .errors import InputError, NotFoundError
+from .npyfile import NPZ_ERRORS
 
 __all__ = ["Labelled", "dataset_of", "find_test_set"]
 
@@ -132,7 +132,7 @@ def _read_npz(path: Path) -> Labelled:
                             "{}: {} must be integers (n,), not {} {}".format(path, labels, values.dtype, values.shape)
                         )
                     return Labelled(data[pictures], values.astype(np.int64), str(path))
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except NPZ_ERRORS as error:
         if isinstance(error, InputError):
             raise
         raise InputError("{}: no .npz file of plain arrays: {}".format(path, error)) from error

@@ -43,6 +43,15 @@ def test_truncated_gzip_is_refused(tmp_path: Path) -> None:
         read_idx(tmp_path / "x.gz")
 
 
+def test_damaged_gzip_is_refused(tmp_path: Path) -> None:
+    noise = np.random.RandomState(0).randint(0, 30, 5000).astype(np.uint8)
+    damaged = bytearray(gzip.compress(idx(noise)))
+    damaged[200:260] = bytes(60)
+    (tmp_path / "x.gz").write_bytes(damaged)
+    with pytest.raises(InputError, match="x.gz"):
+        read_idx(tmp_path / "x.gz")
+
+
 @pytest.mark.parametrize("name", sorted(DATASETS))
 @pytest.mark.parametrize("part", sorted(FILES))
 def test_the_digests_are_those_of_the_official_files(shared_data: Path, name: str, part: str) -> None:

@@ -145,3 +145,11 @@ def test_files_that_are_no_test_set(tmp_path: Path) -> None:
     np.savez(str(objects), images=np.array([{}], dtype=object), labels=LABELS[:1])
     with pytest.raises(InputError, match="objects.npz"):
         find_test_set(network(), objects)
+    damaged = tmp_path / "damaged.npz"
+    noise = np.random.RandomState(0).randint(0, 30, (50, 28, 28)).astype(np.uint8)
+    np.savez_compressed(str(damaged), images=noise, labels=np.zeros(50, np.int64))
+    content = bytearray(damaged.read_bytes())
+    content[200:260] = bytes(60)
+    damaged.write_bytes(content)
+    with pytest.raises(InputError, match="damaged.npz"):
+        find_test_set(network(), damaged)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..network import InputSpec
+from ..npyfile import NPZ_ERRORS
 from ..preprocess import prepare, prepare_many
 from .data import DataSet
 
@@ -93,7 +93,7 @@ def _read_npz(source: Path, spec: InputSpec) -> tuple[DataSet, DataSet | None]:
             if not hasattr(file, "files"):
                 raise InputError("{}: one array, an .npz with pictures and labels is needed".format(source))
             arrays = {key: file[key] for key in file.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except NPZ_ERRORS as error:
         if isinstance(error, InputError):
             raise
         raise InputError("{}: no .npz file of plain arrays: {}".format(source, error)) from error

@@ -184,3 +184,13 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path: Path, content: bytes) -> Non
     (tmp_path / "bad.npz").write_bytes(content)
     with pytest.raises(InputError, match=r"bad\.npz"):
         read_source(tmp_path / "bad.npz", SPEC)
+
+
+def test_a_damaged_npz_is_refused(tmp_path: Path) -> None:
+    noise = np.random.RandomState(0).randint(0, 30, (50, 28, 28)).astype(np.uint8)
+    np.savez_compressed(str(tmp_path / "bad.npz"), x=noise, y=np.arange(50) % 2)
+    content = bytearray((tmp_path / "bad.npz").read_bytes())
+    content[200:260] = bytes(60)
+    (tmp_path / "bad.npz").write_bytes(content)
+    with pytest.raises(InputError, match=r"bad\.npz"):
+        read_source(tmp_path / "bad.npz", SPEC)
