@@ -96,7 +96,7 @@ def load_overlay(path: str | Path) -> Overlay:
     geometry = fields.take("geometry", "object")
     _GEOMETRY.get(kind, _any_geometry)(fields.inner_of("geometry", geometry))
     timing = fields.take("timing", "object", {})
-    _check_timing(fields.inner_of("timing", timing))
+    _check_timing(fields.inner_of("timing", timing), complete=kind in _GEOMETRY)
     overlay = Overlay(
         name=name,
         title=fields.text("title", name),
@@ -170,15 +170,17 @@ def _texts(fields: Fields, key: str) -> dict[str, str]:
     return found
 
 
-def _check_timing(fields: Fields) -> None:
-    if fields.empty:
+def _check_timing(fields: Fields, complete: bool) -> None:
+    """The cycle model; `complete` where our own driver and twin compute with all of it."""
+    if fields.empty and not complete:
         return
     fields.take("model", "true or false")
     fields.text("source")
     for key in ("cycles_per_image", "first_image_cycles"):
         fields.number(key)
     for key in ("write_access_ns", "read_access_ns", "memory_write_cycles"):
-        fields.number(key, None)
+        if fields.number(key, None) is None and complete:
+            fields.fail(key, "missing: expected a number")
     fields.done()
 
 
