@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from pathlib import Path
 from typing import Any, Callable, NoReturn, Sequence
 
@@ -96,10 +97,10 @@ class Fields:
         return value
 
     def number(self, key: str, default: Any = _REQUIRED) -> Any:
-        """A number greater than zero."""
+        """A number greater than zero that a float can hold."""
         value = self.take(key, "number", default)
-        if value is not None and not value > 0:
-            self.fail(key, "{} is out of range: expected a number above 0".format(show(value)))
+        if value is not None and not 0 < value <= sys.float_info.max:
+            self.fail(key, "{} is out of range: expected a number above 0 that a float can hold".format(show(value)))
         return value
 
     def text(self, key: str, default: Any = _REQUIRED) -> Any:
