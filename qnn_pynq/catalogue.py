@@ -118,6 +118,8 @@ def _find(
     listing: Callable[[], dict[str, Path]],
     load: Callable[[Path], _T],
 ) -> _T:
+    if not isinstance(name, (str, os.PathLike)):
+        raise NotFoundError("{} {!r}: expected a name or the path of a folder".format(kind, name))
     text = os.fspath(name)
     path = Path(os.path.expanduser(text))
     if text and ((path / file).is_file() or (path.suffix == ".json" and path.is_file())):

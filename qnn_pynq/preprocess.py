@@ -155,6 +155,10 @@ def prepare_many(
                 describe(pictures), spec.size[0], spec.size[1], pixels, spec.size[0], spec.size[1]
             )
         )
+    if isinstance(pictures, np.ndarray) and pictures.ndim == 3 and pictures.shape[2] in (1, 3, 4):
+        raise InputError(
+            "{}: one picture where many were expected: put it into a list, or use classify()".format(describe(pictures))
+        )
     rows: list[np.ndarray] = [prepare(picture, spec, invert).reshape(pixels) for picture in each(pictures)]
     if out is not None:
         _fits(out, (len(rows), pixels))
@@ -185,7 +189,7 @@ def _plain(pictures: Any) -> Any:
     if isinstance(pictures, (list, tuple)) and pictures and isinstance(pictures[0], (list, tuple)):
         try:
             return np.array(pictures, dtype=float if _has_floats(pictures[0]) else int)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise InputError(
                 "nested lists must hold numbers, with rows of one length: {}".format(error)
             ) from error

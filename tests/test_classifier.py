@@ -379,3 +379,27 @@ def test_threads_take_turns(classifier):
     for worker in workers:
         worker.join(60)
     assert not failures and not any(worker.is_alive() for worker in workers)
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (28, 28, 3), (2, 784, 1)])
+def test_one_picture_in_layers_is_not_taken_for_many(shape):
+    with Classifier("lfc-w1a1-mnist", board="cpu") as classifier, pytest.raises(InputError, match="one picture"):
+        classifier.predict(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize("board", ["nix", 3, "", "CPU", True, []])
+def test_an_unknown_board_is_refused_with_the_choices(board):
+    with pytest.raises(InputError, match="'cpu'"):
+        Classifier("lfc-w1a1-mnist", board=board)
+
+
+@pytest.mark.parametrize("name", [None, 3, b"x", []])
+def test_what_is_no_name_is_not_found(name):
+    with pytest.raises(NotFoundError, match="expected a name"):
+        Classifier(name, board="cpu")
+
+
+@pytest.mark.parametrize("options", [{"deadline": "a"}, {"deadline": []}, {"threads": "a"}, {"threads": 1.5}])
+def test_options_of_another_type_are_refused(options):
+    with pytest.raises(InputError):
+        Classifier("lfc-w1a1-mnist", board="cpu", **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from ..errors import InputError
 from .base import Board
 
 __all__ = ["Board", "open_board"]
@@ -29,7 +30,7 @@ def open_board(board: None | str | Board = None, **options: Any) -> Board:
         No usable FPGA, with the cause and the remedy.
     BoardBusyError
         The FPGA belongs to another process.
-    ValueError
+    InputError
         Another value of `board`.
     """
     if isinstance(board, Board):
@@ -38,8 +39,9 @@ def open_board(board: None | str | Board = None, **options: Any) -> Board:
                 ", ".join(sorted(options))))
         board.check_open()
         return board
-    if board not in (None, "auto", "emulated", "zynq"):
-        raise ValueError(f"board {board!r}: expected None, 'auto', 'emulated', 'zynq' or a Board")
+    if board is not None and (not isinstance(board, str) or board not in ("auto", "emulated", "zynq")):
+        raise InputError(f"board {board!r}: expected None, 'auto', 'emulated', 'zynq' or a Board "
+                         "(and for a Classifier also 'cpu')")
     if board != "emulated":
         from .zynq import ZynqBoard, fpga_present, shared_board
 

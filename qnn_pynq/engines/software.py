@@ -32,8 +32,8 @@ class SoftwareEngine(Engine):
 
     def __init__(self, threads: int = 1) -> None:
         super().__init__()
-        if threads < 1:
-            raise InputError("threads must be at least 1, not {}".format(threads))
+        if not isinstance(threads, int) or not 1 <= threads <= 64:
+            raise InputError("threads must be an integer from 1 to 64, not {!r}".format(threads))
         self.threads = threads
         self._stack: Any = None
         self._single: Callable[[np.ndarray], Any] | None = None
