@@ -93,7 +93,7 @@ class Classifier:
         threads: int = 1,
         conservative: bool = False,
     ) -> None:
-        if deadline is not None and not (isinstance(deadline, (int, float)) and deadline > 0):
+        if deadline is not None and not (isinstance(deadline, (int, float, np.number)) and deadline > 0):
             raise InputError("deadline must be positive seconds, not {!r}".format(deadline))
         self._lock = RLock()
         self._deadline = deadline
@@ -203,7 +203,7 @@ class Classifier:
 
         Stage times of a prediction are its batch's, divided by the pictures in it.
         """
-        if not isinstance(batch_size, int) or batch_size < 1:
+        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise InputError("batch_size must be an integer of at least 1, not {!r}".format(batch_size))
         rest = each(pictures)
         while True:

@@ -68,7 +68,7 @@ class Prediction:
         Values are probabilities where there are any, else scores. Equal scores are ordered as the decode
         rule does it: the higher class number first.
         """
-        if not isinstance(k, int) or k < 1:
+        if not isinstance(k, (int, np.integer)) or k < 1:
             raise InputError("top({!r}): expected an integer of at least 1".format(k))
         values: np.ndarray = self.scores if self.probabilities is None else self.probabilities
         order = sorted(range(len(self.classes)), key=lambda c: (-values[c], -c))

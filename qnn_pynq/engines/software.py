@@ -32,7 +32,7 @@ class SoftwareEngine(Engine):
 
     def __init__(self, threads: int = 1) -> None:
         super().__init__()
-        if not isinstance(threads, int) or not 1 <= threads <= 64:
+        if not isinstance(threads, (int, np.integer)) or not 1 <= threads <= 64:
             raise InputError("threads must be an integer from 1 to 64, not {!r}".format(threads))
         self.threads = threads
         self._stack: Any = None
