@@ -11,19 +11,23 @@ from typing import Any, Union
 from .errors import DescriptorError
 from .fields import read_json
 from .network_json import NETWORK_FORMAT, NETWORK_VERSION, WORD_BITS, read_network, write_network
-from .network_types import Decode, Dense, Encoding, Framing, InputSpec, Layer, Network
+from .network_types import Conv, Crop, Decode, Dense, Encoding, Framing, InputSpec, Layer, Linear, Network, Pool
 
 __all__ = [
     "NETWORK_FORMAT",
     "NETWORK_VERSION",
     "WORD_BITS",
+    "Conv",
+    "Crop",
     "Decode",
     "Dense",
     "Encoding",
     "Framing",
     "InputSpec",
     "Layer",
+    "Linear",
     "Network",
+    "Pool",
     "load_network",
     "save_network",
 ]
