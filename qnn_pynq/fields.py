@@ -164,6 +164,10 @@ class Fields:
         """True where `key` is there and not null."""
         return self._rest.get(key) is not None
 
+    def peek(self, key: str) -> Any:
+        """The raw value of `key`, None where it is absent; it is not taken."""
+        return self._rest.get(key)
+
     @property
     def empty(self) -> bool:
         """True where no field is left to take."""
