@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small_conv
 import test_network
 import test_overlay
 
@@ -136,3 +137,11 @@ def test_fields_that_the_schema_wants_are_the_ones_that_the_loader_wants(documen
             except DescriptorError:
                 loads = False
             assert validator("network").is_valid(lacking) == loads, where + key
+
+
+def test_a_convolutional_network_fits_the_schema(tmp_path):
+    path = save_network(small_conv.small_network(), tmp_path / "small") / "network.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    validator("network").validate(document)
+    for fields in ({"layers__1__weight_bits": 2}, {"layers__2__size": 1}, {"classes": []}, {"layers__4__bais": "x"}):
+        assert not validator("network").is_valid(changed(document, fields))

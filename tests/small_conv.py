@@ -1,0 +1,62 @@
+"""Small convolutional networks with random weights, for tests."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qnn_pynq.network import Conv, Crop, Decode, Encoding, InputSpec, Linear, Network, Pool
+
+
+def bits(rng, shape, count):
+    """Random bit strings uint8 (*shape, ceil(count / 8)) with pad bits 0."""
+    packed = rng.integers(0, 256, shape + ((count + 7) // 8,)).astype(np.uint8)
+    if count % 8:
+        packed[..., -1] &= (1 << count % 8) - 1
+    return packed
+
+
+def thresholds(rng, outputs, bits, spread):
+    """Random thresholds around 0, unsorted."""
+    return rng.integers(-spread, spread + 1, (outputs, 2**bits - 1)).astype(np.int16)
+
+
+def binary_conv(rng, inputs, outputs, kernel=3, padding=(1, 1), code_bits=2, groups=1, invert=False):
+    """A convolution with 1-bit weights."""
+    part = inputs // groups
+    spread = max(2, int((2**code_bits - 1) * np.sqrt(part * kernel**2)))
+    flags = rng.integers(0, 2, outputs).astype(bool) if invert else None
+    return Conv(
+        inputs, outputs, kernel, 1, padding, bits(rng, (outputs, kernel, kernel), part),
+        thresholds(rng, outputs, code_bits, spread), 1, code_bits, code_bits, groups, flags,
+    )
+
+
+def pixel_conv(rng, outputs, kernel=3, stride=2, padding=(1, 1), code_bits=2, channels=3):
+    """A first layer: 8-bit pixels, 16-bit weights."""
+    weights = rng.integers(-300, 301, (outputs, kernel, kernel, channels)).astype(np.int16)
+    spread = int(255 * 150 * np.sqrt(channels * kernel**2) / 2)
+    found = np.sort(rng.integers(-spread, spread + 1, (outputs, 2**code_bits - 1)).astype(np.int32), axis=1)
+    return Conv(channels, outputs, kernel, stride, padding, weights, found, 16, 8, code_bits)
+
+
+def linear(rng, inputs, outputs, code_bits=2):
+    """A last layer with 8-bit weights."""
+    weights = rng.integers(-127, 128, (outputs, inputs)).astype(np.int8)
+    bias = rng.normal(size=outputs).astype(np.float32)
+    return Linear(inputs, outputs, weights, bias, 0.01, 8, code_bits)
+
+
+def small_network(seed=0, code_bits=2, overlay="qnn-mo-w1a2", pool=3, crop=True):
+    """16 x 16 RGB, one convolution of each kind, a pool, five classes."""
+    rng = np.random.default_rng(seed)
+    layers = (
+        pixel_conv(rng, 64, code_bits=code_bits),
+        binary_conv(rng, 64, 128, code_bits=code_bits, groups=2),
+        Pool(pool, 2, (0, pool - 2)),
+        binary_conv(rng, 128, 40, code_bits=code_bits),
+        linear(rng, 4 * 4 * 40, 5, code_bits),
+    )
+    spec = InputSpec((16, 16), 3, "as-is", None, Encoding("pixels"), Crop(18) if crop else None)
+    return Network(
+        "small", "small", "", (overlay,), spec, layers, Decode("largest-sum", 1, 0.05), tuple("abcde"), {}
+    )
