@@ -1,0 +1,125 @@
+"""The training loop of the DoReFa networks: Adam, cosine schedule, checkpoints that resume exactly."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+
+from ._torch import torch
+from .data import DataSet
+from .dorefa import DoReFa, evaluate_logits
+from .dorefa_data import crop_middle, distort
+from .dorefa_recipes import Recipe
+
+__all__ = ["train"]
+
+log = logging.getLogger(__name__)
+_CALIBRATION = 4096  # pictures for the final statistics of batch norm
+
+
+def _optimiser(model: DoReFa, recipe: Recipe) -> Any:
+    latent = [] if model.floating else list(model.weights)[1:]
+    others = [p for p in model.parameters() if not any(p is q for q in latent)]
+    groups = [{"params": others, "scale": recipe.other}]
+    if latent:
+        groups.append({"params": latent, "scale": 1.0})
+    return torch.optim.Adam(groups, lr=recipe.rate, fused=True)
+
+
+def _rate(recipe: Recipe, done: float) -> float:
+    """Rate after the part `done` (0..1) of the training."""
+    warm = recipe.warmup / recipe.epochs
+    cosine = recipe.final_rate + (recipe.rate - recipe.final_rate) * (1 + math.cos(math.pi * done)) / 2
+    return cosine * min(1.0, done / warm + 0.01) if warm else cosine
+
+
+def _recalibrate(model: DoReFa, pictures: np.ndarray, batch: int = 128) -> None:
+    """Statistics of batch norm in float32, over pictures as the classifier sees them."""
+    for norm in model.norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    fast, model.fast = model.fast, False
+    model.train()
+    with torch.no_grad():
+        for start in range(0, len(pictures) - batch + 1, batch):
+            model(torch.from_numpy(pictures[start : start + batch]).permute(0, 3, 1, 2).float())
+    for norm in model.norms:
+        norm.momentum = 0.1
+    model.fast = fast
+    model.eval()
+
+
+def train(
+    training: DataSet,
+    held_out: DataSet,
+    recipe: Recipe,
+    floating: bool = False,
+    checkpoint: Path | None = None,
+    report: Callable[[str], None] = log.info,
+    every: int = 3,
+) -> Any:
+    """Trained `DoReFa` in evaluation mode; resumes from `checkpoint` where that exists.
+
+    Every epoch seeds the generator with (seed, epoch), so that a resumed run repeats an uninterrupted one.
+    """
+    torch.manual_seed(recipe.seed)
+    model = DoReFa(recipe.topology, len(training.classes), floating)
+    optimiser = _optimiser(model, recipe)
+    first = 0
+    if checkpoint is not None and checkpoint.is_file():
+        state = torch.load(str(checkpoint), weights_only=True)
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        first = int(state["epoch"])
+        report("resumed after epoch {}".format(first))
+    size = recipe.topology.size
+    x, y = torch.from_numpy(training.pictures), torch.from_numpy(training.labels)
+    checked = crop_middle(held_out.pictures, size)
+    steps = len(y) // recipe.batch
+    for epoch in range(first, recipe.epochs):
+        started, used = time.time(), time.process_time()
+        torch.manual_seed(recipe.seed * 100003 + epoch)
+        order = torch.randperm(len(y))
+        model.train()
+        total, right = 0.0, 0
+        for step in range(steps):
+            rate = _rate(recipe, (epoch * steps + step) / (recipe.epochs * steps))
+            for group in optimiser.param_groups:
+                group["lr"] = rate * group["scale"]
+            index = order[step * recipe.batch : (step + 1) * recipe.batch]
+            pixels = distort(x[index].permute(0, 3, 1, 2).float(), size, recipe)
+            scores = model(pixels)
+            loss = torch.nn.functional.cross_entropy(scores, y[index], label_smoothing=recipe.smoothing)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            model.keep()
+            total += float(loss.detach())
+            right += int((scores.detach().argmax(1) == y[index]).sum())
+        line = "epoch {:3d}/{} loss {:.4f} train {:.2f} % {:.1f} s ({:.1f} s of CPU)".format(
+            epoch + 1,
+            recipe.epochs,
+            total / steps,
+            100 * right / (steps * recipe.batch),
+            time.time() - started,
+            time.process_time() - used,
+        )
+        if epoch == 0 or (epoch + 1) % every == 0 or epoch + 1 == recipe.epochs:
+            found = evaluate_logits(model, checked).argmax(1)
+            line += " held-out {:.2f} %".format(100 * np.mean(found == held_out.labels))
+        if checkpoint is not None:
+            partial = str(checkpoint) + ".part"
+            torch.save(
+                {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch + 1}, partial
+            )
+            os.replace(partial, str(checkpoint))
+        report(line)
+    order = np.random.RandomState(recipe.seed).permutation(len(y))[:_CALIBRATION]
+    _recalibrate(model, crop_middle(training.pictures[order], size))
+    return model

@@ -1,0 +1,84 @@
+"""Topologies and recipes of our DoReFa networks."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["RECIPES", "Block", "Recipe", "Topology"]
+
+
+class Block(NamedTuple):
+    """A convolution with batch norm and 2-bit codes; `pool` is a 3x3 maximum with stride 2 behind it."""
+
+    outputs: int
+    kernel: int = 3
+    stride: int = 1
+    pool: bool = False
+
+
+class Topology(NamedTuple):
+    """Square pictures, blocks (the first one in software, with 16-bit weights), global mean, dense tail."""
+
+    size: int
+    blocks: tuple[Block, ...]
+
+    def sizes(self) -> list[int]:
+        """Side of the map in front of every block, and of the last one."""
+        sides = [self.size]
+        for block in self.blocks:
+            side = (sides[-1] - 1) // block.stride + 1
+            sides.append((side + 1) // 2 if block.pool else side)
+        return sides
+
+
+class Recipe(NamedTuple):
+    """Everything that decides a training, besides the data."""
+
+    dataset: str
+    topology: Topology
+    epochs: int
+    held_out: int
+    seed: int = 1
+    batch: int = 64
+    rate: float = 0.005
+    final_rate: float = 1e-6
+    # Rate of all that is not a latent sign: first weights, batch norm, tail.
+    other: float = 0.2
+    warmup: int = 1
+    smoothing: float = 0.1
+    # Augmentation: range of the crop's side in source pixels, aspect, colour, and side of the cut-out (0: none).
+    crop: tuple[float, float] = (48.0, 72.0)
+    aspect: float = 0.1
+    colour: float = 0.2
+    cutout: int = 0
+
+
+_IMAGENETTE = Topology(
+    64,
+    (
+        Block(64, 5, 2),
+        Block(64, pool=True),
+        Block(128),
+        Block(128, pool=True),
+        Block(256),
+        Block(256, pool=True),
+        Block(256),
+    ),
+)
+_CIFAR = Topology(
+    32,
+    (
+        Block(64),
+        Block(64, pool=True),
+        Block(128),
+        Block(128, pool=True),
+        Block(256),
+        Block(256, pool=True),
+        Block(256),
+    ),
+)
+
+RECIPES: dict[str, Recipe] = {
+    "dorefa-w1a2-imagenette": Recipe("imagenette72", _IMAGENETTE, 45, 900),
+    "dorefa-w1a2-cifar10": Recipe("cifar10", _CIFAR, 30, 5000, crop=(28.0, 36.0), aspect=0.05, colour=0.15),
+}

@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""Train one of the shipped DoReFa networks: `python training/dorefa.py dorefa-w1a2-imagenette`.
+
+Pictures come from $QNN_PYNQ_DATA or ../shared/data. The run can be stopped and started again: it goes on
+from the last checkpoint under build/training/. `--float` trains the same topology in float, to compare.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+
+from qnn_pynq.train._torch import torch  # noqa: E402
+from qnn_pynq.train.dorefa_data import load_colour, split_colour  # noqa: E402
+from qnn_pynq.train.dorefa_loop import train  # noqa: E402
+from qnn_pynq.train.dorefa_recipes import RECIPES  # noqa: E402
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=sorted(RECIPES))
+    parser.add_argument("--float", action="store_true", dest="floating", help="the float twin, not exported")
+    parser.add_argument("--epochs", type=int, help="length of the whole schedule (default: the recipe's)")
+    parser.add_argument("--work", type=Path, help="checkpoints (default: build/training/NAME)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    name = options.name + ("-float" if options.floating else "")
+    recipe = RECIPES[options.name]
+    if options.epochs:
+        recipe = recipe._replace(epochs=options.epochs)
+    work = options.work or ROOT / "build" / "training" / name
+    work.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+        handlers=[logging.StreamHandler(), logging.FileHandler(str(work / "log.txt"))],
+    )
+    report = logging.getLogger("training").info
+    report("%s: %s", name, recipe)
+    data = load_colour(recipe.dataset, "train", work.parent)
+    training, held_out = split_colour(data, recipe.held_out, recipe.seed)
+    train(training, held_out, recipe, options.floating, work / "checkpoint.pt", report)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
