@@ -10,14 +10,18 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import time
 from pathlib import Path
+from shutil import copyfile
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+sys.path.insert(0, str(ROOT))
 
+from qnn_pynq.network import save_network  # noqa: E402
 from qnn_pynq.train._torch import torch  # noqa: E402
 from qnn_pynq.train.dorefa_data import load_colour, split_colour  # noqa: E402
 from qnn_pynq.train.dorefa_loop import train  # noqa: E402
+from qnn_pynq.train.dorefa_pipeline import finish, finish_float  # noqa: E402
 from qnn_pynq.train.dorefa_recipes import RECIPES  # noqa: E402
 
 
@@ -26,7 +30,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name", choices=sorted(RECIPES))
     parser.add_argument("--float", action="store_true", dest="floating", help="the float twin, not exported")
     parser.add_argument("--epochs", type=int, help="length of the whole schedule (default: the recipe's)")
-    parser.add_argument("--work", type=Path, help="checkpoints (default: build/training/NAME)")
+    parser.add_argument("--work", type=Path, help="checkpoints and log (default: build/training/NAME)")
+    parser.add_argument("--output", type=Path, help="network folder (default: params/NAME)")
+    parser.add_argument("--no-test", action="store_true", help="leave the test set alone: for trials")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
@@ -44,9 +50,19 @@ def main(arguments: list[str] | None = None) -> int:
     )
     report = logging.getLogger("training").info
     report("%s: %s", name, recipe)
-    data = load_colour(recipe.dataset, "train", work.parent)
-    training, held_out = split_colour(data, recipe.held_out, recipe.seed)
-    train(training, held_out, recipe, options.floating, work / "checkpoint.pt", report)
+    training, held_out = split_colour(load_colour(recipe.dataset, "train", work.parent), recipe.held_out, recipe.seed)
+    model = train(training, held_out, recipe, options.floating, work / "checkpoint.pt", report)
+    test = None if options.no_test else load_colour(recipe.dataset, "test", work.parent)
+    if options.floating:
+        finish_float(model, recipe, held_out, test, report)
+    else:
+        command = "python training/dorefa.py {} --epochs {}".format(options.name, recipe.epochs)
+        provenance = {"command": command, "seed": recipe.seed, "date": time.strftime("%Y-%m-%d")}
+        network = finish(model, options.name, recipe, training, held_out, test, provenance, report)
+        target = save_network(network, options.output or ROOT / "params" / options.name, overwrite=True)
+        report("written: %s", target.name)
+    if not options.no_test:
+        copyfile(str(work / "log.txt"), str(ROOT / "training" / "logs" / (name + ".log")))
     return 0
 
 

@@ -90,8 +90,8 @@ class DoReFa(torch.nn.Module):
             for norm in self.norms:
                 norm.weight.clamp_(min=0.02)
 
-    def block(self, index: int, x: Any) -> Any:
-        """Output of block `index`, of its input: codes, or floats of the twin."""
+    def values(self, index: int, x: Any) -> Any:
+        """What block `index` makes codes of, from its input: codes, or floats of the twin."""
         block = self.topology.blocks[index]
         weight = self.kernel(index)
         if self.training and self.fast:
@@ -101,22 +101,27 @@ class DoReFa(torch.nn.Module):
         x = _functional.conv2d(x.to(weight.dtype), weight, stride=block.stride, padding=edge)
         if block.pool:
             x = _functional.max_pool2d(x, 3, 2, ceil_mode=True)
-        x = self.norms[index](x)
-        return torch.relu(x) if self.floating else _Codes.apply(x)
+        return self.norms[index](x)
 
-    def features(self, pixels: Any) -> list[Any]:
-        """Outputs of all blocks; `pixels` float (n, 3, H, W), 0..255."""
+    def codes(self, values: Any) -> Any:
+        """Codes 0..3, or what stands for them in the float twin."""
+        return torch.relu(values) if self.floating else _Codes.apply(values)
+
+    def centred(self, pixels: Any) -> Any:
+        """Input of block 0: pixels 0 around float pixels (n, 3, H, W), 0..255, then centred and scaled."""
         edge = self.topology.blocks[0].kernel // 2
         x = (_functional.pad(pixels, (edge,) * 4) - torch.tensor(MEAN)[:, None, None]) / SPREAD
-        x = x.contiguous(memory_format=torch.channels_last)
-        found = []
+        return x.contiguous(memory_format=torch.channels_last)
+
+    def features(self, pixels: Any) -> Any:
+        """Output of the last block."""
+        x = self.centred(pixels)
         for index in range(len(self.topology.blocks)):
-            x = self.block(index, x)
-            found.append(x)
-        return found
+            x = self.codes(self.values(index, x))
+        return x
 
     def forward(self, pixels: Any) -> Any:
-        x = self.features(pixels)[-1].float().mean((2, 3))
+        x = self.features(pixels).float().mean((2, 3))
         return self.tail(x if self.floating else x / LEVELS)
 
 

@@ -1,0 +1,116 @@
+"""From a trained DoReFa network to a checked one of our format, with its accuracies."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Callable, NamedTuple
+
+import numpy as np
+
+from ..network_types import Crop, Decode, Encoding, InputSpec, Network
+from .data import DataSet
+from .decode import temperature
+from .dorefa import DoReFa, evaluate_logits
+from .dorefa_data import crop_middle
+from .dorefa_export import check_equal, to_layers
+from .dorefa_integer import classes_of, integer_logits
+from .dorefa_recipes import Recipe
+
+__all__ = ["SETS", "ColourSet", "finish", "finish_float"]
+
+log = logging.getLogger(__name__)
+OVERLAY = "qnn-mo-w1a2"
+
+
+class ColourSet(NamedTuple):
+    """Title and licence line of a data set, and the side of its pictures."""
+
+    title: str
+    licence: str
+    side: int
+
+
+SETS = {
+    "imagenette72": ColourSet(
+        "Imagenette",
+        "parameters: BSD-3-Clause; trained on Imagenette (fast.ai, Apache-2.0), ten classes of ImageNet's photographs",
+        72,
+    ),
+    "cifar10": ColourSet("CIFAR-10", "parameters: BSD-3-Clause; trained on CIFAR-10 (Krizhevsky, 2009)", 32),
+}
+
+
+def _softmax_scale(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Scale of the outputs for probabilities, 0.01 to 10."""
+    return round(10 * temperature(10 * logits, labels), 6)
+
+
+def _share(found: np.ndarray, data: DataSet) -> float:
+    return round(float(np.mean(found == data.labels)), 6)
+
+
+def finish(
+    model: DoReFa,
+    name: str,
+    recipe: Recipe,
+    training: DataSet,
+    held_out: DataSet,
+    test: DataSet | None,
+    provenance: dict[str, Any],
+    report: Callable[[str], None] = log.info,
+) -> Network:
+    """Fold, compare with the trained network, and measure; the test set, if any, is looked at once."""
+    known, size = SETS[recipe.dataset], recipe.topology.size
+    layers = to_layers(model)
+    accuracy: dict[str, Any] = {}
+    scale = 1.0
+    for key, data in (("validation", held_out), ("test", test)):
+        if data is None:
+            continue
+        pictures = crop_middle(data.pictures, size)
+        report("{}: integer network against trained network: {}".format(key, check_equal(model, layers, pictures)))
+        logits = integer_logits(layers, pictures)
+        accuracy[key] = _share(classes_of(logits), data)
+        trained = _share(classes_of(evaluate_logits(model, pictures)), data)
+        report(
+            "{} {:.2f} % of {} (the trained network {:.2f} %)".format(
+                key, 100 * accuracy[key], len(data.labels), 100 * trained
+            )
+        )
+        accuracy["images"] = len(data.labels)
+        if data is held_out:
+            scale = _softmax_scale(logits, data.labels)
+    notes = "{} epochs on {} of the training pictures, {} held out for every choice; test pictures used once.".format(
+        recipe.epochs, len(training.labels), len(held_out.labels)
+    )
+    provenance = dict(provenance, dataset=known.title, licence=known.licence, notes=notes, accuracy=accuracy)
+    crop = Crop(known.side) if known.side != size else None
+    shape = "-".join(
+        "{}{}".format(block.outputs, "p" if block.pool else "") for block in recipe.topology.blocks
+    )
+    return Network(
+        name,
+        "{} on the QNN overlay, W1A2".format(known.title),
+        "{0} for the published QNN overlay: {1} x {1} RGB, {2} channels (p: maximum), 1-bit weights, 2-bit codes; "
+        "the first and the last layer in software.".format(known.title, size, shape),
+        (OVERLAY,),
+        InputSpec((size, size), 3, "as-is", None, Encoding("pixels"), crop),
+        layers,
+        Decode("largest-sum", 1, scale),
+        held_out.classes,
+        provenance,
+    )
+
+
+def finish_float(
+    model: DoReFa,
+    recipe: Recipe,
+    held_out: DataSet,
+    test: DataSet | None,
+    report: Callable[[str], None] = log.info,
+) -> None:
+    """Report the accuracies of the float twin."""
+    for key, data in (("validation", held_out), ("test", test)):
+        if data is not None:
+            found = classes_of(evaluate_logits(model, crop_middle(data.pictures, recipe.topology.size)))
+            report("{} {:.2f} % of {}, float".format(key, 100 * _share(found, data), len(data.labels)))
