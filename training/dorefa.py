@@ -13,16 +13,32 @@ import sys
 import time
 from pathlib import Path
 from shutil import copyfile
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from qnn_pynq.network import save_network  # noqa: E402
 from qnn_pynq.train._torch import torch  # noqa: E402
+from qnn_pynq.train.data import DataSet  # noqa: E402
 from qnn_pynq.train.dorefa_data import load_colour, split_colour  # noqa: E402
 from qnn_pynq.train.dorefa_loop import train  # noqa: E402
 from qnn_pynq.train.dorefa_pipeline import finish, finish_float  # noqa: E402
-from qnn_pynq.train.dorefa_recipes import RECIPES  # noqa: E402
+from qnn_pynq.train.dorefa_recipes import RECIPES, Recipe  # noqa: E402
+
+
+def _second(model: Any, recipe: Recipe, training: DataSet, held_out: DataSet, work: Path, report: Any) -> Any:
+    """The training that goes on from `model`; the float twin, its teacher, is trained first where it is missing."""
+    teacher = None
+    if recipe.distill:
+        beside = work.with_name(work.name + "-float")
+        beside.mkdir(parents=True, exist_ok=True)
+        report("teacher: the float twin")
+        teacher = train(training, held_out, recipe, True, beside / "checkpoint.pt", report)
+        teacher.quick = True
+    report("second training")
+    recipe = recipe._replace(epochs=recipe.second, rate=recipe.second_rate, seed=recipe.seed + 1)
+    return train(training, held_out, recipe, False, work / "second.pt", report, teacher=teacher, start=model)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name", choices=sorted(RECIPES))
     parser.add_argument("--float", action="store_true", dest="floating", help="the float twin, not exported")
     parser.add_argument("--epochs", type=int, help="length of the whole schedule (default: the recipe's)")
+    parser.add_argument("--second", type=int, help="length of the second schedule, 0 for none (default: the recipe's)")
     parser.add_argument("--work", type=Path, help="checkpoints and log (default: build/training/NAME)")
     parser.add_argument("--output", type=Path, help="network folder (default: params/NAME)")
     parser.add_argument("--no-test", action="store_true", help="leave the test set alone: for trials")
@@ -40,6 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
     recipe = RECIPES[options.name]
     if options.epochs:
         recipe = recipe._replace(epochs=options.epochs)
+    if options.second is not None:
+        recipe = recipe._replace(second=options.second)
     work = options.work or ROOT / "build" / "training" / name
     work.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
@@ -51,12 +70,17 @@ def main(arguments: list[str] | None = None) -> int:
     report = logging.getLogger("training").info
     report("%s: %s", name, recipe)
     training, held_out = split_colour(load_colour(recipe.dataset, "train", work.parent), recipe.held_out, recipe.seed)
-    model = train(training, held_out, recipe, options.floating, work / "checkpoint.pt", report)
+    first = work / "checkpoint.pt"
+    model = train(training, held_out, recipe, options.floating, first, report)
+    if recipe.second and not options.floating:
+        model = _second(model, recipe, training, held_out, work, report)
     test = None if options.no_test else load_colour(recipe.dataset, "test", work.parent)
     if options.floating:
         finish_float(model, recipe, held_out, test, report)
     else:
-        command = "python training/dorefa.py {} --epochs {}".format(options.name, recipe.epochs)
+        command = "python training/dorefa.py {} --epochs {} --second {}".format(
+            options.name, recipe.epochs, recipe.second
+        )
         provenance = {"command": command, "seed": recipe.seed, "date": time.strftime("%Y-%m-%d")}
         network = finish(model, options.name, recipe, training, held_out, test, provenance, report)
         target = save_network(network, options.output or ROOT / "params" / options.name, overwrite=True)

@@ -54,12 +54,13 @@ class DoReFa(torch.nn.Module):
     Attributes
     ----------
     fast
-        Convolutions in bfloat16 while training. Evaluation is in float32, in which the sums are exact.
+        Convolutions in bfloat16 while training. Evaluation is in float32, in which the sums are exact,
+        unless `quick` is set too.
     """
 
     def __init__(self, topology: Topology, classes: int, floating: bool = False, fast: bool = True) -> None:
         super().__init__()
-        self.topology, self.floating, self.fast = topology, floating, fast
+        self.topology, self.floating, self.fast, self.quick = topology, floating, fast, False
         weights, inputs = [], 3
         for index, block in enumerate(topology.blocks):
             fan = inputs * block.kernel**2
@@ -94,7 +95,7 @@ class DoReFa(torch.nn.Module):
         """What block `index` makes codes of, from its input: codes, or floats of the twin."""
         block = self.topology.blocks[index]
         weight = self.kernel(index)
-        if self.training and self.fast:
+        if self.fast and (self.training or self.quick):
             weight = weight.to(torch.bfloat16)
         weight = weight.contiguous(memory_format=torch.channels_last)
         edge = block.kernel // 2 if index else 0  # the pixels are padded before they are centred

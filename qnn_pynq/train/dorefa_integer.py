@@ -29,10 +29,10 @@ def run_conv(layer: Conv, maps: np.ndarray) -> np.ndarray:
     )
     # Pixels times 16-bit weights need more than 24 bits: float64 is exact there.
     kind = torch.float32 if largest < _EXACT else torch.float64
-    x = torch.from_numpy(np.ascontiguousarray(maps)).permute(0, 3, 1, 2).to(kind)
+    x = torch.from_numpy(np.array(maps)).permute(0, 3, 1, 2).to(kind)
     before, after = layer.padding
     x = torch.nn.functional.pad(x, (before, after, before, after))
-    kernel = torch.from_numpy(np.ascontiguousarray(weights)).to(kind).permute(0, 3, 1, 2)
+    kernel = torch.from_numpy(np.array(weights)).to(kind).permute(0, 3, 1, 2)
     with torch.no_grad():
         sums = torch.nn.functional.conv2d(x, kernel, stride=layer.stride, groups=layer.groups)
     sums = sums.permute(0, 2, 3, 1)
@@ -41,7 +41,7 @@ def run_conv(layer: Conv, maps: np.ndarray) -> np.ndarray:
         codes += sums >= torch.from_numpy(column.astype(np.float64)).to(kind)
     if layer.invert is not None:
         top = 2**layer.output_bits - 1
-        codes = torch.where(torch.from_numpy(np.asarray(layer.invert)), top - codes, codes)
+        codes = torch.where(torch.from_numpy(np.array(layer.invert)), top - codes, codes)
     return codes.numpy()
 
 

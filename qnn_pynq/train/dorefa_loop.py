@@ -39,6 +39,16 @@ def _rate(recipe: Recipe, done: float) -> float:
     return cosine * min(1.0, done / warm + 0.01) if warm else cosine
 
 
+def _targets(labels: Any, classes: int, recipe: Recipe, teacher: Any, pixels: Any) -> Any:
+    """Probabilities that the scores should give, (n, classes)."""
+    hard = torch.nn.functional.one_hot(labels, classes).float()
+    hard = hard * (1 - recipe.smoothing) + recipe.smoothing / classes
+    if teacher is None:
+        return hard
+    with torch.no_grad():
+        return (1 - recipe.distill) * hard + recipe.distill * torch.softmax(teacher(pixels), dim=1)
+
+
 def _recalibrate(model: DoReFa, pictures: np.ndarray, batch: int = 128) -> None:
     """Statistics of batch norm in float32, over pictures as the classifier sees them."""
     for norm in model.norms:
@@ -63,13 +73,20 @@ def train(
     checkpoint: Path | None = None,
     report: Callable[[str], None] = log.info,
     every: int = 3,
+    teacher: Any = None,
+    start: Any = None,
 ) -> Any:
     """Trained `DoReFa` in evaluation mode; resumes from `checkpoint` where that exists.
+
+    `teacher` answers `recipe.distill` of the targets; `start` is a `DoReFa` whose weights are where this
+    training begins.
 
     Every epoch seeds the generator with (seed, epoch), so that a resumed run repeats an uninterrupted one.
     """
     torch.manual_seed(recipe.seed)
     model = DoReFa(recipe.topology, len(training.classes), floating)
+    if start is not None:
+        model.load_state_dict(start.state_dict())
     optimiser = _optimiser(model, recipe)
     first = 0
     if checkpoint is not None and checkpoint.is_file():
@@ -95,7 +112,8 @@ def train(
             index = order[step * recipe.batch : (step + 1) * recipe.batch]
             pixels = distort(x[index].permute(0, 3, 1, 2).float(), size, recipe)
             scores = model(pixels)
-            loss = torch.nn.functional.cross_entropy(scores, y[index], label_smoothing=recipe.smoothing)
+            target = _targets(y[index], scores.shape[1], recipe, teacher, pixels)
+            loss = torch.nn.functional.cross_entropy(scores, target)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()

@@ -81,7 +81,7 @@ def finish(
         if data is held_out:
             scale = _softmax_scale(logits, data.labels)
     notes = "{} epochs on {} of the training pictures, {} held out for every choice; test pictures used once.".format(
-        recipe.epochs, len(training.labels), len(held_out.labels)
+        recipe.epochs + recipe.second, len(training.labels), len(held_out.labels)
     )
     provenance = dict(provenance, dataset=known.title, licence=known.licence, notes=notes, accuracy=accuracy)
     crop = Crop(known.side) if known.side != size else None

@@ -46,6 +46,11 @@ class Recipe(NamedTuple):
     other: float = 0.2
     warmup: int = 1
     smoothing: float = 0.1
+    # A second training goes on from the weights of the first, with other epochs and rate; 0: none.
+    second: int = 0
+    second_rate: float = 0.003
+    # Share of the float twin's answers in the targets of the second training.
+    distill: float = 0.0
     # Augmentation: range of the crop's side in source pixels, aspect, colour, and side of the cut-out (0: none).
     crop: tuple[float, float] = (48.0, 72.0)
     aspect: float = 0.1
@@ -79,6 +84,6 @@ _CIFAR = Topology(
 )
 
 RECIPES: dict[str, Recipe] = {
-    "dorefa-w1a2-imagenette": Recipe("imagenette72", _IMAGENETTE, 45, 900),
-    "dorefa-w1a2-cifar10": Recipe("cifar10", _CIFAR, 30, 5000, crop=(28.0, 36.0), aspect=0.05, colour=0.15),
+    "dorefa-w1a2-imagenette": Recipe("imagenette72", _IMAGENETTE, 45, 900, second=60, distill=0.8),
+    "dorefa-w1a2-cifar10": Recipe("cifar10", _CIFAR, 20, 5000, crop=(28.0, 36.0), aspect=0.05, colour=0.15),
 }

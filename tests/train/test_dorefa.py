@@ -149,7 +149,20 @@ def test_training_learns_and_resumes_exactly(tmp_path: Path) -> None:
     assert "resumed after epoch 2" in seen
     for key, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[key]), key
-    assert float(min(norm.weight.min() for norm in whole.norms)) > 0
+    assert all(float(norm.weight.detach().min()) > 0 for norm in whole.norms)
+
+
+def test_second_training_goes_on_from_the_first_and_listens_to_the_teacher() -> None:
+    training, held_out = split_colour(coloured(), 12, 1)
+    first = train(training, held_out, RECIPE, report=lambda line: None)
+    still = RECIPE._replace(epochs=1, rate=0.0, final_rate=0.0, distill=0.5)
+    same = train(training, held_out, still, report=lambda line: None, teacher=first, start=first)
+    for one, other in zip(first.parameters(), same.parameters()):
+        assert torch.equal(one, other)
+    moved = still._replace(rate=0.01)
+    alone = train(training, held_out, moved._replace(distill=0.0), report=lambda line: None, start=first)
+    taught = train(training, held_out, moved, report=lambda line: None, teacher=first, start=first)
+    assert not torch.equal(alone.tail.weight, taught.tail.weight)
 
 
 @pytest.mark.parametrize("floating", [False, True])
