@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,10 @@ import numpy as np
 from ._torch import torch
 from .dorefa_recipes import Topology
 
-__all__ = ["LEVELS", "MEAN", "SPREAD", "DoReFa", "evaluate_logits"]
+__all__ = ["LEVELS", "MEAN", "SPREAD", "TOP_FIRST", "TOP_TAIL", "DoReFa", "evaluate_logits"]
 
 LEVELS = 3  # the largest code
+TOP_FIRST, TOP_TAIL = 32767, 127  # the largest weights of the software layers
 # Of pixels: what the first layer subtracts and divides by, folded into its weights and thresholds.
 MEAN = (118.0, 116.0, 110.0)
 SPREAD = 70.0
@@ -91,6 +93,23 @@ class DoReFa(torch.nn.Module):
             for norm in self.norms:
                 norm.weight.clamp_(min=0.02)
 
+    def settle(self) -> None:
+        """Weights of the software layers to what 16 bits (first block) and 8 bits (tail) can hold."""
+        if self.floating:
+            return
+        with torch.no_grad():
+            for weight, dims, top in ((self.weights[0], (1, 2, 3), TOP_FIRST), (self.tail.weight, (0, 1), TOP_TAIL)):
+                unit = weight.double().abs().amax(dims, keepdim=True).clamp(min=1e-12) / top
+                weight.copy_(torch.round(weight.double() / unit) * unit)
+
+    def exact(self) -> DoReFa:
+        """A copy for evaluation whose results are float64; sums behind the first block are exact anyway."""
+        found = copy.deepcopy(self).eval()
+        found.weights[0].data = found.weights[0].data.double()
+        for part in (found.norms, found.tail):
+            part.double()
+        return found
+
     def values(self, index: int, x: Any) -> Any:
         """What block `index` makes codes of, from its input: codes, or floats of the twin."""
         block = self.topology.blocks[index]
@@ -102,6 +121,8 @@ class DoReFa(torch.nn.Module):
         x = _functional.conv2d(x.to(weight.dtype), weight, stride=block.stride, padding=edge)
         if block.pool:
             x = _functional.max_pool2d(x, 3, 2, ceil_mode=True)
+        if not self.training:
+            x = x.to(self.norms[index].weight.dtype)
         return self.norms[index](x)
 
     def codes(self, values: Any) -> Any:
@@ -122,7 +143,7 @@ class DoReFa(torch.nn.Module):
         return x
 
     def forward(self, pixels: Any) -> Any:
-        x = self.features(pixels).float().mean((2, 3))
+        x = self.features(pixels).to(self.tail.weight.dtype).mean((2, 3))
         return self.tail(x if self.floating else x / LEVELS)
 
 

@@ -10,22 +10,22 @@ from ..convert.folding import fold
 from ..errors import ConversionError
 from ..network_types import Conv, Layer, Linear, Pool
 from ._torch import torch
-from .dorefa import LEVELS, MEAN, SPREAD, DoReFa
+from .dorefa import LEVELS, MEAN, SPREAD, TOP_FIRST, TOP_TAIL, DoReFa
 from .dorefa_integer import classes_of, integer_codes
 
 __all__ = ["STEPS", "Check", "check_equal", "to_layers"]
 
 STEPS = (1 / 6, 3 / 6, 5 / 6)  # a value from here on has code 1, 2, 3
-_TOP = 32767
-_TAIL = 127
-_TIE = 1e-4  # a float value this near a step may fall either way by rounding
+_TIE = 1e-6  # a float value this near a step may fall either way by rounding
 
 
 class Check(NamedTuple):
     """Integer network against trained one: codes that differ, layer by layer on the same input, and classes.
 
-    `unequal` and `ties` are by block; a tie is a value within 1e-4 of a step. Block 0 differs where its
-    16-bit weights do.
+    `unequal` and `ties` are by block; a tie is a float64 value within 1e-6 of a step, where
+    float32 weights of the first block and float64 statistics are too coarse to decide.
+
+    `logits` and `trained` are the outputs of both, float64 (N, classes).
     """
 
     pictures: int
@@ -33,6 +33,8 @@ class Check(NamedTuple):
     unequal: tuple[int, ...]
     ties: tuple[int, ...]
     classes: int
+    logits: np.ndarray
+    trained: np.ndarray
 
     def __str__(self) -> str:
         parts = [
@@ -63,7 +65,7 @@ def _first(model: DoReFa) -> Conv:
     if np.any(slope == 0):
         raise ConversionError("batch norm 0 has a factor of 0: expected other numbers")
     weights = weights * np.where(slope < 0, -1.0, 1.0)[:, None, None, None]
-    scale = _TOP / np.maximum(np.abs(weights).reshape(len(weights), -1).max(axis=1), 1e-12)
+    scale = TOP_FIRST / np.maximum(np.abs(weights).reshape(len(weights), -1).max(axis=1), 1e-12)
     whole = np.rint(weights * scale[:, None, None, None])
     largest = int(255 * np.abs(whole).reshape(len(whole), -1).sum(axis=1).max())
     if largest >= 2**31:
@@ -118,7 +120,7 @@ def _tail(model: DoReFa) -> Linear:
     """The mean over the map is in the weights, which repeat at each place."""
     side = model.topology.sizes()[-1]
     weights = _numbers(model.tail.weight)
-    unit = float(np.abs(weights).max()) / _TAIL or 1.0
+    unit = float(np.abs(weights).max()) / TOP_TAIL or 1.0
     small = np.rint(weights / unit).astype(np.int8)
     return Linear(
         small.shape[1] * side * side,
@@ -152,17 +154,22 @@ def _block_ends(model: DoReFa) -> list[int]:
 
 
 def check_equal(model: DoReFa, layers: tuple[Layer, ...], pictures: np.ndarray, batch: int = 100) -> Check:
-    """Compare on uint8 pictures (N, size, size, 3); every block gets the integer network's codes."""
+    """Compare on uint8 pictures (N, size, size, 3); every block gets the integer network's codes.
+
+    Classes are compared from picture to class, each network by itself. A network that was not settled
+    (`DoReFa.settle`) differs by the rounding of its first and last weights.
+    """
     ends = _block_ends(model)
     counts = np.zeros((3, len(ends)), np.int64)
-    classes = 0
-    model.eval()
+    answers: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    model = model.exact()
     for start in range(0, len(pictures), batch):
         part = pictures[start : start + batch]
         found = integer_codes(layers, part)
         with torch.no_grad():
-            pixels = torch.from_numpy(part).permute(0, 3, 1, 2).float()
-            classes += int((classes_of(found[-1]) != model(pixels).argmax(1).numpy()).sum())
+            pixels = torch.from_numpy(part).permute(0, 3, 1, 2).double()
+            answers[0].append(found[-1])
+            answers[1].append(model(pixels).numpy())
             for index, end in enumerate(ends):
                 if index:
                     x = torch.from_numpy(found[ends[index - 1]]).permute(0, 3, 1, 2).float()
@@ -175,4 +182,6 @@ def check_equal(model: DoReFa, layers: tuple[Layer, ...], pictures: np.ndarray, 
                 near = np.abs(scaled - np.rint(scaled)) < LEVELS * _TIE
                 counts[:, index] += codes.size, wrong.sum(), (wrong & near).sum()
     total, unequal, ties = (tuple(int(n) for n in row) for row in counts)
-    return Check(len(pictures), total, unequal, ties, classes)
+    logits, trained = (np.concatenate(part) for part in answers)
+    classes = int((classes_of(logits) != classes_of(trained)).sum())
+    return Check(len(pictures), total, unequal, ties, classes, logits, trained)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import os
@@ -98,6 +99,8 @@ def train(
     size = recipe.topology.size
     x, y = torch.from_numpy(training.pictures), torch.from_numpy(training.labels)
     checked = crop_middle(held_out.pictures, size)
+    sample = np.random.RandomState(recipe.seed).permutation(len(y))[:_CALIBRATION]
+    clean = crop_middle(training.pictures[sample], size)
     steps = len(y) // recipe.batch
     for epoch in range(first, recipe.epochs):
         started, used = time.time(), time.process_time()
@@ -129,7 +132,9 @@ def train(
             time.process_time() - used,
         )
         if epoch == 0 or (epoch + 1) % every == 0 or epoch + 1 == recipe.epochs:
-            found = evaluate_logits(model, checked).argmax(1)
+            now = copy.deepcopy(model)  # whose statistics may change
+            _recalibrate(now, clean[:1024])
+            found = evaluate_logits(now, checked).argmax(1)
             line += " held-out {:.2f} %".format(100 * np.mean(found == held_out.labels))
         if checkpoint is not None:
             partial = str(checkpoint) + ".part"
@@ -138,6 +143,6 @@ def train(
             )
             os.replace(partial, str(checkpoint))
         report(line)
-    order = np.random.RandomState(recipe.seed).permutation(len(y))[:_CALIBRATION]
-    _recalibrate(model, crop_middle(training.pictures[order], size))
+    model.settle()
+    _recalibrate(model, clean)
     return model

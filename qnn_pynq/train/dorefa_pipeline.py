@@ -13,7 +13,7 @@ from .decode import temperature
 from .dorefa import DoReFa, evaluate_logits
 from .dorefa_data import crop_middle
 from .dorefa_export import check_equal, to_layers
-from .dorefa_integer import classes_of, integer_logits
+from .dorefa_integer import classes_of
 from .dorefa_recipes import Recipe
 
 __all__ = ["SETS", "ColourSet", "finish", "finish_float"]
@@ -68,10 +68,10 @@ def finish(
         if data is None:
             continue
         pictures = crop_middle(data.pictures, size)
-        report("{}: integer network against trained network: {}".format(key, check_equal(model, layers, pictures)))
-        logits = integer_logits(layers, pictures)
-        accuracy[key] = _share(classes_of(logits), data)
-        trained = _share(classes_of(evaluate_logits(model, pictures)), data)
+        check = check_equal(model, layers, pictures)
+        report("{}: integer network against trained network: {}".format(key, check))
+        accuracy[key] = _share(classes_of(check.logits), data)
+        trained = _share(classes_of(check.trained), data)
         report(
             "{} {:.2f} % of {} (the trained network {:.2f} %)".format(
                 key, 100 * accuracy[key], len(data.labels), 100 * trained
@@ -79,7 +79,7 @@ def finish(
         )
         accuracy["images"] = len(data.labels)
         if data is held_out:
-            scale = _softmax_scale(logits, data.labels)
+            scale = _softmax_scale(check.logits, data.labels)
     notes = "{} epochs on {} of the training pictures, {} held out for every choice; test pictures used once.".format(
         recipe.epochs + recipe.second, len(training.labels), len(held_out.labels)
     )

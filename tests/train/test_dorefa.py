@@ -52,6 +52,7 @@ def random_model(seed: int = 0, topology: Topology = SMALL) -> DoReFa:
             norm.running_mean.normal_(0, 0.1 * fan**0.5)
             norm.running_var.uniform_(0.3, 1.5).mul_(fan)
         model.norms[1].weight[1] = 0
+    model.settle()
     return model.eval()
 
 
@@ -75,8 +76,20 @@ def test_export_gives_the_trained_codes() -> None:
     check = check_equal(model, layers, pictures(40))
     assert check.pictures == 40
     assert check.codes[1:] == (40 * 64 * 12, 40 * 16 * 16, 40 * 16 * 8)
-    assert check.unequal[0] <= 0.001 * check.codes[0]
-    assert [bad - tie for bad, tie in zip(check.unequal[1:], check.ties[1:])] == [0, 0, 0]
+    assert [bad - tie for bad, tie in zip(check.unequal, check.ties)] == [0, 0, 0, 0]
+    assert check.classes == 0 and check.logits.shape == check.trained.shape == (40, 5)
+    np.testing.assert_allclose(check.logits, check.trained, atol=1e-5)
+
+
+def test_settled_weights_stay() -> None:
+    model = random_model()
+    before = [p.clone() for p in model.parameters()]
+    model.settle()
+    for one, other in zip(before, model.parameters()):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=0)
+    unit = float(model.tail.weight.detach().abs().max()) / 127
+    whole = model.tail.weight.detach().double() / unit
+    torch.testing.assert_close(whole, whole.round(), rtol=0, atol=1e-4)
 
 
 def test_check_sees_one_wrong_threshold() -> None:
