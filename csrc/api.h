@@ -43,3 +43,30 @@ size_t qnn_highest_class(const void *words, size_t n, uint64_t mask, int classes
 /* Play register accesses. 0 done, 1 deadline passed, 2 unknown op, 3 offset outside; *step = index reached. */
 int qnn_play(void *window, size_t window_bytes, const void *program, size_t steps, int64_t timeout_ns,
              size_t *step);
+
+/* One convolution with its thresholds and the maximum pool behind it. weight_bits 1: uint8 codes in; 16: uint8
+   pixels; 32: float pixels. Weights as in the file; thresholds int32, or float for 32-bit weights, (outputs,
+   levels); invert: uint8 (outputs) or NULL. pool_size 0: none. NULL, -1: no memory. */
+typedef struct qnn_conv qnn_conv;
+typedef struct {
+    int32_t height, width, inputs, outputs, kernel, stride, before, after, groups;
+    int32_t weight_bits, input_bits, levels;
+    int32_t pool_size, pool_stride, pool_before, pool_after;
+} qnn_conv_shape;
+qnn_conv *qnn_conv_new(int isa, const qnn_conv_shape *shape, const void *weights, const void *thresholds,
+                       const void *invert);
+void qnn_conv_free(qnn_conv *conv);
+size_t qnn_conv_bytes(const qnn_conv *conv);
+const char *qnn_conv_method(const qnn_conv *conv);
+int qnn_conv_run(qnn_conv *conv, const void *x, size_t n, void *out);
+
+/* Sums int32, or codes uint8 where there are thresholds (int32 (outputs, levels)), of uint8 codes. */
+typedef struct qnn_linear qnn_linear;
+qnn_linear *qnn_linear_new(int isa, int inputs, int outputs, int weight_bits, int input_bits, int levels,
+                           const void *weights, const void *thresholds);
+void qnn_linear_free(qnn_linear *linear);
+size_t qnn_linear_bytes(const qnn_linear *linear);
+int qnn_linear_run(qnn_linear *linear, const void *x, size_t n, void *out);
+
+/* Seconds of processor time that this thread has used. */
+double qnn_thread_seconds(void);

@@ -9,7 +9,8 @@ import os
 from cffi import FFI
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SOURCES = ["bits", "dispatch", "neon", "play", "scalar", "stack", "x86_avx2", "x86_avx512"]
+SOURCES = sorted(name[:-2] for name in os.listdir(os.path.join(ROOT, "csrc")) if name.endswith(".c"))
+HEADERS = sorted(name for name in os.listdir(os.path.join(ROOT, "csrc")) if name.endswith(".h"))
 
 ffibuilder = FFI()
 with open(os.path.join(ROOT, "csrc", "api.h")) as api:
@@ -19,7 +20,7 @@ ffibuilder.set_source(
     '#include "kernels.h"',
     # relative to setup.py's folder, as setuptools wants them
     sources=["csrc/" + name + ".c" for name in SOURCES],
-    depends=["csrc/api.h", "csrc/kernels.h"],
+    depends=["csrc/" + name for name in HEADERS],
     include_dirs=["csrc"],
     extra_compile_args=["-O3", "-std=gnu99"],
 )

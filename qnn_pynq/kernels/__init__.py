@@ -1,4 +1,4 @@
-"""The one door to the C kernels: bit strings, encoders, dense layers, register programs.
+"""The one door to the C kernels: bit strings, encoders, layers, register programs.
 
 numpy views in, numpy views or DMA buffers out, no copies. An array of the wrong dtype, shape, stride or
 alignment is refused with `KernelError` before any C code sees it. Every call releases the GIL.
@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from ._isa import isa_active, isa_built, isa_supported, set_isa
 from .bits import Encoder, highest_bit, highest_class, pack, unpack
+from .conv import ConvLayer, ConvStack
 from .dense import DenseStack
+from .linear import LinearLayer
 from .program import PLAY_DONE, PLAY_TIMEOUT, play
 
 __all__ = [
     "PLAY_DONE",
     "PLAY_TIMEOUT",
+    "ConvLayer",
+    "ConvStack",
     "DenseStack",
     "Encoder",
+    "LinearLayer",
     "highest_bit",
     "highest_class",
     "isa_active",

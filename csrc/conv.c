@@ -1,0 +1,181 @@
+/* Convolutions: which kernel, memory, and the pool behind each row. */
+#include <string.h>
+#if defined(__linux__) || defined(__APPLE__)
+#include <time.h>
+#endif
+#include "conv.h"
+
+#ifndef QNN_HAVE_AVX2
+const qnn_conv_kernel *qnn_conv_avx2(const qnn_conv *conv)
+{
+    (void)conv;
+    return NULL;
+}
+#endif
+#ifndef QNN_HAVE_AVX512
+const qnn_conv_kernel *qnn_conv_avx512(const qnn_conv *conv)
+{
+    (void)conv;
+    return NULL;
+}
+#endif
+#ifndef QNN_HAVE_NEON
+const qnn_conv_kernel *qnn_conv_neon(const qnn_conv *conv)
+{
+    (void)conv;
+    return NULL;
+}
+#endif
+
+double qnn_thread_seconds(void)
+{
+#ifdef CLOCK_THREAD_CPUTIME_ID
+    struct timespec now;
+
+    if (!clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now))
+        return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+#endif
+    return 0;
+}
+
+static const qnn_conv_kernel *choose(const qnn_conv *c, int isa)
+{
+    const char *name = qnn_isa_name(isa);
+    const qnn_conv_kernel *kernel = NULL;
+
+    if (!strcmp(name, "neon"))
+        kernel = qnn_conv_neon(c);
+    if (!strcmp(name, "avx512"))
+        kernel = qnn_conv_avx512(c);
+    if (!kernel && !strncmp(name, "avx", 3))
+        kernel = qnn_conv_avx2(c);
+    return kernel ? kernel : qnn_conv_scalar(c);
+}
+
+static size_t scratch_bytes(const qnn_conv *c)
+{
+    return c->scratch_bytes + (size_t)c->wide * c->s.outputs + 64;
+}
+
+qnn_conv *qnn_conv_new(int isa, const qnn_conv_shape *shape, const void *weights, const void *thresholds,
+                       const void *invert)
+{
+    qnn_conv *c = qnn_alloc(sizeof *c);
+    const qnn_conv_shape *s = shape;
+    const uint8_t *inverted = invert;
+    size_t bytes;
+    int o;
+
+    if (!c)
+        return NULL;
+    c->s = *s;
+    c->high = (s->height + s->before + s->after - s->kernel) / s->stride + 1;
+    c->wide = (s->width + s->before + s->after - s->kernel) / s->stride + 1;
+    c->out_high = c->high;
+    c->out_wide = c->wide;
+    if (s->pool_size) {
+        c->out_high = (c->high + s->pool_before + s->pool_after - s->pool_size) / s->pool_stride + 1;
+        c->out_wide = (c->wide + s->pool_before + s->pool_after - s->pool_size) / s->pool_stride + 1;
+    }
+    c->part_in = s->inputs / s->groups;
+    c->part_out = s->outputs / s->groups;
+    bytes = (size_t)s->outputs * (size_t)s->levels * 4;
+    c->thresholds = qnn_alloc(bytes);
+    c->invert = qnn_alloc((size_t)s->outputs);
+    if (!c->thresholds || !c->invert) {
+        qnn_conv_free(c);
+        return NULL;
+    }
+    memcpy(c->thresholds, thresholds, bytes);
+    for (o = 0; inverted && o < s->outputs; o++)
+        c->invert[o] = inverted[o] ? (uint8_t)s->levels : 0;
+    c->kernel = choose(c, isa);
+    c->weight_bytes = c->kernel->weight_bytes(c);
+    c->scratch_bytes = (c->kernel->scratch_bytes(c) + 63) / 64 * 64;
+    c->weights = qnn_alloc(c->weight_bytes);
+    c->scratch = qnn_alloc(scratch_bytes(c));
+    if (!c->weights || !c->scratch) {
+        qnn_conv_free(c);
+        return NULL;
+    }
+    c->kernel->repack(c, weights, c->weights);
+    return c;
+}
+
+void qnn_conv_free(qnn_conv *c)
+{
+    if (!c)
+        return;
+    qnn_free(c->weights);
+    qnn_free(c->thresholds);
+    qnn_free(c->invert);
+    qnn_free(c->scratch);
+    qnn_free(c);
+}
+
+size_t qnn_conv_bytes(const qnn_conv *c)
+{
+    return c->weight_bytes + scratch_bytes(c) + (size_t)c->s.outputs * ((size_t)c->s.levels * 4 + 1);
+}
+
+const char *qnn_conv_method(const qnn_conv *c)
+{
+    return c->kernel->name;
+}
+
+static void maximum(uint8_t *restrict to, const uint8_t *restrict from, size_t n)
+{
+    size_t k;
+
+    for (k = 0; k < n; k++)
+        to[k] = to[k] > from[k] ? to[k] : from[k];
+}
+
+/* Codes are not negative, so neither the padding nor the start value 0 changes a maximum. */
+static void pool(const qnn_conv *c, int y, const uint8_t *row, uint8_t *out)
+{
+    const qnn_conv_shape *s = &c->s;
+    const size_t n = (size_t)s->outputs;
+    int py, px, x;
+
+    py = y + s->pool_before - s->pool_size + 1;
+    for (py = py > 0 ? (py + s->pool_stride - 1) / s->pool_stride : 0;
+         py < c->out_high && py * s->pool_stride - s->pool_before <= y; py++)
+        for (px = 0; px < c->out_wide; px++) {
+            const int from = px * s->pool_stride - s->pool_before, to = from + s->pool_size;
+
+            for (x = from < 0 ? 0 : from; x < to && x < c->wide; x++)
+                maximum(out + ((size_t)py * c->out_wide + px) * n, row + (size_t)x * n, n);
+        }
+}
+
+int qnn_conv_run(qnn_conv *c, const void *x, size_t n, void *out)
+{
+    const size_t step = (size_t)c->s.height * c->s.width * c->s.inputs * (c->s.weight_bits == 32 ? 4 : 1);
+    const size_t size = (size_t)c->out_high * c->out_wide * c->s.outputs;
+    const int shared = !__atomic_exchange_n(&c->busy, 1, __ATOMIC_ACQUIRE);
+    unsigned char *scratch = shared ? c->scratch : qnn_alloc(scratch_bytes(c));
+    const uint8_t *from = x, *end = from + n * step;
+    uint8_t *to = out;
+    size_t i;
+    int y;
+
+    if (!scratch)
+        return -1;
+    for (i = 0; i < n; i++, from += step, to += size) {
+        if (c->s.pool_size)
+            memset(to, 0, size);
+        for (y = 0; y < c->high; y++) {
+            uint8_t *row = c->s.pool_size ? scratch + c->scratch_bytes : to + (size_t)y * c->wide * c->s.outputs;
+
+            c->kernel->row(c, from, end, y, scratch, row);
+            if (c->s.pool_size)
+                pool(c, y, row, to);
+        }
+    }
+    if (shared)
+        __atomic_store_n(&c->busy, 0, __ATOMIC_RELEASE);
+    else
+        qnn_free(scratch);
+    return 0;
+}

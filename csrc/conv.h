@@ -1,0 +1,56 @@
+/* Inside of the convolutions: one layer, and what an instruction set has to offer for it. */
+#ifndef QNN_CONV_H
+#define QNN_CONV_H
+
+#include "kernels.h"
+
+typedef struct qnn_conv_kernel qnn_conv_kernel;
+
+struct qnn_conv {
+    qnn_conv_shape s;
+    int high, wide;      /* of the convolution */
+    int out_high, out_wide; /* behind the pool */
+    int part_in, part_out;  /* channels of one group */
+    const qnn_conv_kernel *kernel;
+    void *weights; /* as kernel->repack laid them out */
+    size_t weight_bytes;
+    void *thresholds; /* [outputs][levels], int32 or float */
+    uint8_t *invert;  /* [outputs]: 0 or the mask that turns a code round */
+    void *scratch;
+    size_t scratch_bytes; /* of the kernel; one row of codes follows */
+    int busy;             /* scratch is in use: another thread makes its own */
+};
+
+/*
+ * The rows of an image are asked for from 0 upwards, so a kernel may keep what it made of input rows in its
+ * scratch memory; row 0 starts a new image. `end`: first byte behind all inputs, nothing there may be read.
+ */
+struct qnn_conv_kernel {
+    const char *name;
+    size_t (*weight_bytes)(const qnn_conv *conv);
+    size_t (*scratch_bytes)(const qnn_conv *conv);
+    void (*repack)(const qnn_conv *conv, const void *weights, void *out);
+    void (*row)(const qnn_conv *conv, const void *image, const void *end, int row, void *scratch, uint8_t *out);
+};
+
+/* NULL: nothing of this instruction set for such a layer. */
+const qnn_conv_kernel *qnn_conv_scalar(const qnn_conv *conv);
+const qnn_conv_kernel *qnn_conv_avx2(const qnn_conv *conv);
+const qnn_conv_kernel *qnn_conv_avx512(const qnn_conv *conv);
+const qnn_conv_kernel *qnn_conv_neon(const qnn_conv *conv);
+
+/* Bit of input `i` of output `o` (both counted in the whole layer's outputs and the group's inputs). */
+static inline int qnn_conv_bit(const qnn_conv *c, const uint8_t *weights, int o, int ky, int kx, int i)
+{
+    const size_t row = ((size_t)c->part_in + 7) / 8;
+
+    return (weights[(((size_t)o * c->s.kernel + ky) * c->s.kernel + kx) * row + i / 8] >> (i & 7)) & 1;
+}
+
+/* The largest sum of codes that a window can have. */
+static inline double qnn_conv_reach(const qnn_conv *c)
+{
+    return (double)c->s.kernel * c->s.kernel * c->part_in * ((1 << c->s.input_bits) - 1);
+}
+
+#endif
