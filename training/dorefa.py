@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--epochs", type=int, help="length of the whole schedule (default: the recipe's)")
     parser.add_argument("--second", type=int, help="length of the second schedule, 0 for none (default: the recipe's)")
     parser.add_argument("--work", type=Path, help="checkpoints and log (default: build/training/NAME)")
-    parser.add_argument("--output", type=Path, help="network folder (default: params/NAME)")
+    parser.add_argument("--output", type=Path, help="network folder (default: params/NAME; log to training/logs)")
     parser.add_argument("--no-test", action="store_true", help="leave the test set alone: for trials")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     options = parser.parse_args(arguments)
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
         network = finish(model, options.name, recipe, training, held_out, test, provenance, report)
         target = save_network(network, options.output or ROOT / "params" / options.name, overwrite=True)
         report("written: %s", target.name)
-    if not options.no_test:
+    if not options.no_test and options.output is None:
         copyfile(str(work / "log.txt"), str(ROOT / "training" / "logs" / (name + ".log")))
     return 0
 
