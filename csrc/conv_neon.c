@@ -1,8 +1,64 @@
+/* 1-bit convolutions on ARM: tables of 4 channels, 16 outputs by VTBL. */
 #include "conv.h"
+
 #ifdef QNN_HAVE_NEON
-const qnn_conv_kernel *qnn_conv_neon(const qnn_conv *conv)
+#if defined(__arm__) && !defined(__ARM_NEON)
+#pragma GCC push_options
+#pragma GCC target("fpu=neon")
+#define POP_OPTIONS
+#endif
+#include <arm_neon.h>
+
+#if defined(__aarch64__)
+#define TILE 8
+#define KEEP(v) __asm__("" : "+w"(v))
+#define LOOKUP(i, t) vqtbl1q_u8(vld1q_u8(t), i)
+#else
+#define TILE 4
+#define KEEP(v) __asm__("" : "+w"(v))
+static inline __attribute__((always_inline)) uint8x16_t look(uint8x16_t i, const uint8_t *t)
 {
-    (void)conv;
-    return NULL;
+    const uint8x16_t table = vld1q_u8(t);
+    const uint8x8x2_t both = {{vget_low_u8(table), vget_high_u8(table)}};
+
+    return vcombine_u8(vtbl2_u8(both, vget_low_u8(i)), vtbl2_u8(both, vget_high_u8(i)));
 }
+#define LOOKUP look
+#endif
+#define S16(v) vreinterpretq_s16_u8(v)
+#define U16(v) vreinterpretq_u16_u8(v)
+#define NAME "neon lookup"
+#define TARGET
+#define VEC uint8x16_t
+#define LANES 16
+#define GROUP 4
+#define TABLE 16
+#define PAIRS 0
+#define UPPER 0
+#define ZERO vdupq_n_u8(0)
+#define LOAD(p) vld1q_u8(p)
+#define STORE(p, v) vst1q_u8(p, v)
+#define PAIRLOOK(i, t) LOOKUP(i, t)
+#define ADD8 vaddq_u8
+#define ADD16(a, b) vreinterpretq_u8_u16(vaddq_u16(U16(a), U16(b)))
+#define SUB16(a, b) vreinterpretq_u8_u16(vsubq_u16(U16(a), U16(b)))
+#define TWICE16(v) ADD16(v, v)
+#define EVEN16(v) vreinterpretq_u8_u16(vandq_u16(U16(v), vdupq_n_u16(255)))
+#define ODD16(v) vreinterpretq_u8_u16(vshrq_n_u16(U16(v), 8))
+#define SET16(n) vreinterpretq_u8_u16(vdupq_n_u16((uint16_t)(n)))
+#define GREATER16(a, b) vreinterpretq_u8_u16(vcgtq_s16(S16(a), S16(b)))
+#define JOIN(a, b) vreinterpretq_u8_u16(vorrq_u16(U16(a), vshlq_n_u16(U16(b), 8)))
+#define XOR veorq_u8
+#define SWAP(v) (v)
+#define MAKE(to, a, b) vst1q_u8(to, vaddq_u8(vld1q_u8(a), vld1q_u8(b)))
+#include "conv_lookup.h"
+
+const qnn_conv_kernel *qnn_conv_neon(const qnn_conv *c)
+{
+    return fits(c) ? &lookup : NULL;
+}
+
+#ifdef POP_OPTIONS
+#pragma GCC pop_options
+#endif
 #endif
