@@ -1,4 +1,5 @@
 /* 1-bit convolutions on AVX2: tables of 4 channels, 32 outputs by one VPSHUFB. */
+#include <string.h>
 #include "conv.h"
 
 #ifdef QNN_HAVE_AVX2
@@ -31,8 +32,17 @@
 #define XOR _mm256_xor_si256
 #define SWAP(v) _mm256_permute2x128_si256(v, v, 1)
 #define MAKE(to, a, b)                                                                                             \
-    _mm_storeu_si128((__m128i *)(to), _mm_add_epi8(_mm_loadu_si128((const __m128i *)(a)),                          \
-                                                   _mm_loadu_si128((const __m128i *)(b))))
+    _mm_storeu_si128((__m128i *)(to), _mm_add_epi8(four(a), _mm_shuffle_epi8(four(b), _mm_set_epi32(               \
+        0x03030303, 0x02020202, 0x01010101, 0))))
+
+TARGET static inline __attribute__((always_inline)) __m128i four(const void *from)
+{
+    int32_t bytes;
+
+    memcpy(&bytes, from, 4);
+    return _mm_set1_epi32(bytes);
+}
+
 #include "conv_lookup.h"
 
 const qnn_conv_kernel *qnn_conv_avx2(const qnn_conv *c)

@@ -1,4 +1,5 @@
 /* 1-bit convolutions on AVX-512: tables of 6 channels, 64 outputs by one VPERMB. */
+#include <string.h>
 #include "conv.h"
 
 #ifdef QNN_HAVE_AVX512
@@ -30,7 +31,25 @@
 #define JOIN(a, b) _mm512_or_si512(a, _mm512_slli_epi16(b, 8))
 #define XOR _mm512_xor_si512
 #define SWAP(v) _mm512_shuffle_i64x2(v, v, 0x4e)
-#define MAKE(to, a, b) STORE(to, _mm512_add_epi8(LOAD(a), LOAD(b)))
+#define MAKE(to, a, b) STORE(to, _mm512_add_epi8(eight(a), _mm512_shuffle_epi8(eight(b), spread())))
+
+TARGET static inline __attribute__((always_inline)) __m512i eight(const void *from)
+{
+    int64_t bytes;
+
+    memcpy(&bytes, from, 8);
+    return _mm512_set1_epi64(bytes);
+}
+
+/* lane w: w >> 3 */
+TARGET static inline __attribute__((always_inline)) __m512i spread(void)
+{
+    const __m512i eights = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
+
+    return _mm512_shuffle_epi8(eights, _mm512_set_epi64(0x0808080808080808, 0, 0x0808080808080808, 0,
+                                                        0x0808080808080808, 0, 0x0808080808080808, 0));
+}
+
 #include "conv_lookup.h"
 
 const qnn_conv_kernel *qnn_conv_avx512(const qnn_conv *c)

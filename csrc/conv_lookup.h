@@ -1,7 +1,7 @@
 /*
  * 1-bit weights times codes by lookup; included by one file for each vector length, which defines VEC, LANES
  * (bytes of a vector), GROUP (channels of a table), TABLE (its bytes, 2^GROUP), TILE (pixels at a time), LOOKUP,
- * PAIRLOOK, ADD8, EVEN16, ODD16 (bytes to 16 bits), ADD16, SUB16, TWICE16, GREATER16 (all ones where a > b),
+ * PAIRLOOK, MAKE (a table of the sums of its halves), ADD8, EVEN16, ODD16 (bytes to 16 bits), ADD16, SUB16, TWICE16, GREATER16 (all ones where a > b),
  * SET16, JOIN (even and odd halves to bytes), XOR, LOAD, STORE, ZERO, KEEP, TARGET and NAME.
  *
  * An input pixel has one table for GROUP channels: T[w] = sum of the codes whose weight bit is 1. A step looks
@@ -15,6 +15,7 @@
 #include <string.h>
 #include "conv.h"
 
+#define PART (1 << (GROUP / 2)) /* sums that half a group can have */
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
 typedef struct {
@@ -24,7 +25,7 @@ typedef struct {
     int blocks; /* of outputs in a group; the last one may be a pair block */
     int pairs;  /* 1: the last one is */
     size_t row; /* bytes of a row's tables */
-    size_t parts, limits, indices, ring, sums, columns; /* where things are */
+    size_t limits, indices, ring, sums, columns; /* where things are */
     size_t weight_bytes, scratch_bytes;
 } layout;
 
@@ -40,9 +41,8 @@ static layout layout_of(const qnn_conv *c)
     l.blocks = (c->part_out + LANES - 1) / LANES;
     l.pairs = PAIRS && left > 0 && left <= LANES / 2;
     l.row = ((size_t)l.padded * l.tables * TABLE + TABLE + 191) / 128 * 128;
-    /* weights: the two tables of half a group, thresholds, indices */
-    l.parts = 0;
-    l.limits = 2 * entries * TABLE;
+    /* weights: tables of half a group, thresholds, indices */
+    l.limits = (entries * PART + 63) / 64 * 64;
     l.indices = l.limits + (size_t)c->s.groups * l.blocks * (2 * (size_t)c->s.levels + 1) * LANES;
     l.weight_bytes = l.indices + (size_t)c->s.groups * l.blocks * c->s.kernel * (l.steps + 1) * LANES;
     /* scratch: tables of the last rows of every group, their pixels' sums, sums of columns */
@@ -86,17 +86,13 @@ static void repack(const qnn_conv *c, const void *weights, void *out)
     const layout l = layout_of(c);
     const int bits = c->s.input_bits, entries = 1 << (bits * (GROUP / 2)), mask = (1 << bits) - 1;
     uint8_t *base = out, *to = base;
-    int half, e, w, i, g, b, t, k, ky, lane;
+    int e, w, i, g, b, t, k, ky, lane;
 
-    for (half = 0; half < 2; half++)
-        for (e = 0; e < entries; e++)
-            for (w = 0; w < TABLE; w++) {
-                *to = 0;
-                for (i = 0; i < GROUP / 2; i++)
-                    if ((w >> (half * (GROUP / 2) + i)) & 1)
-                        *to = (uint8_t)(*to + ((e >> (bits * i)) & mask));
-                to++;
-            }
+    for (e = 0; e < entries; e++)
+        for (w = 0; w < PART; w++, to++)
+            for (*to = 0, i = 0; i < GROUP / 2; i++)
+                if ((w >> i) & 1)
+                    *to = (uint8_t)(*to + ((e >> (bits * i)) & mask));
     to = base + l.limits;
     for (g = 0; g < c->s.groups; g++)
         for (b = 0; b < l.blocks; b++, to += (2 * (size_t)c->s.levels + 1) * LANES)
@@ -131,7 +127,8 @@ TARGET static void make_tables(const qnn_conv *c, const layout *l, const uint8_t
                                int group, uint8_t *to, uint16_t *sums)
 {
     const int bits = c->s.input_bits, half = bits * (GROUP / 2), shift = 8 - bits;
-    const uint8_t *low = (const uint8_t *)c->weights, *high = low + ((size_t)TABLE << half);
+    const uint8_t *const sum_of = c->weights;
+    const int inputs = c->s.inputs, tables = l->tables;
     const uint64_t mask = UINT64_C(0x0101010101010101) * ((1u << bits) - 1), field = (1u << half) - 1;
     const int tail = c->part_in - (l->tables - 1) * GROUP;
     const uint64_t full = mask & ((UINT64_C(1) << (8 * GROUP)) - 1), last = mask & ((UINT64_C(1) << (8 * tail)) - 1);
@@ -145,7 +142,7 @@ TARGET static void make_tables(const qnn_conv *c, const layout *l, const uint8_t
         return;
     }
     for (x = 0; x < l->padded; x++) {
-        const uint8_t *p = image + ((size_t)y * c->s.width + (x - c->s.before)) * c->s.inputs + group * c->part_in;
+        const uint8_t *p = image + ((size_t)y * c->s.width + (x - c->s.before)) * inputs + group * c->part_in;
         unsigned sum = 0;
 
         if (x < c->s.before || x - c->s.before >= c->s.width) {
@@ -154,20 +151,17 @@ TARGET static void make_tables(const qnn_conv *c, const layout *l, const uint8_t
             sums[x] = 0;
             continue;
         }
-        for (g = 0; g < l->tables; g++, to += TABLE, p += GROUP) {
+        for (g = 0; g < tables; g++, to += TABLE, p += GROUP) {
             uint64_t v = 0;
-            const uint8_t *a, *b;
 
             if (end - p >= 8)
                 memcpy(&v, p, 8);
             else
                 memcpy(&v, p, (size_t)(end - p));
-            v &= g == l->tables - 1 ? last : full;
+            v &= g == tables - 1 ? last : full;
             sum += (unsigned)((v * UINT64_C(0x0101010101010101)) >> 56);
             v = GROUP == 6 ? (v & ones) | (v >> shift) | ((v >> 2 * shift) & (ones << 2 * bits)) : v | (v >> shift);
-            a = low + (size_t)(v & field) * TABLE;
-            b = high + (size_t)((v >> (8 * (GROUP / 2))) & field) * TABLE;
-            MAKE(to, a, b);
+            MAKE(to, sum_of + (size_t)(v & field) * PART, sum_of + (size_t)((v >> (8 * (GROUP / 2))) & field) * PART);
         }
         sums[x] = (uint16_t)sum;
     }

@@ -1,4 +1,5 @@
 /* 1-bit convolutions on ARM: tables of 4 channels, 16 outputs by VTBL. */
+#include <string.h>
 #include "conv.h"
 
 #ifdef QNN_HAVE_NEON
@@ -50,7 +51,22 @@ static inline __attribute__((always_inline)) uint8x16_t look(uint8x16_t i, const
 #define JOIN(a, b) vreinterpretq_u8_u16(vorrq_u16(U16(a), vshlq_n_u16(U16(b), 8)))
 #define XOR veorq_u8
 #define SWAP(v) (v)
-#define MAKE(to, a, b) vst1q_u8(to, vaddq_u8(vld1q_u8(a), vld1q_u8(b)))
+#define MAKE make
+
+/* Lane w: a[w & 3] + b[w >> 2]. */
+static inline __attribute__((always_inline)) void make(uint8_t *to, const void *a, const void *b)
+{
+    uint32_t low, high;
+    uint8x8_t bytes;
+
+    memcpy(&low, a, 4);
+    memcpy(&high, b, 4);
+    bytes = vreinterpret_u8_u32(vdup_n_u32(high));
+    bytes = vzip_u8(bytes, bytes).val[0]; /* 0 0 1 1 2 2 3 3 */
+    vst1q_u8(to, vaddq_u8(vreinterpretq_u8_u32(vdupq_n_u32(low)),
+                          vcombine_u8(vzip_u8(bytes, bytes).val[0], vzip_u8(bytes, bytes).val[1])));
+}
+
 #include "conv_lookup.h"
 
 const qnn_conv_kernel *qnn_conv_neon(const qnn_conv *c)
