@@ -33,7 +33,8 @@ class ColourSet(NamedTuple):
 SETS = {
     "imagenette72": ColourSet(
         "Imagenette",
-        "parameters: BSD-3-Clause; trained on Imagenette (fast.ai, Apache-2.0), ten classes of ImageNet's photographs",
+        "parameters: BSD-3-Clause; trained on Imagenette (fast.ai), whose photographs are ImageNet's (non-commercial "
+        "research and education)",
         72,
     ),
     "cifar10": ColourSet("CIFAR-10", "parameters: BSD-3-Clause; trained on CIFAR-10 (Krizhevsky, 2009)", 32),
