@@ -38,6 +38,10 @@ const qnn_conv_kernel *qnn_conv_scalar(const qnn_conv *conv);
 const qnn_conv_kernel *qnn_conv_avx2(const qnn_conv *conv);
 const qnn_conv_kernel *qnn_conv_avx512(const qnn_conv *conv);
 const qnn_conv_kernel *qnn_conv_neon(const qnn_conv *conv);
+/* The same for pixels. */
+const qnn_conv_kernel *qnn_wide_avx2(const qnn_conv *conv);
+const qnn_conv_kernel *qnn_wide_avx512(const qnn_conv *conv);
+const qnn_conv_kernel *qnn_wide_neon(const qnn_conv *conv);
 
 /* Bit of input `i` of output `o` (both counted in the whole layer's outputs and the group's inputs). */
 static inline int qnn_conv_bit(const qnn_conv *c, const uint8_t *weights, int o, int ky, int kx, int i)

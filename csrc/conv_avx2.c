@@ -47,6 +47,8 @@ TARGET static inline __attribute__((always_inline)) __m128i four(const void *fro
 
 const qnn_conv_kernel *qnn_conv_avx2(const qnn_conv *c)
 {
+    if (c->s.weight_bits != 1)
+        return qnn_wide_avx2(c);
     return fits(c) ? &lookup : NULL;
 }
 #endif

@@ -55,6 +55,8 @@ TARGET static inline __attribute__((always_inline)) __m512i spread(void)
 const qnn_conv_kernel *qnn_conv_avx512(const qnn_conv *c)
 {
     __builtin_cpu_init();
+    if (c->s.weight_bits != 1)
+        return qnn_wide_avx512(c);
     return fits(c) && __builtin_cpu_supports("avx512vbmi") ? &lookup : NULL;
 }
 #endif

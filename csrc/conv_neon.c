@@ -71,6 +71,8 @@ static inline __attribute__((always_inline)) void make(uint8_t *to, const void *
 
 const qnn_conv_kernel *qnn_conv_neon(const qnn_conv *c)
 {
+    if (c->s.weight_bits != 1)
+        return qnn_wide_neon(c);
     return fits(c) ? &lookup : NULL;
 }
 
