@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+import oracle_conv
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import oracle_conv
 from qnn_pynq import kernels
 from qnn_pynq.errors import KernelError
 from qnn_pynq.network_types import Conv, Pool

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from test_kernels_cross import FLAGS, NATIVE, ROOT, TARGETS, need, output
 
 pytestmark = pytest.mark.cross

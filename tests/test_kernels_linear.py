@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import oracle_conv
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import oracle_conv
 from qnn_pynq import kernels
 from qnn_pynq.errors import KernelError
 from qnn_pynq.network_types import Linear
@@ -32,7 +32,7 @@ def make(rng, inputs, outputs, weight_bits, bits, output_bits=0):
         spread = inputs**0.5 * 2**bits * (1 if weight_bits == 1 else 64)
         thresholds = rng.normal(0, spread, (outputs, 2**output_bits - 1)).astype(np.int64)
     return Linear(
-        inputs, outputs, weights, weight_bits=weight_bits, input_bits=bits, output_bits=output_bits, thresholds=thresholds
+        inputs, outputs, weights, None, 1.0, weight_bits, bits, output_bits=output_bits, thresholds=thresholds
     )
 
 
