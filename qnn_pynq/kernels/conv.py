@@ -14,7 +14,7 @@ __all__ = ["ConvLayer", "ConvStack"]
 
 _F32 = np.dtype(np.float32)
 _F64 = np.dtype(np.float64)
-_WEIGHTS = {1: U8, 16: np.dtype(np.int16), 32: _F32}
+_WEIGHTS: dict[int, Any] = {1: U8, 16: np.dtype(np.int16), 32: _F32}
 _SIDE = 1 << 14  # longest side of a map, most channels
 _KERNEL = 64
 
