@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from .fields import Fields, check_format, item_path, read_json
+from .overlay_geometry import check_geometry, check_timing
 
 __all__ = ["OVERLAY_FORMAT", "OVERLAY_VERSION", "Ip", "Overlay", "OverlayFile", "load_overlay"]
 
@@ -16,7 +17,6 @@ OVERLAY_VERSION = 1
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _HEX = re.compile(r"0x[0-9A-Fa-f]{1,16}\Z")
-_THRESHOLDS = {"binary": 1, "ternary": 2, "none": 0}  # per neuron, by output code
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Overlay:
     Attributes
     ----------
     kind
-        The family (``bnn-pynq``), which names driver and twin.
+        The family (``bnn-pynq``, ``qnn-mo``), which names driver and twin.
     files
         By key: "bitstream", and mostly "hwh".
     geometry
@@ -94,9 +94,9 @@ def load_overlay(path: str | Path) -> Overlay:
     name = fields.name("name")
     kind = fields.name("kind")
     geometry = fields.take("geometry", "object")
-    _GEOMETRY.get(kind, _any_geometry)(fields.inner_of("geometry", geometry))
+    check_geometry(kind, fields.inner_of("geometry", geometry))
     timing = fields.take("timing", "object", {})
-    _check_timing(fields.inner_of("timing", timing), complete=kind in _GEOMETRY)
+    check_timing(kind, fields.inner_of("timing", timing))
     overlay = Overlay(
         name=name,
         title=fields.text("title", name),
@@ -168,50 +168,3 @@ def _texts(fields: Fields, key: str) -> dict[str, str]:
     for name in found:
         inner.take(name, "string")
     return found
-
-
-def _check_timing(fields: Fields, complete: bool) -> None:
-    """The cycle model; `complete` where our own driver and twin compute with all of it."""
-    if fields.empty and not complete:
-        return
-    fields.take("model", "true or false")
-    fields.text("source")
-    for key in ("cycles_per_image", "first_image_cycles"):
-        fields.number(key)
-    for key in ("write_access_ns", "read_access_ns", "memory_write_cycles"):
-        if fields.number(key, None) is None and complete:
-            fields.fail(key, "missing: expected a number")
-    fields.done()
-
-
-def _any_geometry(fields: Fields) -> None:
-    """The geometry of a family that is not ours: its driver checks it."""
-
-
-def _check_bnn_pynq(fields: Fields) -> None:
-    """Fully connected layers in a row, each folded onto PE processing elements of SIMD lanes."""
-    width = fields.integer("input_bits", 1, 1 << 20)
-    out = fields.integer("output_bits", 1, 64)
-    fields.integer("classes", 1, out)
-    code = "binary"
-    for layer in fields.objects("layers"):
-        inputs, outputs = layer.integer("inputs", 1, 0x7FFF), layer.integer("outputs", 1, 0x7FFF)
-        simd, pe = layer.integer("simd", 1, 64), layer.integer("pe", 1, outputs)
-        for key, whole, part in (("simd", inputs, simd), ("pe", outputs, pe)):
-            if whole % part:
-                layer.fail(key, "{} does not divide {}".format(part, whole))
-        if inputs != width:
-            layer.fail("inputs", "{} does not match the {} bits that arrive".format(inputs, width))
-        layer.take("input", "string", allowed=(code,))
-        rules = ("popcount", "sum") if code == "binary" else ("sum",)
-        layer.take("accumulator", "string", allowed=rules)
-        code = layer.take("output", "string", allowed=tuple(_THRESHOLDS))
-        layer.take("thresholds", "integer", allowed=(_THRESHOLDS[code],))
-        layer.done()
-        width = outputs
-    fields.done()
-    if width != out:
-        fields.fail("output_bits", "{} does not match the last layer's {} outputs".format(out, width))
-
-
-_GEOMETRY: dict[str, Callable[[Fields], None]] = {"bnn-pynq": _check_bnn_pynq}

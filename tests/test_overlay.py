@@ -71,8 +71,8 @@ def test_hwh_has_the_ip_where_the_descriptor_says(overlay, golden):
     assert all(int(m.get("HIGHVALUE"), 16) == overlay.ip.address + overlay.ip.range - 1 for m in ranges)
 
 
-def refusal(tmp_path: Path, **fields) -> str:
-    document = json.loads((SHIPPED / NAMES[0] / "overlay.json").read_text())
+def refusal(tmp_path: Path, base: str = NAMES[0], **fields) -> str:
+    document = json.loads((SHIPPED / base / "overlay.json").read_text())
     for key, value in fields.items():
         place = document
         *way, last = [int(part) if part.isdigit() else part for part in key.split("__")]
@@ -161,3 +161,77 @@ def test_a_family_of_somebody_else_describes_its_own_geometry(tmp_path):
         and list(overlay.files) == ["bitstream"]
     )
     assert overlay.title == overlay.name and overlay.path == tmp_path
+
+
+# -- multi-layer offload -----------------------------------------------------------------------------
+
+OFFLOAD = ["qnn-mo-w1a2", "qnn-mo-w1a3"]
+
+
+@pytest.mark.parametrize("name", OFFLOAD)
+def test_offload_descriptors_have_the_maxima_of_the_published_json(name, golden):
+    overlay = load_overlay(SHIPPED / name)
+    title = name[-4:].upper()
+    published = json.loads((golden / "qnn-mo" / "bitstreams" / (title + "-overlay.json")).read_text())["parameters"]
+    keys = {
+        "activation_bits": "ACTIVATION_BITS",
+        "max_kernel": "MAX_K",
+        "max_inputs": "MAX_IFM_CH",
+        "max_outputs": "MAX_OFM_CH",
+        "max_input_size": "MAX_IFM_DIM",
+        "max_output_size": "MAX_OFM_DIM",
+        "pool_size": "MAX_POOL_SIZE",
+        "max_pool_stride": "MAX_POOL_STRIDE",
+        "simd": "MAX_SIMD",
+        "pe": "MAX_PE_CONV",
+        "memory_channels": "MEM_CHANNELS",
+        "threshold_bits": "THRESHOLDS_BITS",
+        "accumulator_bits": "MACC_BITS",
+        "word_bits": "DATAWIDTH",
+    }
+    assert overlay.geometry == {key: published[value] for key, value in keys.items()}
+    assert overlay.kind == "qnn-mo" and overlay.clock_mhz == 100 and overlay.ip.address == 0x43C00000
+    assert "Never run on a board by us" in overlay.verified["silicon"]
+    assert "not exercised" in overlay.verified["addresses"]
+
+
+def test_offload_overlays_are_told_apart_by_the_digest_of_the_bitstream():
+    first, second = (load_overlay(SHIPPED / name).files["bitstream"].sha256 for name in OFFLOAD)
+    assert first == "0525fc1c957da54333e63778f376632f5c756b6877d08a63c746ee4778eba7d0"
+    assert second == "c4eaeafbcbdeb261bae4d03d332e3cc6e178e02d9fe47e2faa05858f15036dee"
+
+
+@pytest.mark.parametrize("name", OFFLOAD)
+def test_offload_files_have_the_digests_of_the_descriptor(name, golden):
+    overlay = load_overlay(SHIPPED / name)
+    folder = golden / "qnn-mo" / "bitstreams"
+    present = [file for file in overlay.files.values() if (folder / file.name).exists()]
+    assert len(present) == (2 if name.endswith("w1a2") else 1)  # the W1A3 bitstream is not among the golden files
+    for file in present:
+        data = (folder / file.name).read_bytes()
+        assert len(data) == file.size and hashlib.sha256(data).hexdigest() == file.sha256
+    tree = ElementTree.parse(str(folder / overlay.files["hwh"].name))
+    module = next(m for m in tree.iter("MODULE") if m.get("INSTANCE") == overlay.ip.name)
+    assert module.get("VLNV") == overlay.ip.vlnv
+    ranges = [m for m in tree.iter("MEMRANGE") if m.get("INSTANCE") == overlay.ip.name]
+    assert ranges and all(int(m.get("BASEVALUE"), 16) == overlay.ip.address for m in ranges)
+
+
+WRONG_OFFLOAD = [
+    ({"geometry__activation_bits": 4}, "geometry.activation_bits: 4 is not allowed: expected 2 or 3"),
+    ({"geometry__threshold_bits": 128}, "geometry.threshold_bits: 128 is not allowed: expected 64"),
+    ({"geometry__simd": 32}, "geometry.simd: 32 is not allowed: expected 64"),
+    ({"geometry__max_inputs": 100}, "geometry.max_inputs: 64 does not divide 100"),
+    ({"geometry__max_inputs": 320}, "geometry.max_outputs: 384 is larger than max_inputs 320"),
+    ({"geometry__max_kernel": 0}, "geometry.max_kernel: 0 is out of range"),
+    ({"geometry__pool_size": ...}, "geometry.pool_size: missing"),
+    ({"geometry__layers": []}, "geometry.layers: unknown field"),
+    ({"timing__cycles_per_image": 5}, "timing.cycles_per_image: unknown field"),
+    ({"timing__read_access_ns": ...}, "timing.read_access_ns: missing"),
+    ({"timing": ...}, "timing.model: missing"),
+]
+
+
+@pytest.mark.parametrize(("fields", "message"), WRONG_OFFLOAD)
+def test_wrong_offload_fields_are_named(tmp_path, fields, message):
+    assert message in refusal(tmp_path, base=OFFLOAD[0], **fields)

@@ -111,6 +111,13 @@ def test_overlay_schema_refuses_what_the_loader_refuses(fields, message):
     assert not valid or any(part in message for part in BEYOND)
 
 
+@pytest.mark.parametrize(("fields", "message"), test_overlay.WRONG_OFFLOAD)
+def test_overlay_schema_refuses_wrong_offload_overlays(fields, message):
+    document = json.loads((test_overlay.SHIPPED / test_overlay.OFFLOAD[0] / "overlay.json").read_text())
+    valid = validator("overlay").is_valid(changed(document, fields))
+    assert not valid or any(part in message for part in BEYOND + ("expected 64",))
+
+
 @pytest.mark.parametrize(
     "field", ["title", "description", "overlays", "selftest", "provenance", "decode__scale"]
 )
