@@ -1,0 +1,275 @@
+"""Plans of multi-layer offload: from a network to loads, runs, and the moves of bits between them. Pure.
+
+A map lies in one of two areas of shared memory, in one or more pieces; a run reads from one area and
+writes to the other. Each image has a row of its own in both areas. A run gets its channels by address where
+they begin at a memory word of a piece and nothing but zeros follows in their last tile; otherwise a pass of
+the processor gathers them first.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Sequence
+
+from .plan_check import Step, check_steps
+
+__all__ = ["Move", "Piece", "Plan", "Run", "Stage", "make_plan"]
+
+
+class Piece(NamedTuple):
+    """Channels `first` to `first + channels` of a map, pixel by pixel from byte `offset` of an area's row on.
+
+    Lanes below `clean` are real channels or zeros; what is above may be anything.
+    """
+
+    area: int
+    offset: int
+    first: int
+    channels: int
+    size: int
+    clean: int
+
+
+class Move(NamedTuple):
+    """Bits of every pixel of a piece that go into every pixel of another one."""
+
+    source: Piece
+    source_bit: int
+    target: Piece
+    target_bit: int
+    bits: int
+
+
+class Run(NamedTuple):
+    """One load of weights, and the run that uses them on every image.
+
+    `first` and `outputs` are output channels of the layer, `inputs` the channels of its group.
+    `source_offset` is the byte in the source area's row, channel slice included. Cycles are lower bounds.
+    """
+
+    step: Step
+    first: int
+    outputs: int
+    inputs: int
+    load_kernel: int
+    source_area: int
+    source_offset: int
+    target: Piece
+    weights_at: int
+    weight_words: int
+    load_cycles: int
+    run_cycles: int
+    macs: int
+
+
+class Stage(NamedTuple):
+    """One layer: gather into `gathered` pieces where that is needed, then the runs."""
+
+    step: Step
+    gathered: tuple[Piece, ...]
+    moves: tuple[Move, ...]
+    runs: tuple[Run, ...]
+
+
+class Plan(NamedTuple):
+    """Everything that the driver does for one network.
+
+    `rows` are bytes of one image in the two areas; `weight_bytes` those of all weight images together.
+    """
+
+    stages: tuple[Stage, ...]
+    entry: tuple[Piece, ...]
+    exit: tuple[Piece, ...]
+    input_shape: tuple[int, int, int]
+    output_shape: tuple[int, int, int]
+    pixel_bytes: int
+    bits: int
+    rows: tuple[int, int]
+    weight_bytes: int
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Runs of all stages."""
+        return tuple(run for stage in self.stages for run in stage.runs)
+
+    @property
+    def load_cycles(self) -> int:
+        """Of all loads."""
+        return sum(run.load_cycles for run in self.runs)
+
+    @property
+    def run_cycles(self) -> int:
+        """Of all runs on one image."""
+        return sum(run.run_cycles for run in self.runs)
+
+    @property
+    def put_bytes(self) -> int:
+        """Bytes that the processor writes for the input of one image."""
+        return sum(piece.size**2 * piece.clean * self.bits // 8 for piece in self.entry)
+
+    @property
+    def gathered_bytes(self) -> int:
+        """Bytes that the processor writes between the layers of one image."""
+        return sum(p.size**2 * p.clean * self.bits // 8 for stage in self.stages for p in stage.gathered)
+
+    @property
+    def taken_bytes(self) -> int:
+        """Bytes of one image's result that the processor reads."""
+        return sum(piece.size**2 * self.pixel_bytes for piece in self.exit)
+
+    def bytes_for(self, images: int) -> int:
+        """Bytes of shared memory for a batch."""
+        return self.weight_bytes + images * sum(self.rows)
+
+
+def _up(value: int, step: int) -> int:
+    return -(-value // step) * step
+
+
+def make_plan(network: Any, overlay: Any, conservative: bool = False) -> Plan:
+    """Plan a network for an overlay.
+
+    Parameters
+    ----------
+    network : Network
+    overlay : Overlay
+        Of kind "qnn-mo".
+    conservative : bool
+        Loads with the layer's own kernel register, and a copied split and merge wherever upstream has one.
+
+    Raises
+    ------
+    UnsupportedNetworkError
+        The circuit would not compute this network correctly.
+    """
+    return _Planner(overlay.geometry, conservative).plan(check_steps(network, overlay))
+
+
+class _Planner:
+    def __init__(self, geometry: Any, conservative: bool) -> None:
+        self.limits = geometry
+        self.conservative = conservative
+        self.bits = geometry["activation_bits"]
+        self.pixel = self.bits * geometry["max_inputs"] // 8
+        self.used = [0, 0]  # bytes of a row, by area
+        self.weights_at = 0
+
+    def plan(self, steps: Sequence[Step]) -> Plan:
+        first = steps[0]
+        entry = pieces = self._entry(first)
+        self._reserve(pieces)
+        stages = []
+        for step in steps:
+            gathered: tuple[Piece, ...] = ()
+            moves: tuple[Move, ...] = ()
+            slices = self._slices(step, pieces)
+            if slices is None:
+                gathered, moves = self._gather(step, pieces)
+                self._reserve(gathered)
+                slices = [(piece, 0) for piece in gathered]
+            runs = self._runs(step, slices)
+            pieces = tuple(run.target for run in runs)
+            self._reserve(pieces)
+            stages.append(Stage(step, gathered, moves, runs))
+        last = steps[-1]
+        # A slice of the last pixel reaches over the end of its map.
+        rows = (self.used[0] + self.pixel, self.used[1] + self.pixel)
+        return Plan(
+            tuple(stages), entry, pieces, (first.size, first.size, first.conv.inputs),
+            (last.out_size, last.out_size, last.conv.outputs), self.pixel, self.bits, rows, self.weights_at,
+        )
+
+    def _reserve(self, pieces: Sequence[Piece]) -> None:
+        for piece in pieces:
+            self.used[piece.area] = max(self.used[piece.area], piece.offset + piece.size**2 * self.pixel)
+
+    def _row(self, area: int, size: int, parts: Sequence[tuple[int, int]], clean: int | None = None) -> tuple[Piece, ...]:
+        """Pieces (first, channels) one behind the other."""
+        bytes_each = size**2 * self.pixel
+        return tuple(
+            Piece(area, index * bytes_each, first, channels, size,
+                  _up(channels, self.limits["simd"]) if clean is None else clean)
+            for index, (first, channels) in enumerate(parts)
+        )
+
+    def _groups(self, step: Step) -> list[tuple[int, int]]:
+        count = step.conv.inputs // step.conv.groups
+        return [(group * count, count) for group in range(step.conv.groups)]
+
+    def _entry(self, step: Step) -> tuple[Piece, ...]:
+        """One piece, if every group can be read out of it; else a piece for each group."""
+        inputs = step.conv.inputs
+        if inputs <= self.limits["max_inputs"]:
+            whole = self._row(0, step.size, [(0, inputs)])
+            if self.conservative or self._slices(step, whole) is not None:
+                return whole
+        return self._row(0, step.size, self._groups(step))
+
+    def _slices(self, step: Step, pieces: Sequence[Piece]) -> list[tuple[Piece, int]] | None:
+        """(piece, channel in it) of every group, where all of them can be read in place."""
+        found = []
+        for first, count in self._groups(step):
+            for piece in pieces:
+                lane = first - piece.first
+                if lane < 0 or lane + count > piece.channels:
+                    continue
+                over = lane + _up(count, self.limits["simd"])
+                followed = count % self.limits["simd"] and lane + count != piece.channels
+                split = lane or count != piece.channels
+                if (lane * self.bits % self.limits["word_bits"] or over > piece.clean or followed
+                        or (split and self.conservative)):
+                    return None
+                found.append((piece, lane))
+                break
+            else:
+                return None
+        return found
+
+    def _gather(self, step: Step, pieces: Sequence[Piece]) -> tuple[tuple[Piece, ...], tuple[Move, ...]]:
+        targets = self._row(1 - pieces[0].area, step.size, self._groups(step))
+        moves = []
+        for target in targets:
+            for piece in pieces:
+                begin = max(target.first, piece.first)
+                end = min(target.first + target.channels, piece.first + piece.channels)
+                if begin < end:
+                    moves.append(Move(piece, (begin - piece.first) * self.bits, target,
+                                      (begin - target.first) * self.bits, (end - begin) * self.bits))
+        return targets, tuple(moves)
+
+    def _chunks(self, step: Step) -> list[tuple[int, int, int]]:
+        """(group, first output, outputs) of every run."""
+        group = step.conv.outputs // step.conv.groups
+        count = -(-group // self.limits["max_outputs"])
+        each = -(-group // count)
+        if group % count:  # full rows of PEs, not the remainder that upstream loses
+            each = min(self.limits["max_outputs"], _up(each, self.limits["pe"]))
+        return [(g, g * group + at, min(each, group - at))
+                for g in range(step.conv.groups) for at in range(0, group, each)]
+
+    def _runs(self, step: Step, slices: Sequence[tuple[Piece, int]]) -> tuple[Run, ...]:
+        chunks = self._chunks(step)
+        targets = self._row(1 - slices[0][0].area, step.out_size, [chunk[1:] for chunk in chunks],
+                            self.limits["max_inputs"])
+        runs = []
+        for (group, first, outputs), target in zip(chunks, targets):
+            piece, lane = slices[group]
+            runs.append(self._run(step, first, outputs, piece, lane, target))
+        return tuple(runs)
+
+    def _run(self, step: Step, first: int, outputs: int, piece: Piece, lane: int, target: Piece) -> Run:
+        limits, kernel = self.limits, step.conv.kernel
+        inputs = step.conv.inputs // step.conv.groups
+        tiles = -(-inputs // limits["simd"]) * -(-outputs // limits["pe"])
+        each = limits["max_inputs"] * limits["max_outputs"] // (limits["pe"] * limits["simd"])
+        load = kernel
+        if not self.conservative:
+            load = next(k for k in range(1, kernel + 1) if each * k * k >= tiles * kernel**2)
+        entries = limits["max_outputs"] // limits["pe"] * (limits["threshold_bits"] // limits["word_bits"])
+        words = limits["pe"] // limits["memory_channels"] * (each * load * load + entries)
+        pixel_words = self.pixel * 8 // limits["word_bits"]
+        cycles = max(step.conv_size**2 * kernel**2 * tiles, step.size**2 * pixel_words,
+                     step.out_size**2 * pixel_words)
+        at = self.weights_at
+        self.weights_at += words * limits["memory_channels"] * limits["word_bits"] // 8
+        return Run(step, first, outputs, inputs, load, piece.area, piece.offset + lane * self.bits // 8, target, at,
+                   words, words, cycles, step.conv_size**2 * kernel**2 * inputs * outputs)
