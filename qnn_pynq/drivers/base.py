@@ -14,6 +14,9 @@ __all__ = ["Driver"]
 class Driver(ABC):
     """Knowledge of one overlay family.
 
+    How inputs get to the logic differs: a driver of words gives a view to pack into,
+    `input(images)`; a driver of maps has `input_shape` and takes codes, `put(index, codes)`.
+
     Parameters
     ----------
     board : Board
@@ -51,12 +54,12 @@ class Driver(ABC):
     @property
     @abstractmethod
     def bytes_in(self) -> int:
-        """Input bytes of one image."""
+        """Input bytes of one image in shared memory."""
 
     @property
     @abstractmethod
     def bytes_out(self) -> int:
-        """Output bytes of one image."""
+        """Output bytes of one image in shared memory."""
 
     @abstractmethod
     def check(self, network: Any) -> None:
@@ -67,16 +70,12 @@ class Driver(ABC):
         """Take the board, load the overlay if it is not there, write the weights."""
 
     @abstractmethod
-    def input(self, images: int) -> np.ndarray:
-        """uint8 (images, bytes_in): the DMA buffer's view to pack into, valid until the next call."""
-
-    @abstractmethod
     def start(self, images: int) -> None:
-        """Run the first `images` rows of the input view."""
+        """Run the first `images` inputs."""
 
     @abstractmethod
     def finish(self, timeout: float | None = None) -> np.ndarray:
-        """Wait for the run; the result view is valid until the next `start`."""
+        """Wait for the run; a result that is a view is valid until the next `start`."""
 
     def layers(self) -> tuple[Any, ...]:
         """Per-layer profile of the last run; empty where the overlay runs all layers at once."""

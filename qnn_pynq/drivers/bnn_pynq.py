@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..boards.base import Board, Buffer
-from ..errors import BoardBusyError, BoardError, ClosedError, QnnError
-from .base import Driver
+from ..errors import BoardError, QnnError
 from .bnn_pynq_weights import check_network, fit_layers, weight_program
+from .polled import DONE, IDLE, START, PolledDriver
 
 __all__ = ["BnnPynqDriver", "Reg"]
 
@@ -30,12 +30,11 @@ class Reg(IntEnum):
     NUM_REPS = 0x5C
 
 
-START, DONE, IDLE = 0x1, 0x2, 0x4
 _MAX_IMAGES = 16384  # per run: 1.7 MB of input; a longer run gains less than 0.02 %
 _MIN_IMAGES = 16  # the input stage fetches 16 images at a time
 
 
-class BnnPynqDriver(Driver):
+class BnnPynqDriver(PolledDriver):
     """One network on one LFC overlay.
 
     Not thread-safe between `start` and `finish`: a second `start` is refused with BoardBusyError.
@@ -50,15 +49,11 @@ class BnnPynqDriver(Driver):
         if capacity < 1:
             raise ValueError(f"capacity {capacity}: expected at least one image")
         self._capacity = capacity
-        self._done_mask = DONE if conservative else DONE | IDLE
         self._rows = 0  # images that the buffers hold
         self._input: Buffer | None = None
         self._output: Buffer | None = None
         self._words: np.ndarray | None = None
-        self._running = 0  # images in flight
         self._started = 0.0
-        self._generation = -1
-        self._closed = False
 
     @property
     def capacity(self) -> int:
@@ -125,13 +120,6 @@ class BnnPynqDriver(Driver):
             registers.write(Reg.DO_INIT, 0)
         except QnnError as error:
             log.debug("doInit not cleared: %s", error)
-
-    @staticmethod
-    def _drop_done(registers: Any) -> None:
-        """One read takes a stale done away, and shows whether the logic is free."""
-        if not registers.read(Reg.CTRL) & (IDLE | DONE):
-            raise BoardBusyError("the accelerator is still busy with an earlier run, which cannot be "
-                                 "aborted: reset() the board and load the network again")
 
     def input(self, images: int) -> np.ndarray:
         """uint8 (images, bytes_in): rows of the DMA buffer, little-endian bits, pad bits 0.
@@ -249,43 +237,3 @@ class BnnPynqDriver(Driver):
         timing = self.overlay.timing
         cycles = timing["first_image_cycles"] + (images - 1) * timing["cycles_per_image"] if images else 0
         return float(cycles * 1e-6 / self.overlay.clock_mhz)
-
-    def _over(self) -> None:
-        self._running = 0
-        self.board.mark_in_flight(None)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ClosedError("this driver is closed: make another")
-        self.board.check_open()
-
-    def _check_idle(self) -> None:
-        if self._running and self._generation != self.board.generation:
-            self._running = 0  # the logic was configured anew: that run is gone
-        if self._running:
-            raise BoardBusyError(f"a run of {self._running} images is in flight: call finish() first")
-
-    def _check_ready(self) -> None:
-        self._check_open()
-        if self.network is None:
-            raise BoardError("no network is configured: call configure() first")
-        self.board.require(self)
-        if self.board.loaded != self.overlay or self._generation != self.board.generation:
-            self.network = None
-            raise BoardError("the logic was configured again since the weights were written: "
-                             "load the network again")
-
-    def close(self) -> None:
-        with self.board.lock:
-            if self._closed:
-                return
-            if self._running and not self.board.closed:
-                try:
-                    self.finish()
-                except QnnError as error:
-                    log.warning("closed with a run in flight: %s", error)
-            self._closed, self.network = True, None
-            # A circuit that still runs may write: its buffers stay until the board is reset.
-            if not self._running or self.board.closed or self._generation != self.board.generation:
-                self._free()
-            self.board.release(self)

@@ -1,0 +1,81 @@
+"""What drivers of polled circuits share: one run in flight, ownership, a close that is safe at any time."""
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from typing import Any
+
+from ..boards.base import Board
+from ..errors import BoardBusyError, BoardError, ClosedError, QnnError
+from .base import Driver
+
+__all__ = ["CTRL", "DONE", "IDLE", "START", "PolledDriver"]
+
+log = logging.getLogger(__name__)
+CTRL = 0x00
+START, DONE, IDLE = 0x1, 0x2, 0x4
+
+
+class PolledDriver(Driver):
+    """A driver whose circuit is started and polled at register 0, and cannot be stopped.
+
+    Not thread-safe between `start` and `finish`: a second `start` is refused with BoardBusyError.
+    """
+
+    def __init__(self, board: Board, overlay: Any, conservative: bool = False) -> None:
+        super().__init__(board, overlay, conservative)
+        self._done_mask = DONE if conservative else DONE | IDLE
+        self._running = 0  # images in flight
+        self._generation = -1
+        self._closed = False
+
+    @abstractmethod
+    def _free(self) -> None:
+        """Give the buffers back."""
+
+    @staticmethod
+    def _drop_done(registers: Any) -> None:
+        """One read takes a stale done away, and shows whether the logic is free."""
+        if not registers.read(CTRL) & (IDLE | DONE):
+            raise BoardBusyError("the accelerator is still busy with an earlier run, which cannot be "
+                                 "aborted: reset() the board and load the network again")
+
+    def _over(self) -> None:
+        self._running = 0
+        self.board.mark_in_flight(None)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError("this driver is closed: make another")
+        self.board.check_open()
+
+    def _check_idle(self) -> None:
+        if self._running and self._generation != self.board.generation:
+            self._running = 0  # the logic was configured anew: that run is gone
+        if self._running:
+            raise BoardBusyError(f"a run of {self._running} images is in flight: call finish() first")
+
+    def _check_ready(self) -> None:
+        self._check_open()
+        if self.network is None:
+            raise BoardError("no network is configured: call configure() first")
+        self.board.require(self)
+        if self.board.loaded != self.overlay or self._generation != self.board.generation:
+            self.network = None
+            raise BoardError("the logic was configured again since the weights were written: "
+                             "load the network again")
+
+    def close(self) -> None:
+        with self.board.lock:
+            if self._closed:
+                return
+            if self._running and not self.board.closed:
+                try:
+                    self.finish()
+                except QnnError as error:
+                    log.warning("closed with a run in flight: %s", error)
+            self._closed, self.network = True, None
+            # A circuit that still runs may write: its buffers stay until the board is reset.
+            if not self._running or self.board.closed or self._generation != self.board.generation:
+                self._free()
+            self.board.release(self)
