@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import logging
-from itertools import islice
 from pathlib import Path
 from threading import RLock
 from time import perf_counter
-from typing import Any, Callable, Iterable, Iterator, Sequence, Union
+from typing import Any, Callable, Iterable, NamedTuple, Sequence, Union
 
 import numpy as np
 
 from .boards import Board, open_board
 from .catalogue import find_network, find_overlay
-from .engines import Engine
-from .engines.decode import Decoder
-from .engines.overlay import OverlayEngine
-from .engines.software import SoftwareEngine
+from .engines import Engine, EngineResult, board_engine, fits_engine, software_engine
+from .engines.decode import HighestBit, LargestSum, make_decoder
 from .errors import InputError, ScoresUnavailableError
 from .labels import class_numbers
 from .network import Network
 from .overlay import Overlay
-from .preprocess import Invert, each, is_batch, prepare, prepare_many
+from .preprocess import Invert, is_batch, prepare, prepare_many
 from .results import Evaluation, Prediction
+from .streaming import Stream
 
 __all__ = ["Classifier"]
 
@@ -33,6 +31,16 @@ Pictures = Union[np.ndarray, Iterable[Any]]
 ArrayLike = Union[np.ndarray, Sequence[Any]]
 
 _U8 = np.dtype(np.uint8)
+
+
+class _Work(NamedTuple):
+    """Pictures made ready for an engine, and the seconds that it took."""
+
+    network: Network
+    engine: Engine
+    inputs: np.ndarray
+    preparing: float
+    first: float
 
 
 class Classifier:
@@ -104,11 +112,12 @@ class Classifier:
         self.overlay: Overlay | None = None
         self.unfired_ = 0
         self._run_one: Callable[..., int]
+        self._threads = threads
         found = _network(network)
         if isinstance(board, str) and board == "cpu":
             if overlay is not None:
                 raise InputError('board="cpu" computes without an overlay: leave overlay out')
-            self.engine: Engine = SoftwareEngine(threads)
+            self.engine: Engine = software_engine(found, threads)
         else:
             chosen = _overlay(overlay, found)
             # A network that cannot run is refused before hardware is touched.
@@ -117,7 +126,7 @@ class Classifier:
             self.overlay = chosen
         try:
             if self.board is not None:
-                self.engine = self._make_engine(chosen)
+                self.engine = self._make_engine(found, chosen)
             self._configure(found)
         except BaseException:
             self.close()
@@ -138,35 +147,43 @@ class Classifier:
         with self._lock:
             self.engine._open()
             found = _network(network)
-            if self.overlay is None or self.overlay.name in found.overlays:
+            same = fits_engine(found, self.engine)
+            if same and (self.overlay is None or self.overlay.name in found.overlays):
                 self._configure(found)
                 return
-            chosen = _overlay(None, found)
-            engine = self._make_engine(chosen)
+            chosen = None if self.overlay is None else _overlay(None, found)
+            engine = software_engine(found, self._threads) if chosen is None else self._make_engine(found, chosen)
             engine.check(found)
             self.engine.close()
             self.engine, self.overlay, self._run_one = engine, chosen, engine.one
             self._configure(found)
 
-    def _make_engine(self, overlay: Overlay) -> Engine:
+    def _make_engine(self, network: Network, overlay: Overlay) -> Engine:
         assert self.board is not None
-        return OverlayEngine(self.board, overlay, self._conservative, self._takeover)
+        return board_engine(network, self.board, overlay, self._conservative, self._takeover)
 
     def _configure(self, network: Network) -> None:
         self.engine.configure(network)
         self.network = network
+        self._loaded = (network, self.engine)  # both at once, for the other thread of a stream
         self.class_names = network.classes
         self.classes_ = np.arange(len(network.classes))
-        self._decoder = Decoder(network)
+        self._decoder = decoder = make_decoder(network)
         height, width = network.input.size
+        channels = network.input.channels
         self._pixels = network.input.pixels
         # Shapes that `predict` passes on without a look at the pixels: one picture, and a row of many.
-        flat = (height * width,)
-        self._rest = {flat, (height, width), (height, width, 1)}
-        self._single = {(1,) + shape for shape in self._rest} | {flat, (height, width)}
+        one = {(self._pixels,), (height, width, channels)}
+        if channels == 1:
+            one.add((height, width))
+        self._rest = one if network.input.encoding.kind != "mean" else set()
+        self._single = {(1,) + shape for shape in self._rest} | (one - {(height, width, channels)})
         self._run_one = self.engine.one
-        self._mask = self._decoder.mask
-        self._by_length = self._decoder.by_length
+        # The short way of live data: one word, no arrays.
+        self._bound: set[Any] = set()
+        if isinstance(decoder, HighestBit):
+            self._bound = self._single
+            self._mask, self._by_length = decoder.mask, decoder.by_length
 
     # -- answers -----------------------------------------------------------------------------------------
 
@@ -196,25 +213,48 @@ class Classifier:
         """Classify pictures in batches; see `stream` for the same without a list."""
         return list(self.stream(pictures, invert, batch_size))
 
-    def stream(
-        self, pictures: Pictures, invert: Invert = "auto", batch_size: int = 64
-    ) -> Iterator[Prediction]:
-        """Predictions of an iterable, lazily: at most `batch_size` pictures are held at a time.
+    def stream(self, pictures: Pictures, invert: Invert = "auto", batch_size: int = 64, ahead: int = 2) -> Stream:
+        """Predictions of an iterable, in order, while the next pictures are made ready.
 
-        Stage times of a prediction are its batch's, divided by the pictures in it.
+        Pictures are taken from the iterable, decoded and put through the software first layer in a second
+        thread, while earlier ones are on the accelerator.
+
+        Parameters
+        ----------
+        pictures : iterable of pictures, folder, or array
+        invert : {"auto", True, False}
+        batch_size : int
+            Pictures of one run. 1 gives the shortest delay; weights of a layer-by-layer overlay are written
+            once a batch.
+        ahead : int
+            Batches that may wait between the two threads; more are not taken from the iterable.
+
+        Returns
+        -------
+        Stream
+            An iterator of Prediction, with `close()`, `rate` and `latency`. Stage times of a prediction are
+            its batch's, divided by the pictures in it.
         """
-        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-            raise InputError("batch_size must be an integer of at least 1, not {!r}".format(batch_size))
-        rest = each(pictures)
-        while True:
-            batch = list(islice(rest, batch_size))
-            if not batch:
-                return
-            with self._lock:
-                begun = perf_counter()
-                rows = prepare_many(batch, self.network.input, invert)
-                answers = self._predictions(rows, perf_counter() - begun)
-            yield from answers
+        for name, value in (("batch_size", batch_size), ("ahead", ahead)):
+            if not isinstance(value, (int, np.integer)) or value < 1:
+                raise InputError("{} must be an integer of at least 1, not {!r}".format(name, value))
+        self.engine._open()
+        return Stream(self, pictures, invert, batch_size, ahead)
+
+    def features(self, X: Pictures) -> np.ndarray:
+        """Codes of the last map of a convolutional network, uint8 (n, H, W, C).
+
+        Raises
+        ------
+        ScoresUnavailableError
+            The network has no maps.
+        """
+        with self._lock:
+            codes: Any = self._run(self._rows(X)).codes
+            if codes is None:
+                raise ScoresUnavailableError("network {!r} has no maps of features".format(self.network.name))
+            found: np.ndarray = codes
+            return found
 
     def predict(self, X: Any) -> np.ndarray:
         """Class numbers, as scikit-learn's classifiers give them.
@@ -234,7 +274,7 @@ class Classifier:
             # Pixels in their final form: the path of live data, kept short.
             if X.__class__ is np.ndarray and X.dtype is _U8 and X.flags.c_contiguous:
                 shape = X.shape
-                if shape in self._single:
+                if shape in self._bound:
                     length = (self._run_one(X, self._deadline) & self._mask).bit_length()
                     self.unfired_ = 0 if length else 1
                     answer = np.empty(1, np.intp)
@@ -245,18 +285,19 @@ class Classifier:
             return self._answers(self._rows(X))
 
     def decision_function(self, X: Pictures) -> np.ndarray:
-        """Scores, int (n, C): the highest level that fired for each class plus 1, 0 for none.
+        """Scores (n, C); `predict` takes the class with the highest.
 
-        `predict` takes the class with the highest score, and of equal ones the highest class number.
+        Dense networks: int, the highest level that fired for each class plus 1, 0 for none; of equal ones
+        the highest class number counts. Convolutional networks: float, the outputs of the last layer.
         """
         with self._lock:
-            words = self._run(self._rows(X))[0]
-            return self._decoder.scores(words).astype(np.intp)
+            scores = self._decoder.scores(self._decoder.outputs(self._run(self._rows(X))))
+            return scores if scores.dtype.kind == "f" else scores.astype(np.intp)
 
     def predict_proba(self, X: Pictures) -> np.ndarray:
-        """Probabilities, float (n, C), of the software engine.
+        """Probabilities, float (n, C): of convolutional networks, and of dense ones in software.
 
-        They are made of the sums behind the output bits. The class with the highest probability may
+        Those of dense networks are made of the sums behind the output bits. The class with the highest probability may
         differ from `predict`, which answers as the overlay does: by bits, of which several or none may
         be set.
 
@@ -273,8 +314,7 @@ class Classifier:
                         self.overlay.name if self.overlay else "", self.network.name
                     )
                 )
-            sums = self._run(self._rows(X), sums=True)[1]
-            return self._decoder.probabilities(sums)
+            return self._probabilities(self._run(self._rows(X), sums=True))
 
     def score(self, X: Pictures, y: ArrayLike) -> float:
         """Part of right answers, as in scikit-learn."""
@@ -306,9 +346,9 @@ class Classifier:
             prepared = perf_counter()
             truth = class_numbers(labels, len(rows), self.network)
             started = perf_counter()
-            words, _, stages = self._run(rows)
+            result = self._run(rows)
             computed = perf_counter()
-            answers, unfired = self._decoder.indices(words)
+            answers, unfired = self._decoder.indices(self._decoder.outputs(result))
             done = perf_counter()
             software = None
             if compare:
@@ -322,7 +362,7 @@ class Classifier:
                 predictions=answers,
                 unfired=unfired,
                 seconds=done - started + prepared - begun,
-                stages=_all_stages(prepared - begun, stages, done - computed),
+                stages=self._all_stages(prepared - begun, result.stages, done - computed),
                 accelerator_is_modelled=self.engine.accelerator_is_modelled,
                 software=software,
             )
@@ -348,6 +388,25 @@ class Classifier:
         place = "overlay={!r}, ".format(self.overlay.name) if self.overlay else ""
         return "Classifier({!r}, {}board={!r})".format(self.network.name, place, self.engine.name)
 
+    # -- for streams -------------------------------------------------------------------------------------
+
+    def _make_ready(self, pictures: list[Any], invert: Invert) -> _Work:
+        """All that needs no hardware; takes no lock, so it may run beside a run."""
+        network, engine = self._loaded
+        begun = perf_counter()
+        rows = prepare_many(pictures, network.input, invert)
+        prepared = perf_counter()
+        inputs = engine.first_layer(rows)
+        return _Work(network, engine, inputs, prepared - begun, perf_counter() - prepared)
+
+    def _answer(self, work: _Work, pictures: list[Any], invert: Invert) -> list[Prediction]:
+        """Predictions of what `_make_ready` made; again from the pictures if a network was loaded since."""
+        with self._lock:
+            if (work.network, work.engine) != self._loaded:
+                self.engine._open()
+                work = self._make_ready(pictures, invert)
+            return self._predictions(work.inputs, work.preparing, work.first)
+
     # -- inside ------------------------------------------------------------------------------------------
 
     def _rows(self, X: Pictures) -> np.ndarray:
@@ -358,37 +417,56 @@ class Classifier:
         return prepare_many(X, spec)
 
     def _answers(self, rows: np.ndarray) -> np.ndarray:
-        indices, self.unfired_ = self._decoder.indices(self._run(rows)[0])
+        indices, self.unfired_ = self._decoder.indices(self._decoder.outputs(self._run(rows)))
         return indices
 
-    def _run(self, rows: np.ndarray, sums: bool = False) -> Any:
+    def _run(self, rows: np.ndarray, sums: bool = False) -> EngineResult:
         return self.engine.run(rows, deadline=self._deadline, sums=sums)
 
-    def _predictions(self, rows: np.ndarray, preparing: float) -> list[Prediction]:
+    def _probabilities(self, result: EngineResult) -> np.ndarray:
         decoder = self._decoder
-        words, sums, stages = self._run(rows, sums=self.engine.gives_sums)
+        if isinstance(decoder, HighestBit):
+            assert result.sums is not None
+            return decoder.probabilities(result.sums)
+        outputs = decoder.outputs(result)
+        assert isinstance(decoder, LargestSum)
+        return decoder.probabilities(outputs)
+
+    def _predictions(self, rows: np.ndarray, preparing: float, first: float = 0.0) -> list[Prediction]:
+        decoder = self._decoder
+        result = self._run(rows, sums=self.engine.gives_sums)
         begun = perf_counter()
-        indices, _ = decoder.indices(words)
-        scores = decoder.scores(words)
-        probabilities = None if sums is None else decoder.probabilities(sums)
+        outputs = decoder.outputs(result)
+        indices, _ = decoder.indices(outputs)
+        scores = decoder.scores(outputs)
+        fired = decoder.fired(scores)
+        probabilities = None
+        if isinstance(decoder, LargestSum):
+            probabilities = decoder.probabilities(outputs)
+        elif result.sums is not None:
+            probabilities = self._probabilities(result)
         count = len(rows)
-        shared = {
-            name: seconds / count
-            for name, seconds in _all_stages(preparing, stages, perf_counter() - begun).items()
-        }
+        stages = self._all_stages(preparing, result.stages, perf_counter() - begun)
+        if "first layer" in stages:
+            stages["first layer"] += first
+        shared = {name: seconds / count for name, seconds in stages.items()}
         return [
             Prediction(
                 label=self.class_names[index],
                 index=index,
                 scores=scores[k],
-                fired=bool(scores[k].any()),
+                fired=bool(fired[k]),
                 classes=self.class_names,
                 probabilities=None if probabilities is None else probabilities[k],
                 stages=shared,
                 accelerator_is_modelled=self.engine.accelerator_is_modelled,
+                last_wins=decoder.last_wins,
             )
             for k, index in enumerate(indices.tolist())
         ]
+
+    def _all_stages(self, preprocess: float, stages: dict[str, float], after: float) -> dict[str, float]:
+        return {"preprocess": preprocess, **stages, "unpack" if self._decoder.bits else "tail": after}
 
 
 def _network(network: NetworkLike) -> Network:
@@ -407,7 +485,3 @@ def _overlay(overlay: Any, network: Network) -> Overlay:
             )
         overlay = network.overlays[0]
     return find_overlay(overlay)
-
-
-def _all_stages(preprocess: float, stages: dict[str, float], unpack: float) -> dict[str, float]:
-    return {"preprocess": preprocess, **stages, "unpack": unpack}

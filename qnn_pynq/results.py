@@ -34,15 +34,15 @@ class Prediction:
         Name of the class.
     index : int
         Number of the class.
-    scores : int array (C,)
-        Highest level that fired for each class plus 1; 0 means that nothing fired. With one level these
-        are the overlay's output bits.
+    scores : array (C,)
+        Dense networks: int, the highest level that fired for each class plus 1; 0 means that nothing fired;
+        with one level these are the overlay's output bits. Convolutional networks: float, the outputs.
     fired : bool
         False when no output neuron fired: then the answer is class 0 for want of a better one.
     classes : tuple of str
         All class names.
     probabilities : float array (C,) or None
-        Where the engine has sums (``board="cpu"``), else None.
+        None where the engine gives bits only: dense networks on an overlay.
     stages : dict of str to float
         Seconds of each stage. "accelerator" is the time of the FPGA; on an emulated board it comes from
         the cycle model (`accelerator_is_modelled`), and what the emulation took is "emulation".
@@ -56,6 +56,7 @@ class Prediction:
     probabilities: np.ndarray | None = None
     stages: Mapping[str, float] = field(default_factory=dict)
     accelerator_is_modelled: bool = False
+    last_wins: bool = True
 
     @property
     def probability(self) -> float | None:
@@ -65,13 +66,14 @@ class Prediction:
     def top(self, k: int = 5) -> list[tuple[str, float]]:
         """The k best classes as (label, value), best first.
 
-        Values are probabilities where there are any, else scores. Equal scores are ordered as the decode
-        rule does it: the higher class number first.
+        Values are probabilities where there are any, else scores. Equal ones are ordered as the decode
+        rule does it (`last_wins`: the higher class number first).
         """
         if not isinstance(k, (int, np.integer)) or k < 1:
             raise InputError("top({!r}): expected an integer of at least 1".format(k))
         values: np.ndarray = self.scores if self.probabilities is None else self.probabilities
-        order = sorted(range(len(self.classes)), key=lambda c: (-values[c], -c))
+        sign = -1 if self.last_wins else 1
+        order = sorted(range(len(self.classes)), key=lambda c: (-values[c], sign * c))
         return [(self.classes[c], values[c].item()) for c in order[:k]]
 
     def __str__(self) -> str:
@@ -84,7 +86,7 @@ class Prediction:
         if self.probability is not None:
             text += ", probability={:.3f}".format(self.probability)
         else:
-            text += ", score={}".format(self.scores[self.index])
+            text += ", score={:.4g}".format(self.scores[self.index])
         return text + ")"
 
     def _repr_html_(self) -> str:

@@ -1,4 +1,4 @@
-"""The contract of an engine: pictures in, output words out, for one network."""
+"""The contract of an engine: pictures in, output words or codes out, for one network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import BoardError, ClosedError, InputError, UnsupportedNetworkError
 from ..kernels import Encoder
-from ..network import Network
+from ..network import Dense, Network
 
 __all__ = ["Engine", "EngineResult", "make_encoder"]
 
@@ -19,24 +19,29 @@ class EngineResult(NamedTuple):
 
     Attributes
     ----------
-    words : uint64 (N,)
-        Bit j is set where output neuron j fired.
+    words : uint64 (N,) or None
+        Bit j is set where output neuron j fired; None of a convolutional network.
     sums : int32 (N, outputs) or None
         Accumulators of the last layer, where the engine has them and they were asked for.
     stages : dict of str to float
-        Seconds of each stage: "kernel" in software; "pack", "transfer", "accelerator", "emulation" (only
-        on an emulated board) with an overlay.
+        Seconds of each stage: "kernel" in software; "first layer" (where there is one), "pack", "transfer",
+        "accelerator", "emulation" (only on an emulated board) with an overlay.
+    codes : uint8 (N, H, W, C) or None
+        What a convolutional network's last map holds.
     """
 
-    words: np.ndarray
+    words: Any
     sums: np.ndarray | None
     stages: dict[str, float]
+    codes: Any = None
 
 
 def make_encoder(network: Network) -> Encoder:
     """The kernel that turns pictures into the first layer's bits."""
     coding = network.input.encoding
-    pixels, bits = network.input.pixels, network.layers[0].inputs
+    first = network.layers[0]
+    assert isinstance(first, Dense)
+    pixels, bits = network.input.pixels, first.inputs
     if coding.kind == "threshold":
         return Encoder(pixels, bits, threshold=coding.threshold)
     return Encoder(pixels, bits, index=coding.pixels, thresholds=coding.thresholds)
@@ -76,6 +81,13 @@ class Engine(ABC):
     @abstractmethod
     def configure(self, network: Network) -> None:
         """Take a network; after a failure this starts anew."""
+
+    def first_layer(self, pictures: np.ndarray) -> np.ndarray:
+        """What may be computed beside a run that is in flight; `start` takes it in place of the pictures.
+
+        Most engines have nothing of the kind and give `pictures` (N, pixels) back.
+        """
+        return pictures
 
     @abstractmethod
     def start(self, pictures: np.ndarray, out: np.ndarray | None = None, sums: bool = False) -> None:
@@ -155,6 +167,10 @@ class Engine(ABC):
 def check_decode(network: Network) -> None:
     """Raise UnsupportedNetworkError unless the answer is an output word of at most 64 bits."""
     last = network.layers[-1]
+    if not isinstance(last, Dense):
+        raise UnsupportedNetworkError(
+            "network {!r} has {} layers, expected dense ones only".format(network.name, type(last).__name__.lower())
+        )
     if last.output != "binary" or network.decode.rule != "highest-bit":
         raise UnsupportedNetworkError(
             "network {!r}: output {!r} with decode rule {!r}, expected 'binary' with 'highest-bit'".format(

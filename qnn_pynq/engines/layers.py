@@ -1,0 +1,53 @@
+"""A convolutional network cut into its three parts: first layers in software, the middle, the tail."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Union
+
+import numpy as np
+
+from ..network import Conv, Linear, Network, Pool
+from ..preprocess import first_layer_input
+
+__all__ = ["MapLayer", "Parts", "is_convolutional", "pictures_to_maps", "split_layers"]
+
+MapLayer = Union[Conv, Pool]
+
+
+class Parts(NamedTuple):
+    """The layers of a network by where they run, and the (height, width, channels) between them."""
+
+    first: tuple[MapLayer, ...]
+    middle: tuple[MapLayer, ...]
+    tail: tuple[Linear, ...]
+    picture_shape: tuple[int, int, int]
+    middle_shape: tuple[int, int, int]
+    codes_shape: tuple[int, int, int]
+
+
+def is_convolutional(network: Network) -> bool:
+    """Whether the network takes pixels and gives maps of codes, not words of bits."""
+    return isinstance(network.layers[0], Conv)
+
+
+def split_layers(network: Network) -> Parts:
+    """First: up to the first convolution with 1-bit weights; tail: from the first linear layer."""
+    maps = tuple(layer for layer in network.layers if not isinstance(layer, Linear))
+    tail = tuple(layer for layer in network.layers if isinstance(layer, Linear))
+    cut = next((i for i, layer in enumerate(maps) if isinstance(layer, Conv) and layer.weight_bits == 1), len(maps))
+    shape = picture = (network.input.size[0], network.input.size[1], network.input.channels)
+    shapes = [shape]
+    for layer in maps:
+        channels = layer.outputs if isinstance(layer, Conv) else shape[2]
+        shape = (layer.output_size(shape[0]), layer.output_size(shape[1]), channels)
+        shapes.append(shape)
+    return Parts(maps[:cut], maps[cut:], tail, picture, shapes[cut], shape)
+
+
+def pictures_to_maps(network: Network, pictures: np.ndarray) -> np.ndarray:
+    """What the first convolution takes: uint8 or float32 (N, H, W, C) of prepared pictures (N, pixels)."""
+    height, width = network.input.size
+    maps = pictures.reshape(len(pictures), height, width, network.input.channels)
+    if network.input.encoding.kind == "mean":
+        return first_layer_input(maps, network.input.encoding)
+    return maps

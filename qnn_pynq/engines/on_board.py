@@ -1,0 +1,169 @@
+"""What the engines on a board share: taking the board, runs in chunks, states after a failure."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from ..boards import Board
+from ..errors import BoardBusyError, BoardError, BoardTakenError, QnnError
+from ..families import driver_class
+from ..network import Network
+from .base import Engine, EngineResult
+
+__all__ = ["BoardEngine"]
+
+_log = logging.getLogger(__name__)
+
+
+class BoardEngine(Engine):
+    """Runs a network on a board through the driver of an overlay, in chunks.
+
+    Parameters
+    ----------
+    board : Board
+    overlay : Overlay
+    conservative : bool
+        The published register sequence only; slower.
+    takeover : bool
+        Whether `configure` may take the board from another classifier; else BoardBusyError.
+
+    Notes
+    -----
+    Another engine's `configure` takes the board over: this one then raises BoardTakenError until it is
+    configured again. After a deadline has passed the run may still be in the circuit, so `configure` first
+    resets the board.
+    """
+
+    def __init__(self, board: Board, overlay: Any, conservative: bool = False, takeover: bool = True) -> None:
+        super().__init__()
+        self.board = board
+        self.overlay = overlay
+        self.name = board.name
+        self.accelerator_is_modelled = board.emulated
+        self.takeover = takeover
+        self.driver = driver_class(overlay.kind)(board, overlay, conservative=conservative)
+        self._hung = False
+
+    # -- for the two kinds of engine ---------------------------------------------------------------------
+
+    @abstractmethod
+    def _prepare(self, network: Network) -> Any:
+        """Kernels of what runs in software before the driver; kept in `self._kernel`."""
+
+    @abstractmethod
+    def _room(self, pictures: np.ndarray, out: np.ndarray | None) -> np.ndarray:
+        """The array that gets the driver's results, one row a picture."""
+
+    @abstractmethod
+    def _fill(self, pictures: np.ndarray) -> None:
+        """Compute what the driver takes, put it there, and book the time in `self._stages`."""
+
+    @abstractmethod
+    def _result(self, found: np.ndarray) -> EngineResult:
+        """The result of a finished run."""
+
+    _host_stages: tuple[str, ...] = ("pack",)
+
+    # -- the contract ------------------------------------------------------------------------------------
+
+    def configure(self, network: Network) -> None:
+        self._idle()
+        self.check(network)
+        kernel = self._prepare(network)
+        with self.board.lock:
+            owner = self.board.owner
+            if not self.takeover and owner is not None and owner is not self.driver:
+                raise BoardBusyError(
+                    "{} belongs to another classifier: close it, or allow takeover=True".format(self.board.name)
+                )
+            self.network, self.state = None, "failed"
+            if self._hung and owner is self.driver:
+                self.board.reset()
+            self._hung = False
+            try:
+                self.driver.configure(network)
+            except BaseException as error:
+                self._hung = not isinstance(error, BoardBusyError)
+                raise
+        self._kernel = kernel
+        self.network, self.state = network, "ready"
+        _log.debug("%s on %s by overlay %s", network.name, self.board.name, self.overlay.name)
+
+    def start(self, pictures: np.ndarray, out: np.ndarray | None = None, sums: bool = False) -> None:
+        self._ready(pictures, out)
+        if sums and not self.gives_sums:
+            raise BoardError("overlay {} gives bits, not sums".format(self.overlay.name))
+        self._pictures = pictures
+        self._found = self._room(pictures, out)
+        self._done = 0
+        self._stages = dict.fromkeys((*self._host_stages, "transfer", "accelerator"), 0.0)
+        if self.board.emulated:
+            self._stages["emulation"] = 0.0
+        self.state = "running"
+        if len(pictures):
+            self._guarded(self._start_chunk)
+
+    def wait(self, deadline: float | None = None) -> EngineResult:
+        self._open()
+        if self.state != "running":
+            raise BoardError("no run is in flight on {}: call start() first".format(self.name))
+        while self._done < len(self._pictures):
+            self._guarded(self._finish_chunk, deadline)
+            if self._done < len(self._pictures):
+                self._guarded(self._start_chunk)
+        self.state = "ready"
+        result = self._result(self._found)
+        del self._pictures, self._found
+        return result
+
+    def close(self) -> None:
+        if self.state == "closed":
+            return
+        self.state, self.network = "closed", None
+        try:
+            self.driver.close()
+        except QnnError as error:
+            _log.warning("closing the driver on %s: %s", self.name, error)
+
+    # -- inside ------------------------------------------------------------------------------------------
+
+    def _guarded(self, step: Any, *arguments: Any) -> None:
+        """A step that leaves an explicit state behind when it fails."""
+        try:
+            step(*arguments)
+        except BoardTakenError:
+            self.state = "ready"  # as far as we are concerned; the driver says the same again next time
+            raise
+        except BaseException:
+            self.state, self.network, self._hung = "failed", None, True
+            raise
+
+    def _start_chunk(self) -> None:
+        done = self._done
+        self._chunk = min(self.driver.capacity, len(self._pictures) - done)
+        self._fill(self._pictures[done : done + self._chunk])
+        packed = perf_counter()
+        self.driver.start(self._chunk)
+        self._spent = perf_counter() - packed
+
+    def _finish_chunk(self, deadline: float | None) -> None:
+        driver, stages = self.driver, self._stages
+        begun = perf_counter()
+        self._found[self._done : self._done + self._chunk] = driver.finish(deadline)
+        host = self._spent + perf_counter() - begun
+        self._done += self._chunk
+        run = driver.timing["run"]
+        stages["accelerator"] += run
+        if self.board.emulated:
+            # Without the driver's own figure, moving data between the two memories counts as emulation.
+            transfer = driver.timing.get("transfer", 0.0)
+            stages["transfer"] += transfer
+            stages["emulation"] += max(0.0, host - transfer)
+        else:
+            # What the processor spent besides waiting: cache maintenance, addresses, the copy of the results.
+            stages["transfer"] += max(0.0, host - run)
