@@ -29,9 +29,9 @@ from .framing import background, grey_levels, is_lighter, levels, object_in_fram
 from .pictures import as_uint8, describe, open_picture
 
 if TYPE_CHECKING:
-    from .network import InputSpec
+    from .network import Encoding, InputSpec
 
-__all__ = ["Invert", "each", "is_batch", "prepare", "prepare_many"]
+__all__ = ["Invert", "each", "first_layer_input", "is_batch", "prepare", "prepare_many"]
 
 _log = logging.getLogger(__name__)
 
@@ -165,6 +165,32 @@ def prepare_many(
     elif not rows:
         return np.zeros((0, pixels), np.uint8)
     return np.stack(rows, out=out)
+
+
+def first_layer_input(pictures: np.ndarray, encoding: Encoding) -> np.ndarray:
+    """Prepared pictures as the first convolution takes them.
+
+    Parameters
+    ----------
+    pictures : uint8 or float32 array (N, H, W, C)
+        Pixels 0..255, channels in the order red, green, blue.
+    encoding : Encoding
+        Of kind "pixels" or "mean".
+
+    Returns
+    -------
+    "pixels": the same array. "mean": float32 (N, H, W, C), (pixel - mean) / divisor in the encoding's order.
+    """
+    if encoding.kind == "pixels":
+        return pictures
+    if encoding.kind != "mean" or encoding.mean is None:
+        raise InputError('encoding "{}" is not for convolutions: expected "pixels" or "mean"'.format(encoding.kind))
+    if pictures.shape[1:] != encoding.mean.shape:
+        raise InputError("{}: expected pictures of shape {}".format(describe(pictures), encoding.mean.shape))
+    ordered = pictures[..., ::-1] if encoding.order == "bgr" else pictures
+    centred: np.ndarray = np.subtract(ordered, encoding.mean, dtype=np.float32, order="C")
+    centred /= np.float32(encoding.divisor)
+    return centred
 
 
 def each(pictures: Any) -> Iterator[Any]:
