@@ -6,7 +6,8 @@ from typing import Iterator
 
 import numpy as np
 
-from ..network import Network
+from ..errors import ConversionError
+from ..network import Dense, Network
 from .encoding import Table, encode
 
 __all__ = ["evaluate", "integer_layers", "table_of", "words_to_classes"]
@@ -16,6 +17,8 @@ def integer_layers(network: Network, bits: np.ndarray) -> Iterator[tuple[np.ndar
     """Yield (accumulators int32, outputs int8, +-1 or -1/0/+1) of each layer for bits (N, n) of 0 and 1."""
     x = bits.astype(np.float32) * 2 - 1
     for layer in network.layers:
+        if not isinstance(layer, Dense):
+            raise ConversionError("{} layer: expected dense ones only".format(type(layer).__name__.lower()))
         w = np.unpackbits(layer.weights, axis=1, bitorder="little")[:, : layer.inputs].astype(np.float32) * 2 - 1
         acc = np.rint(x @ w.T).astype(np.int32)  # sums below 2^24: exact in float32
         if layer.accumulator == "popcount":

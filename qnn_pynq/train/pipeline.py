@@ -8,7 +8,7 @@ from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
-from ..network import Decode, Framing, Network
+from ..network import Decode, Dense, Framing, Network
 from .data import DataSet
 from .decode import choose_levels, temperature
 from .encoding import Table, encode, grid, plain
@@ -51,8 +51,9 @@ def load_table(kind: str, data: DataSet, seed: int, cache: Path | None, report: 
 def probability_scale(network: Network, table: Table, data: DataSet) -> float:
     """Scale of the margins for softmax, fitted on held-out pictures."""
     *_, (sums, _) = integer_layers(network, encode(data.pictures, table))
-    first = network.layers[-1].thresholds
-    assert first is not None
+    last = network.layers[-1]
+    assert isinstance(last, Dense) and last.thresholds is not None
+    first = last.thresholds
     classes = len(network.classes)
     return temperature((sums[:, :classes] - first[:classes, 0]).astype(np.float64), data.labels)
 
