@@ -1,8 +1,8 @@
 """Known answers of every network through every board that this machine has.
 
-The answers lie with each network in `selftest.npz`: `pictures` (uint8, (n, pixels)) and `words` (uint64,
-(n,)), the output words that plain numpy computed from the published arithmetic. A board that was never tested
-before gets the published register sequence first, and the fast one only if that gave the right answers.
+The answers lie with each network (see `answers`); plain numpy computed them from the published arithmetic. A
+board that was never tested before gets the published register sequence first, and the fast one only if that gave
+the right answers.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from typing import Any, Callable, Sequence
 import numpy as np
 
 from . import catalogue
+from .answers import Answers, differences, known_answers
 from .boards import open_board
 from .boards.zynq import fpga_present
-from .engines.base import Engine
-from .engines.overlay import OverlayEngine
-from .engines.software import SoftwareEngine
-from .errors import DescriptorError, InputError, QnnError
+from .engines import Engine, board_engine, software_engine
+from .engines.decode import make_decoder
+from .errors import InputError, QnnError
 from .network import Network
-from .npyfile import NPZ_ERRORS
+from .overlay import Overlay
 
-__all__ = ["BOARDS", "Outcome", "available_boards", "known_answers", "run"]
+__all__ = ["BOARDS", "Outcome", "available_boards", "run"]
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Outcome:
     pictures : int
         Answers that were compared.
     mismatches : list of dict
-        picture, expected, got: words in hexadecimal.
+        picture, expected, got: words in hexadecimal, codes, or classes.
     note : str
         Why nothing was compared; empty otherwise.
     missing : bool
@@ -111,32 +111,6 @@ def available_boards() -> tuple[str, ...]:
     return BOARDS if fpga_present() else BOARDS[:2]
 
 
-def known_answers(network: Network) -> tuple[np.ndarray, np.ndarray] | None:
-    """Pictures uint8 (n, pixels) and words uint64 (n,) stored with a network; None if it brings none.
-
-    Raises
-    ------
-    DescriptorError
-        The file is not what it should be.
-    """
-    if network.selftest is None or network.path is None:
-        return None
-    path = network.path / network.selftest
-    try:
-        with np.load(str(path), allow_pickle=False) as data:
-            pictures, words = np.ascontiguousarray(data["pictures"]), data["words"]
-    except (KeyError, *NPZ_ERRORS) as error:
-        raise DescriptorError("{}: no self-test: {}; expected arrays pictures and words".format(path, error)) from error
-    right = pictures.dtype == np.uint8 and words.dtype == np.uint64
-    if not right or pictures.shape != (len(words), network.input.pixels) or words.ndim != 1 or not len(words):
-        raise DescriptorError(
-            "{}: pictures {} {} and words {} {}: expected uint8 (n, {}) and uint64 (n,)".format(
-                path, pictures.dtype, pictures.shape, words.dtype, words.shape, network.input.pixels
-            )
-        )
-    return pictures, words
-
-
 def run(networks: Sequence[str] | None = None, boards: Sequence[str] | None = None) -> list[Outcome]:
     """Compare the known answers.
 
@@ -165,7 +139,8 @@ def run(networks: Sequence[str] | None = None, boards: Sequence[str] | None = No
     for name in wanted:
         if name == "cpu":
             for network in found:
-                outcomes.append(_compare(network, SoftwareEngine, Outcome(network.name, name, "kernels")))
+                make = partial(software_engine, network)
+                outcomes.append(_compare(network, make, Outcome(network.name, name, "kernels")))
             continue
         try:
             board = open_board(name)
@@ -194,16 +169,17 @@ def _on_board(network: Network, board: Any, name: str) -> list[Outcome]:
     if not network.overlays:
         return [Outcome(network.name, name, "fast", note="it names no overlay", missing=True)]
     try:
-        overlay = catalogue.find_overlay(network.overlays[0])
+        names = [network.overlays[0]] + [segment.overlay for segment in network.segments]
+        overlays = [catalogue.find_overlay(overlay) for overlay in names]
     except QnnError as error:
         return [Outcome(network.name, name, "fast", note=str(error))]
-    record = _record(board.name, overlay)
+    record = _record(board.name, overlays)
     outcomes = []
     for conservative in (True, False):
         mode = "conservative" if conservative else "fast"
         if conservative and not board.emulated and record.is_file():
             continue
-        make = partial(OverlayEngine, board, overlay, conservative)
+        make = partial(board_engine, network, board, overlays, conservative)
         outcome = _compare(network, make, Outcome(network.name, name, mode))
         outcomes.append(outcome)
         if outcome.wrong or outcome.note:
@@ -221,40 +197,43 @@ def _compare(network: Network, make: Callable[[], Engine], outcome: Outcome) -> 
         if answers is None:
             outcome.note, outcome.missing = "it brings no known answers", True
             return outcome
-        pictures, expected = answers
         with make() as engine:
             engine.configure(network)
-            got = engine.run(pictures).words
+            outcome.mismatches = differences(answers, _answer(network, engine, answers))
+            seen = {wrong["picture"] for wrong in outcome.mismatches}
             # A batch and single pictures take different ways through the kernels and the driver.
-            single = np.array([engine.one(picture) for picture in pictures[:_SHOWN]], dtype=np.uint64)
+            for index in range(min(_SHOWN, len(answers.pictures))):
+                one = answers.part(slice(index, index + 1))
+                wrong = differences(one, _answer(network, engine, one, single=True))
+                outcome.mismatches += [dict(w, picture=index) for w in wrong if index not in seen]
     except QnnError as error:
         outcome.note = str(error)
         return outcome
-    outcome.pictures = len(expected)
-    outcome.mismatches = _differences(expected, got)
-    seen = {wrong["picture"] for wrong in outcome.mismatches}
-    outcome.mismatches += [w for w in _differences(expected[:_SHOWN], single) if w["picture"] not in seen]
+    outcome.pictures = len(answers.pictures)
     outcome.seconds = time.perf_counter() - begun
     _log.info("%s on %s (%s): %s", outcome.network, outcome.board, outcome.mode, outcome.result)
     return outcome
 
 
-def _differences(expected: np.ndarray, got: np.ndarray) -> list[dict[str, Any]]:
-    return [
-        {
-            "picture": int(index),
-            "expected": "0x{:016x}".format(int(expected[index])),
-            "got": "0x{:016x}".format(int(got[index])),
-        }
-        for index in np.flatnonzero(expected != got)
-    ]
+def _answer(network: Network, engine: Engine, asked: Answers, single: bool = False) -> Answers:
+    """What an engine says of the pictures of `asked`."""
+    if single and asked.words is not None:
+        return Answers(asked.pictures, np.array([engine.one(asked.pictures[0])], np.uint64))
+    result = engine.run(asked.pictures)
+    classes = None
+    if asked.classes is not None:
+        decoder = make_decoder(network)
+        classes = decoder.indices(decoder.outputs(result))[0]
+    return Answers(asked.pictures, result.words, result.codes, classes)
 
 
-def _record(board: str, overlay: Any) -> Path:
-    """Where it is kept that this board passed with this bitstream."""
-    digest = overlay.files["bitstream"].sha256 if "bitstream" in overlay.files else "none"
-    plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in board)
-    return catalogue.cache_folder() / "boards" / "{}-{}-{}.json".format(plain, overlay.name, digest[:12])
+def _record(board: str, overlays: Sequence[Overlay]) -> Path:
+    """Where it is kept that this board passed with these bitstreams."""
+    parts = ["".join(c if c.isalnum() or c in "-_." else "_" for c in board)]
+    for overlay in overlays:
+        digest = overlay.files["bitstream"].sha256 if "bitstream" in overlay.files else "none"
+        parts += [overlay.name, digest[:12]]
+    return catalogue.cache_folder() / "boards" / "{}.json".format("-".join(parts))
 
 
 def _remember(record: Path, outcomes: Sequence[Outcome]) -> None:

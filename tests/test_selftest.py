@@ -10,8 +10,9 @@ import oracle
 import pytest
 
 from qnn_pynq import catalogue, selftest
+from qnn_pynq.answers import known_answers
 from qnn_pynq.boards.emulated import EmulatedBoard
-from qnn_pynq.engines.overlay import OverlayEngine
+from qnn_pynq.engines import board_engine
 from qnn_pynq.errors import BoardUnavailableError, DescriptorError, InputError, NotFoundError
 from qnn_pynq.network import Decode, Dense, Encoding, InputSpec, Network, load_network, save_network
 
@@ -112,14 +113,14 @@ def test_broken_answers_are_not_run(tmp_path: Path, right: Path) -> None:
     for named in arrays:
         np.savez(str(path), **named)
         with pytest.raises(DescriptorError, match="selftest.npz"):
-            selftest.known_answers(network.__class__(**dict(vars(network), path=tmp_path)))
+            known_answers(network.__class__(**dict(vars(network), path=tmp_path)))
     noise = np.random.RandomState(0).randint(0, 30, (50, 784)).astype(np.uint8)
     np.savez_compressed(str(path), pictures=noise, words=np.zeros(50, np.uint64))
     damaged = path.read_bytes()
     for content in (b"", damaged[:200] + bytes(60) + damaged[260:]):
         path.write_bytes(content)
         with pytest.raises(DescriptorError, match="selftest.npz"):
-            selftest.known_answers(network.__class__(**dict(vars(network), path=tmp_path)))
+            known_answers(network.__class__(**dict(vars(network), path=tmp_path)))
 
 
 def test_networks_that_are_found_but_broken_are_reported(
@@ -163,13 +164,13 @@ def fpga(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[bool]:
     """Modes tried on the FPGA, True for the conservative one."""
     tried: list[bool] = []
 
-    def engine(board: Any, overlay: Any, conservative: bool) -> Any:
+    def engine(network: Network, board: Any, overlays: Any, conservative: bool) -> Any:
         tried.append(conservative)
-        return OverlayEngine(board, overlay, conservative)
+        return board_engine(network, board, overlays, conservative)
 
     monkeypatch.setenv("QNN_PYNQ_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(selftest, "open_board", lambda name: Fpga())
-    monkeypatch.setattr(selftest, "OverlayEngine", engine)
+    monkeypatch.setattr(selftest, "board_engine", engine)
     return tried
 
 
@@ -198,7 +199,7 @@ def test_an_unwritable_cache_does_not_fail_the_test(
 def test_every_shipped_network_brings_answers() -> None:
     for name in catalogue.networks():
         network = catalogue.find_network(name)
-        answers = selftest.known_answers(network)
+        answers = known_answers(network)
         assert answers is not None, name
         pictures, words = answers
         encoding = network.input.encoding
