@@ -1,92 +1,163 @@
-"""Kernels on layers of the size of DoReFa-Net's: median processor time of one picture on one thread.
+"""Our kernels beside LiteRT, ONNX Runtime and numpy, on layers of DoReFa-Net's shapes.
 
-python benchmarks/dorefa.py [instruction set ...]
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/dorefa.py
+
+One thread, interleaved rounds, medians of thread CPU time, one picture, everything hot. Peers compute nets of the
+same shapes with 8-bit or float weights and are timed without the copy of their input (LiteRT: `invoke` alone);
+ours are calls from Python that make codes by thresholds, pools included.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+import os
 
-import numpy as np
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
 
-from qnn_pynq import kernels
-from qnn_pynq.kernels._isa import lib
-from qnn_pynq.network_types import Conv, Linear, Pool
+import numpy as np  # noqa: E402
+import peers_conv as peers  # noqa: E402
+from common import interleaved, machine, one_cpu, table  # noqa: E402
 
-ROUNDS = 60
-# inputs and outputs of a group, kernel, padding, groups, side, pool
-LAYERS = {
-    "conv1": (34, 90, 5, 2, 2, 54, Pool(3, 2, (0, 1))),
-    "conv2": (180, 272, 3, 1, 1, 27, Pool(3, 2, (0, 1))),
-    "conv3": (136, 192, 3, 1, 2, 14, None),
-    "conv4": (192, 128, 3, 1, 2, 14, Pool(3, 2)),
+PARTS = {"stack": (peers.STACK, 54), "conv0": (peers.FIRST, 224), "tail": (peers.TAIL, 1)}
+PEERS = {
+    "LiteRT int8": (peers.litert, ("stack", "conv0", "tail")),
+    "ONNX Runtime int8": (peers.onnx, ("stack", "conv0", "tail")),
+    "LiteRT fp32": (peers.litert_fp32, ("stack", "conv0", "tail")),
+    "ONNX Runtime fp32": (peers.onnx_fp32, ("stack", "conv0", "tail")),
+    "numpy im2col": (peers.numpy_im2col, ("conv0",)),
+    "numpy windows": (peers.numpy_windows, ("conv0",)),
 }
+# what the project promises: (part, ours, peer, times as fast)
+GOALS = [
+    ("stack", "1-bit", "LiteRT int8", 3.0),
+    ("stack", "1-bit", "ONNX Runtime int8", 3.8),
+    ("conv0", "16-bit", "ONNX Runtime fp32", 2.0),
+    ("conv0", "16-bit", "numpy im2col", 30.0),
+    ("tail", "1-bit", "LiteRT int8", 10.0),
+]
 
 
-def median_seconds(run):
-    """Median of the processor time of `run`."""
-    run()
-    times = []
-    for _ in range(ROUNDS):
-        begun = lib.qnn_thread_seconds()
-        run()
-        times.append(lib.qnn_thread_seconds() - begun)
-    return float(np.median(times))
+def convolution(rng, layer, weight_bits, codes=3):
+    """Our description of a peer's convolution, random weights."""
+    from qnn_pynq.network_types import Conv
+
+    part = layer.inputs // layer.groups
+    shape = (layer.outputs, layer.kernel, layer.kernel, part)
+    spread = int(np.sqrt(layer.kernel**2 * part)) + 1
+    if weight_bits == 1:
+        weights = np.packbits(rng.integers(0, 2, shape).astype(np.uint8), axis=-1, bitorder="little")
+        bits = 2
+    else:
+        weights = rng.integers(-2000, 2000, shape).astype(np.int16 if weight_bits == 16 else np.float32)
+        spread *= 127 * 1000
+        bits = 8 if weight_bits == 16 else 32
+    thresholds = rng.integers(-spread, spread, (layer.outputs, codes))
+    thresholds = thresholds.astype(np.float32 if weight_bits == 32 else np.int32)
+    around = (layer.around, layer.around)
+    return Conv(layer.inputs, layer.outputs, layer.kernel, layer.stride, around, weights, thresholds, weight_bits, bits,
+                groups=layer.groups)  # fmt: skip
 
 
-def convolutions(rng):
-    """Prints the time of each 1-bit convolution, and of all."""
-    total = 0.0
-    for name, (inputs, outputs, kernel, around, groups, side, pool) in LAYERS.items():
-        weights = rng.integers(0, 2, (outputs * groups, kernel, kernel, inputs)).astype(np.uint8)
-        thresholds = rng.integers(-100, 100, (outputs * groups, 3))
-        bits = np.packbits(weights, axis=-1, bitorder="little")
-        layer = Conv(
-            inputs * groups, outputs * groups, kernel, 1, (around, around), bits, thresholds, groups=groups
-        )
-        convolution = kernels.ConvLayer(layer, side, side, pool)
-        maps = rng.integers(0, 4, (1, side, side, inputs * groups)).astype(np.uint8)
-        out = convolution.run(maps)
-        seconds = median_seconds(lambda c=convolution, m=maps, o=out: c.run(m, o))
-        total += seconds
-        rate = layer.macs(side, side) / seconds / 1e9
-        print("{:8} {:9.1f} us {:8.1f} GMAC/s  {}".format(name, seconds * 1e6, rate, convolution.method))
-    print("{:8} {:9.1f} us".format("stack", total * 1e6))
+def ours():
+    """(part, name) -> call."""
+    from qnn_pynq.kernels import ConvLayer, ConvStack, LinearLayer
+    from qnn_pynq.network_types import Linear, Pool
 
-
-def first(rng):
-    """Prints the time of the first convolution, on pixels."""
-    for bits, dtype in ((16, np.int16), (32, np.float32)):
-        weights = rng.integers(-2000, 2000, (68, 12, 12, 3)).astype(dtype)
-        thresholds = rng.integers(-1000, 1000, (68, 3)).astype(np.int32 if bits == 16 else np.float32)
-        layer = Conv(3, 68, 12, 4, (0, 0), weights, thresholds, bits, 8 if bits == 16 else 32)
-        convolution = kernels.ConvLayer(layer, 224, 224)
-        maps = rng.integers(0, 256, (1, 224, 224, 3)).astype(np.uint8 if bits == 16 else np.float32)
-        out = convolution.run(maps)
-        seconds = median_seconds(lambda c=convolution, m=maps, o=out: c.run(m, o))
-        print("conv0/{:2} {:9.1f} us  {}".format(bits, seconds * 1e6, convolution.method))
-
-
-def tail(rng):
-    """Prints the time of dense layers with 1-bit weights."""
-    for inputs, outputs in ((9216, 4096), (4096, 4096), (4096, 1000)):
+    rng = np.random.default_rng(1)
+    layers = [
+        Pool(p.size, p.stride, p.padding) if isinstance(p, peers.Pool) else convolution(rng, p, 1) for p in peers.STACK
+    ]
+    stack = ConvStack(layers, 54, 54)
+    maps = rng.integers(0, 4, (1,) + stack.input_shape).astype(np.uint8)
+    codes = stack.run(maps)
+    calls = {("stack", "1-bit"): lambda: stack.run(maps, codes)}
+    pixels = rng.integers(0, 256, (1, 224, 224, 3)).astype(np.uint8)
+    for name, bits, picture in (("16-bit", 16, pixels), ("float", 32, pixels.astype(np.float32))):
+        first = ConvLayer(convolution(rng, peers.FIRST[0], bits), 224, 224)
+        calls["conv0", name] = lambda f=first, p=picture, o=first.run(picture): f.run(p, o)
+    dense = []
+    for number, (inputs, outputs) in enumerate(peers.TAIL):
         weights = rng.integers(0, 256, (outputs, inputs // 8)).astype(np.uint8)
-        dense = kernels.LinearLayer(Linear(inputs, outputs, weights, weight_bits=1))
-        codes = rng.integers(0, 4, (1, inputs)).astype(np.uint8)
-        out = dense.run(codes)
-        seconds = median_seconds(lambda d=dense, x=codes, o=out: d.run(x, o))
-        print("{} x {} {:9.1f} us".format(inputs, outputs, seconds * 1e6))
+        thresholds = rng.integers(-100, 100, (outputs, 3)) if number < 2 else None
+        dense.append(LinearLayer(Linear(inputs, outputs, weights, weight_bits=1, thresholds=thresholds, output_bits=2)))
+    features = rng.integers(0, 4, (1, 9216)).astype(np.uint8)
+
+    def tail():
+        x = features
+        for layer in dense:
+            x = layer.run(x)
+        return x
+
+    calls["tail", "1-bit"] = tail
+    return calls
 
 
-def main(names):
-    """Runs everything for each instruction set."""
-    for name in names or [kernels.isa_active()]:
-        print(kernels.set_isa(name))
-        rng = np.random.default_rng(1)
-        convolutions(rng)
-        first(rng)
-        tail(rng)
+def per_layer(rounds):
+    """Microseconds of each convolution of the stack with its pool."""
+    from qnn_pynq.kernels import ConvLayer
+    from qnn_pynq.network_types import Pool
+
+    rng = np.random.default_rng(1)
+    tasks, macs, side = {}, {}, 54
+    for number, layer in enumerate(peers.STACK):
+        if isinstance(layer, peers.Pool):
+            continue
+        follows = (peers.STACK + [None])[number + 1]
+        pool = Pool(*follows) if isinstance(follows, peers.Pool) else None
+        mine = convolution(rng, layer, 1)
+        one = ConvLayer(mine, side, side, pool)
+        maps = rng.integers(0, 4, (1,) + one.input_shape).astype(np.uint8)
+        name = "conv{} {}".format(len(tasks) + 1, one.method)
+        tasks[name] = (lambda c=one, m=maps, o=one.run(maps): c.run(m, o), 1)
+        macs[name] = mine.macs(side, side)
+        side = one.output_shape[0]
+    times = interleaved(tasks, rounds, 0.02)
+    rows = [[name, "{:.1f}".format(t), "{:.0f}".format(macs[name] / t / 1e3)] for name, t in times.items()]
+    print(table(["", "us", "GMAC/s"], rows))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--burst", type=float, default=0.02, help="seconds of each task in each round")
+    parser.add_argument("--isa", help="instruction set of ours, the best one otherwise")
+    parser.add_argument("--layers", action="store_true", help="our convolutions one by one, no peers")
+    arguments = parser.parse_args()
+    one_cpu()
+
+    from qnn_pynq import kernels
+
+    isa = kernels.set_isa(arguments.isa)
+    print(machine())
+    if arguments.layers:
+        per_layer(arguments.rounds)
+        return
+    calls, missing = ours(), []
+    names = list(dict.fromkeys(name for _, name in calls))
+    for name, (make, parts) in PEERS.items():
+        try:
+            for part in parts:
+                calls[part, name] = make(*PARTS[part])
+            names.append(name)
+        except ImportError as error:
+            missing.append("{}: {}".format(name, error))
+            calls = {key: call for key, call in calls.items() if key[1] != name}
+    times = interleaved({key: (call, 1) for key, call in calls.items()}, arguments.rounds, arguments.burst)
+    print("\nus of one picture, median of {} rounds, one thread, CPU time; ours: {}".format(arguments.rounds, isa))
+    cell = {key: "{:.1f}".format(value) for key, value in times.items()}
+    print(table(["", *PARTS], [[name, *(cell.get((part, name), "-") for part in PARTS)] for name in names]))
+    rows = []
+    for part, name, peer, goal in GOALS:
+        if (part, peer) in times:
+            ratio = times[part, peer] / times[part, name]
+            rows.append([part + " " + name, peer, "{:.1f}".format(ratio), "{:.1f}".format(goal)])
+    if rows:
+        print("\ntimes as fast as the peer")
+        print(table(["", "peer", "measured", "aim"], rows))
+    for line in missing:
+        print("not measured,", line)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
