@@ -12,7 +12,7 @@ import numpy as np
 
 from .boards import Board, open_board
 from .catalogue import find_network, find_overlay
-from .engines import Engine, EngineResult, board_engine, fits_engine, software_engine
+from .engines import Engine, EngineResult, SegmentedEngine, board_engine, fits_engine, software_engine
 from .engines.decode import HighestBit, LargestSum, make_decoder
 from .errors import InputError, ScoresUnavailableError
 from .labels import class_numbers
@@ -160,7 +160,8 @@ class Classifier:
 
     def _make_engine(self, network: Network, overlay: Overlay) -> Engine:
         assert self.board is not None
-        return board_engine(network, self.board, overlay, self._conservative, self._takeover)
+        overlays = [overlay] + [find_overlay(segment.overlay) for segment in network.segments]
+        return board_engine(network, self.board, overlays, self._conservative, self._takeover)
 
     def _configure(self, network: Network) -> None:
         self.engine.configure(network)
@@ -239,6 +240,11 @@ class Classifier:
             if not isinstance(value, (int, np.integer)) or value < 1:
                 raise InputError("{} must be an integer of at least 1, not {!r}".format(name, value))
         self.engine._open()
+        if batch_size == 1 and isinstance(self.engine, SegmentedEngine):
+            raise InputError(
+                "batch_size 1: network {!r} reconfigures the logic {} times a batch; take at least 2, better "
+                "hundreds".format(self.network.name, len(self.network.segments) + 1)
+            )
         return Stream(self, pictures, invert, batch_size, ahead)
 
     def features(self, X: Pictures) -> np.ndarray:

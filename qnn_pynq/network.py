@@ -11,7 +11,20 @@ from typing import Any, Union
 from .errors import DescriptorError
 from .fields import read_json
 from .network_json import NETWORK_FORMAT, NETWORK_VERSION, WORD_BITS, read_network, write_network
-from .network_types import Conv, Crop, Decode, Dense, Encoding, Framing, InputSpec, Layer, Linear, Network, Pool
+from .network_types import (
+    Conv,
+    Crop,
+    Decode,
+    Dense,
+    Encoding,
+    Framing,
+    InputSpec,
+    Layer,
+    Linear,
+    Network,
+    Pool,
+    Segment,
+)
 
 __all__ = [
     "NETWORK_FORMAT",
@@ -28,6 +41,7 @@ __all__ = [
     "Linear",
     "Network",
     "Pool",
+    "Segment",
     "load_network",
     "save_network",
 ]

@@ -18,6 +18,19 @@ def check_chain(network: Network, source: str) -> None:
         _check_dense(network, source)
     else:
         _check_convolutions(network, source)
+    _check_segments(network, source)
+
+
+def _check_segments(network: Network, source: str) -> None:
+    """Each begins with a convolution of 1-bit weights behind the first one of them."""
+    places = [i for i, layer in enumerate(network.layers) if isinstance(layer, Conv) and layer.weight_bits == 1]
+    least = places[0] if places else len(network.layers)
+    for index, segment in enumerate(network.segments):
+        if segment.first not in places or segment.first <= least:
+            later = [place for place in places if place > least]
+            problem = "{}: expected a later convolution with 1-bit weights, one of {}"
+            fail(source, "segments[{}].first".format(index), problem.format(segment.first, later))
+        least = segment.first
 
 
 def _check_dense(network: Network, source: str) -> None:

@@ -12,7 +12,7 @@ from .fields import Fields, check_format, fail, item_path, plain_name, read_json
 from .network_chain import WORD_BITS, check_chain
 from .network_input import read_input, write_input
 from .network_layers import read_layer, write_layer
-from .network_types import Decode, Network
+from .network_types import Decode, Network, Segment
 
 __all__ = ["NETWORK_FORMAT", "NETWORK_VERSION", "WORD_BITS", "read_network", "write_network"]
 
@@ -37,9 +37,10 @@ def read_network(path: Path) -> Network:
     classes = fields.strings("classes")
     selftest = fields.name("selftest", None)
     provenance = fields.take("provenance", "object", {})
+    segments = tuple(map(_read_segment, fields.objects("segments"))) if fields.has("segments") else ()
     fields.done()
     network = Network(
-        name, title, description, overlays, spec, layers, decode, classes, provenance, folder, selftest
+        name, title, description, overlays, spec, layers, decode, classes, provenance, folder, selftest, segments
     )
     _check_provenance(fields.inner_of("provenance", provenance))
     if selftest is not None and not (folder / selftest).is_file():
@@ -54,6 +55,12 @@ def _read_decode(fields: Fields) -> Decode:
     decode = Decode(rule, levels, fields.number("scale", None))
     fields.done()
     return decode
+
+
+def _read_segment(fields: Fields) -> Segment:
+    segment = Segment(fields.integer("first", 1, 1 << 20), fields.name("overlay"))
+    fields.done()
+    return segment
 
 
 def _check_provenance(fields: Fields) -> None:
@@ -94,6 +101,8 @@ def write_network(network: Network, folder: Path) -> None:
         "decode": decode,
         "classes": list(network.classes),
     }
+    if network.segments:
+        document["segments"] = [{"first": segment.first, "overlay": segment.overlay} for segment in network.segments]
     if network.selftest is not None:
         document["selftest"] = network.selftest
         if not plain_name(network.selftest):

@@ -8,7 +8,8 @@ from typing import Any, Union
 
 import numpy as np
 
-__all__ = ["Conv", "Crop", "Decode", "Dense", "Encoding", "Framing", "InputSpec", "Layer", "Linear", "Network", "Pool"]
+__all__ = ["Conv", "Crop", "Decode", "Dense", "Encoding", "Framing", "InputSpec", "Layer", "Linear", "Network", "Pool",
+           "Segment"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,9 +203,23 @@ class Decode:
     scale: float | None = None
 
 
+@dataclass(frozen=True)
+class Segment:
+    """The layers from index `first` on, up to the next segment, run on another overlay.
+
+    Codes keep their values: a 2-bit code is the same 3-bit code on an overlay of 3 bits.
+    """
+
+    first: int
+    overlay: str
+
+
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A trained network. Arrays of a loaded one are read-only."""
+    """A trained network. Arrays of a loaded one are read-only.
+
+    Without `segments` all layers that an overlay computes run on the same one.
+    """
 
     name: str
     title: str
@@ -217,6 +232,7 @@ class Network:
     provenance: dict[str, Any] = field(default_factory=dict, repr=False)
     path: Path | None = None
     selftest: str | None = None
+    segments: tuple[Segment, ...] = ()
 
     def __repr__(self) -> str:
         return "Network({!r}, {} layers, {} classes)".format(self.name, len(self.layers), len(self.classes))

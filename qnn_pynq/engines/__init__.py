@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Sequence
 
 from ..network import Network
 from .base import Engine, EngineResult
@@ -11,9 +11,19 @@ from .layers import is_convolutional
 from .offload import OffloadEngine
 from .on_board import BoardEngine
 from .overlay import OverlayEngine
+from .segments import SegmentedEngine, SegmentTime
 from .software import SoftwareEngine
 
-__all__ = ["BoardEngine", "Engine", "EngineResult", "board_engine", "fits_engine", "software_engine"]
+__all__ = [
+    "BoardEngine",
+    "Engine",
+    "EngineResult",
+    "SegmentTime",
+    "SegmentedEngine",
+    "board_engine",
+    "fits_engine",
+    "software_engine",
+]
 
 
 def software_engine(network: Network, threads: int = 1) -> Engine:
@@ -22,13 +32,17 @@ def software_engine(network: Network, threads: int = 1) -> Engine:
 
 
 def board_engine(
-    network: Network, board: Any, overlay: Any, conservative: bool = False, takeover: bool = True
-) -> BoardEngine:
-    """The engine that computes `network` on `board` with `overlay`; not configured."""
+    network: Network, board: Any, overlays: Sequence[Any], conservative: bool = False, takeover: bool = True
+) -> Engine:
+    """The engine that computes `network` on `board` with `overlays`, one a segment; not configured."""
+    if network.segments:
+        return SegmentedEngine(board, overlays, conservative, takeover)
     kind = OffloadEngine if is_convolutional(network) else OverlayEngine
-    return kind(board, overlay, conservative, takeover)
+    return kind(board, overlays[0], conservative, takeover)
 
 
 def fits_engine(network: Network, engine: Engine) -> bool:
     """Whether `engine` is of the kind that computes `network`."""
+    if isinstance(engine, SegmentedEngine) or (network.segments and isinstance(engine, BoardEngine)):
+        return False
     return isinstance(engine, (ConvolutionEngine, OffloadEngine)) == is_convolutional(network)

@@ -9,7 +9,7 @@ import numpy as np
 from ..network import Conv, Linear, Network, Pool
 from ..preprocess import first_layer_input
 
-__all__ = ["MapLayer", "Parts", "is_convolutional", "pictures_to_maps", "split_layers"]
+__all__ = ["MapLayer", "Parts", "is_convolutional", "map_shapes", "pictures_to_maps", "split_layers"]
 
 MapLayer = Union[Conv, Pool]
 
@@ -32,22 +32,28 @@ def is_convolutional(network: Network) -> bool:
 
 def split_layers(network: Network) -> Parts:
     """First: up to the first convolution with 1-bit weights; tail: from the first linear layer."""
-    maps = tuple(layer for layer in network.layers if not isinstance(layer, Linear))
+    maps = tuple(layer for layer in network.layers if isinstance(layer, (Conv, Pool)))
     tail = tuple(layer for layer in network.layers if isinstance(layer, Linear))
     cut = next((i for i, layer in enumerate(maps) if isinstance(layer, Conv) and layer.weight_bits == 1), len(maps))
-    shape = picture = (network.input.size[0], network.input.size[1], network.input.channels)
+    shapes = map_shapes(network)
+    return Parts(maps[:cut], maps[cut:], tail, shapes[0], shapes[cut], shapes[-1])
+
+
+def map_shapes(network: Network) -> list[tuple[int, int, int]]:
+    """(height, width, channels) that arrive at each convolution and pool, and behind the last."""
+    shape = (network.input.size[0], network.input.size[1], network.input.channels)
     shapes = [shape]
-    for layer in maps:
+    for layer in network.layers:
+        if not isinstance(layer, (Conv, Pool)):
+            break
         channels = layer.outputs if isinstance(layer, Conv) else shape[2]
         shape = (layer.output_size(shape[0]), layer.output_size(shape[1]), channels)
         shapes.append(shape)
-    return Parts(maps[:cut], maps[cut:], tail, picture, shapes[cut], shape)
+    return shapes
 
 
 def pictures_to_maps(network: Network, pictures: np.ndarray) -> np.ndarray:
     """What the first convolution takes: uint8 or float32 (N, H, W, C) of prepared pictures (N, pixels)."""
     height, width = network.input.size
     maps = pictures.reshape(len(pictures), height, width, network.input.channels)
-    if network.input.encoding.kind == "mean":
-        return first_layer_input(maps, network.input.encoding)
-    return maps
+    return first_layer_input(maps, network.input.encoding)

@@ -82,9 +82,7 @@ class BoardEngine(Engine):
                     "{} belongs to another classifier: close it, or allow takeover=True".format(self.board.name)
                 )
             self.network, self.state = None, "failed"
-            if self._hung and owner is self.driver:
-                self.board.reset()
-            self._hung = False
+            self.recover()
             try:
                 self.driver.configure(network)
             except BaseException as error:
@@ -93,6 +91,12 @@ class BoardEngine(Engine):
         self._kernel = kernel
         self.network, self.state = network, "ready"
         _log.debug("%s on %s by overlay %s", network.name, self.board.name, self.overlay.name)
+
+    def recover(self) -> None:
+        """Reset the board after a run that did not end, where the board is still ours."""
+        if self._hung and self.board.owner is self.driver:
+            self.board.reset()
+        self._hung = False
 
     def start(self, pictures: np.ndarray, out: np.ndarray | None = None, sums: bool = False) -> None:
         self._ready(pictures, out)

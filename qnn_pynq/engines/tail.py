@@ -39,7 +39,7 @@ class Tail:
 
     def run(self, codes: np.ndarray) -> np.ndarray:
         """float64 (N, outputs) of uint8 codes (N, H, W, C)."""
-        values = codes.reshape(len(codes), -1)
+        values = codes.reshape(len(codes), int(np.prod(codes.shape[1:])))
         for layer, kernel in zip(self.layers, self._kernels):
             if layer.weight_bits == 32:
                 values = np.ascontiguousarray(values, np.float32)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qnn_pynq.boards.emulated import EmulatedBoard
-from qnn_pynq.engines.decode import Decoder
+from qnn_pynq.engines.decode import HighestBit
 from qnn_pynq.engines.overlay import OverlayEngine
 from qnn_pynq.engines.software import SoftwareEngine
 from qnn_pynq.errors import (
@@ -310,7 +310,7 @@ def test_decoding_is_the_oracles(values, shape):
     classes, levels = shape
     net = small.network(classes=classes)
     net = dataclasses.replace(net, decode=dataclasses.replace(net.decode, levels=levels))
-    decoder = Decoder(net)
+    decoder = HighestBit(net)
     words = np.array(values, np.uint64)
     index, fired = oracle.decode(words, classes, levels)
     found, unfired = decoder.indices(words)
@@ -327,7 +327,7 @@ def test_decoding_is_the_oracles(values, shape):
 
 
 def test_word_12_is_class_3_and_word_0_is_not_fired():
-    decoder = Decoder(small.network())
+    decoder = HighestBit(small.network())
     indices, unfired = decoder.indices(np.array([12, 0, 1 << 63], np.uint64))
     assert indices.tolist() == [3, 0, 0] and unfired == 2
 
@@ -339,6 +339,6 @@ def test_probabilities_are_a_softmax_of_the_margins():
     sums = np.zeros((2, 64), np.int32)
     sums[:, :10] = base
     sums[1, 3] += 2
-    p = Decoder(net).probabilities(sums)
+    p = HighestBit(net).probabilities(sums)
     assert p[0] == pytest.approx(np.full(10, 0.1))
     assert p[1, 3] == pytest.approx(math.e / (math.e + 9)) and p.sum(axis=1) == pytest.approx(1)

@@ -1,0 +1,173 @@
+"""The engine of networks whose layers need several overlays: the logic is reconfigured between them."""
+
+from __future__ import annotations
+
+import dataclasses
+from time import perf_counter
+from typing import Any, NamedTuple, Sequence
+
+import numpy as np
+
+from ..boards import Board
+from ..errors import BoardError, BoardTakenError, UnsupportedNetworkError
+from ..network import Encoding, InputSpec, Network
+from .base import Engine, EngineResult
+from .layers import map_shapes
+from .offload import OffloadEngine
+
+__all__ = ["SegmentTime", "SegmentedEngine", "cut_segments"]
+
+
+class SegmentTime(NamedTuple):
+    """One segment's part of the last run: seconds of `configure`, and of each stage, for all `images`."""
+
+    overlay: str
+    images: int
+    configure: float
+    stages: dict[str, float]
+
+
+def cut_segments(network: Network) -> tuple[Network, ...]:
+    """The network in parts, one a segment; all but the first begin with codes instead of pictures."""
+    starts = [0] + [segment.first for segment in network.segments]
+    shapes = map_shapes(network)
+    parts = []
+    for start, end in zip(starts, starts[1:] + [len(network.layers)]):
+        height, width, channels = shapes[start]
+        spec = InputSpec((height, width), channels, "as-is", None, Encoding("pixels")) if start else network.input
+        parts.append(dataclasses.replace(network, layers=network.layers[start:end], input=spec, segments=()))
+    return tuple(parts)
+
+
+class SegmentedEngine(Engine):
+    """Every picture of a batch passes the first segment before the logic is configured for the second.
+
+    Parameters
+    ----------
+    board : Board
+    overlays : sequence of Overlay
+        One a segment, in the order of the segments.
+    conservative, takeover : bool
+        As for `BoardEngine`.
+
+    Attributes
+    ----------
+    segments : tuple of SegmentTime
+        Of the last run.
+    """
+
+    gives_sums = True
+
+    def __init__(
+        self, board: Board, overlays: Sequence[Any], conservative: bool = False, takeover: bool = True
+    ) -> None:
+        super().__init__()
+        self.board = board
+        self.overlays = tuple(overlays)
+        self.name = board.name
+        self.accelerator_is_modelled = board.emulated
+        self.takeover = takeover
+        self.segments: tuple[SegmentTime, ...] = ()
+        self._engines = tuple(OffloadEngine(board, overlay, conservative, takeover) for overlay in self.overlays)
+        self._parts: tuple[Network, ...] = ()
+        self._loaded = -1  # the segment that the logic is configured for
+
+    def check(self, network: Network) -> None:
+        if len(network.segments) + 1 != len(self._engines):
+            raise UnsupportedNetworkError(
+                "network {!r} has {} segments, this engine has {} overlays".format(
+                    network.name, len(network.segments) + 1, len(self._engines)
+                )
+            )
+        for engine, part in zip(self._engines, cut_segments(network)):
+            engine.check(part)
+
+    def configure(self, network: Network) -> None:
+        self._idle()
+        self.check(network)
+        self.network, self.state = None, "failed"
+        self._parts = cut_segments(network)
+        with self.board.lock:
+            # Whichever of ours has the board may hand it on, even where nobody else's is taken.
+            self._engines[0].takeover = self.takeover or self._owned()
+            for engine in self._engines:
+                engine.recover()
+            self._switch(0)
+        self.network, self.state = network, "ready"
+
+    def first_layer(self, pictures: np.ndarray) -> np.ndarray:
+        return self._engines[0].first_layer(pictures)
+
+    def start(self, pictures: np.ndarray, out: np.ndarray | None = None, sums: bool = False) -> None:
+        self._ready(pictures, out)
+        self._times: list[SegmentTime] = []
+        self._images = len(pictures)
+        self._guarded(self._start, 0, pictures)
+        self.state = "running"
+
+    def wait(self, deadline: float | None = None) -> EngineResult:
+        self._open()
+        if self.state != "running":
+            raise BoardError("no run is in flight on {}: call start() first".format(self.name))
+        codes = self._guarded(self._finish, deadline)
+        for index in range(1, len(self._engines)):
+            self._guarded(self._start, index, codes)
+            codes = self._guarded(self._finish, deadline)
+        self.segments = tuple(self._times)
+        self._stages = {}
+        for time in self.segments:
+            for name, seconds in time.stages.items():
+                self._stages[name] = self._stages.get(name, 0.0) + seconds
+        self._stages["reconfigure"] = sum(time.configure for time in self.segments)
+        self.state = "ready"
+        return EngineResult(None, None, self._stages, codes)
+
+    def close(self) -> None:
+        self.state, self.network = "closed", None
+        for engine in self._engines:
+            engine.close()
+
+    # -- inside ------------------------------------------------------------------------------------------
+
+    def _owned(self) -> bool:
+        return any(self.board.owner is engine.driver for engine in self._engines)
+
+    def _switch(self, index: int) -> float:
+        """Configure the logic for a segment; the seconds that it took."""
+        begun = perf_counter()
+        engine, self._loaded = self._engines[index], -1
+        engine.configure(self._parts[index])
+        self._loaded = index
+        return perf_counter() - begun
+
+    def _start(self, index: int, inputs: np.ndarray) -> None:
+        with self.board.lock:
+            self.board.check_open()
+            if not self._owned():
+                raise BoardTakenError(
+                    "{} was taken by another classifier: load the network again".format(self.board.name)
+                )
+            self._engines[index].takeover = True
+            seconds = self._switch(index) if self._loaded != index else 0.0
+        self._configured = seconds
+        self._engines[index].start(inputs)
+        self._index = index
+
+    def _finish(self, deadline: float | None) -> Any:
+        index = self._index
+        result = self._engines[index].wait(deadline)
+        self._times.append(
+            SegmentTime(self.overlays[index].name, self._images, self._configured, dict(result.stages))
+        )
+        return result.codes
+
+    def _guarded(self, step: Any, *arguments: Any) -> Any:
+        """A step that leaves an explicit state behind when it fails."""
+        try:
+            return step(*arguments)
+        except BoardTakenError:
+            self.state = "ready"
+            raise
+        except BaseException:
+            self.state, self.network = "failed", None
+            raise

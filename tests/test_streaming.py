@@ -1,0 +1,185 @@
+"""Streams: order, bounded memory, errors, ends and interrupts; on every engine."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import small
+from small_conv import small_network
+
+from qnn_pynq.classifier import Classifier
+from qnn_pynq.errors import ClosedError, InputError
+
+
+@pytest.fixture(params=["dense", "convolutions"])
+def classifier(request):
+    network = small.network() if request.param == "dense" else small_network()
+    with Classifier(network, board="cpu") as found:
+        yield found
+
+
+def pictures(classifier, count, seed=0):
+    spec = classifier.network.input
+    shape = spec.size if spec.channels == 1 else (*spec.size, spec.channels)
+    return np.random.default_rng(seed).integers(0, 256, (count, *shape)).astype(np.uint8)
+
+
+def stream_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("qnn-pynq stream")]
+
+
+def wait_until(holds):
+    for _ in range(200):
+        if holds():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@pytest.mark.parametrize("batch,ahead", [(1, 1), (3, 2), (64, 1), (100, 5)])
+def test_answers_come_in_the_order_of_the_pictures(classifier, batch, ahead):
+    X = pictures(classifier, 23)
+    wanted = classifier.predict(X).tolist()
+    stream = classifier.stream(iter(X), batch_size=batch, ahead=ahead)
+    assert [p.index for p in stream] == wanted
+    assert stream.frames == 23 and stream.latency > 0
+    assert (stream.rate > 0) == (batch < 12)  # one batch has no distance to another
+
+
+def test_an_empty_source_gives_an_empty_stream(classifier):
+    assert list(classifier.stream(iter([]))) == []
+
+
+def test_an_endless_source_is_held_back(classifier):
+    taken = []
+
+    def endless():
+        X = pictures(classifier, 1)
+        while True:
+            taken.append(1)
+            yield X[0]
+
+    with classifier.stream(endless(), batch_size=2, ahead=3) as stream:
+        next(stream)
+        time.sleep(0.2)
+        assert len(taken) <= 2 * (1 + 3 + 1)
+    assert wait_until(lambda: not stream_threads())
+
+
+def test_pictures_before_a_bad_one_are_answered_then_its_error_is_raised(classifier):
+    X = pictures(classifier, 8)
+    source = [*X[:5], "no-such-file.png", *X[5:]]
+    stream = classifier.stream(source, batch_size=4)
+    found = []
+    with pytest.raises(InputError, match="no-such-file.png"):
+        for answer in stream:
+            found.append(answer.index)
+    assert found == classifier.predict(X[:5]).tolist()
+    assert list(stream) == []
+    assert classifier.predict(X[:1]).shape == (1,)
+
+
+def test_an_error_of_the_source_comes_after_the_answers_before_it(classifier):
+    X = pictures(classifier, 5)
+
+    def broken():
+        yield from X
+        raise OSError("the camera is gone")
+
+    found = []
+    with pytest.raises(OSError, match="camera"):
+        for answer in classifier.stream(broken(), batch_size=2):
+            found.append(answer.index)
+    assert found == classifier.predict(X).tolist()
+    assert wait_until(lambda: not stream_threads())
+
+
+def test_a_closed_stream_ends_and_closes_its_source(classifier):
+    closed = []
+
+    def source():
+        try:
+            X = pictures(classifier, 1)
+            while True:
+                yield X[0]
+        finally:
+            closed.append(True)
+
+    stream = classifier.stream(source(), batch_size=1)
+    next(stream)
+    stream.close()
+    stream.close()
+    assert list(stream) == []
+    assert wait_until(lambda: closed == [True])
+
+
+def test_an_abandoned_stream_ends_its_thread(classifier):
+    X = pictures(classifier, 1)
+    stream = classifier.stream((X[0] for _ in iter(int, 1)), batch_size=1)
+    next(stream)
+    del stream
+    gc.collect()
+    assert wait_until(lambda: not stream_threads())
+
+
+def test_a_network_loaded_meanwhile_answers_the_rest():
+    first, second = small_network(0), small_network(1)
+    X = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3)).astype(np.uint8)
+    with Classifier(first, board="cpu") as classifier:
+        stream = classifier.stream(iter(X), batch_size=2, ahead=1)
+        found = [next(stream).index for _ in range(2)]
+        classifier.load(second)
+        found += [answer.index for answer in stream]
+        rest = classifier.predict(X)[2:].tolist()
+        classifier.load(first)
+        assert found == classifier.predict(X)[:2].tolist() + rest
+
+
+def test_a_classifier_closed_meanwhile_says_so(classifier):
+    stream = classifier.stream(iter(pictures(classifier, 9)), batch_size=1)
+    next(stream)
+    classifier.close()
+    with pytest.raises(ClosedError):
+        list(stream)
+
+
+def test_numbers_that_make_no_batch_are_refused(classifier):
+    for options in ({"batch_size": 0}, {"batch_size": 1.5}, {"ahead": 0}, {"ahead": "2"}):
+        with pytest.raises(InputError, match="at least 1"):
+            classifier.stream([], **options)
+
+
+_ENDLESS = """
+import sys, numpy as np
+sys.path[:0] = {paths!r}
+from small_conv import small_network
+from qnn_pynq.classifier import Classifier
+X = np.zeros((16, 16, 3), np.uint8)
+with Classifier(small_network(), board="cpu") as classifier:
+    try:
+        for number, answer in enumerate(classifier.stream((X for _ in iter(int, 1)), batch_size=4)):
+            if number == 50:
+                print("running", flush=True)
+    except KeyboardInterrupt:
+        print("stopped", classifier.predict(X[None])[0] >= 0, flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+def test_ctrl_c_stops_a_stream_and_leaves_the_classifier_ready(tmp_path):
+    script = tmp_path / "endless.py"
+    script.write_text(_ENDLESS.format(paths=sys.path))
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, str(script)], stdout=pipe, stderr=pipe, universal_newlines=True) as process:
+        assert process.stdout is not None and process.stdout.readline().strip() == "running"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (out.strip(), process.returncode) == ("stopped True", 0), err
