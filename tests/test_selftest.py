@@ -1,20 +1,23 @@
-"""The self-test: right answers pass, a single wrong word is named, and what cannot run says why."""
+"""The self-test: right answers pass, a single wrong word or code is named, and what cannot run says why."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import oracle
+import oracle_conv
 import pytest
+import small_conv
 
 from qnn_pynq import catalogue, selftest
-from qnn_pynq.answers import known_answers
+from qnn_pynq.answers import Answers, known_answers
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.engines import board_engine
 from qnn_pynq.errors import BoardUnavailableError, DescriptorError, InputError, NotFoundError
-from qnn_pynq.network import Decode, Dense, Encoding, InputSpec, Network, load_network, save_network
+from qnn_pynq.network import Decode, Dense, Encoding, InputSpec, Linear, Network, load_network, save_network
 
 SHAPE = ((832, 1024), (1024, 1024), (1024, 1024), (1024, 64))
 OVERLAY = "bnn-pynq-lfc-w1a1"
@@ -196,15 +199,98 @@ def test_an_unwritable_cache_does_not_fail_the_test(
     assert all(outcome.ok for outcome in selftest.run([str(right)], ["zynq"]))
 
 
+def write_convolutional(tmp_path: Path, features: bool = False, spoil: str = "") -> Path:
+    """A small network with answers by the oracle, one of which is spoilt: of "codes" or of "classes"."""
+    network = small_conv.small_network(3, crop=False)
+    if features:
+        network = dataclasses.replace(network, layers=network.layers[:-1], decode=Decode("features"), classes=())
+    tail = [layer for layer in network.layers if isinstance(layer, Linear)]
+    pictures = np.random.RandomState(1).randint(0, 256, (7, 16, 16, 3)).astype(np.uint8)
+    codes = oracle_conv.forward(network.layers[: len(network.layers) - len(tail)], pictures)
+    answers = {"pictures": pictures, "codes": codes}
+    if tail:
+        answers["classes"] = oracle_conv.forward(tail, codes).argmax(axis=1).astype(np.int64)
+    if spoil == "codes":
+        codes[4, 1, 2, 3] ^= 1
+    elif spoil:
+        answers[spoil][6] = (answers[spoil][6] + 1) % 5
+    made = tmp_path / "made"
+    made.mkdir()
+    np.savez(str(made / "selftest.npz"), **answers)
+    network = dataclasses.replace(network, selftest="selftest.npz", path=made)
+    return save_network(network, tmp_path / "networks" / "small")
+
+
+@pytest.mark.parametrize("features", [False, True])
+def test_convolutional_networks_are_compared_code_by_code(tmp_path: Path, features: bool) -> None:
+    folder = write_convolutional(tmp_path, features)
+    answers = known_answers(load_network(folder))
+    assert answers is not None and answers.codes is not None and (answers.classes is None) == features
+    outcomes = selftest.run([str(folder)], ["emulated", "cpu"])
+    assert [o.mode for o in outcomes] == ["conservative", "fast", "kernels"]
+    assert all(o.ok and o.pictures == 7 for o in outcomes), [o.details for o in outcomes]
+
+
+@pytest.mark.parametrize("features", [False, True])
+def test_a_wrong_code_is_named_with_its_place(tmp_path: Path, features: bool) -> None:
+    folder = write_convolutional(tmp_path, features, "codes")
+    (outcome,) = selftest.run([str(folder)], ["cpu"])
+    assert outcome.result == "1 wrong" and outcome.mismatches[0]["picture"] == 4
+    assert outcome.mismatches[0]["expected"].endswith("at y 1, x 2, channel 3")
+    assert outcome.mismatches[0]["got"].endswith("(1 of 640 codes differ)")
+
+
+def test_a_wrong_class_is_named(tmp_path: Path) -> None:
+    folder = write_convolutional(tmp_path, spoil="classes")
+    (outcome,) = selftest.run([str(folder)], ["cpu"])
+    (wrong,) = outcome.mismatches
+    assert wrong["picture"] == 6 and wrong["expected"].startswith("class ") and wrong["expected"] != wrong["got"]
+
+
+def test_broken_answers_of_a_convolutional_network_are_refused(tmp_path: Path) -> None:
+    folder = write_convolutional(tmp_path)
+    network = load_network(folder)
+    with np.load(str(folder / "selftest.npz")) as found:
+        right = {name: found[name] for name in found.files}
+    for name, array in (
+        ("pictures", right["pictures"][:, :8]),
+        ("pictures", right["pictures"].astype(np.float32)),
+        ("codes", right["codes"][:3]),
+        ("codes", right["codes"].astype(np.int16)),
+        ("classes", right["classes"] + 5),
+        ("classes", right["classes"] - 5),
+        ("classes", right["classes"].astype(np.int32)),
+        ("classes", np.int64(3)),
+    ):
+        np.savez(str(folder / "selftest.npz"), **dict(right, **{name: array}))
+        with pytest.raises(DescriptorError, match="selftest.npz"):
+            known_answers(network)
+
+
 def test_every_shipped_network_brings_answers() -> None:
     for name in catalogue.networks():
         network = catalogue.find_network(name)
         answers = known_answers(network)
         assert answers is not None, name
-        pictures, words = answers
-        encoding = network.input.encoding
-        bits = oracle.encode(
-            pictures, network.layers[0].inputs, encoding.threshold, encoding.pixels, encoding.thresholds
-        )
-        assert np.array_equal(oracle.lfc_words(network.layers, bits), words), name
-        assert len(words) >= 20 and len(set(words.tolist())) >= 10, name
+        if answers.words is not None:
+            _check_dense(network, answers)
+        else:
+            _check_convolutional(network, answers)
+
+
+def _check_dense(network: Network, answers: Answers) -> None:
+    encoding = network.input.encoding
+    bits = oracle.encode(
+        answers.pictures, network.layers[0].inputs, encoding.threshold, encoding.pixels, encoding.thresholds
+    )
+    assert np.array_equal(oracle.lfc_words(network.layers, bits), answers.words), network.name
+    assert len(answers.words) >= 20 and len(set(answers.words.tolist())) >= 10, network.name
+
+
+def _check_convolutional(network: Network, answers: Answers) -> None:
+    pictures = answers.pictures[:3].reshape(3, *network.input.size, network.input.channels)
+    codes = oracle_conv.forward(network.layers[:-1], pictures)
+    assert np.array_equal(codes, answers.codes[:3]), network.name
+    assert len(answers.codes) >= 10 and len(set(answers.classes.tolist())) >= 3, network.name
+    # Every channel of the last map says something.
+    assert answers.codes.reshape(-1, answers.codes.shape[-1]).any(axis=0).all(), network.name
