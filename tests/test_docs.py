@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from qnn_pynq import Classifier
-from qnn_pynq.catalogue import networks, overlays
+from qnn_pynq.catalogue import find_overlay, networks, overlays
 from qnn_pynq.network import load_network
+from qnn_pynq.plan import make_plan
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,7 +21,7 @@ def blocks(page: str, language: str) -> list:
 
 
 def test_the_network_written_by_hand_loads_and_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (code,) = blocks("docs/formats.md", "python")
+    code, _ = blocks("docs/formats.md", "python")
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "docs/formats.md", "exec"), {})  # the page's own example
     assert load_network(tmp_path).name == "by-hand"
@@ -29,11 +30,30 @@ def test_the_network_written_by_hand_loads_and_answers(tmp_path: Path, monkeypat
         assert board.predict(picture) == cpu.predict(picture)
 
 
+def test_the_convolutional_network_written_by_hand_loads_and_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, code = blocks("docs/formats.md", "python")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "docs/formats.md", "exec"), {})
+    network = load_network(tmp_path)
+    assert network.name == "by-hand-conv"
+    assert len(make_plan(network, find_overlay(network.overlays[0])).runs) == 1  # the overlay would take it
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    with Classifier(tmp_path, board="cpu") as cpu:
+        assert cpu.features(pictures).shape == (3, 4, 4, 64)
+        assert cpu.predict(pictures).tolist() == cpu.decision_function(pictures).argmax(axis=1).tolist()
+
+
 def test_the_example_descriptor_has_the_fields_of_a_real_one() -> None:
-    (example,) = (json.loads(block) for block in blocks("docs/formats.md", "json"))
+    example, convolutional, segments = (json.loads(block) for block in blocks("docs/formats.md", "json"))
     real = json.loads((networks()["lfc-w1a1-mnist"] / "network.json").read_text(encoding="utf-8"))
     assert set(example) == set(real)
     assert set(example["layers"][0]) == set(real["layers"][0]) and set(example["input"]) == set(real["input"])
+    real = json.loads((networks()["dorefa-w1a2-imagenette"] / "network.json").read_text(encoding="utf-8"))
+    assert set(convolutional) <= set(real) and set(convolutional["input"]) == set(real["input"])
+    assert [set(layer) for layer in convolutional["layers"]] == [set(real["layers"][k]) for k in (0, 1, 2, -1)]
+    assert set(overlays()) >= set(segments["overlays"] + [one["overlay"] for one in segments["segments"]])
 
 
 def test_every_local_link_leads_somewhere() -> None:
