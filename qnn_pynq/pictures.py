@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 MAX_PIXELS = 64 * 1024 * 1024
 """Larger pictures are refused before they are decoded."""
 
-_DRAFT = 1024  # JPEGs are decoded at a reduced scale where that leaves at least this many pixels a side
+_DRAFT = 1024
 
 
 def describe(source: Any) -> str:
@@ -79,7 +79,7 @@ def as_uint8(values: np.ndarray, name: str = "array") -> np.ndarray:
     return (values * 255 + 0.5).astype(np.uint8)
 
 
-def open_picture(source: Any) -> Image.Image:
+def open_picture(source: Any, reduced: int | None = _DRAFT) -> Image.Image:
     """Open and normalise one picture; the caller's object is not changed.
 
     Parameters
@@ -87,6 +87,8 @@ def open_picture(source: Any) -> Image.Image:
     source : path, file object, bytes, PIL image, or array (H, W), (H, W, 1), (H, W, 3), (H, W, 4)
         See `as_uint8` for the pixels of arrays. EXIF orientation is applied, transparency is laid over
         black or white, whichever differs more from the picture, and of several frames the first counts.
+    reduced : int or None
+        JPEGs are decoded at a reduced scale where that leaves at least this many pixels a side; None: never.
 
     Returns
     -------
@@ -105,7 +107,7 @@ def open_picture(source: Any) -> Image.Image:
         _check_size(source.size, name)
         return _normalise(source, name)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _from_file(io.BytesIO(source), name, len(source))
+        return _from_file(io.BytesIO(source), name, len(source), reduced)
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
         if os.path.isdir(path):
@@ -113,7 +115,7 @@ def open_picture(source: Any) -> Image.Image:
         try:
             size = os.path.getsize(path)
             with open(path, "rb") as file:
-                return _from_file(file, name, size)
+                return _from_file(file, name, size, reduced)
         except FileNotFoundError as error:
             raise InputError("{} does not exist: check the path".format(name)) from error
         except OSError as error:
@@ -123,9 +125,9 @@ def open_picture(source: Any) -> Image.Image:
                 raise
             raise InputError("{} is no usable path: {}".format(name, error)) from error
     if hasattr(source, "read"):
-        return _from_file(source, name, None)
+        return _from_file(source, name, None, reduced)
     if hasattr(source, "__array__"):
-        return open_picture(np.asarray(source))
+        return open_picture(np.asarray(source), reduced)
     raise InputError(
         "a picture must be a path, a PIL image, a file object or an array, not {}".format(
             type(source).__name__
@@ -155,7 +157,7 @@ def _from_array(values: np.ndarray, name: str) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(as_uint8(values, name)))
 
 
-def _from_file(file: Any, name: str, size: int | None) -> Image.Image:
+def _from_file(file: Any, name: str, size: int | None, reduced: int | None) -> Image.Image:
     if size == 0:
         raise InputError("{} is empty (0 bytes): was it saved or copied completely?".format(name))
     try:
@@ -171,8 +173,8 @@ def _from_file(file: Any, name: str, size: int | None) -> Image.Image:
             "file".format(name, type(error).__name__)
         ) from error
     _check_size(image.size, name)
-    if image.format == "JPEG" and min(image.size) >= 2 * _DRAFT:
-        image.draft(image.mode, (_DRAFT, _DRAFT))
+    if reduced is not None and image.format == "JPEG" and min(image.size) >= 2 * reduced:
+        image.draft(image.mode, (reduced, reduced))
     return _normalise(image, name)
 
 

@@ -13,6 +13,11 @@ by a camera, a scanner or a drawing program, and is brought into the form of the
 
 A picture of exactly the network's size is not resampled: its polarity is looked at, and its grey levels are
 stretched where the background is clearly not 0.
+
+Networks of colour pictures, and those whose descriptor has a ``crop``, see photographs: there is no object to
+find and no background. Grey pictures get three equal channels. With a ``crop`` the shorter side is brought to
+so many pixels, smaller pictures being enlarged, and the middle is taken; without one the whole picture is
+resized. See `cropping`.
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Iterable, Iterator, Union
 import numpy as np
 from PIL import Image
 
+from .cropping import crop_middle, resize_whole
 from .errors import InputError
 from .framing import background, grey_levels, is_lighter, levels, object_in_frame, whole_in_frame
 from .pictures import as_uint8, describe, open_picture
@@ -44,36 +50,41 @@ def prepare(picture: Any, spec: InputSpec, invert: Invert = "auto") -> np.ndarra
     Parameters
     ----------
     picture : path, PIL image, file object, bytes or array
-        Arrays may be uint8, bool, integer (0..255) or float (0..1). An array (H, W) or (H*W,) of the
-        network's size is taken as it is; other sizes and colour arrays are framed like pictures.
+        Arrays may be uint8, bool, integer (0..255) or float (0..1). An array of the network's size is taken
+        as it is: (H, W) or (H, W, 1), in colour (H, W, 3), or flat. Other arrays are treated like pictures.
+        For encoding "mean" a flat float array holds pixels 0..255, which is what this function gives.
     spec : InputSpec
         ``network.input``.
     invert : {"auto", True, False}
-        Whether light and dark change places. "auto" decides by the border's brightness for pictures and
-        changes nothing in arrays of the network's size.
+        Whether light and dark change places. "auto" decides by the border's brightness for grey pictures and
+        changes nothing in colours and in arrays of the network's size.
 
     Returns
     -------
-    uint8 array (H, W), C order. It may share memory with an array that was given.
+    uint8 array (H, W), in colour (H, W, 3), C order; float32 for encoding "mean". It may share memory with an
+    array that was given.
 
     Raises
     ------
     InputError
         Naming the picture, what is wrong and what to do.
     """
-    _check(spec, invert)
+    _check(invert)
     height, width = spec.size
+    shape = _shape(spec)
     if isinstance(picture, np.ndarray):
         if picture.ndim == 1:
-            if picture.size != height * width:
+            if picture.size != spec.pixels:
                 raise InputError(
-                    "{}: a flat picture must have {} pixels ({} x {})".format(
-                        describe(picture), height * width, height, width
+                    "{}: a flat picture must have {} pixels ({})".format(
+                        describe(picture), spec.pixels, " x ".join(str(side) for side in shape)
                     )
                 )
-            return _as_is(picture.reshape(height, width), invert)
-        if picture.shape in ((height, width), (height, width, 1)):
-            return _as_is(picture.reshape(height, width), invert)
+            return _as_is(picture, spec, invert).reshape(shape)
+        if picture.shape in (shape, shape + (1,)[: 3 - len(shape)]):
+            return _as_is(picture, spec, invert).reshape(shape)
+    if spec.channels != 1 or spec.crop is not None:
+        return _photograph(picture, spec, invert)
     image = open_picture(picture)
     exact = image.size == (width, height)
     grey = grey_levels(image, exact)
@@ -107,13 +118,31 @@ def prepare(picture: Any, spec: InputSpec, invert: Invert = "auto") -> np.ndarra
     return framed if lighter else 255 - framed
 
 
+def _photograph(picture: Any, spec: InputSpec, invert: Invert) -> np.ndarray:
+    crop = spec.crop
+    # A filter of four taps shows at what scale a picture was decoded; the others do not.
+    published = crop is not None and crop.filter == "opencv-cubic"
+    side = max(spec.size) if crop is None else crop.short_side
+    image = open_picture(picture, None if published else max(1024, 4 * side))
+    image = image.convert("L" if spec.channels == 1 else "RGB")
+    pixels = resize_whole(image, spec.size) if crop is None else crop_middle(image, spec.size, crop)
+    if invert != "auto":
+        flip = bool(invert)
+    elif spec.channels != 1 or spec.polarity == "as-is":
+        flip = False
+    else:
+        flip = is_lighter(pixels, background(pixels)) != (spec.polarity == "light-on-dark")
+    if _is_float(spec):
+        pixels = pixels.astype(np.float32, copy=False)
+    return 255 - pixels if flip else pixels
+
+
 def is_batch(pictures: Any, spec: InputSpec) -> bool:
-    """Whether this is one array of the network's size: (n, H*W), (n, H, W) or (n, H, W, 1)."""
+    """Whether this is one array of the network's size: (n, pixels), (n, H, W), (n, H, W, 1) or (n, H, W, 3)."""
     if not isinstance(pictures, np.ndarray):
         return False
-    height, width = spec.size
-    shape = pictures.shape
-    return shape[1:] in ((height * width,), (height, width), (height, width, 1)) and shape != (height, width)
+    one, shape = _shape(spec), pictures.shape
+    return shape[1:] in ((spec.pixels,), one, one + (1,)[: 3 - len(one)]) and shape != one
 
 
 def prepare_many(
@@ -126,33 +155,35 @@ def prepare_many(
 
     Parameters
     ----------
-    pictures : array (n, H*W), (n, H, W) or (n, H, W, 1), or an iterable of pictures
-        Arrays are converted to uint8 at once and are not copied where they are uint8 and in C order.
-        A stack of pictures of another size, (n, h, w) or (n, h, w, 3 or 4), is framed one by one.
+    pictures : array (n, pixels), (n, H, W), (n, H, W, 1) or (n, H, W, 3), or an iterable of pictures
+        Arrays of the network's size are converted to uint8 at once and are not copied where they are uint8
+        and in C order. Stacks of pictures of another size are prepared one by one.
     invert : {"auto", True, False}
         As in `prepare`.
-    out : uint8 array (n, H*W), optional
-        Filled and returned, for iterables whose length is known.
+    out : array (n, pixels), optional
+        Filled and returned, for iterables whose length is known; uint8, float32 for encoding "mean".
 
     Returns
     -------
-    uint8 array (n, H*W), C order.
+    uint8 or float32 array (n, pixels), C order.
     """
-    _check(spec, invert)
-    pixels = spec.size[0] * spec.size[1]
+    _check(invert)
+    pixels = spec.pixels
+    kind = np.dtype(np.float32 if _is_float(spec) else np.uint8)
     pictures = _plain(pictures)
     if is_batch(pictures, spec):
         assert isinstance(pictures, np.ndarray)
-        flat = _as_is(pictures, invert).reshape(len(pictures), pixels)
+        flat = _as_is(pictures, spec, invert).reshape(len(pictures), pixels)
         if out is None:
             return flat
-        _fits(out, flat.shape)
+        _fits(out, flat.shape, kind)
         out[...] = flat
         return out
     if isinstance(pictures, np.ndarray) and pictures.ndim < 3 and pictures.dtype != object:
+        sides = _shape(spec)
         raise InputError(
-            "{}: pictures of {} x {} must come as (n, {}), (n, {}, {}) or a list of pictures".format(
-                describe(pictures), spec.size[0], spec.size[1], pixels, spec.size[0], spec.size[1]
+            "{}: pictures of {} must come as (n, {}), (n, {}) or a list of pictures".format(
+                describe(pictures), " x ".join(map(str, sides)), pixels, ", ".join(map(str, sides))
             )
         )
     if isinstance(pictures, np.ndarray) and pictures.ndim == 3 and pictures.shape[2] in (1, 3, 4):
@@ -161,9 +192,9 @@ def prepare_many(
         )
     rows: list[np.ndarray] = [prepare(picture, spec, invert).reshape(pixels) for picture in each(pictures)]
     if out is not None:
-        _fits(out, (len(rows), pixels))
+        _fits(out, (len(rows), pixels), kind)
     elif not rows:
-        return np.zeros((0, pixels), np.uint8)
+        return np.zeros((0, pixels), kind)
     return np.stack(rows, out=out)
 
 
@@ -226,21 +257,31 @@ def _has_floats(row: Any) -> bool:
     return any(_has_floats(v) if isinstance(v, (list, tuple)) else isinstance(v, float) for v in row)
 
 
-def _fits(out: np.ndarray, shape: tuple[int, ...]) -> None:
-    if out.shape != shape or out.dtype != np.uint8:
-        raise InputError("out must be uint8 {}, got {} {}".format(shape, out.dtype, out.shape))
+def _fits(out: np.ndarray, shape: tuple[int, ...], kind: np.dtype) -> None:
+    if out.shape != shape or out.dtype != kind:
+        raise InputError("out must be {} {}, got {} {}".format(kind, shape, out.dtype, out.shape))
 
 
-def _check(spec: InputSpec, invert: Invert) -> None:
+def _check(invert: Invert) -> None:
     if not (isinstance(invert, (bool, np.bool_)) or invert == "auto"):
         raise InputError('invert must be True, False or "auto", not {!r}'.format(invert))
-    if spec.channels != 1:
-        raise InputError(
-            "networks with {} channels have no picture preprocessing: give arrays".format(spec.channels)
-        )
 
 
-def _as_is(values: np.ndarray, invert: Invert) -> np.ndarray:
-    pixels = values if values.dtype == np.uint8 else as_uint8(values, describe(values))
-    pixels = np.ascontiguousarray(pixels)
+def _shape(spec: InputSpec) -> tuple[int, ...]:
+    return spec.size if spec.channels == 1 else spec.size + (spec.channels,)
+
+
+def _is_float(spec: InputSpec) -> bool:
+    return spec.encoding.kind == "mean"
+
+
+def _as_is(values: np.ndarray, spec: InputSpec, invert: Invert) -> np.ndarray:
+    """Arrays of the network's size: one or many pictures, in any of the allowed shapes."""
+    if _is_float(spec) and values.dtype.kind == "f" and values.shape[-1:] == (spec.pixels,):
+        pixels = np.ascontiguousarray(values, np.float32)
+        if not np.isfinite(pixels).all():
+            raise InputError("{}: pixels must be finite, got NaN or infinity".format(describe(values)))
+    else:
+        pixels = values if values.dtype == np.uint8 else as_uint8(values, describe(values))
+        pixels = np.ascontiguousarray(pixels, np.float32 if _is_float(spec) else np.uint8)
     return pixels if invert == "auto" or not invert else 255 - pixels

@@ -7,12 +7,15 @@ import io
 import numpy as np
 import pytest
 import small
+import small_conv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
+from qnn_pynq.catalogue import find_network
 from qnn_pynq.errors import InputError
-from qnn_pynq.preprocess import is_batch, prepare, prepare_many
+from qnn_pynq.network import Crop, Encoding
+from qnn_pynq.preprocess import first_layer_input, is_batch, prepare, prepare_many
 
 
 def _ring(size=(120, 160), ink=0, paper=255, place=(40, 30, 90, 110), width=12) -> Image.Image:
@@ -60,11 +63,6 @@ def test_flat_arrays_of_another_length_are_refused():
 def test_invert_takes_three_values(invert):
     with pytest.raises(InputError, match="invert"):
         prepare(np.zeros((28, 28), np.uint8), small.SPEC, invert=invert)
-
-
-def test_colour_networks_are_refused():
-    with pytest.raises(InputError, match="channels"):
-        prepare(np.zeros((28, 28), np.uint8), dataclasses.replace(small.SPEC, channels=3))
 
 
 # -- pictures of the network's size ----------------------------------------------------------
@@ -254,3 +252,176 @@ def test_matrices_of_another_width_are_refused():
         prepare_many(np.zeros((5, 100), np.uint8), small.SPEC)
     with pytest.raises(InputError, match="NaN"):
         prepare_many(np.full((5, 784), np.nan), small.SPEC)
+
+
+# -- colour ----------------------------------------------------------------------------------
+
+COLOUR = small_conv.small_network().input
+MEAN = np.full((16, 16, 3), (100, 110, 120), np.float32)
+PUBLISHED = dataclasses.replace(
+    COLOUR, crop=Crop(20, "opencv-cubic"), encoding=Encoding("mean", mean=MEAN, divisor=255.0, order="bgr")
+)
+
+
+def _photo(height=30, width=40, seed=3) -> np.ndarray:
+    return np.random.RandomState(seed).randint(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 3), (768,)])
+def test_colour_arrays_of_the_networks_size_are_taken_as_they_are(shape):
+    pixels = np.arange(768, dtype=np.int64).astype(np.uint8).reshape(shape)
+    result = prepare(pixels, COLOUR)
+    assert result.shape == (16, 16, 3) and np.shares_memory(result, pixels)
+    assert (result.ravel() == pixels.ravel()).all()
+    assert (prepare(pixels, COLOUR, invert=True).ravel() == 255 - pixels.ravel()).all()
+
+
+def test_colour_batches_are_not_copied():
+    rows = np.zeros((5, 16, 16, 3), np.uint8)
+    for batch in (rows, rows.reshape(5, 768)):
+        assert is_batch(batch, COLOUR)
+        found = prepare_many(batch, COLOUR)
+        assert found.shape == (5, 768) and np.shares_memory(found, batch)
+    assert not is_batch(rows[0], COLOUR) and not is_batch(np.zeros((5, 20, 20, 3), np.uint8), COLOUR)
+
+
+def test_a_photograph_is_cropped_and_stays_rgb():
+    pixels = _photo(18, 20)
+    assert np.array_equal(prepare(pixels, COLOUR), pixels[1:17, 2:18])
+    assert np.array_equal(prepare(Image.fromarray(pixels), COLOUR), pixels[1:17, 2:18])
+    many = prepare_many(np.stack([pixels, pixels]), COLOUR)
+    assert np.array_equal(many, np.stack([pixels[1:17, 2:18].ravel()] * 2))
+
+
+def test_without_a_crop_the_whole_photograph_is_resized():
+    spec = dataclasses.replace(COLOUR, crop=None)
+    left = np.zeros((20, 60, 3), np.uint8)
+    left[:, 30:] = (250, 0, 120)
+    found = prepare(left, spec)
+    assert found.shape == (16, 16, 3) and (found[:, -2:] == (250, 0, 120)).all() and not found[:, :2].any()
+
+
+def test_grey_photographs_get_three_equal_channels():
+    grey = _photo()[:, :, 0]
+    found = prepare(grey, COLOUR)
+    assert found.shape == (16, 16, 3) and (found == found[:, :, :1]).all()
+
+
+def test_light_and_dark_stay_in_colour_unless_asked_for():
+    light = np.full((30, 30, 3), 250, np.uint8)
+    light[10:20, 10:20] = 5
+    spec = dataclasses.replace(COLOUR, polarity="light-on-dark")
+    assert prepare(light, spec)[0, 0, 0] == 250
+    assert prepare(light, spec, invert=True)[0, 0, 0] == 5
+
+
+def test_a_grey_network_with_a_crop_heeds_the_polarity():
+    spec = dataclasses.replace(small.SPEC, crop=Crop(30), framing=None)
+    light = np.full((60, 60), 250, np.uint8)
+    light[20:40, 20:40] = 5
+    found = prepare(light, spec)
+    assert found.shape == (28, 28) and found[0, 0] == 5 and found[14, 14] == 250
+    assert prepare(light, dataclasses.replace(spec, polarity="as-is"))[0, 0] == 250
+
+
+def test_published_pictures_stay_float_and_pass_twice():
+    pixels = _photo(37, 53)
+    one = prepare(pixels, PUBLISHED)
+    assert one.dtype == np.float32 and one.shape == (16, 16, 3)
+    rows = prepare_many([pixels, pixels], PUBLISHED)
+    assert rows.dtype == np.float32 and rows.shape == (2, 768) and np.array_equal(rows[1], one.ravel())
+    assert np.shares_memory(prepare_many(rows, PUBLISHED), rows)
+    assert np.array_equal(prepare(rows[0], PUBLISHED), one)
+    with pytest.raises(InputError, match="finite"):
+        prepare(np.full(768, np.nan, np.float32), PUBLISHED)
+
+
+def test_published_pictures_of_the_networks_size():
+    pixels = _photo(16, 16)
+    assert np.array_equal(prepare(pixels, PUBLISHED), pixels)
+    assert np.array_equal(prepare(pixels / 255.0, PUBLISHED), pixels)
+    out = np.zeros((2, 768), np.float32)
+    assert prepare_many(np.stack([pixels, pixels]), PUBLISHED, out=out) is out and out[1, 5] == pixels.ravel()[5]
+    with pytest.raises(InputError, match="float32"):
+        prepare_many([pixels], PUBLISHED, out=np.zeros((1, 768), np.uint8))
+
+
+def test_the_mean_is_taken_off_in_its_order():
+    pixels = _photo(16, 16)[None]
+    found = first_layer_input(pixels, PUBLISHED.encoding)
+    assert found.dtype == np.float32 and found.flags.c_contiguous
+    assert np.abs(found - (pixels[..., ::-1].astype(float) - MEAN) / 255).max() < 1e-6
+    assert first_layer_input(pixels, COLOUR.encoding) is pixels
+
+
+def test_pictures_of_another_size_do_not_meet_the_mean():
+    with pytest.raises(InputError, match="16, 16, 3"):
+        first_layer_input(np.zeros((1, 8, 8, 3), np.uint8), PUBLISHED.encoding)
+    with pytest.raises(InputError, match="threshold"):
+        first_layer_input(np.zeros((1, 8, 8, 3), np.uint8), small.SPEC.encoding)
+
+
+@pytest.mark.parametrize("spec", [COLOUR, PUBLISHED], ids=["pixels", "mean"])
+@pytest.mark.parametrize("size", [(1, 1), (5, 3), (15, 40), (17, 19)])
+def test_photographs_smaller_than_the_crop_are_enlarged(spec, size):
+    found = prepare(Image.new("RGB", size, (9, 90, 190)), spec)
+    assert found.shape == (16, 16, 3) and (found == (9, 90, 190)).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I", "F", "I;16"])
+def test_every_pillow_mode_becomes_rgb(mode):
+    source = Image.new("L", (30, 40), 200)
+    image = Image.new("I;16", (30, 40), 200 * 257) if mode == "I;16" else source.convert(mode)
+    found = prepare(image, COLOUR)
+    assert found.dtype == np.uint8 and found.shape == (16, 16, 3)
+    if mode != "1":  # dithered
+        assert np.abs(found.astype(int) - 200).max() <= 3
+
+
+def test_cmyk_jpeg_and_sixteen_bit_png(tmp_path):
+    Image.new("CMYK", (30, 40), (0, 255, 255, 0)).save(str(tmp_path / "a.jpg"))
+    red = prepare(tmp_path / "a.jpg", COLOUR)[8, 8]
+    assert red[0] > 200 and red[1:].max() < 60
+    Image.fromarray(np.full((40, 30), 51400, np.uint16)).save(str(tmp_path / "b.png"))
+    assert (prepare(tmp_path / "b.png", COLOUR) == 200).all()
+
+
+def test_the_first_frame_of_an_animated_photograph_counts():
+    file = io.BytesIO()
+    frames = [Image.new("RGB", (30, 30), colour) for colour in ((200, 10, 10), (10, 200, 10))]
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    found = prepare(file.getvalue(), COLOUR)
+    assert found[8, 8, 0] > 150 and found[8, 8, 1] < 60
+
+
+def test_large_jpegs_are_exact_for_the_published_rule(tmp_path):
+    """Decoding at a reduced scale would show through a filter of four taps."""
+    path = tmp_path / "large.jpg"
+    Image.fromarray(np.kron(_photo(82, 90), np.ones((32, 32, 1), np.uint8))).save(str(path))
+    with Image.open(str(path)) as image:
+        whole = np.asarray(image.convert("RGB"))
+    assert np.array_equal(prepare(path, PUBLISHED), prepare(whole, PUBLISHED))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.zeros((0, 5, 3), np.uint8), np.zeros((5, 5, 2), np.uint8), np.zeros(767, np.uint8),
+        np.full((20, 20, 3), 300), np.full((20, 20, 3), np.nan), b"", b"no picture", "missing.jpg", 7,
+    ],
+)
+@pytest.mark.parametrize("spec", [COLOUR, PUBLISHED], ids=["pixels", "mean"])
+def test_bad_colour_pictures_are_refused(bad, spec):
+    with pytest.raises(InputError):
+        prepare(bad, spec)
+
+
+def test_pictures_of_the_shipped_network_are_those_of_its_evaluation(shared_data):
+    """The test pictures have 72 x 72 pixels; the training looked at their middle."""
+    network = find_network("dorefa-w1a2-imagenette")
+    with np.load(str(shared_data / "imagenette72" / "val.npz"), allow_pickle=False) as pack:
+        blob, offsets = pack["blob"], pack["offsets"]
+    for start, stop in list(zip(offsets[:-1], offsets[1:]))[::40]:
+        data = blob[start:stop].tobytes()
+        whole = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        assert np.array_equal(prepare(data, network.input), whole[4:68, 4:68])
