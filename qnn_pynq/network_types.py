@@ -238,6 +238,11 @@ class Network:
         return "Network({!r}, {} layers, {} classes)".format(self.name, len(self.layers), len(self.classes))
 
     @property
+    def dense(self) -> tuple[Dense, ...]:
+        """The dense layers: all, or none in a convolutional network."""
+        return tuple(layer for layer in self.layers if isinstance(layer, Dense))
+
+    @property
     def output_neurons(self) -> int:
         """Neurons of the last layer that the decode rule looks at."""
         return self.decode.levels * len(self.classes)

@@ -259,7 +259,7 @@ def export_bnn_pynq(network: Network, folder: PathLike) -> Path:
 
 
 def _write(network: Network, folder: Path) -> None:
-    for index, (layer, folds) in enumerate(zip(network.layers, LFC_FOLDS)):
+    for index, (layer, folds) in enumerate(zip(network.dense, LFC_FOLDS)):
         words = fold_weights(layer.weights, folds.inputs, folds.pe, folds.simd)
         values = fold_thresholds(np.asarray(layer.thresholds), folds.pe)
         for pe in range(folds.pe):
@@ -273,6 +273,6 @@ def _fits(network: Network, kind: str) -> bool:
     codes = LFC_CODES[kind]
     found = [
         (layer.inputs, layer.outputs, layer.input, layer.accumulator, layer.output)
-        for layer in network.layers
+        for layer in network.dense
     ]
     return found == [(f.inputs, f.outputs) + c for f, c in zip(LFC_FOLDS, codes)]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Callable
 
 import numpy as np
 
 from ..errors import ScoresUnavailableError
 from ..kernels import highest_class
-from ..network import Dense, Linear, Network
+from ..network import Linear, Network
 from .base import EngineResult
 from .tail import Tail, softmax
 
@@ -62,8 +63,7 @@ class HighestBit(Decoder):
         self.mask = (1 << self.bits) - 1
         self.by_length = (0, *(j % count for j in range(count * levels)))
         """Class by the bit length of a masked word."""
-        last = network.layers[-1]
-        assert isinstance(last, Dense) and last.thresholds is not None
+        last = network.dense[-1]
         low = np.asarray(last.thresholds)[:count, 0].astype(np.int64)
         self._base = (low + 0x8000) % 0x10000 - 0x8000  # as 16-bit two's complement, like the circuit
         # Without a calibrated scale: sums of random +-1 products spread by the root of their number.
@@ -83,14 +83,13 @@ class HighestBit(Decoder):
         bits = np.unpackbits(
             outputs.astype("<u8").view(np.uint8).reshape(len(outputs), 8), axis=1, bitorder="little"
         )
-        fired = bits[:, : self.levels * self.classes].reshape(len(outputs), self.levels, self.classes)
+        levels = bits[:, : self.levels * self.classes].reshape(len(outputs), self.levels, self.classes)
         heights = np.arange(1, self.levels + 1, dtype=np.int8)[:, None]
-        scores: np.ndarray = (fired.astype(np.int8) * heights).max(axis=1)
+        scores: np.ndarray = (levels.astype(np.int8) * heights).max(axis=1)
         return scores
 
     def fired(self, scores: np.ndarray) -> np.ndarray:
-        found: np.ndarray = scores.any(axis=1)
-        return found
+        return np.asarray(scores.any(axis=1))
 
     def probabilities(self, sums: np.ndarray) -> np.ndarray:
         """float64 (n, classes): softmax(scale * (sum - lowest threshold)).
@@ -142,7 +141,9 @@ class Features(Decoder):
         raise NotImplementedError
 
 
-_RULES = {"highest-bit": HighestBit, "largest-sum": LargestSum, "features": Features}
+_RULES: dict[str, Callable[[Network], Decoder]] = {
+    "highest-bit": HighestBit, "largest-sum": LargestSum, "features": Features,
+}
 
 
 def make_decoder(network: Network) -> Decoder:

@@ -45,9 +45,9 @@ class SoftwareEngine(Engine):
     def configure(self, network: Network) -> None:
         self._open()
         self.check(network)
-        self._stack = stack = DenseStack(network.layers, make_encoder(network))
-        self._bytes = (network.layers[-1].outputs + 7) // 8
-        self._outputs = network.layers[-1].outputs
+        self._stack = stack = DenseStack(network.dense, make_encoder(network))
+        self._bytes = (network.dense[-1].outputs + 7) // 8
+        self._outputs = network.dense[-1].outputs
         # One picture: the arrays are made and checked once.
         self._word = np.zeros(1, np.uint64)
         out = self._word.view(np.uint8)[: self._bytes].reshape(1, -1)

@@ -49,8 +49,8 @@ class Tail:
 
 
 def _activate(layer: Linear, sums: np.ndarray) -> np.ndarray:
-    kind = np.float32 if layer.weight_bits == 32 else np.float64
-    values = sums.astype(kind) * kind(layer.scale)
+    values: np.ndarray = sums.astype(np.float32 if layer.weight_bits == 32 else np.float64)
+    values *= layer.scale
     if layer.bias is not None:
         values += layer.bias
     if layer.activation == "clip":
