@@ -1,15 +1,15 @@
-"""Colour pictures for the DoReFa networks: the packs, their decoded cache, and augmentation."""
+"""Colour pictures for the DoReFa networks: their decoded cache, splits, and augmentation."""
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..colour_sets import COLOUR_SETS, colour_folder, read_colour
 from ..datasets import data_places
-from ..errors import InputError, NotFoundError
+from ..errors import NotFoundError
 from ._torch import torch
 from .data import DataSet
 from .dorefa_recipes import Recipe
@@ -17,74 +17,33 @@ from .dorefa_recipes import Recipe
 __all__ = ["crop_middle", "distort", "load_colour", "split_colour"]
 
 
-def _folder(name: str) -> Path:
-    places = [folder for place in data_places() for folder in (place / "data" / name, place / name)]
-    found = next((folder for folder in places if folder.is_dir()), None)
-    if found is None:
-        raise NotFoundError(
-            "no folder of {}: put it into one of {}, or set QNN_PYNQ_DATA".format(
-                name, ", ".join(str(place) for place in places)
-            )
-        )
-    return found
-
-
-def _jpegs(path: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Pictures, labels and classes of a pack of JPEG pictures of one size."""
-    from PIL import Image
-
-    with np.load(str(path), allow_pickle=False) as pack:
-        blob, offsets = pack["blob"], pack["offsets"]
-        labels, classes = pack["labels"].astype(np.int64), tuple(str(name) for name in pack["classes"])
-    pictures = [
-        np.asarray(Image.open(io.BytesIO(blob[start:stop].tobytes())).convert("RGB"))
-        for start, stop in zip(offsets[:-1], offsets[1:])
-    ]
-    return np.stack(pictures), labels, classes
-
-
-def _columns(folder: Path, part: str, side: int) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """The same of lossless columns of pictures, with labels.npz beside them."""
-    from PIL import Image
-
-    files = sorted(folder.glob(part + "_*.webp"))
-    if not files:
-        raise InputError("{}: no {}_*.webp".format(folder, part))
-    pictures = [np.asarray(Image.open(str(file)).convert("RGB")).reshape(-1, side, side, 3) for file in files]
-    with np.load(str(folder / "labels.npz"), allow_pickle=False) as found:
-        return (
-            np.concatenate(pictures),
-            found[part].astype(np.int64),
-            tuple(str(name) for name in found["classes"]),
-        )
-
-
 def load_colour(name: str, part: str, cache: Path | None = None) -> DataSet:
-    """`part` ("train" or "test") of "imagenette72" or "cifar10": pictures uint8 (N, H, W, 3).
+    """`part` ("train" or "test") of "imagenette" or "cifar10": pictures uint8 (N, H, W, 3).
 
     Parameters
     ----------
     cache
         Folder where the decoded pictures are kept for the next run.
     """
-    folder = _folder(name)
     kept = cache / "{}-{}.npz".format(name, part) if cache is not None else None
     if kept is not None and kept.is_file():
         with np.load(str(kept), allow_pickle=False) as found:
             return DataSet(found["pictures"], found["labels"], tuple(str(c) for c in found["classes"]))
-    if name == "cifar10":
-        pictures, labels, classes = _columns(folder, part, 32)
-    else:
-        pictures, labels, classes = _jpegs(folder / ("train.npz" if part == "train" else "val.npz"))
-    if len(pictures) != len(labels):
-        raise InputError("{} {}: {} pictures but {} labels".format(name, part, len(pictures), len(labels)))
+    folder = colour_folder(name)
+    if folder is None:
+        raise NotFoundError(
+            "no {} in {}: get it from {}, and set QNN_PYNQ_DATA".format(
+                name, ", ".join(str(place) for place in data_places()), COLOUR_SETS[name].home
+            )
+        )
+    data = DataSet(*read_colour(folder, part))
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         partial = kept.with_name(kept.name + ".part")
         with open(str(partial), "wb") as file:
-            np.savez(file, pictures=pictures, labels=labels, classes=np.array(classes))
+            np.savez(file, pictures=data.pictures, labels=data.labels, classes=np.array(data.classes))
         partial.replace(kept)
-    return DataSet(pictures, labels, classes)
+    return data
 
 
 def split_colour(data: DataSet, held_out: int, seed: int) -> tuple[DataSet, DataSet]:

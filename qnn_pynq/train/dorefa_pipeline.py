@@ -31,7 +31,7 @@ class ColourSet(NamedTuple):
 
 
 SETS = {
-    "imagenette72": ColourSet(
+    "imagenette": ColourSet(
         "Imagenette",
         "parameters: BSD-3-Clause; trained on Imagenette (fast.ai), whose photographs are ImageNet's (non-commercial "
         "research and education)",

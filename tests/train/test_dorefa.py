@@ -27,7 +27,7 @@ from qnn_pynq.train.dorefa_pipeline import finish  # noqa: E402
 from qnn_pynq.train.dorefa_recipes import RECIPES, Block, Recipe, Topology  # noqa: E402
 
 SMALL = Topology(16, (Block(8, 5, 2), Block(12), Block(16, pool=True), Block(8, 1)))
-RECIPE = Recipe("imagenette72", SMALL, 3, 12, batch=8, crop=(12.0, 20.0), cutout=4)
+RECIPE = Recipe("imagenette", SMALL, 3, 12, batch=8, crop=(12.0, 20.0), cutout=4)
 
 
 @pytest.fixture(autouse=True)
@@ -252,10 +252,10 @@ def test_packs_are_read_and_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         str(folder / "val.npz"), blob=np.concatenate(blobs), offsets=offsets,
         labels=np.array([2, 0, 1], np.uint8), classes=np.array(["a", "b", "c"]),
     )  # fmt: skip
-    data = load_colour("imagenette72", "test", tmp_path / "cache")
+    data = load_colour("imagenette", "test", tmp_path / "cache")
     assert data.pictures.shape == (3, 8, 8, 3) and data.labels.tolist() == [2, 0, 1] and data.classes == ("a", "b", "c")
     (folder / "val.npz").unlink()
-    again = load_colour("imagenette72", "test", tmp_path / "cache")
+    again = load_colour("imagenette", "test", tmp_path / "cache")
     np.testing.assert_array_equal(again.pictures, data.pictures)
     columns = tmp_path / "data" / "cifar10"
     columns.mkdir()
@@ -267,6 +267,7 @@ def test_packs_are_read_and_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_missing_data_names_the_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qnn_pynq.train.dorefa_data.data_places", lambda: [tmp_path])
+    monkeypatch.delenv("QNN_PYNQ_DATA", raising=False)
+    monkeypatch.setattr("qnn_pynq.datasets.__file__", str(tmp_path / "a" / "b" / "c" / "datasets.py"))
     with pytest.raises(NotFoundError, match="QNN_PYNQ_DATA"):
         load_colour("cifar10", "test")
