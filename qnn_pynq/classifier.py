@@ -19,6 +19,8 @@ from .labels import class_numbers
 from .network import Network
 from .overlay import Overlay
 from .preprocess import Invert, is_batch, prepare, prepare_many
+from .profile import Profile
+from .profiling import measure_layers
 from .results import Evaluation, Prediction
 from .streaming import Stream
 
@@ -372,6 +374,34 @@ class Classifier:
                 accelerator_is_modelled=self.engine.accelerator_is_modelled,
                 software=software,
             )
+
+    def profile(self, picture: Any, invert: Invert = "auto", repeats: int = 5) -> Profile:
+        """Where the time of a picture goes, layer by layer, on the processor alone and with the overlay.
+
+        Parameters
+        ----------
+        picture : as for `classify`, or an array of pictures
+            Of more than one picture the times are the means: weights are written once a batch.
+        invert : {"auto", True, False}
+        repeats : int
+            Runs in software; each layer's median counts.
+
+        Returns
+        -------
+        Profile
+            Prints as a table; `to_dataframe()`, `plot()`.
+        """
+        if not isinstance(repeats, (int, np.integer)) or repeats < 1:
+            raise InputError("repeats must be an integer of at least 1, not {!r}".format(repeats))
+        with self._lock:
+            spec = self.network.input
+            if isinstance(picture, np.ndarray) and is_batch(picture, spec):
+                rows = prepare_many(picture, spec, invert)
+            else:
+                rows = prepare(picture, spec, invert).reshape(1, self._pixels)
+            if not len(rows):
+                raise InputError("no pictures: expected at least one to profile")
+            return measure_layers(self.engine, rows, repeats, self._deadline)
 
     # -- end ---------------------------------------------------------------------------------------------
 

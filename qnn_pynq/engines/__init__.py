@@ -16,12 +16,15 @@ from .software import SoftwareEngine
 
 __all__ = [
     "BoardEngine",
+    "ConvolutionEngine",
     "Engine",
     "EngineResult",
     "SegmentTime",
     "SegmentedEngine",
+    "SoftwareEngine",
     "board_engine",
     "fits_engine",
+    "is_convolutional",
     "software_engine",
 ]
 

@@ -125,6 +125,10 @@ class BoardEngine(Engine):
         del self._pictures, self._found
         return result
 
+    def layers(self) -> tuple[Any, ...]:
+        """The driver's `LayerProfile` of each layer of the last run; empty where all run at once."""
+        return self.driver.layers()
+
     def close(self) -> None:
         if self.state == "closed":
             return

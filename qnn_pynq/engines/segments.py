@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from time import perf_counter
 from typing import Any, NamedTuple, Sequence
 
@@ -121,6 +122,14 @@ class SegmentedEngine(Engine):
         self._stages["reconfigure"] = sum(time.configure for time in self.segments)
         self.state = "ready"
         return EngineResult(None, None, self._stages, codes)
+
+    def layers(self) -> tuple[Any, ...]:
+        """`LayerProfile` of each layer of the last run, with its index in the whole network."""
+        starts = itertools.accumulate([0] + [len(part.layers) for part in self._parts[:-1]])
+        return tuple(
+            layer._replace(layer=layer.layer + start)
+            for start, engine in zip(starts, self._engines) for layer in engine.layers()
+        )
 
     def close(self) -> None:
         self.state, self.network = "closed", None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import Sequence
 
 import numpy as np
@@ -37,14 +38,17 @@ class Tail:
         self.layers = tuple(layers)
         self._kernels = [LinearLayer(layer) for layer in self.layers]
 
-    def run(self, codes: np.ndarray) -> np.ndarray:
-        """float64 (N, outputs) of uint8 codes (N, H, W, C)."""
+    def run(self, codes: np.ndarray, seconds: np.ndarray | None = None) -> np.ndarray:
+        """float64 (N, outputs) of uint8 codes (N, H, W, C); `seconds` float64 (layers,) gets each layer's time."""
         values = codes.reshape(len(codes), int(np.prod(codes.shape[1:])))
-        for layer, kernel in zip(self.layers, self._kernels):
+        for index, (layer, kernel) in enumerate(zip(self.layers, self._kernels)):
+            begun = perf_counter()
             if layer.weight_bits == 32:
                 values = np.ascontiguousarray(values, np.float32)
             sums = kernel.run(values)
             values = sums if layer.thresholds is not None else _activate(layer, sums)
+            if seconds is not None:
+                seconds[index] = perf_counter() - begun
         return values.astype(np.float64)
 
 
