@@ -247,13 +247,17 @@ def _ratio(slow: float, fast: float) -> float:
 
 
 def _ms(seconds: float) -> str:
-    """Three digits: 12.3, 1.23, 0.123, 0.0123."""
-    value = 1000 * seconds
-    return "{:.{}f}".format(value, next((d for d, limit in enumerate((100, 10, 1, 0.1)) if value >= limit), 4))
+    return _digits(1000 * seconds, 2)
+
+
+def _digits(value: float, places: int) -> str:
+    """So many places behind the point from 1 to 10, fewer above, up to two more below."""
+    shift = next((k for k, limit in enumerate((0.1, 1.0, 10.0, 100.0)) if value < limit), 4)
+    return "{:.{}f}".format(value, max(0, places + 2 - shift))
 
 
 def _line(
     name: str, where: str, macs: int, cpu: float, logic: float | None, ratio: float | None, share: float
 ) -> tuple[str, ...]:
     return (name, where, "{:,}".format(macs), _ms(cpu), _DASH if logic is None else _ms(logic),
-            _DASH if ratio is None else "{:.1f}".format(ratio), "{:.1f}".format(100 * share))
+            _DASH if ratio is None else _digits(ratio, 1), "{:.1f}".format(100 * share))

@@ -82,6 +82,11 @@ def test_small_times_keep_three_digits():
     assert [line[3] for line in profile(rows=rows, board="cpu").table()[1:4]] == ["123", "0.0123", "0.0000"]
 
 
+def test_a_logic_slower_than_the_processor_is_shown_as_such():
+    rows = tuple(LayerTime(str(k), "overlay", 1, cpu, 0.001) for k, cpu in enumerate((4.2e-5, 5.5e-4, 0.0024, 0.042)))
+    assert [line[5] for line in profile(rows=rows).table()[1:5]] == ["0.042", "0.55", "2.4", "42"]
+
+
 def test_html_is_escaped():
     html = profile()._repr_html_()
     assert "n&lt;e&gt;t" in html and html.count("<tr>") == 8 and "lower bound" in html
