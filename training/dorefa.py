@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import textwrap
 import time
 from pathlib import Path
 from shutil import copyfile
@@ -17,6 +18,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
 
 from qnn_pynq.network import save_network  # noqa: E402
 from qnn_pynq.train._torch import torch  # noqa: E402
@@ -39,6 +42,11 @@ def _second(model: Any, recipe: Recipe, training: DataSet, held_out: DataSet, wo
     report("second training")
     recipe = recipe._replace(epochs=recipe.second, rate=recipe.second_rate, seed=recipe.seed + 1)
     return train(training, held_out, recipe, False, work / "second.pt", report, teacher=teacher, start=model)
+
+
+def write_classes(path: Path, classes: np.ndarray) -> None:
+    """What the trained network says of the test pictures, in their order: a digit each."""
+    path.write_text("\n".join(textwrap.wrap("".join(str(int(c)) for c in classes), 100)) + "\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -82,11 +90,15 @@ def main(arguments: list[str] | None = None) -> int:
             options.name, recipe.epochs, recipe.second
         )
         provenance = {"command": command, "seed": recipe.seed, "date": time.strftime("%Y-%m-%d")}
-        network = finish(model, options.name, recipe, training, held_out, test, provenance, report)
-        target = save_network(network, options.output or ROOT / "params" / options.name, overwrite=True)
+        finished = finish(model, options.name, recipe, training, held_out, test, provenance, report)
+        if finished.trained is not None:
+            write_classes(work / "classes.txt", finished.trained)
+        target = save_network(finished.network, options.output or ROOT / "params" / options.name, overwrite=True)
         report("written: %s", target.name)
     if not options.no_test and options.output is None:
         copyfile(str(work / "log.txt"), str(ROOT / "training" / "logs" / (name + ".log")))
+        if not options.floating:
+            copyfile(str(work / "classes.txt"), str(ROOT / "training" / "logs" / (name + ".classes.txt")))
     return 0
 
 

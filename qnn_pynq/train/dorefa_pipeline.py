@@ -16,13 +16,13 @@ from .dorefa_export import check_equal, to_layers
 from .dorefa_integer import classes_of
 from .dorefa_recipes import Recipe
 
-__all__ = ["SETS", "ColourSet", "finish", "finish_float"]
+__all__ = ["SETS", "Finished", "TrainedOn", "finish", "finish_float"]
 
 log = logging.getLogger(__name__)
 OVERLAY = "qnn-mo-w1a2"
 
 
-class ColourSet(NamedTuple):
+class TrainedOn(NamedTuple):
     """Title and licence line of a data set, and the side of its pictures."""
 
     title: str
@@ -30,14 +30,21 @@ class ColourSet(NamedTuple):
     side: int
 
 
+class Finished(NamedTuple):
+    """A network, and the trained network's classes int64 (N,) of the test pictures (None without them)."""
+
+    network: Network
+    trained: np.ndarray | None
+
+
 SETS = {
-    "imagenette": ColourSet(
+    "imagenette": TrainedOn(
         "Imagenette",
         "parameters: BSD-3-Clause; trained on Imagenette (fast.ai), whose photographs are ImageNet's (non-commercial "
         "research and education)",
         72,
     ),
-    "cifar10": ColourSet("CIFAR-10", "parameters: BSD-3-Clause; trained on CIFAR-10 (Krizhevsky, 2009)", 32),
+    "cifar10": TrainedOn("CIFAR-10", "parameters: BSD-3-Clause; trained on CIFAR-10 (Krizhevsky, 2009)", 32),
 }
 
 
@@ -59,12 +66,12 @@ def finish(
     test: DataSet | None,
     provenance: dict[str, Any],
     report: Callable[[str], None] = log.info,
-) -> Network:
+) -> Finished:
     """Fold, compare with the trained network, and measure; the test set, if any, is looked at once."""
     known, size = SETS[recipe.dataset], recipe.topology.size
     layers = to_layers(model)
     accuracy: dict[str, Any] = {}
-    scale = 1.0
+    scale, answers = 1.0, None
     for key, data in (("validation", held_out), ("test", test)):
         if data is None:
             continue
@@ -72,10 +79,10 @@ def finish(
         check = check_equal(model, layers, pictures)
         report("{}: integer network against trained network: {}".format(key, check))
         accuracy[key] = _share(classes_of(check.logits), data)
-        trained = _share(classes_of(check.trained), data)
+        answers = classes_of(check.trained)
         report(
             "{} {:.2f} % of {} (the trained network {:.2f} %)".format(
-                key, 100 * accuracy[key], len(data.labels), 100 * trained
+                key, 100 * accuracy[key], len(data.labels), 100 * _share(answers, data)
             )
         )
         accuracy["images"] = len(data.labels)
@@ -89,7 +96,7 @@ def finish(
     shape = "-".join(
         "{}{}".format(block.outputs, "p" if block.pool else "") for block in recipe.topology.blocks
     )
-    return Network(
+    network = Network(
         name,
         "{} on the QNN overlay, W1A2".format(known.title),
         "{0} for the published QNN overlay: {1} x {1} RGB, {2} channels (p: maximum), 1-bit weights, 2-bit codes; "
@@ -101,6 +108,7 @@ def finish(
         held_out.classes,
         provenance,
     )
+    return Finished(network, answers if test is not None else None)
 
 
 def finish_float(

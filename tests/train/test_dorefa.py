@@ -192,7 +192,8 @@ def test_finished_network_is_saved_and_read(tmp_path: Path) -> None:
     model = train(training, held_out, RECIPE._replace(epochs=1), report=lambda line: None)
     lines: list[str] = []
     provenance = {"command": "x", "seed": 1, "date": "2026-11-21"}
-    network = finish(model, "tiny", RECIPE, training, held_out, held_out, provenance, lambda line: lines.append(line))
+    network, trained = finish(model, "tiny", RECIPE, training, held_out, held_out, provenance, lines.append)
+    assert trained is not None and trained.shape == (12,)
     save_network(network, tmp_path / "tiny")
     again = load_network(tmp_path / "tiny")
     assert again.classes == ("red", "green", "blue") and again.decode.rule == "largest-sum"
@@ -201,6 +202,7 @@ def test_finished_network_is_saved_and_read(tmp_path: Path) -> None:
     assert sum("classes differ" in line for line in lines) == 2
     x = crop_middle(held_out.pictures, 16)
     np.testing.assert_array_equal(integer_logits(again.layers, x), oracle_conv.forward(network.layers, x))
+    np.testing.assert_array_equal(integer_logits(again.layers, x).argmax(axis=1), trained)
 
 
 def test_distort_gives_whole_pixels_and_repeats() -> None:
