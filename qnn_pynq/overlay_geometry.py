@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
+from .errors import DescriptorError
 from .fields import Fields
 
-__all__ = ["check_geometry", "check_timing"]
+__all__ = ["check_geometry", "check_identity", "check_timing"]
 
 _THRESHOLDS = {"binary": 1, "ternary": 2, "none": 0}  # per neuron, by output code
 
@@ -86,4 +87,23 @@ def _check_qnn_mo(fields: Fields) -> None:
         fields.fail("max_outputs", problem.format(channels["max_outputs"], channels["max_inputs"]))
 
 
+def check_identity(overlay: Any) -> None:
+    """Refuse a descriptor whose geometry is not that of its bitstream.
+
+    The two published circuits of multi-layer offload have the same registers and metadata, so that nothing
+    but the bitstream's digest tells them apart; another geometry would give wrong codes silently.
+    """
+    published = _PUBLISHED.get(overlay.files["bitstream"].sha256)
+    for key, value in zip(_TOLD_APART, published or ()):
+        if overlay.geometry[key] != value:
+            raise DescriptorError("overlay {}: geometry.{} is {}, but its bitstream, by the digest, has {}".format(
+                overlay.name, key, overlay.geometry[key], value))
+
+
+_TOLD_APART = ("activation_bits", "max_kernel", "max_inputs", "max_outputs", "max_input_size", "max_output_size",
+               "pool_size", "max_pool_stride", "threshold_bits")
+_PUBLISHED = {
+    "0525fc1c957da54333e63778f376632f5c756b6877d08a63c746ee4778eba7d0": (2, 5, 384, 384, 64, 64, 3, 2, 64),
+    "c4eaeafbcbdeb261bae4d03d332e3cc6e178e02d9fe47e2faa05858f15036dee": (3, 3, 512, 256, 210, 210, 2, 2, 128),
+}
 _GEOMETRY: dict[str, Callable[[Any], None]] = {"bnn-pynq": _check_bnn_pynq, "qnn-mo": _check_qnn_mo}

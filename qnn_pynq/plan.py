@@ -1,9 +1,8 @@
 """Plans of multi-layer offload: from a network to loads, runs, and the moves of bits between them. Pure.
 
 A map lies in one of two areas of shared memory, in one or more pieces; a run reads from one area and
-writes to the other. Each image has a row of its own in both areas. A run gets its channels by address where
-they begin at a memory word of a piece and nothing but zeros follows in their last tile; otherwise a pass of
-the processor gathers them first.
+writes to the other. A run gets its channels by address where they begin at a memory word of a piece and
+nothing but zeros follows in their last tile; otherwise a pass of the processor gathers them first.
 """
 
 from __future__ import annotations
@@ -16,17 +15,29 @@ __all__ = ["Move", "Piece", "Plan", "Run", "Stage", "make_plan"]
 
 
 class Piece(NamedTuple):
-    """Channels `first` to `first + channels` of a map, pixel by pixel from byte `offset` of an area's row on.
+    """Channels `first` to `first + channels` of a map, pixel by pixel.
 
+    `offset` and `nbytes` are those of one image. The images of a batch lie one behind the other, each with
+    `row` bytes for all pieces; or, where `row` is 0, a piece of all images before the next piece.
     Lanes below `clean` are real channels or zeros; what is above may be anything.
     """
 
     area: int
     offset: int
+    nbytes: int
+    row: int
     first: int
     channels: int
     size: int
     clean: int
+
+    def at(self, image: int, images: int) -> int:
+        """First byte in the area of an image, in a batch of `images`."""
+        return image * self.row + self.offset if self.row else images * self.offset + image * self.nbytes
+
+    def end(self, images: int) -> int:
+        """Bytes of the area up to the end of the last image."""
+        return self.at(images - 1, images) + self.nbytes
 
 
 class Move(NamedTuple):
@@ -43,7 +54,7 @@ class Run(NamedTuple):
     """One load of weights, and the run that uses them on every image.
 
     `first` and `outputs` are output channels of the layer, `inputs` the channels of its group.
-    `source_offset` is the byte in the source area's row, channel slice included. Cycles are lower bounds.
+    The first input channel is `skip` bytes into the pixels of `source`. Cycles are lower bounds.
     """
 
     step: Step
@@ -51,8 +62,8 @@ class Run(NamedTuple):
     outputs: int
     inputs: int
     load_kernel: int
-    source_area: int
-    source_offset: int
+    source: Piece
+    skip: int
     target: Piece
     weights_at: int
     weight_words: int
@@ -73,7 +84,7 @@ class Stage(NamedTuple):
 class Plan(NamedTuple):
     """Everything that the driver does for one network.
 
-    `rows` are bytes of one image in the two areas; `weight_bytes` those of all weight images together.
+    `areas` are bytes of one image in the two areas; `weight_bytes` those of all weight images together.
     """
 
     stages: tuple[Stage, ...]
@@ -83,7 +94,7 @@ class Plan(NamedTuple):
     output_shape: tuple[int, int, int]
     pixel_bytes: int
     bits: int
-    rows: tuple[int, int]
+    areas: tuple[int, int]
     weight_bytes: int
 
     @property
@@ -114,11 +125,11 @@ class Plan(NamedTuple):
     @property
     def taken_bytes(self) -> int:
         """Bytes of one image's result that the processor reads."""
-        return sum(piece.size**2 * self.pixel_bytes for piece in self.exit)
+        return sum(piece.nbytes for piece in self.exit)
 
-    def bytes_for(self, images: int) -> int:
-        """Bytes of shared memory for a batch."""
-        return self.weight_bytes + images * sum(self.rows)
+    def area_bytes(self, images: int) -> tuple[int, int]:
+        """Bytes of the two areas for a batch; a slice of the last pixel reaches over the end of its map."""
+        return images * self.areas[0] + self.pixel_bytes, images * self.areas[1] + self.pixel_bytes
 
 
 def _up(value: int, step: int) -> int:
@@ -150,7 +161,7 @@ class _Planner:
         self.conservative = conservative
         self.bits = geometry["activation_bits"]
         self.pixel = self.bits * geometry["max_inputs"] // 8
-        self.used = [0, 0]  # bytes of a row, by area
+        self.used = [0, 0]  # bytes of an image, by area
         self.weights_at = 0
 
     def plan(self, steps: Sequence[Step]) -> Plan:
@@ -171,22 +182,24 @@ class _Planner:
             self._reserve(pieces)
             stages.append(Stage(step, gathered, moves, runs))
         last = steps[-1]
-        # A slice of the last pixel reaches over the end of its map.
-        rows = (self.used[0] + self.pixel, self.used[1] + self.pixel)
         return Plan(
             tuple(stages), entry, pieces, (first.size, first.size, first.conv.inputs),
-            (last.out_size, last.out_size, last.conv.outputs), self.pixel, self.bits, rows, self.weights_at,
+            (last.out_size, last.out_size, last.conv.outputs), self.pixel, self.bits,
+            (self.used[0], self.used[1]), self.weights_at,
         )
 
     def _reserve(self, pieces: Sequence[Piece]) -> None:
         for piece in pieces:
-            self.used[piece.area] = max(self.used[piece.area], piece.offset + piece.size**2 * self.pixel)
+            self.used[piece.area] = max(self.used[piece.area], piece.offset + piece.nbytes)
 
-    def _row(self, area: int, size: int, parts: Sequence[tuple[int, int]], clean: int | None = None) -> tuple[Piece, ...]:
+    def _row(
+        self, area: int, size: int, parts: Sequence[tuple[int, int]], clean: int | None = None, entry: bool = False
+    ) -> tuple[Piece, ...]:
         """Pieces (first, channels) one behind the other."""
-        bytes_each = size**2 * self.pixel
+        each = size**2 * self.pixel
+        row = len(parts) * each if entry else 0
         return tuple(
-            Piece(area, index * bytes_each, first, channels, size,
+            Piece(area, index * each, each, row, first, channels, size,
                   _up(channels, self.limits["simd"]) if clean is None else clean)
             for index, (first, channels) in enumerate(parts)
         )
@@ -199,10 +212,10 @@ class _Planner:
         """One piece, if every group can be read out of it; else a piece for each group."""
         inputs = step.conv.inputs
         if inputs <= self.limits["max_inputs"]:
-            whole = self._row(0, step.size, [(0, inputs)])
+            whole = self._row(0, step.size, [(0, inputs)], entry=True)
             if self.conservative or self._slices(step, whole) is not None:
                 return whole
-        return self._row(0, step.size, self._groups(step))
+        return self._row(0, step.size, self._groups(step), entry=True)
 
     def _slices(self, step: Step, pieces: Sequence[Piece]) -> list[tuple[Piece, int]] | None:
         """(piece, channel in it) of every group, where all of them can be read in place."""
@@ -271,5 +284,5 @@ class _Planner:
                      step.out_size**2 * pixel_words)
         at = self.weights_at
         self.weights_at += words * limits["memory_channels"] * limits["word_bits"] // 8
-        return Run(step, first, outputs, inputs, load, piece.area, piece.offset + lane * self.bits // 8, target, at,
-                   words, words, cycles, step.conv_size**2 * kernel**2 * inputs * outputs)
+        return Run(step, first, outputs, inputs, load, piece, lane * self.bits // 8, target, at, words, words, cycles,
+                   step.conv_size**2 * kernel**2 * inputs * outputs)

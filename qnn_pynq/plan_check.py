@@ -56,6 +56,7 @@ def check_steps(network: Any, overlay: Any) -> tuple[Step, ...]:
     if shape[0] != shape[1]:
         refuse(f"layer {first}: input of {shape[0]} x {shape[1]}, the circuit takes square maps only")
     size, channels = shape[0], shape[2]
+    bits = next((layer.output_bits for layer in reversed(layers[:first]) if isinstance(layer, Conv)), None)
     steps: list[Step] = []
     convolutions = sum(isinstance(layer, Conv) for layer in layers[:first])
     at = first
@@ -66,14 +67,14 @@ def check_steps(network: Any, overlay: Any) -> tuple[Step, ...]:
             here("a pool that follows no convolution directly, the circuit pools behind a convolution only")
         if not isinstance(conv, Conv):
             here(f"{type(conv).__name__} layer, the circuit computes convolutions and pools")
-        _check_layer(here, conv, channels, overlay.geometry)
+        _check_layer(here, conv, channels, bits, overlay.geometry)
         pool = layers[at + 1] if at + 1 < len(layers) and isinstance(layers[at + 1], Pool) else None
-        step = _sizes(at, f"conv{convolutions}" + ("+pool" if pool else ""), conv, pool, size)
+        step = _sizes(at, f"conv{convolutions}", conv, pool, size)
         _check_sizes(here, step, overlay.geometry)
         if pool is not None:
             _check_pool(_Refusal(network, overlay, at + 1), step, pool, overlay.geometry)
         steps.append(step)
-        size, channels = step.out_size, conv.outputs
+        size, channels, bits = step.out_size, conv.outputs, conv.output_bits
         convolutions += 1
         at += 1 if pool is None else 2
     return tuple(steps)
@@ -96,14 +97,16 @@ def _sizes(layer: int, name: str, conv: Conv, pool: Pool | None, size: int) -> S
     return Step(layer, name, conv, pool, size, size + sum(conv.padding), conv_size, pool_in, out)
 
 
-def _check_layer(refuse: _Refusal, conv: Conv, channels: int, limits: Any) -> None:
+def _check_layer(refuse: _Refusal, conv: Conv, channels: int, arriving: int | None, limits: Any) -> None:
     bits = limits["activation_bits"]
     if conv.weight_bits != 1:
         refuse(f"weight_bits {conv.weight_bits} behind the first offloaded layer, the circuit computes 1")
     for field in ("input_bits", "output_bits"):
-        if getattr(conv, field) != bits:
-            refuse(f"{field} {getattr(conv, field)}, the overlay computes {bits}-bit activations; "
+        if not 1 <= getattr(conv, field) <= bits:
+            refuse(f"{field} {getattr(conv, field)}, the overlay computes activations of 1 to {bits} bits; "
                    f"take an overlay for {getattr(conv, field)}")
+    if arriving not in (None, conv.input_bits):
+        refuse(f"input_bits {conv.input_bits}, {arriving} bits arrive")
     if conv.inputs != channels:
         refuse(f"inputs {conv.inputs}, {channels} channels arrive")
     if conv.groups < 1 or conv.inputs % conv.groups or conv.outputs % conv.groups:
@@ -118,8 +121,10 @@ def _check_layer(refuse: _Refusal, conv: Conv, channels: int, limits: Any) -> No
     if conv.stride != 1:
         refuse(f"stride {conv.stride}, the circuit computes stride 1 only; use a pool, or a software first layer")
     _check_array(refuse, "weights", conv.weights, (conv.outputs, conv.kernel, conv.kernel, -(-inputs // 8)), "u")
-    _check_array(refuse, "thresholds", conv.thresholds, (conv.outputs, 2**bits - 1), "iu")
+    _check_array(refuse, "thresholds", conv.thresholds, (conv.outputs, 2**conv.output_bits - 1), "iu")
     if conv.invert is not None:
+        if conv.output_bits != bits:
+            refuse(f"invert with output_bits {conv.output_bits}, the overlay inverts codes of {bits} bits")
         _check_array(refuse, "invert", conv.invert, (conv.outputs,), "b")
 
 

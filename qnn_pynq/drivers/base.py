@@ -2,13 +2,42 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..boards.base import Board
 
-__all__ = ["Driver"]
+__all__ = ["Driver", "LayerProfile"]
+
+
+class LayerProfile(NamedTuple):
+    """What one layer took in the last run.
+
+    Attributes
+    ----------
+    layer : int
+        Index in `network.layers`.
+    name : str
+    runs : int
+        Starts of the circuit for one image, each behind a load of weights.
+    macs : int
+        Multiply-accumulates of one image.
+    load_cycles, run_cycles : int
+        Of the model: lower bounds for all loads, and for all runs on one image.
+    seconds : float
+        Of the circuit for the whole batch, modelled or by a clock.
+    images : int
+    """
+
+    layer: int
+    name: str
+    runs: int
+    macs: int
+    load_cycles: int
+    run_cycles: int
+    seconds: float
+    images: int
 
 
 class Driver(ABC):
@@ -32,7 +61,7 @@ class Driver(ABC):
     timing : dict
         Seconds of the accelerator: "configure" and "run" (last run), "modelled": whether they
         come from the cycle model instead of a clock; "images" (last run); and the host's seconds
-        of "transfer": flush and invalidate (last run).
+        of "transfer": flush, invalidate, and moves between layers (last run).
     """
 
     kind = ""
@@ -75,9 +104,9 @@ class Driver(ABC):
 
     @abstractmethod
     def finish(self, timeout: float | None = None) -> np.ndarray:
-        """Wait for the run; a result that is a view is valid until the next `start`."""
+        """Wait for the run, `timeout` seconds in all; a view that comes back is valid until the next `start`."""
 
-    def layers(self) -> tuple[Any, ...]:
+    def layers(self) -> tuple[LayerProfile, ...]:
         """Per-layer profile of the last run; empty where the overlay runs all layers at once."""
         return ()
 

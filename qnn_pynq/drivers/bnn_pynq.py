@@ -11,7 +11,7 @@ import numpy as np
 from ..boards.base import Board, Buffer
 from ..errors import BoardError, QnnError
 from .bnn_pynq_weights import check_network, fit_layers, weight_program
-from .polled import DONE, IDLE, START, PolledDriver
+from .polled import START, PolledDriver
 
 __all__ = ["BnnPynqDriver", "Reg"]
 

@@ -68,7 +68,8 @@ def _threshold_entries(run: Run, geometry: Any) -> np.ndarray:
     picked = slice(run.first, run.first + run.outputs)
     # No sum goes beyond 32256, so 16 bits hold every threshold's meaning.
     real = np.clip(conv.thresholds[picked], -32768, 32767)
-    values[:run.outputs, :slots - 1] = real.astype(np.int64).astype(np.uint16)
+    values[:run.outputs, :slots - 1] = 32767  # of a layer with fewer: never reached
+    values[:run.outputs, :real.shape[1]] = real.astype(np.int64).astype(np.uint16)
     values[:run.outputs, slots - 1] = 0 if conv.invert is None else conv.invert[picked]
     entries = values.view(_WORD).reshape(rows, pe, -1)[:, :, ::-1]
     return np.ascontiguousarray(entries.transpose(1, 0, 2))

@@ -1,0 +1,437 @@
+"""Driver of the multi-layer offload overlays (QNN-MO-PYNQ W1A2, W1A3): a load and a run for each part of a layer."""
+
+from __future__ import annotations
+
+import logging
+from enum import IntEnum
+from time import perf_counter
+from typing import Any, Sequence
+
+import numpy as np
+
+from ..boards.base import Board, Buffer
+from ..errors import BoardError, InputError
+from ..overlay_geometry import check_identity
+from ..plan import Plan, Run, Stage, make_plan
+from .base import LayerProfile
+from .polled import START, PolledDriver
+from .qnn_mo_maps import gather, read_maps, write_map
+from .qnn_mo_weights import weight_image
+
+__all__ = ["QnnMoDriver", "Reg"]
+
+log = logging.getLogger(__name__)
+
+
+class Reg(IntEnum):
+    """Registers of BlackBoxJam, byte offsets; strides are logarithms of base 2."""
+
+    CTRL = 0x00
+    IN1_LOW = 0x10
+    IN1_HIGH = 0x14
+    IN2_LOW = 0x1C
+    IN2_HIGH = 0x20
+    OUT_LOW = 0x28
+    OUT_HIGH = 0x2C
+    DO_INIT = 0x34
+    LAYER_TYPE = 0x3C
+    KERNEL = 0x44
+    STRIDE = 0x4C
+    INPUTS = 0x54
+    OUTPUTS = 0x5C
+    SIZE = 0x64
+    PADDED_SIZE = 0x6C
+    CONV_SIZE = 0x74
+    POOL_IN_SIZE = 0x7C
+    POOL_OUT_SIZE = 0x84
+    POOL_STRIDE = 0x8C
+
+
+_CONVOLUTION, _WITH_POOL = 1, 2
+_PAGE = 4096  # contiguous memory comes in whole pages
+_DMA_BYTES = 8_000_000
+
+
+class QnnMoDriver(PolledDriver):
+    """One network on one overlay, layer by layer.
+
+    All weight images stay in shared memory, packed once. A batch passes a part of a layer image by image
+    before the next weights are loaded. `start` begins the first load; `finish` does everything else, and
+    holds the board's lock meanwhile.
+
+    Parameters
+    ----------
+    board : Board
+    overlay : Overlay
+        Of kind "qnn-mo".
+    conservative : bool
+        As upstream: every register before every start, loads with the layer's own kernel register, no
+        channel slices by address.
+    dma_bytes : int
+        Most bytes of all buffers together; a network that needs more for one image gets it.
+
+    Notes
+    -----
+    A deadline, an interrupt or any other error between `start` and the end of `finish` breaks the walk off:
+    the network must be loaded again, after a reset of the board where the circuit still runs.
+    """
+
+    kind = "qnn-mo"
+
+    def __init__(self, board: Board, overlay: Any, conservative: bool = False, dma_bytes: int = _DMA_BYTES) -> None:
+        super().__init__(board, overlay, conservative)
+        self.plan: Plan | None = None
+        self._dma_bytes = dma_bytes
+        self._capacity = 1
+        self._weights: Buffer | None = None
+        self._areas: list[Buffer] = []
+        self._rows = 0  # images that the areas hold
+        self._code_limit = 0
+        self._shadow: dict[int, int] = {}  # what the registers hold
+        self._broken = False
+        self._seconds: list[float] = []  # by stage
+        self._profile: tuple[LayerProfile, ...] = ()
+        self._started = 0.0
+
+    # -- sizes --------------------------------------------------------------------------------------------
+
+    @property
+    def capacity(self) -> int:
+        """Images of the largest chunk; 1 before `configure`."""
+        return self._capacity
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the codes that `put` takes."""
+        return self._planned().input_shape
+
+    @property
+    def output_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the codes that `finish` gives."""
+        return self._planned().output_shape
+
+    @property
+    def bytes_in(self) -> int:
+        return sum(piece.nbytes for piece in self._planned().entry)
+
+    @property
+    def bytes_out(self) -> int:
+        return self._planned().taken_bytes
+
+    @property
+    def dma_bytes(self) -> int:
+        """Bytes of all buffers now, in whole pages."""
+        return sum(_pages(buffer.nbytes) for buffer in self._buffers())
+
+    def expected_seconds(self, images: int) -> float:
+        """Seconds of the circuit for a batch by the cycle model, a lower bound."""
+        plan = self._planned()
+        return self._cycles(plan.load_cycles + images * plan.run_cycles)
+
+    def _cycles(self, count: int) -> float:
+        return float(count * 1e-6 / self.overlay.clock_mhz)
+
+    def _planned(self) -> Plan:
+        if self.plan is None:
+            raise BoardError("no network is configured: call configure() first")
+        return self.plan
+
+    def _buffers(self) -> list[Buffer]:
+        return self._areas + ([] if self._weights is None else [self._weights])
+
+    # -- the contract -------------------------------------------------------------------------------------
+
+    def check(self, network: Any) -> None:
+        check_identity(self.overlay)
+        make_plan(network, self.overlay, self.conservative)
+
+    def configure(self, network: Any, timeout: float | None = None) -> None:
+        """Plan a network, and put all its weights into shared memory.
+
+        Parameters
+        ----------
+        network : Network
+        timeout : float, optional
+            Not used: the weights are loaded run by run, nothing is waited for here.
+
+        Raises
+        ------
+        UnsupportedNetworkError
+            Before anything is touched.
+        BoardBusyError
+            A run is in flight, or one that was broken off still is.
+        """
+        check_identity(self.overlay)
+        plan = make_plan(network, self.overlay, self.conservative)
+        with self.board.lock:
+            self._check_open()
+            if self._broken:
+                self._recover()
+            self._check_idle()
+            self.network = None
+            self.board.claim(self)
+            self.board.load(self.overlay)
+            before = self.board.accelerator_seconds
+            self._drop_done(self.board.ip(self.overlay.ip.name))
+            self._free()
+            self.plan = plan
+            self._capacity = self._most_images(plan)
+            self._code_limit = 2 ** plan.stages[0].step.conv.input_bits
+            self._profile = ()
+            self._store_weights(plan)
+            self.timing["configure"] = self.board.accelerator_seconds - before
+            self._generation = self.board.generation
+            self._broken = False
+            self.network = network
+        log.debug("%s: %s configured, %d runs, %d bytes of weights, %d images a chunk", self.overlay.name,
+                  network.name, len(plan.runs), plan.weight_bytes, self._capacity)
+
+    def put(self, index: int, codes: np.ndarray) -> None:
+        """Pack the input of one image into shared memory.
+
+        Parameters
+        ----------
+        index : int
+            0 to capacity - 1.
+        codes : uint8, `input_shape`
+        """
+        with self.board.lock:
+            self._check_ready()
+            self._check_idle()
+            plan = self._planned()
+            if not 0 <= index < self._capacity:
+                raise ValueError(f"image {index}: expected 0..{self._capacity - 1} in one run; split larger batches")
+            if not isinstance(codes, np.ndarray) or codes.dtype != np.uint8 or codes.shape != plan.input_shape:
+                raise InputError("codes {} {}: expected uint8 {}".format(
+                    getattr(codes, "dtype", type(codes).__name__), np.shape(codes), plan.input_shape))
+            most = int(codes.max())
+            if most >= self._code_limit:
+                raise InputError(f"code {most}: expected 0..{self._code_limit - 1}")
+            if index >= self._rows:
+                self._grow(index + 1)
+            area = self._areas[0].array
+            for piece in plan.entry:
+                part = codes[:, :, piece.first : piece.first + piece.channels]
+                write_map(area, piece, index, plan.bits, np.ascontiguousarray(part))
+
+    def start(self, images: int) -> None:
+        """Begin a run on images 0 to `images` - 1, as they were put.
+
+        Raises
+        ------
+        BoardTakenError
+            Another classifier holds the board.
+        BoardError
+            Not configured, broken off, or the logic was configured by somebody else since.
+        BoardBusyError
+            A run is in flight.
+        """
+        with self.board.lock:
+            self._check_ready()
+            self._check_idle()
+            plan = self._planned()
+            if not 1 <= images <= self._capacity:
+                raise ValueError(f"{images} images: expected 1..{self._capacity} in one run; split larger batches")
+            if images > self._rows:
+                raise ValueError(f"{images} images, but put() was called for {self._rows} at most")
+            self._drop_done(self.board.ip(self.overlay.ip.name))
+            begun = perf_counter()
+            self._areas[0].flush(max(piece.end(images) for piece in plan.entry))
+            self.timing["transfer"] = perf_counter() - begun
+            self._shadow = {}
+            self._seconds = [0.0] * len(plan.stages)
+            self._running = images
+            self.board.mark_in_flight(self)
+            try:
+                self._begin(self._load_registers(plan.runs[0]))
+            except BaseException:
+                self._break_off()
+                raise
+
+    def finish(self, timeout: float | None = None) -> np.ndarray:
+        """Walk through all layers, and take the last map's codes.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds for the whole walk; default for each wait: 1 + 20 times what the cycle model says.
+
+        Returns
+        -------
+        uint8 (images, H, W, channels)
+            An array of its own.
+
+        Raises
+        ------
+        DeadlineError
+            No answer in time. The network must be loaded again.
+        """
+        with self.board.lock:
+            self._check_open()
+            if self._broken:
+                self._recover()
+                self._check_broken()
+            if not self._running:
+                raise BoardError("no run in flight: call start() first")
+            self._check_ready()
+            plan, images = self._planned(), self._running
+            try:
+                codes = self._walk(plan, images, None if timeout is None else self.board.clock.now() + timeout)
+            except BaseException:
+                self._break_off()
+                raise
+            self._over()
+            self.timing["run"] = sum(self._seconds)
+            self.timing["images"] = images
+            self._profile = tuple(
+                LayerProfile(stage.step.layer, stage.step.name, len(stage.runs), sum(run.macs for run in stage.runs),
+                             sum(run.load_cycles for run in stage.runs), sum(run.run_cycles for run in stage.runs),
+                             seconds, images)
+                for stage, seconds in zip(plan.stages, self._seconds)
+            )
+            return codes
+
+    def layers(self) -> tuple[LayerProfile, ...]:
+        return self._profile
+
+    # -- the walk -----------------------------------------------------------------------------------------
+
+    def _walk(self, plan: Plan, images: int, deadline: float | None) -> np.ndarray:
+        done = 0
+        for number, stage in enumerate(plan.stages):
+            if stage.moves:
+                self._gather(plan, stage, images)
+            for run in stage.runs:
+                done += 1
+                what = f"run {done} of {len(plan.runs)} ({stage.step.name})"
+                if done > 1:  # start() has begun the first
+                    self._begin(self._load_registers(run))
+                self._seconds[number] += self._end(run.load_cycles, deadline, what + ", load")
+                for image in range(images):
+                    self._begin(self._run_registers(run, image, images))
+                    self._seconds[number] += self._end(run.run_cycles, deadline, what + f", image {image}")
+        begun = perf_counter()
+        last = self._areas[plan.exit[0].area]
+        last.invalidate(max(piece.end(images) for piece in plan.exit))
+        codes = read_maps(last.array, plan.exit, images, plan.bits)
+        self.timing["transfer"] += perf_counter() - begun
+        return codes
+
+    def _gather(self, plan: Plan, stage: Stage, images: int) -> None:
+        begun = perf_counter()
+        target = self._areas[stage.gathered[0].area]
+        source = self._areas[1 - stage.gathered[0].area]
+        if stage is not plan.stages[0]:  # the first one's source is what the processor wrote
+            source.invalidate(max(move.source.end(images) for move in stage.moves))
+        gather(source.array, target.array, stage.gathered, stage.moves, images, plan.bits)
+        target.flush(max(piece.end(images) for piece in stage.gathered))
+        self.timing["transfer"] += perf_counter() - begun
+
+    def _begin(self, values: Sequence[tuple[int, int]]) -> None:
+        registers = self.board.ip(self.overlay.ip.name)
+        self._started = self.board.accelerator_seconds
+        for reg, value in values:
+            if self.conservative or self._shadow.get(reg) != value:
+                registers.write(reg, value)
+                self._shadow[reg] = value
+        registers.write(Reg.CTRL, START)
+
+    def _end(self, cycles: int, deadline: float | None, what: str) -> float:
+        """Wait; seconds of the circuit since `_begin`."""
+        expected = self._cycles(cycles)
+        timeout = 1.0 + 20.0 * expected if deadline is None else max(0.0, deadline - self.board.clock.now())
+        self.board.wait(self.overlay.ip.name, (Reg.CTRL, self._done_mask), timeout,
+                        f"{self.overlay.name}, {what} (the cycle model says {1e3 * expected:.3g} ms)")
+        return self.board.accelerator_seconds - self._started
+
+    def _load_registers(self, run: Run) -> Sequence[tuple[int, int]]:
+        assert self._weights is not None
+        first = self._weights.device_address + run.weights_at
+        second = first + run.weight_words * self.overlay.geometry["word_bits"] // 8
+        return [
+            (Reg.IN1_LOW, first & 0xFFFFFFFF), (Reg.IN1_HIGH, first >> 32),
+            (Reg.IN2_LOW, second & 0xFFFFFFFF), (Reg.IN2_HIGH, second >> 32),
+            (Reg.DO_INIT, 1), (Reg.KERNEL, run.load_kernel),
+        ] + ([(Reg.LAYER_TYPE, _CONVOLUTION)] if self.conservative else [])
+
+    def _run_registers(self, run: Run, image: int, images: int) -> Sequence[tuple[int, int]]:
+        step = run.step
+        source = self._areas[run.source.area].device_address + run.source.at(image, images) + run.skip
+        target = self._areas[run.target.area].device_address + run.target.at(image, images)
+        return [
+            (Reg.IN1_LOW, source & 0xFFFFFFFF), (Reg.IN1_HIGH, source >> 32),
+            (Reg.OUT_LOW, target & 0xFFFFFFFF), (Reg.OUT_HIGH, target >> 32), (Reg.DO_INIT, 0),
+            (Reg.LAYER_TYPE, _CONVOLUTION if step.pool is None else _WITH_POOL),
+            (Reg.KERNEL, step.conv.kernel), (Reg.STRIDE, 0), (Reg.INPUTS, run.inputs), (Reg.OUTPUTS, run.outputs),
+            (Reg.SIZE, step.size), (Reg.PADDED_SIZE, step.padded_size), (Reg.CONV_SIZE, step.conv_size),
+            (Reg.POOL_IN_SIZE, step.pool_in_size), (Reg.POOL_OUT_SIZE, step.out_size),
+            (Reg.POOL_STRIDE, 0 if step.pool is None else step.pool.stride.bit_length() - 1),
+        ]
+
+    # -- broken walks -------------------------------------------------------------------------------------
+
+    def _break_off(self) -> None:
+        # Still marked in flight: the circuit may write, and the buffers must stay.
+        self.network, self._broken = None, True
+
+    def _recover(self) -> None:
+        """After a walk that was broken off: BoardBusyError while the circuit still runs."""
+        if self._generation != self.board.generation:
+            self._running = 0
+        if self._running:
+            self._drop_done(self.board.ip(self.overlay.ip.name))
+            self._over()
+
+    def _check_broken(self) -> None:
+        if self._broken:
+            raise BoardError("the last run was broken off: load the network again; where the circuit still runs, "
+                             "reset() the board before")
+
+    def _check_ready(self) -> None:
+        self._check_open()
+        self._check_broken()
+        super()._check_ready()
+
+    # -- buffers ------------------------------------------------------------------------------------------
+
+    def _most_images(self, plan: Plan) -> int:
+        left = self._dma_bytes - _pages(plan.weight_bytes) - 2 * (_PAGE + plan.pixel_bytes)
+        return max(1, left // max(1, sum(plan.areas)))
+
+    def _store_weights(self, plan: Plan) -> None:
+        buffer = self._weights = self.board.allocate(plan.weight_bytes, np.uint8)
+        for run in plan.runs:
+            image = weight_image(run, self.overlay.geometry).reshape(-1).view(np.uint8)
+            buffer.array[run.weights_at : run.weights_at + image.size] = image
+        buffer.flush()
+
+    def _grow(self, images: int) -> None:
+        """Areas for twice as many images, at least; what was put stays. Never old and new ones at once."""
+        plan = self._planned()
+        rows = min(self._capacity, max(images, 2 * self._rows))
+        kept = self._areas[0].array.copy() if self._areas else None
+        self._free_areas()
+        for nbytes in plan.area_bytes(rows):
+            try:
+                self._areas.append(self.board.allocate(nbytes, np.uint8))
+            except BaseException:
+                self._free_areas()
+                raise
+        if kept is not None:
+            self._areas[0].array[: kept.size] = kept
+        self._rows = rows
+
+    def _free_areas(self) -> None:
+        for buffer in self._areas:
+            buffer.close()
+        self._areas, self._rows = [], 0
+
+    def _free(self) -> None:
+        self._free_areas()
+        if self._weights is not None:
+            self._weights.close()
+        self._weights = None
+
+
+def _pages(nbytes: int) -> int:
+    return -(-nbytes // _PAGE) * _PAGE

@@ -1,0 +1,315 @@
+"""Twin of the multi-layer offload overlays (BlackBoxJam, QNN-MO-PYNQ W1A2 and W1A3).
+
+The register map and every rule are those of upstream's HLS block: one convolution and one optional pool per
+start, weights that stay from load to load, unused lanes that are multiplied, rows of pad channels that are
+computed. Time is a model: lower bounds by the slowest stage of the dataflow.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import OrderedDict
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+from ..boards.clock import Clock
+from ..errors import BusError
+from ..kernels import ConvLayer, pack, unpack
+from ..network_types import Conv, Pool
+from ..overlay_geometry import check_identity
+from .base import Memory, Twin
+
+__all__ = ["QnnMoTwin"]
+
+log = logging.getLogger(__name__)
+
+
+class Reg(IntEnum):
+    """Register offsets. Not shared with the driver: one wrong table would agree with itself."""
+
+    CTRL = 0x00
+    GIER = 0x04
+    IP_IER = 0x08
+    IP_ISR = 0x0C
+    IN1 = 0x10
+    IN1_HIGH = 0x14
+    IN2 = 0x1C
+    IN2_HIGH = 0x20
+    OUT = 0x28
+    OUT_HIGH = 0x2C
+    DO_INIT = 0x34
+    LAYER_TYPE = 0x3C
+    KERNEL_DIM = 0x44
+    STRIDE = 0x4C
+    IFM_CH = 0x54
+    OFM_CH = 0x5C
+    IFM_DIM = 0x64
+    PADDED_DIM = 0x6C
+    OFM_DIM = 0x74
+    POOL_IN_DIM = 0x7C
+    POOL_OUT_DIM = 0x84
+    POOL_STRIDE = 0x8C
+
+
+_START, _DONE, _IDLE, _AUTO_RESTART = 0x01, 0x02, 0x04, 0x80
+_ARGUMENTS = tuple(int(reg) for reg in Reg if reg >= Reg.IN1)
+_WORD = np.dtype("<u8")
+_KEPT = 32  # prepared convolutions
+
+
+class _Hang(Exception):
+    """Registers that leave the dataflow waiting for ever; the text says which."""
+
+
+class QnnMoTwin(Twin):
+    """Emulated BlackBoxJam of multi-layer offload.
+
+    Decisions where upstream is silent: a start while busy is lost; argument registers read 0, as they are
+    documented to be written only; settings with which the line buffers would compute wrong data, read what
+    is not there or leave data behind make the circuit hang, and a warning says why; addresses that are
+    misaligned or outside live buffers raise BusError at the start, before anything runs.
+
+    Hook points of `inject`: "duration" (seconds of a run; inf hangs), "result" (uint8 bytes of the output),
+    "done" (bool).
+
+    Attributes
+    ----------
+    weights : uint64 (PEs, words at the largest kernel)
+    thresholds : uint64 (PEs, entries, words)
+        What the last loads left in the circuit; survives a reset.
+    loads, runs : int
+        How many there were.
+    """
+
+    def __init__(self, overlay: Any, memory: Memory, clock: Clock) -> None:
+        super().__init__(overlay, memory, clock)
+        check_identity(overlay)
+        g = self._limits = overlay.geometry
+        self._bits = g["activation_bits"]
+        self._pixel = self._bits * g["max_inputs"] // 8
+        self._cycle = 1e-6 / overlay.clock_mhz
+        self._write_time = overlay.timing["write_access_ns"] * 1e-9
+        self._read_time = overlay.timing["read_access_ns"] * 1e-9
+        entry = g["threshold_bits"] // 64
+        self.weights = np.zeros((g["pe"], self._block(g["max_kernel"])), np.uint64)
+        self.thresholds = np.zeros((g["pe"], g["max_outputs"] // g["pe"], entry), np.uint64)
+        self.loads = self.runs = 0
+        self._prepared: OrderedDict[Any, ConvLayer] = OrderedDict()
+        self._latest: dict[Any, ConvLayer] = {}  # since the last load
+        self.reset()
+
+    def _block(self, kernel: int) -> int:
+        """Weight words of a PE that a load with this kernel register fills."""
+        g = self._limits
+        return int(kernel**2 * g["max_outputs"] * g["max_inputs"] // (g["pe"] * g["simd"]))
+
+    def reset(self) -> None:
+        self.registers = dict.fromkeys(_ARGUMENTS, 0)
+        self._gier = self._ier = self._isr = 0
+        self._done = self._auto_restart = False
+        self._busy_until: float | None = None
+        self._model_end = 0.0
+        self._result: tuple[int, np.ndarray] | None = None
+        self._bus_error: BusError | None = None
+
+    @property
+    def busy_until(self) -> float | None:
+        return self._busy_until
+
+    @property
+    def interrupt(self) -> bool:
+        """The level of the block's line, which these overlays connect to nothing."""
+        self.settle()
+        return bool(self._gier and self._isr)
+
+    # -- bus ----------------------------------------------------------------------------------------------
+
+    def read(self, offset: int) -> int:
+        self._access(self._read_time)
+        reg = offset & 0xFC
+        if reg == Reg.CTRL:
+            busy = self._busy_until is not None
+            value = ((_START if busy else _IDLE) | (_DONE if self._done else 0)
+                     | (_AUTO_RESTART if self._auto_restart else 0))
+            self._done = False  # clear on read
+            return value
+        return {Reg.GIER: self._gier, Reg.IP_IER: self._ier, Reg.IP_ISR: self._isr}.get(reg, 0)  # type: ignore
+
+    def write(self, offset: int, value: int) -> None:
+        self._access(self._write_time)
+        reg = offset & 0xFC
+        if reg == Reg.CTRL:
+            self._auto_restart = bool(value & _AUTO_RESTART)
+            if value & _START and self._busy_until is None:
+                self._start()
+        elif reg == Reg.GIER:
+            self._gier = value & 1
+        elif reg == Reg.IP_IER:
+            self._ier = value & 3
+        elif reg == Reg.IP_ISR:
+            self._isr ^= value & 3  # toggle on write
+        elif reg in self.registers:
+            self.registers[reg] = value & 1 if reg == Reg.DO_INIT else value
+
+    def _access(self, seconds: float) -> None:
+        self.settle()
+        self.clock.elapse(seconds)
+        self.modelled_seconds += seconds
+        self.settle()
+        if self._bus_error is not None:
+            error, self._bus_error = self._bus_error, None
+            raise error
+
+    # -- starts -------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        begun = self.clock.now()  # on a real clock, what emulation takes is part of the modelled time
+        try:
+            cycles: float = self._load() if self.registers[Reg.DO_INIT] else self._compute()
+        except _Hang as why:
+            log.warning("%s hangs: %s", self.overlay.name, why)
+            cycles = math.inf
+        seconds = self._hook("duration", cycles * self._cycle)
+        self._busy_until = begun + seconds
+        self._model_end = self.modelled_seconds + (seconds if math.isfinite(seconds) else 0.0)
+
+    def settle(self) -> None:
+        if self._busy_until is None or self.clock.now() < self._busy_until:
+            return
+        self._busy_until = None
+        self.modelled_seconds = max(self.modelled_seconds, self._model_end)
+        if self._result is not None:
+            address, data = self._result
+            self._result = None
+            try:
+                self.memory.write(address, data)
+            except BusError as error:  # the buffer was closed during the run; the next access says so
+                self._bus_error = error
+        self._done = self._hook("done", True)
+        if self._done:
+            self._isr |= self._ier
+        if self._auto_restart:
+            try:
+                self._start()
+            except BusError as error:
+                self._bus_error = error
+
+    def _address(self, reg: int) -> int:
+        address = self.registers[reg] | self.registers[reg + 4] << 32
+        if address & 7:
+            raise BusError(f"buffer address {address:#x}: expected a multiple of 8")
+        return address
+
+    def _load(self) -> int:
+        """Both ports stream their whole buffer; weights beyond what this kernel register fills stay."""
+        kernel, g = self.registers[Reg.KERNEL_DIM], self._limits
+        if not 1 <= kernel <= g["max_kernel"]:
+            raise _Hang(f"load with KernelDim {kernel}, the circuit has 1 to {g['max_kernel']}")
+        pes, block = g["pe"] // 2, self._block(kernel)
+        words = pes * (block + self.thresholds[0].size)
+        streams = [self.memory.read(self._address(reg), 8 * words).view(_WORD) for reg in (Reg.IN1, Reg.IN2)]
+        for port, stream in enumerate(streams):
+            part = slice(port * pes, (port + 1) * pes)
+            self.weights[part, :block] = stream[: pes * block].reshape(pes, block)
+            self.thresholds[part] = stream[pes * block :].reshape(self.thresholds[part].shape)
+        self._latest = {}
+        self.loads += 1
+        return words
+
+    def _compute(self) -> int:
+        r, g = self.registers, self._limits
+        self._check_shape()
+        layer = self._layer()
+        lanes = layer.input_shape[2]
+        size, out_size, channels = r[Reg.IFM_DIM], layer.output_shape[0], layer.output_shape[2]
+        source = self.memory.read(self._address(Reg.IN1), size**2 * self._pixel)
+        target = self._address(Reg.OUT)
+        self.memory.read(target, out_size**2 * self._pixel)  # must exist before anything runs
+        codes = unpack(source.reshape(1, size, size, self._pixel), self._bits, lanes)
+        packed = pack(layer.run(codes).reshape(-1, channels), self._bits)
+        pixels = np.zeros((out_size**2, self._pixel), np.uint8)
+        pixels[:, : packed.shape[1]] = packed
+        self._result = target, self._hook("result", pixels.reshape(-1))
+        self.runs += 1
+        tiles = lanes // g["simd"] * (channels // g["pe"])
+        words = self._pixel // 8
+        return max(r[Reg.OFM_DIM] ** 2 * r[Reg.KERNEL_DIM] ** 2 * tiles, size**2 * words, out_size**2 * words)
+
+    # -- one convolution ----------------------------------------------------------------------------------
+
+    @property
+    def _pools(self) -> bool:
+        return self.registers[Reg.LAYER_TYPE] != 1
+
+    def _check_shape(self) -> None:
+        """Raise _Hang where the line buffers do not give a convolution and a pool of these sizes."""
+        r, g = self.registers, self._limits
+        kernel, inputs, outputs = r[Reg.KERNEL_DIM], r[Reg.IFM_CH], r[Reg.OFM_CH]
+        size, padded, out = r[Reg.IFM_DIM], r[Reg.PADDED_DIM], r[Reg.OFM_DIM]
+        for what, value, most in (
+            ("KernelDim", kernel, g["max_kernel"]), ("IFMCh", inputs, g["max_inputs"]),
+            ("OFMCh", outputs, g["max_outputs"]), ("IFMDim", size, g["max_input_size"]),
+            ("OFMDim", out, g["max_output_size"]),
+        ):
+            if not 1 <= value <= most:
+                raise _Hang(f"{what} {value}, the circuit has 1 to {most}")
+        step = 1 << min(r[Reg.STRIDE], 8)
+        even = (kernel, step) in ((2, 2), (4, 2), (4, 4)) and padded % step == 0
+        if not (step == 1 or even) or (kernel == padded == 1):
+            raise _Hang(f"KernelDim {kernel} with stride {step} on {padded} lines")
+        if padded < max(size, kernel) or out != (padded - kernel) // step + 1:
+            raise _Hang(f"IFMDim {size}, PaddedDim {padded}, OFMDim {out} with KernelDim {kernel}, stride {step}")
+        lines = padded * -(-inputs // g["simd"]) * step
+        if lines > g["max_input_size"] * g["max_inputs"] // g["simd"]:
+            raise _Hang(f"PaddedDim {padded} of {inputs} channels: {lines} words, the line buffer is smaller")
+        if self._pools:
+            window, area, stride = g["pool_size"], r[Reg.POOL_IN_DIM], 1 << min(r[Reg.POOL_STRIDE], 8)
+            if not max(window, out) <= area <= g["max_output_size"] or stride > g["max_pool_stride"]:
+                raise _Hang(f"PoolInDim {area}, stride {stride} behind OFMDim {out}")
+            if r[Reg.POOL_OUT_DIM] != (area - window) // stride + 1:
+                raise _Hang(f"PoolOutDim {r[Reg.POOL_OUT_DIM]} of PoolInDim {area}, stride {stride}")
+
+    def _layer(self) -> ConvLayer:
+        """The kernel for weights and registers as they are; kept, since weights come back image by image."""
+        r, g = self.registers, self._limits
+        shape = tuple(r[reg] for reg in (Reg.KERNEL_DIM, Reg.STRIDE, Reg.IFM_DIM, Reg.PADDED_DIM)) + (
+            -(-r[Reg.IFM_CH] // g["simd"]), -(-r[Reg.OFM_CH] // g["pe"]))
+        if self._pools:
+            shape += (r[Reg.POOL_IN_DIM], r[Reg.POOL_STRIDE])
+        layer = self._latest.get(shape)
+        if layer is None:
+            kernel, tiles, rows = shape[0], shape[4], shape[5]
+            words = self.weights[:, : rows * kernel**2 * tiles]
+            entries = self.thresholds[:, :rows]
+            key = shape, words.tobytes(), entries.tobytes()
+            layer = self._prepared.pop(key, None) or self._prepare(shape, words, entries)
+            self._prepared[key] = self._latest[shape] = layer
+            if len(self._prepared) > _KEPT:
+                self._prepared.popitem(last=False)
+        return layer
+
+    def _prepare(self, shape: tuple[int, ...], words: np.ndarray, entries: np.ndarray) -> ConvLayer:
+        g, bits = self._limits, self._bits
+        kernel, log_stride, size, padded, tiles, rows = shape[:6]
+        inputs, outputs = tiles * g["simd"], rows * g["pe"]
+        # Channel n * PEs + P is row n of PE P. Bit 1 is -1 in the circuit, +1 in the kernels.
+        ordered = ~np.ascontiguousarray(words.reshape(g["pe"], rows, -1).transpose(1, 0, 2))
+        weights = ordered.view(np.uint8).reshape(outputs, kernel, kernel, inputs // 8)
+        # The upper word of an entry comes first; above the thresholds lies the invert flag.
+        values = np.ascontiguousarray(entries[:, :, ::-1].transpose(1, 0, 2)).view("<i2").reshape(outputs, -1)
+        levels = 2**bits - 1
+        conv = Conv(inputs, outputs, kernel, 1 << log_stride, _padding(padded - size), weights,
+                    np.ascontiguousarray(values[:, :levels]), 1, bits, bits, 1, (values[:, levels] & 1).astype(bool))
+        pool = None
+        if len(shape) > 6:
+            pool_in, log_pool = shape[6:]
+            conv_size = (padded - kernel >> log_stride) + 1
+            pool = Pool(g["pool_size"], 1 << log_pool, _padding(pool_in - conv_size))
+        return ConvLayer(conv, size, size, pool)
+
+
+def _padding(lines: int) -> tuple[int, int]:
+    return lines // 2, lines - lines // 2
