@@ -1,13 +1,16 @@
-"""The shipped networks answer as their provenance says, by the integers alone (plain numpy)."""
+"""The shipped networks answer as their provenance says, and as the trained ones did, picture by picture."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from qnn_pynq.classifier import Classifier
 from qnn_pynq.network import load_network
+from qnn_pynq.testsets import Labelled, find_test_set
 from qnn_pynq.train.data import load_dataset
 from qnn_pynq.train.integer import evaluate
 
@@ -18,6 +21,8 @@ MINIMUM = {
     "lfc-w1a1-fashion-mnist": 0.885,
     "lfc-w1a2-fashion-mnist": 0.890,
 }
+DOREFA = {"dorefa-w1a2-imagenette": 0.80}
+LOGS = PARAMS.parent / "training" / "logs"
 
 
 @pytest.mark.slow
@@ -31,3 +36,51 @@ def test_accuracy_on_the_test_set_is_the_quoted_one(
     accuracy = float(np.mean(evaluate(network, test.pictures) == test.labels))
     assert accuracy == pytest.approx(network.provenance["accuracy"]["test"], abs=1e-6)
     assert accuracy >= MINIMUM[name]
+
+
+@pytest.fixture(params=sorted(DOREFA))
+def dorefa(request: Any, shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Labelled]:
+    """A network and its test set."""
+    monkeypatch.setenv("QNN_PYNQ_DATA", str(shared_data))
+    network = load_network(PARAMS / request.param)
+    return network, find_test_set(network)
+
+
+def trained_classes(name: str) -> np.ndarray:
+    """What the trained network said of the test pictures when it was exported."""
+    return np.array([int(digit) for digit in (LOGS / (name + ".classes.txt")).read_text() if digit.isdigit()])
+
+
+@pytest.mark.slow
+def test_dorefa_networks_answer_every_test_picture_as_the_trained_ones(dorefa: tuple[Any, Labelled]) -> None:
+    network, test = dorefa
+    with Classifier(network, board="cpu") as classifier:
+        answers = classifier.predict(test.pictures)
+    # Codes of the first layer may differ where a float value is a tie (see training/README.md); no class does.
+    np.testing.assert_array_equal(answers, trained_classes(network.name))
+    accuracy = float(np.mean(answers == test.labels))
+    assert accuracy == pytest.approx(network.provenance["accuracy"]["test"], abs=1e-6)
+    assert accuracy >= DOREFA[network.name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("board, count", [("cpu", 300), ("emulated", 60)])
+def test_every_code_is_that_of_the_training_frameworks_integers(
+    dorefa: tuple[Any, Labelled], board: str, count: int
+) -> None:
+    pytest.importorskip("torch", reason="training needs PyTorch")
+    from qnn_pynq.train.dorefa_integer import integer_codes
+
+    network, test = dorefa
+    chosen = np.random.RandomState(5).permutation(len(test.labels))[:count]
+    pictures = test.pictures[chosen]
+    top, left = ((side - size) // 2 for side, size in zip(pictures.shape[1:3], network.input.size))
+    middle = np.ascontiguousarray(
+        pictures[:, top : top + network.input.size[0], left : left + network.input.size[1]]
+    )
+    found = integer_codes(network.layers, middle)
+    with Classifier(network, board=board) as classifier:
+        np.testing.assert_array_equal(classifier.features(pictures), found[-2])
+        np.testing.assert_array_equal(classifier.predict(pictures), found[-1].argmax(axis=1))
+        np.testing.assert_allclose(classifier.decision_function(pictures), found[-1], rtol=1e-12)
+    np.testing.assert_array_equal(found[-1].argmax(axis=1), trained_classes(network.name)[chosen])
