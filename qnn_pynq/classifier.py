@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 from time import perf_counter
-from typing import Any, Callable, Iterable, NamedTuple, Sequence, Union
+from typing import Any, Callable, Sequence, Union
 
 import numpy as np
 
 from .boards import Board, open_board
 from .catalogue import find_network, find_overlay
-from .engines import Engine, EngineResult, SegmentedEngine, board_engine, fits_engine, software_engine
-from .engines.decode import HighestBit, LargestSum, make_decoder
+from .engines import Engine, SegmentedEngine, board_engine, fits_engine, software_engine
+from .engines.decode import HighestBit
 from .errors import InputError, ScoresUnavailableError
 from .labels import class_numbers
 from .network import Network
 from .overlay import Overlay
-from .preprocess import Invert, is_batch, prepare, prepare_many
+from .pipeline import Pictures, Pipeline, Work
+from .preprocess import Invert, is_batch, prepare_many
 from .profile import Profile
 from .profiling import measure_layers
 from .results import Evaluation, Prediction
@@ -29,20 +31,9 @@ __all__ = ["Classifier"]
 _log = logging.getLogger(__name__)
 
 NetworkLike = Union[str, Path, Network]
-Pictures = Union[np.ndarray, Iterable[Any]]
 ArrayLike = Union[np.ndarray, Sequence[Any]]
 
 _U8 = np.dtype(np.uint8)
-
-
-class _Work(NamedTuple):
-    """Pictures made ready for an engine, and the seconds that it took."""
-
-    network: Network
-    engine: Engine
-    inputs: np.ndarray
-    preparing: float
-    first: float
 
 
 class Classifier:
@@ -168,25 +159,15 @@ class Classifier:
     def _configure(self, network: Network) -> None:
         self.engine.configure(network)
         self.network = network
-        self._loaded = (network, self.engine)  # both at once, for the other thread of a stream
+        self._pipeline = pipeline = Pipeline(network, self.engine, self._deadline)
         self.class_names = network.classes
         self.classes_ = np.arange(len(network.classes))
-        self._decoder = decoder = make_decoder(network)
-        height, width = network.input.size
-        channels = network.input.channels
-        self._pixels = network.input.pixels
-        # Shapes that `predict` passes on without a look at the pixels: one picture, and a row of many.
-        one = {(self._pixels,), (height, width, channels)}
-        if channels == 1:
-            one.add((height, width))
-        self._rest = one if network.input.encoding.kind != "mean" else set()
-        self._single = {(1,) + shape for shape in self._rest} | (one - {(height, width, channels)})
-        self._run_one = self.engine.one
         # The short way of live data: one word, no arrays.
+        self._run_one = self.engine.one
         self._bound: set[Any] = set()
-        if isinstance(decoder, HighestBit):
-            self._bound = self._single
-            self._mask, self._by_length = decoder.mask, decoder.by_length
+        if isinstance(pipeline.decoder, HighestBit):
+            self._bound = pipeline.single
+            self._mask, self._by_length = pipeline.decoder.mask, pipeline.decoder.by_length
 
     # -- answers -----------------------------------------------------------------------------------------
 
@@ -207,8 +188,8 @@ class Classifier:
         """
         with self._lock:
             begun = perf_counter()
-            row = prepare(picture, self.network.input, invert).reshape(1, self._pixels)
-            return self._predictions(row, perf_counter() - begun)[0]
+            row = self._pipeline.one(picture, invert)
+            return self._pipeline.predictions(Work(row, perf_counter() - begun, 0.0))[0]
 
     def classify_many(
         self, pictures: Pictures, invert: Invert = "auto", batch_size: int = 256
@@ -258,11 +239,7 @@ class Classifier:
             The network has no maps.
         """
         with self._lock:
-            codes: Any = self._run(self._rows(X)).codes
-            if codes is None:
-                raise ScoresUnavailableError("network {!r} has no maps of features".format(self.network.name))
-            found: np.ndarray = codes
-            return found
+            return self._pipeline.features(self._pipeline.rows(X))
 
     def predict(self, X: Any) -> np.ndarray:
         """Class numbers, as scikit-learn's classifiers give them.
@@ -288,9 +265,9 @@ class Classifier:
                     answer = np.empty(1, np.intp)
                     answer[0] = self._by_length[length]
                     return answer
-                if shape[1:] in self._rest:
-                    return self._answers(X.reshape(len(X), self._pixels))
-            return self._answers(self._rows(X))
+                if shape[1:] in self._pipeline.whole:
+                    return self._answers(X.reshape(len(X), self._pipeline.pixels))
+            return self._answers(self._pipeline.rows(X))
 
     def decision_function(self, X: Pictures) -> np.ndarray:
         """Scores (n, C); `predict` takes the class with the highest.
@@ -299,7 +276,7 @@ class Classifier:
         the highest class number counts. Convolutional networks: float, the outputs of the last layer.
         """
         with self._lock:
-            scores = self._decoder.scores(self._decoder.outputs(self._run(self._rows(X))))
+            scores = self._pipeline.scores(self._pipeline.rows(X))
             return scores if scores.dtype.kind == "f" else scores.astype(np.intp)
 
     def predict_proba(self, X: Pictures) -> np.ndarray:
@@ -322,7 +299,7 @@ class Classifier:
                         self.overlay.name if self.overlay else "", self.network.name
                     )
                 )
-            return self._probabilities(self._run(self._rows(X), sums=True))
+            return self._pipeline.probabilities(self._pipeline.rows(X))
 
     def score(self, X: Pictures, y: ArrayLike) -> float:
         """Part of right answers, as in scikit-learn."""
@@ -353,34 +330,18 @@ class Classifier:
             rows = prepare_many(images, self.network.input, invert)
             prepared = perf_counter()
             truth = class_numbers(labels, len(rows), self.network)
-            started = perf_counter()
-            result = self._run(rows)
-            computed = perf_counter()
-            answers, unfired = self._decoder.indices(self._decoder.outputs(result))
-            done = perf_counter()
-            software = None
+            found = self._pipeline.evaluate(rows, truth, prepared - begun)
             if compare:
                 with Classifier(self.network, board="cpu") as other:
-                    software = other.evaluate(rows, truth)
-            return Evaluation(
-                network=self.network.name,
-                board=self.engine.name,
-                classes=self.class_names,
-                labels=truth,
-                predictions=answers,
-                unfired=unfired,
-                seconds=done - started + prepared - begun,
-                stages=self._all_stages(prepared - begun, result.stages, done - computed),
-                accelerator_is_modelled=self.engine.accelerator_is_modelled,
-                software=software,
-            )
+                    found = replace(found, software=other.evaluate(rows, truth))
+            return found
 
     def profile(self, picture: Any, invert: Invert = "auto", repeats: int = 5) -> Profile:
         """Where the time of a picture goes, layer by layer, on the processor alone and with the overlay.
 
         Parameters
         ----------
-        picture : as for `classify`, or an array of pictures
+        picture : as for `classify`, or a list or array of pictures
             Of more than one picture the times are the means: weights are written once a batch.
         invert : {"auto", True, False}
         repeats : int
@@ -395,10 +356,11 @@ class Classifier:
             raise InputError("repeats must be an integer of at least 1, not {!r}".format(repeats))
         with self._lock:
             spec = self.network.input
-            if isinstance(picture, np.ndarray) and is_batch(picture, spec):
+            array = isinstance(picture, np.ndarray)
+            if isinstance(picture, (list, tuple)) or (array and (picture.ndim == 4 or is_batch(picture, spec))):
                 rows = prepare_many(picture, spec, invert)
             else:
-                rows = prepare(picture, spec, invert).reshape(1, self._pixels)
+                rows = self._pipeline.one(picture, invert)
             if not len(rows):
                 raise InputError("no pictures: expected at least one to profile")
             return measure_layers(self.engine, rows, repeats, self._deadline)
@@ -424,85 +386,19 @@ class Classifier:
         place = "overlay={!r}, ".format(self.overlay.name) if self.overlay else ""
         return "Classifier({!r}, {}board={!r})".format(self.network.name, place, self.engine.name)
 
-    # -- for streams -------------------------------------------------------------------------------------
-
-    def _make_ready(self, pictures: list[Any], invert: Invert) -> _Work:
-        """All that needs no hardware; takes no lock, so it may run beside a run."""
-        network, engine = self._loaded
-        begun = perf_counter()
-        rows = prepare_many(pictures, network.input, invert)
-        prepared = perf_counter()
-        inputs = engine.first_layer(rows)
-        return _Work(network, engine, inputs, prepared - begun, perf_counter() - prepared)
-
-    def _answer(self, work: _Work, pictures: list[Any], invert: Invert) -> list[Prediction]:
-        """Predictions of what `_make_ready` made; again from the pictures if a network was loaded since."""
-        with self._lock:
-            if (work.network, work.engine) != self._loaded:
-                self.engine._open()
-                work = self._make_ready(pictures, invert)
-            return self._predictions(work.inputs, work.preparing, work.first)
-
     # -- inside ------------------------------------------------------------------------------------------
 
-    def _rows(self, X: Pictures) -> np.ndarray:
-        """Anything that stands for pictures → uint8 (n, pixels)."""
-        spec = self.network.input
-        if isinstance(X, np.ndarray) and not is_batch(X, spec) and X.shape in self._single:
-            return prepare(X, spec).reshape(1, self._pixels)
-        return prepare_many(X, spec)
-
     def _answers(self, rows: np.ndarray) -> np.ndarray:
-        indices, self.unfired_ = self._decoder.indices(self._decoder.outputs(self._run(rows)))
+        indices, self.unfired_ = self._pipeline.indices(rows)
         return indices
 
-    def _run(self, rows: np.ndarray, sums: bool = False) -> EngineResult:
-        return self.engine.run(rows, deadline=self._deadline, sums=sums)
-
-    def _probabilities(self, result: EngineResult) -> np.ndarray:
-        decoder = self._decoder
-        if isinstance(decoder, HighestBit):
-            assert result.sums is not None
-            return decoder.probabilities(result.sums)
-        outputs = decoder.outputs(result)
-        assert isinstance(decoder, LargestSum)
-        return decoder.probabilities(outputs)
-
-    def _predictions(self, rows: np.ndarray, preparing: float, first: float = 0.0) -> list[Prediction]:
-        decoder = self._decoder
-        result = self._run(rows, sums=self.engine.gives_sums)
-        begun = perf_counter()
-        outputs = decoder.outputs(result)
-        indices, _ = decoder.indices(outputs)
-        scores = decoder.scores(outputs)
-        fired = decoder.fired(scores)
-        probabilities = None
-        if isinstance(decoder, LargestSum):
-            probabilities = decoder.probabilities(outputs)
-        elif result.sums is not None:
-            probabilities = self._probabilities(result)
-        count = len(rows)
-        stages = self._all_stages(preparing, result.stages, perf_counter() - begun)
-        if "first layer" in stages:
-            stages["first layer"] += first
-        shared = {name: seconds / count for name, seconds in stages.items()}
-        return [
-            Prediction(
-                label=self.class_names[index],
-                index=index,
-                scores=scores[k],
-                fired=bool(fired[k]),
-                classes=self.class_names,
-                probabilities=None if probabilities is None else probabilities[k],
-                stages=shared,
-                accelerator_is_modelled=self.engine.accelerator_is_modelled,
-                last_wins=decoder.last_wins,
-            )
-            for k, index in enumerate(indices.tolist())
-        ]
-
-    def _all_stages(self, preprocess: float, stages: dict[str, float], after: float) -> dict[str, float]:
-        return {"preprocess": preprocess, **stages, "unpack" if self._decoder.bits else "tail": after}
+    def _answer_work(self, made_by: Pipeline, work: Work, pictures: list[Any], invert: Invert) -> list[Prediction]:
+        """For streams: predictions of work; made again from the pictures if a network was loaded since."""
+        with self._lock:
+            if made_by is not self._pipeline:
+                self.engine._open()
+                work = self._pipeline.make_ready(pictures, invert)
+            return self._pipeline.predictions(work)
 
 
 def _network(network: NetworkLike) -> Network:

@@ -68,6 +68,7 @@ def _convolutions(network: Network, rows: np.ndarray, repeats: int) -> list[tupl
         software.configure(network)
         for _ in range(repeats):
             result = software.run(rows)
+            assert software.layer_seconds is not None
             maps.append(software.layer_seconds)
             ends.append(np.zeros(len(tail.layers)))
             tail.run(result.codes, ends[-1])

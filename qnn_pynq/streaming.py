@@ -23,10 +23,10 @@ _WINDOW = 256  # batches behind `rate` and `latency`
 
 
 class _Batch(NamedTuple):
-    """Pictures on their way: as they came, made ready, and when the first was asked for; or an error."""
+    """Pictures on their way: as they came, made ready by a pipeline, and when the first was asked for; or an error."""
 
     pictures: list[Any]
-    work: Any
+    made: Any
     begun: float
     error: BaseException | None = None
 
@@ -117,6 +117,11 @@ class _Producer:
                 return
 
 
+def _make_ready(classifier: Classifier, invert: Invert, pictures: list[Any]) -> tuple[Any, Any]:
+    pipeline = classifier._pipeline
+    return pipeline, pipeline.make_ready(pictures, invert)
+
+
 class Stream:
     """Iterator of predictions, in the order of the pictures.
 
@@ -140,9 +145,7 @@ class Stream:
     ) -> None:
         self._classifier = classifier
         self._invert = invert
-        self._producer = _Producer(
-            partial(classifier._make_ready, invert=invert), each(pictures), batch_size, ahead
-        )
+        self._producer = _Producer(partial(_make_ready, classifier, invert), each(pictures), batch_size, ahead)
         self._ready: deque[Prediction] = deque()
         self._done: deque[tuple[float, float, int]] = deque(maxlen=_WINDOW)  # end, latency, pictures
         self._ended = False
@@ -172,7 +175,8 @@ class Stream:
             return
         if batch.error is not None:
             raise batch.error
-        answers = self._classifier._answer(batch.work, batch.pictures, self._invert)
+        pipeline, work = batch.made
+        answers = self._classifier._answer_work(pipeline, work, batch.pictures, self._invert)
         now = time.perf_counter()
         self._done.append((now, now - batch.begun, len(answers)))
         self._ready.extend(answers)
