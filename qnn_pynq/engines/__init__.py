@@ -19,6 +19,7 @@ __all__ = [
     "ConvolutionEngine",
     "Engine",
     "EngineResult",
+    "OffloadEngine",
     "SegmentTime",
     "SegmentedEngine",
     "SoftwareEngine",

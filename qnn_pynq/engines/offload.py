@@ -30,12 +30,15 @@ class OffloadEngine(BoardEngine):
     def first_layer(self, pictures: np.ndarray) -> np.ndarray:
         """uint8 codes (N, H, W, C) that the overlay takes; touches no hardware."""
         network, stack = self._kernel  # both at once: a stream's thread calls this beside `configure`
-        codes: np.ndarray = stack.run(pictures_to_maps(network, pictures))
+        maps = pictures_to_maps(network, pictures)
+        codes: np.ndarray = maps if stack is None else stack.run(maps)
         return codes
 
-    def _prepare(self, network: Network) -> tuple[Network, ConvStack]:
+    def _prepare(self, network: Network) -> tuple[Network, ConvStack | None]:
         parts = split_layers(network)
         self._codes_shape = parts.codes_shape
+        if not parts.first:  # a later segment: codes come in
+            return network, None
         return network, ConvStack(parts.first, parts.picture_shape[0], parts.picture_shape[1])
 
     def _room(self, pictures: np.ndarray, out: np.ndarray | None) -> np.ndarray:

@@ -1,0 +1,193 @@
+"""Convolutional networks on the emulated board: first layers in software, the others through driver and registers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import oracle_conv
+import pytest
+import small
+from small_conv import binary_conv, linear, pixel_conv, small_network
+
+from qnn_pynq.boards.emulated import EmulatedBoard
+from qnn_pynq.catalogue import find_overlay
+from qnn_pynq.classifier import Classifier
+from qnn_pynq.engines import OffloadEngine, SegmentedEngine, board_engine
+from qnn_pynq.errors import BoardTakenError, DeadlineError, InputError, UnsupportedNetworkError
+from qnn_pynq.network import Pool, Segment
+
+W1A2, W1A3 = "qnn-mo-w1a2", "qnn-mo-w1a3"
+
+
+def pictures(count, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, 16, 16, 3)).astype(np.uint8)
+
+
+def mixed_network(seed=0):
+    """2-bit layers with a 3 x 3 pool, then a 3-bit one with a 2 x 2 pool, then a 3-bit one."""
+    rng = np.random.default_rng(seed)
+    widening = dataclasses.replace(binary_conv(rng, 128, 64, code_bits=3), input_bits=2)
+    layers = (
+        pixel_conv(rng, 64),
+        binary_conv(rng, 64, 128, groups=2), Pool(3, 1, (1, 1)),
+        widening, Pool(2, 2),
+        binary_conv(rng, 64, 32, code_bits=3),
+        linear(rng, 4 * 4 * 32, 5, 3),
+    )
+    return dataclasses.replace(small_network(seed), layers=layers, segments=(Segment(3, W1A3),))
+
+
+@pytest.mark.parametrize("conservative", [False, True])
+@pytest.mark.parametrize("bits,pool,overlay", [(2, 3, W1A2), (3, 2, W1A3)])
+def test_answers_and_features_are_the_oracles(bits, pool, overlay, conservative):
+    network = small_network(1, bits, overlay, pool)
+    X = pictures(5)
+    with Classifier(network, board=EmulatedBoard(), conservative=conservative) as classifier:
+        assert np.array_equal(classifier.features(X), oracle_conv.forward(network.layers[:-1], X))
+        wanted = oracle_conv.forward(network.layers, X).argmax(axis=1)
+        assert np.array_equal(classifier.predict(X), wanted)
+        assert [p.index for p in classifier.stream(iter(X), batch_size=2)] == wanted.tolist()
+
+
+def test_a_batch_larger_than_the_buffers_is_run_in_chunks():
+    network = small_network()
+    X = pictures(7)
+    board = EmulatedBoard()
+    engine = OffloadEngine(board, find_overlay(W1A2))
+    with board, engine:
+        engine.configure(network)
+        engine.driver._capacity = 3
+        found = engine.run(X.reshape(7, -1))
+        assert np.array_equal(found.codes, oracle_conv.forward(network.layers[:-1], X))
+        assert engine.layers()[0].images == 1  # of the last chunk
+        # The weights are loaded once a chunk; accesses of registers come on top.
+        least = 2 * engine.driver.expected_seconds(3) + engine.driver.expected_seconds(1)
+        assert least <= found.stages["accelerator"] < 1.2 * least
+
+
+def test_stages_say_where_the_time_went():
+    with Classifier(small_network(), board=EmulatedBoard()) as classifier:
+        answer = classifier.classify(pictures(1)[0])
+    assert set(answer.stages) == {"preprocess", "first layer", "pack", "transfer", "accelerator", "emulation", "tail"}
+    assert answer.accelerator_is_modelled and answer.stages["first layer"] > 0
+
+
+def test_a_network_of_the_wrong_overlay_is_refused_before_the_board_is_touched():
+    board = EmulatedBoard()
+    with board:
+        with pytest.raises(UnsupportedNetworkError, match="3"):
+            Classifier(small_network(code_bits=3, pool=2, overlay=W1A2), board=board)
+        with pytest.raises(UnsupportedNetworkError):
+            Classifier(small.network(), board=board, overlay=W1A2)
+        assert board.loaded is None and board.owner is None
+
+
+def test_the_board_can_be_taken_and_taken_back():
+    network, other = small_network(0), small_network(1)
+    X = pictures(2)
+    with EmulatedBoard() as board, Classifier(network, board=board) as first:
+        wanted = first.predict(X)
+        with Classifier(other, board=board) as second:
+            second.predict(X)
+            with pytest.raises(BoardTakenError):
+                first.predict(X)
+            first.load(network)
+            assert np.array_equal(first.predict(X), wanted)
+
+
+# -- segments --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_segments_on_two_overlays_answer_as_one_network(seed):
+    network = mixed_network(seed)
+    X = pictures(5, seed)
+    with Classifier(network, board=EmulatedBoard()) as classifier, Classifier(network, board="cpu") as software:
+        assert isinstance(classifier.engine, SegmentedEngine)
+        for _ in range(2):  # the second batch begins with the other overlay in the logic
+            found = classifier.features(X)
+            assert np.array_equal(found, oracle_conv.forward(network.layers[:-1], X))
+            assert np.array_equal(found, software.features(X))
+        assert np.array_equal(classifier.predict(X), oracle_conv.forward(network.layers, X).argmax(axis=1))
+
+
+def test_every_picture_of_a_batch_passes_a_segment_before_the_logic_is_configured_again():
+    network = mixed_network()
+    with EmulatedBoard() as board, Classifier(network, board=board) as classifier:
+        generation = board.generation
+        answers = classifier.classify_many(pictures(6))
+        assert board.generation == generation + 1
+        assert [(part.overlay, part.images) for part in classifier.engine.segments] == [(W1A2, 6), (W1A3, 6)]
+        assert classifier.engine.segments[1].configure > 0
+        assert answers[0].stages["reconfigure"] > 0
+        classifier.predict(pictures(2))
+        assert board.generation == generation + 3
+        assert [layer.layer for layer in classifier.engine.layers()] == [1, 3, 5]
+        profile = classifier.profile(pictures(2))
+        assert [row.where for row in profile.rows] == ["software", *["overlay"] * 3, "software tail"]
+
+
+def test_segments_are_refused_in_a_stream_of_single_pictures():
+    network = mixed_network()
+    X = pictures(5)
+    with Classifier(network, board=EmulatedBoard()) as classifier:
+        with pytest.raises(InputError, match="batch_size 1"):
+            classifier.stream(iter(X), batch_size=1)
+        wanted = classifier.predict(X).tolist()
+        assert [p.index for p in classifier.stream(iter(X), batch_size=2)] == wanted
+    with Classifier(network, board="cpu") as classifier:
+        assert len(list(classifier.stream(iter(X), batch_size=1))) == 5
+
+
+def test_a_segment_that_its_overlay_cannot_compute_is_refused_before_the_board_is_touched():
+    network = mixed_network()
+    with EmulatedBoard() as board:
+        with pytest.raises(UnsupportedNetworkError):
+            Classifier(dataclasses.replace(network, segments=(Segment(3, W1A2),)), board=board)
+        with pytest.raises(UnsupportedNetworkError, match="2 segments"):
+            board_engine(network, board, [find_overlay(W1A2)]).check(network)
+        assert board.loaded is None
+
+
+def test_segments_and_single_networks_take_turns_on_one_classifier():
+    single, mixed = small_network(), mixed_network()
+    X = pictures(3)
+    with Classifier(single, board=EmulatedBoard()) as classifier:
+        wanted = classifier.predict(X)
+        classifier.load(mixed)
+        assert np.array_equal(classifier.predict(X), oracle_conv.forward(mixed.layers, X).argmax(axis=1))
+        classifier.load(single)
+        assert np.array_equal(classifier.predict(X), wanted)
+
+
+def test_a_board_taken_between_batches_is_not_taken_back_without_a_load():
+    mixed = mixed_network()
+    X = pictures(3)
+    with EmulatedBoard() as board, Classifier(mixed, board=board, takeover=False) as first:
+        wanted = first.predict(X)
+        assert np.array_equal(first.predict(X), wanted)
+        with Classifier(small_network(), board=board):
+            with pytest.raises(BoardTakenError):
+                first.predict(X)
+        first.load(mixed)
+        assert np.array_equal(first.predict(X), wanted)
+
+
+@pytest.mark.parametrize("faulty", [0, 1])
+def test_after_a_deadline_in_any_segment_a_load_recovers(faulty, monkeypatch):
+    mixed = mixed_network()
+    X = pictures(3)
+    with EmulatedBoard() as board, Classifier(mixed, board=board) as classifier:
+        wanted = classifier.predict(X)
+        engine = classifier.engine._engines[faulty]
+
+        def late(timeout=None):
+            raise DeadlineError("no answer")
+
+        monkeypatch.setattr(engine.driver, "finish", late)
+        with pytest.raises(DeadlineError):
+            classifier.predict(X)
+        monkeypatch.undo()
+        classifier.load(mixed)
+        assert np.array_equal(classifier.predict(X), wanted)
