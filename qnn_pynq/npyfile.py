@@ -11,10 +11,13 @@ import numpy as np
 
 from .errors import DescriptorError
 
-__all__ = ["NPZ_ERRORS", "BadArray", "parse_array", "read_array"]
+__all__ = ["NPZ_ERRORS", "BadArray", "parse_array", "read_array", "read_header"]
 
 # What numpy and zipfile raise on damaged, encrypted or foreign .npz files.
 NPZ_ERRORS = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+_MAPPED = 16 << 20
 
 
 class BadArray(Exception):
@@ -43,7 +46,7 @@ def read_array(
         if not path.is_file():
             raise BadArray("is not there: expected a file {}".format(path))
         with path.open("rb") as stream:
-            array = parse_array(stream, path.stat().st_size, dtypes, shape)
+            array = parse_array(stream, path.stat().st_size, dtypes, shape, path)
         if not array.flags.c_contiguous:
             raise BadArray("is in Fortran order: expected C order (np.ascontiguousarray)")
         return array
@@ -55,7 +58,7 @@ def read_array(
 
 
 def parse_array(
-    stream: IO[bytes], size: int, dtypes: Sequence[str], shape: Sequence[int | None]
+    stream: IO[bytes], size: int, dtypes: Sequence[str], shape: Sequence[int | None], path: Path | None = None
 ) -> np.ndarray:
     """The array in a `.npy` stream of `size` bytes, read-only.
 
@@ -65,6 +68,8 @@ def parse_array(
         Names of the dtypes that are allowed (``uint8``), in the byte order of this machine.
     shape
         Expected shape; None stands for any length from 1.
+    path
+        The file behind the stream: 16 MiB and more are mapped, and read where they are used.
 
     Raises
     ------
@@ -72,7 +77,7 @@ def parse_array(
         Not `.npy`, objects inside, wrong dtype or shape, truncated or too long.
     """
     try:
-        found, fortran, dtype = _header(stream)
+        found, fortran, dtype = read_header(stream)
         start = stream.tell()
     except OSError:
         raise
@@ -91,6 +96,8 @@ def parse_array(
         count *= int(length)
     if size - start != count:
         raise BadArray("has {} bytes of data: expected {}".format(size - start, count))
+    if path is not None and count >= _MAPPED:
+        return np.asarray(np.memmap(str(path), dtype, "r", start, tuple(found), "F" if fortran else "C"))
     data = stream.read(count)
     if len(data) != count:
         raise BadArray("has {} bytes of data: expected {}".format(len(data), count))
@@ -99,7 +106,8 @@ def parse_array(
     )  # of bytes, hence read-only
 
 
-def _header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+def read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """(shape, Fortran order, dtype) of a `.npy` stream; numpy raises what it likes on damaged ones."""
     version = np.lib.format.read_magic(stream)
     if version == (1, 0):
         return np.lib.format.read_array_header_1_0(stream)
