@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple
 
+from PIL import Image
+
+from .errors import InputError
 from .preprocess import Invert, each
 from .results import Prediction
 
@@ -117,6 +122,17 @@ class _Producer:
                 return
 
 
+def _source(pictures: Any) -> Iterator[Any]:
+    """Iterator over an iterable of pictures, or over the picture files of a folder, by name."""
+    if not isinstance(pictures, (str, os.PathLike)) or not os.path.isdir(pictures):
+        return each(pictures)
+    endings = Image.registered_extensions()
+    files = sorted(path for path in Path(pictures).iterdir() if path.suffix.lower() in endings)
+    if not files:
+        raise InputError("folder {}: no picture in it, expected files such as .png or .jpg".format(pictures))
+    return iter(files)
+
+
 def _make_ready(classifier: Classifier, invert: Invert, pictures: list[Any]) -> tuple[Any, Any]:
     pipeline = classifier._pipeline
     return pipeline, pipeline.make_ready(pictures, invert)
@@ -145,7 +161,7 @@ class Stream:
     ) -> None:
         self._classifier = classifier
         self._invert = invert
-        self._producer = _Producer(partial(_make_ready, classifier, invert), each(pictures), batch_size, ahead)
+        self._producer = _Producer(partial(_make_ready, classifier, invert), _source(pictures), batch_size, ahead)
         self._ready: deque[Prediction] = deque()
         self._done: deque[tuple[float, float, int]] = deque(maxlen=_WINDOW)  # end, latency, pictures
         self._ended = False

@@ -13,6 +13,7 @@ import time
 import numpy as np
 import pytest
 import small
+from PIL import Image
 from small_conv import small_network
 
 from qnn_pynq.classifier import Classifier
@@ -52,6 +53,21 @@ def test_answers_come_in_the_order_of_the_pictures(classifier, batch, ahead):
     assert [p.index for p in stream] == wanted
     assert stream.frames == 23 and stream.latency > 0
     assert (stream.rate > 0) == (batch < 12)  # one batch has no distance to another
+
+
+def test_a_folder_gives_its_pictures_by_name(tmp_path):
+    network = small_network()
+    X = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3)).astype(np.uint8)
+    for name, one in zip(("b.PNG", "a.png", "c.bmp"), X):
+        Image.fromarray(one).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no picture")
+    with Classifier(network, board="cpu") as classifier:
+        for folder in (tmp_path, str(tmp_path)):
+            found = [answer.index for answer in classifier.stream(folder)]
+            assert found == [classifier.classify(tmp_path / name).index for name in ("a.png", "b.PNG", "c.bmp")]
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(InputError, match="no picture in it"):
+            classifier.stream(tmp_path / "empty")
 
 
 def test_an_empty_source_gives_an_empty_stream(classifier):
@@ -160,6 +176,7 @@ def test_numbers_that_make_no_batch_are_refused(classifier):
 _ENDLESS = """
 import sys, numpy as np
 sys.path[:0] = {paths!r}
+from PIL import Image
 from small_conv import small_network
 from qnn_pynq.classifier import Classifier
 X = np.zeros((16, 16, 3), np.uint8)
