@@ -59,17 +59,22 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         help="train a network on your own pictures",
         description=_TRAIN,
         formatter_class=raw,
-        epilog="example:\n  qnn-pynq train lfc my-pictures -o my-network --precision w1a2\n"
+        epilog="examples:\n  qnn-pynq train lfc my-drawings -o my-network --precision w1a2\n"
+        "  qnn-pynq train dorefa my-photographs -o my-network --mirror\n"
         "  qnn-pynq classify new.png -n my-network",
     )
-    train.add_argument("topology", choices=("lfc",), help="lfc: 784-1024-1024-1024-classes, for the LFC overlays")
+    train.add_argument(
+        "topology",
+        choices=("lfc", "dorefa"),
+        help="lfc: 784-1024-1024-1024-classes on grey pictures, for the LFC overlays; dorefa: seven convolutions on "
+        "colour pictures, for the multi-layer offload overlay",
+    )
     train.add_argument("folder", metavar="FOLDER", help="folder of class-named folders, or .npz file")
     train.add_argument("-o", "--output", required=True, metavar="DIR", help="network folder to write")
     train.add_argument(
         "--precision",
         choices=("w1a1", "w1a2"),
-        default="w1a1",
-        help="bits of weights and activations (default: %(default)s)",
+        help="bits of weights and activations (default: w1a1 for lfc, w1a2 for dorefa, which has no other)",
     )
     train.add_argument(
         "--epochs", type=positive, metavar="N", help="passes over the pictures (default: by their number)"
@@ -79,9 +84,8 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         "--size",
         nargs=2,
         type=positive,
-        default=(28, 28),
         metavar=("HEIGHT", "WIDTH"),
-        help="what the network sees (default: 28 28)",
+        help="what the network sees (default: 28 28 for lfc, 64 64 for dorefa, where it is a square)",
     )
     train.add_argument("--mirror", action="store_true", help="mirrored pictures are of the same class")
     train.set_defaults(run=_train)
@@ -117,17 +121,19 @@ def _class_names(file: str | None) -> list[str] | None:
 
 def _train(args: argparse.Namespace) -> int:
     from ..network import load_network
-    from ..train import train_folder
+    from ..train import train_dorefa_folder, train_folder
 
-    folder = train_folder(
+    # What was not given is the topology's own.
+    given = {"precision": args.precision, "size": args.size and tuple(args.size)}
+    train: Any = train_folder if args.topology == "lfc" else train_dorefa_folder
+    folder = train(
         args.folder,
         args.output,
-        precision=args.precision,
         epochs=args.epochs,
         seed=args.seed,
-        size=tuple(args.size),
         mirror=args.mirror,
         progress=not args.json,
+        **{name: value for name, value in given.items() if value is not None},
     )
     return _made(load_network(folder), args)
 

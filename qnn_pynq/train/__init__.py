@@ -1,10 +1,10 @@
-"""Training of LFC networks (needs PyTorch): our own recipes, and `train_folder` for a user's pictures."""
+"""Training of networks (needs PyTorch): our own recipes, and one function a topology for a user's pictures."""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["train_folder"]
+__all__ = ["train_dorefa_folder", "train_folder"]
 
 
 def __getattr__(name: str) -> Any:
@@ -13,4 +13,8 @@ def __getattr__(name: str) -> Any:
         from .folder import train_folder
 
         return train_folder
+    if name == "train_dorefa_folder":
+        from .dorefa_folder import train_dorefa_folder
+
+        return train_dorefa_folder
     raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))

@@ -74,7 +74,7 @@ def distort(x: Any, size: int, recipe: Recipe) -> Any:
     wide, tall = length * ratio / side, length / ratio / side
     # The part's centre: inside the picture, or where the whole picture stays in the part.
     away_x, away_y = (torch.rand(n) * 2 - 1) * (1 - wide).abs(), (torch.rand(n) * 2 - 1) * (1 - tall).abs()
-    flip = torch.where(torch.rand(n) < 0.5, -1.0, 1.0)
+    flip = torch.where(torch.rand(n) < (0.5 if recipe.mirror else 0.0), -1.0, 1.0)
     zero = torch.zeros(n)
     theta = torch.stack([torch.stack([wide * flip, zero, away_x], 1), torch.stack([zero, tall, away_y], 1)], 1)
     grid = torch.nn.functional.affine_grid(theta, [n, 3, size, size], align_corners=False)

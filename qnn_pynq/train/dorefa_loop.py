@@ -13,6 +13,7 @@ from typing import Any, Callable
 import numpy as np
 
 from ._torch import torch
+from .bar import epoch_bar
 from .data import DataSet
 from .dorefa import DoReFa, evaluate_logits
 from .dorefa_data import crop_middle, distort
@@ -58,8 +59,9 @@ def _recalibrate(model: DoReFa, pictures: np.ndarray, batch: int = 128) -> None:
     fast, model.fast = model.fast, False
     model.train()
     with torch.no_grad():
-        for start in range(0, len(pictures) - batch + 1, batch):
-            model(torch.from_numpy(pictures[start : start + batch]).permute(0, 3, 1, 2).float())
+        # Equal parts: a last batch of one picture has no variance.
+        for part in np.array_split(pictures, max(1, len(pictures) // batch)):
+            model(torch.from_numpy(part).permute(0, 3, 1, 2).float())
     for norm in model.norms:
         norm.momentum = 0.1
     model.fast = fast
@@ -76,6 +78,7 @@ def train(
     every: int = 3,
     teacher: Any = None,
     start: Any = None,
+    progress: bool = False,
 ) -> Any:
     """Trained `DoReFa` in evaluation mode; resumes from `checkpoint` where that exists.
 
@@ -99,7 +102,7 @@ def train(
     size = recipe.topology.size
     x, y = torch.from_numpy(training.pictures), torch.from_numpy(training.labels)
     checked = crop_middle(held_out.pictures, size)
-    sample = np.random.RandomState(recipe.seed).permutation(len(y))[:_CALIBRATION]
+    sample = np.random.RandomState(recipe.seed % (1 << 32)).permutation(len(y))[:_CALIBRATION]
     clean = crop_middle(training.pictures[sample], size)
     steps = len(y) // recipe.batch
     for epoch in range(first, recipe.epochs):
@@ -108,7 +111,7 @@ def train(
         order = torch.randperm(len(y))
         model.train()
         total, right = 0.0, 0
-        for step in range(steps):
+        for step in epoch_bar(range(steps), progress, epoch, recipe.epochs):
             rate = _rate(recipe, (epoch * steps + step) / (recipe.epochs * steps))
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["scale"]

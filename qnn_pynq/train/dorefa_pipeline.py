@@ -23,7 +23,7 @@ OVERLAY = "qnn-mo-w1a2"
 
 
 class TrainedOn(NamedTuple):
-    """Title and licence line of a data set, and the side of its pictures."""
+    """Title and licence line of a data set, and the side that its pictures are brought to before the crop."""
 
     title: str
     licence: str
@@ -66,9 +66,13 @@ def finish(
     test: DataSet | None,
     provenance: dict[str, Any],
     report: Callable[[str], None] = log.info,
+    about: TrainedOn | None = None,
 ) -> Finished:
-    """Fold, compare with the trained network, and measure; the test set, if any, is looked at once."""
-    known, size = SETS[recipe.dataset], recipe.topology.size
+    """Fold, compare with the trained network, and measure; the test set, if any, is looked at once.
+
+    `about` stands for the entry of `SETS` where the pictures are a user's own.
+    """
+    known, size = SETS[recipe.dataset] if about is None else about, recipe.topology.size
     layers = to_layers(model)
     accuracy: dict[str, Any] = {}
     scale, answers = 1.0, None
@@ -92,7 +96,6 @@ def finish(
         recipe.epochs + recipe.second, len(training.labels), len(held_out.labels)
     )
     provenance = dict(provenance, dataset=known.title, licence=known.licence, notes=notes, accuracy=accuracy)
-    crop = Crop(known.side) if known.side != size else None
     shape = "-".join(
         "{}{}".format(block.outputs, "p" if block.pool else "") for block in recipe.topology.blocks
     )
@@ -102,7 +105,7 @@ def finish(
         "{0} for the published QNN overlay: {1} x {1} RGB, {2} channels (p: maximum), 1-bit weights, 2-bit codes; "
         "the first and the last layer in software.".format(known.title, size, shape),
         (OVERLAY,),
-        InputSpec((size, size), 3, "as-is", None, Encoding("pixels"), crop),
+        InputSpec((size, size), 3, "as-is", None, Encoding("pixels"), Crop(known.side)),
         layers,
         Decode("largest-sum", 1, scale),
         held_out.classes,

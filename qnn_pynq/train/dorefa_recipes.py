@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["RECIPES", "Block", "Recipe", "Topology"]
+__all__ = ["RECIPES", "Block", "Recipe", "Topology", "topology_for"]
 
 
 class Block(NamedTuple):
@@ -27,7 +27,7 @@ class Topology(NamedTuple):
         sides = [self.size]
         for block in self.blocks:
             side = (sides[-1] - 1) // block.stride + 1
-            sides.append((side + 1) // 2 if block.pool else side)
+            sides.append(side // 2 if block.pool else side)  # a window begins at an even line
         return sides
 
 
@@ -51,11 +51,13 @@ class Recipe(NamedTuple):
     second_rate: float = 0.003
     # Share of the float twin's answers in the targets of the second training.
     distill: float = 0.0
-    # Augmentation: range of the crop's side in source pixels, aspect, colour, and side of the cut-out (0: none).
+    # Augmentation: range of the crop's side in source pixels, aspect, colour, side of the cut-out (0: none),
+    # and mirror images.
     crop: tuple[float, float] = (48.0, 72.0)
     aspect: float = 0.1
     colour: float = 0.2
     cutout: int = 0
+    mirror: bool = True
 
 
 _IMAGENETTE = Topology(
@@ -87,3 +89,8 @@ RECIPES: dict[str, Recipe] = {
     "dorefa-w1a2-imagenette": Recipe("imagenette", _IMAGENETTE, 45, 900, distill=0.8),
     "dorefa-w1a2-cifar10": Recipe("cifar10", _CIFAR, 20, 5000, crop=(28.0, 36.0), aspect=0.05, colour=0.15),
 }
+
+
+def topology_for(side: int) -> Topology:
+    """Topology for pictures of side x side pixels whose maps fit the overlay's 64 x 64."""
+    return (_IMAGENETTE if side > 48 else _CIFAR)._replace(size=side)

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ..network import Encoding, InputSpec, save_network
 from .data import DataSet
 from .source import read_source, split_by_class, threshold_of
 
-__all__ = ["train_folder"]
+__all__ = ["check_arguments", "train_folder"]
 
 log = logging.getLogger(__name__)
 _ENOUGH = 2000  # pictures from which on learning the input bits pays, and some can be set apart to choose levels
@@ -73,7 +73,7 @@ def train_folder(
         PyTorch is not installed.
     """
     source, output = Path(source), Path(output)
-    _check(precision, epochs, size, output)
+    check_arguments(precision, _PRECISIONS, epochs, size, output)
     from ._torch import torch
     from .augment import Augment
     from .loop import Recipe
@@ -146,10 +146,10 @@ def _distorted(data: DataSet, changes: Any, seed: int, copies: int = 4) -> DataS
     return DataSet(pictures, np.repeat(data.labels, copies), data.classes)
 
 
-def _check(precision: str, epochs: Any, size: Any, output: Path) -> None:
+def check_arguments(precision: str, allowed: Sequence[str], epochs: Any, size: Any, output: Path) -> None:
     """What can be refused before the pictures are read."""
-    if precision not in _PRECISIONS:
-        raise InputError("precision {!r}: expected {}".format(precision, " or ".join(_PRECISIONS)))
+    if precision not in allowed:
+        raise InputError("precision {!r}: expected {}".format(precision, " or ".join(allowed)))
     if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1):
         raise InputError("epochs {!r}: expected a whole number above 0".format(epochs))
     good = isinstance(size, (tuple, list)) and len(size) == 2

@@ -13,6 +13,7 @@ import numpy as np
 
 from ._torch import torch
 from .augment import Augment, distort
+from .bar import epoch_bar
 from .data import DataSet
 from .decode import choose_levels
 from .encoding import Table
@@ -133,16 +134,6 @@ def _loss(scores: Any, target: Any, recipe: Recipe) -> Any:
     return loss
 
 
-def _bar(steps: Any, wanted: bool, epoch: int, epochs: int) -> Any:
-    if not wanted:
-        return steps
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return steps
-    return tqdm(steps, desc="epoch {}/{}".format(epoch + 1, epochs), leave=False, disable=None)
-
-
 def train(
     training: DataSet,
     held_out: DataSet,
@@ -197,7 +188,7 @@ def train(
         order = torch.randperm(count, device=where)
         model.train()
         total = 0.0
-        for step in _bar(range(per_epoch), progress, epoch, recipe.epochs):
+        for step in epoch_bar(range(per_epoch), progress, epoch, recipe.epochs):
             done = (epoch * per_epoch + step) / (recipe.epochs * per_epoch)
             rate = recipe.final_rate + (recipe.rate - recipe.final_rate) * (1 + math.cos(math.pi * done)) / 2
             for group in optimiser.param_groups:

@@ -17,7 +17,7 @@ from .data import DataSet
 __all__ = ["MAX_CLASSES", "SUFFIXES", "read_source", "split_by_class", "threshold_of"]
 
 log = logging.getLogger(__name__)
-MAX_CLASSES = 64  # neurons of the last layer
+MAX_CLASSES = 64  # neurons of an LFC's last layer
 SUFFIXES = frozenset(".png .jpg .jpeg .bmp .gif .webp .tif .tiff .pgm .ppm".split())
 _PAIRS = (
     ("x_train", "y_train"),
@@ -29,19 +29,19 @@ _PAIRS = (
 _TEST_PAIRS = (("x_test", "y_test"), ("test_images", "test_labels"))
 
 
-def read_source(source: Path, spec: InputSpec) -> tuple[DataSet, DataSet | None]:
-    """(pictures, test pictures or None) of a folder or .npz file.
+def read_source(source: Path, spec: InputSpec, most: int = MAX_CLASSES) -> tuple[DataSet, DataSet | None]:
+    """(pictures, test pictures or None) of a folder or .npz file, as `spec` has pictures.
 
     Raises
     ------
     InputError
-        Nothing there, fewer than 2 or more than 64 classes, fewer than 2 pictures of a class, an unreadable
+        Nothing there, fewer than 2 or more than `most` classes, fewer than 2 pictures of a class, an unreadable
         picture, arrays of wrong type or length.
     """
     if source.is_dir():
-        data, test = _read_folders(source, spec), None
+        data, test = _read_folders(source, spec, most), None
     elif source.is_file():
-        data, test = _read_npz(source, spec)
+        data, test = _read_npz(source, spec, most)
     else:
         raise InputError("{}: no such folder or .npz file".format(source))
     counts = np.bincount(data.labels, minlength=len(data.classes))
@@ -55,18 +55,16 @@ def read_source(source: Path, spec: InputSpec) -> tuple[DataSet, DataSet | None]
     return data, test
 
 
-def _check_classes(source: Path, names: list[str], what: str) -> None:
+def _check_classes(source: Path, names: list[str], what: str, most: int) -> None:
     if len(names) < 2:
         raise InputError("{}: {} {}, at least 2 classes are needed".format(source, len(names) or "no", what))
-    if len(names) > MAX_CLASSES:
-        raise InputError(
-            "{}: {} {}, the overlay has neurons for at most {} classes".format(source, len(names), what, MAX_CLASSES)
-        )
+    if len(names) > most:
+        raise InputError("{}: {} {}, such a network has at most {} classes".format(source, len(names), what, most))
 
 
-def _read_folders(source: Path, spec: InputSpec) -> DataSet:
+def _read_folders(source: Path, spec: InputSpec, most: int) -> DataSet:
     folders = sorted(p for p in source.iterdir() if p.is_dir() and not p.name.startswith("."))
-    _check_classes(source, [p.name for p in folders], "class folder(s)")
+    _check_classes(source, [p.name for p in folders], "class folder(s)", most)
     pictures: list[np.ndarray] = []
     labels: list[int] = []
     skipped = 0
@@ -87,7 +85,7 @@ def _read_folders(source: Path, spec: InputSpec) -> DataSet:
     return DataSet(np.stack(pictures), np.array(labels, np.int64), tuple(p.name for p in folders))
 
 
-def _read_npz(source: Path, spec: InputSpec) -> tuple[DataSet, DataSet | None]:
+def _read_npz(source: Path, spec: InputSpec, most: int) -> tuple[DataSet, DataSet | None]:
     try:
         with np.load(str(source), allow_pickle=False) as file:
             if not hasattr(file, "files"):
@@ -104,12 +102,12 @@ def _read_npz(source: Path, spec: InputSpec) -> tuple[DataSet, DataSet | None]:
                 source, ", ".join(sorted(arrays)) or "nothing"
             )
         )
-    names, labels = _labels(source, found[1], arrays)
+    names, labels = _labels(source, found[1], arrays, most)
     data = DataSet(_pictures(source, found, arrays, spec), labels, names)
     second = _pick(arrays, _TEST_PAIRS)
     if second is None:
         return data, None
-    _, test_labels = _labels(source, second[1], arrays, found[1])
+    _, test_labels = _labels(source, second[1], arrays, most, found[1])
     return data, DataSet(_pictures(source, second, arrays, spec), test_labels, names)
 
 
@@ -123,11 +121,12 @@ def _pictures(source: Path, keys: tuple[str, str], arrays: dict[str, np.ndarray]
         raise InputError(
             "{}: {} has shape {} but {} has {} labels".format(source, keys[0], pictures.shape, keys[1], len(labels))
         )
-    return prepare_many(pictures, spec).reshape(-1, spec.size[0], spec.size[1])
+    rows = prepare_many(pictures, spec)
+    return rows.reshape(-1, *spec.size) if spec.channels == 1 else rows.reshape(-1, *spec.size, spec.channels)
 
 
 def _labels(
-    source: Path, key: str, arrays: dict[str, np.ndarray], reference: str | None = None
+    source: Path, key: str, arrays: dict[str, np.ndarray], most: int, reference: str | None = None
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """(class names, indices) of integer or text labels; names of the labels in `reference` where given."""
     values = arrays[key]
@@ -146,7 +145,7 @@ def _labels(
                     source, key, values.min(), values.max(), len(names)
                 )
             )
-        _check_classes(source, names, "class(es)")
+        _check_classes(source, names, "class(es)", most)
         return tuple(names), values.astype(np.int64)
     known = np.unique(arrays[reference].reshape(-1)) if reference else np.unique(values)
     index = np.searchsorted(known, values)
@@ -156,7 +155,7 @@ def _labels(
             "{}: {} has the label {!r}, which no training picture has".format(source, key, values[int(bad[0])])
         )
     names = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in known]
-    _check_classes(source, names, "class(es)")
+    _check_classes(source, names, "class(es)", most)
     return tuple(names), index.astype(np.int64)
 
 

@@ -121,6 +121,22 @@ def test_a_network_is_trained_on_a_folder_and_used(run: Any, bars: Path, tmp_pat
     assert again.code == 3 and str(target) in again.err
 
 
+@pytest.mark.slow
+def test_a_convolutional_network_is_trained_on_a_folder_and_used(run: Any, bars: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    target = tmp_path / "bars-net"
+    arguments = ["train", "dorefa", bars, "-o", target, "--seed", 5, "--size", 28, 28, "--json"]
+    ran = run(*arguments, "--epochs", 3)
+    assert ran.code == 0, ran.err
+    assert ran.json["classes"] == ["lying", "standing"] and ran.json["overlays"] == ["qnn-mo-w1a2"]
+    assert ran.json["accuracy"]["test"] >= 0.8
+    for board in ("cpu", "emulated"):
+        answer = run("classify", bars / "lying" / "0.png", "-n", target, "--board", board, "--json").json
+        assert answer["pictures"][0]["label"] == "lying" and answer["pictures"][0]["probability"] > 0.5
+    ran = run(*arguments[:3], "-o", tmp_path / "other", "--precision", "w1a1")
+    assert ran.code == 3 and "w1a2" in ran.err
+
+
 def test_what_cannot_be_trained_on_is_refused(run: Any, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     for source in (tmp_path / "nowhere", tmp_path):

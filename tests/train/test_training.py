@@ -148,7 +148,7 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wanted", [False, True])
 def test_the_progress_bar_is_shown_in_every_epoch_or_in_none(monkeypatch: pytest.MonkeyPatch, wanted: bool) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(loop, "_bar", lambda steps, shown, *rest: asked.append(shown) or steps)
+    monkeypatch.setattr(loop, "epoch_bar", lambda steps, shown, *rest: asked.append(shown) or steps)
     data = shapes(64, 0)
     train(data, data, plain(100), Recipe(False, 3, 7, batch=32), progress=wanted)
     assert asked == [wanted] * 3
