@@ -69,10 +69,14 @@ def check_steps(network: Any, overlay: Any) -> tuple[Step, ...]:
             here(f"{type(conv).__name__} layer, the circuit computes convolutions and pools")
         _check_layer(here, conv, channels, bits, overlay.geometry)
         pool = layers[at + 1] if at + 1 < len(layers) and isinstance(layers[at + 1], Pool) else None
+        behind = _Refusal(network, overlay, at + 1)
+        if pool is not None:
+            _check_pool(behind, pool, overlay.geometry)
         step = _sizes(at, f"conv{convolutions}", conv, pool, size)
         _check_sizes(here, step, overlay.geometry)
-        if pool is not None:
-            _check_pool(_Refusal(network, overlay, at + 1), step, pool, overlay.geometry)
+        if pool is not None and not pool.size <= step.pool_in_size <= overlay.geometry["max_output_size"]:
+            behind(f"padded pool input size {step.pool_in_size}, the overlay has {pool.size} to "
+                   f"{overlay.geometry['max_output_size']}")
         steps.append(step)
         size, channels, bits = step.out_size, conv.outputs, conv.output_bits
         convolutions += 1
@@ -146,13 +150,11 @@ def _check_padding(refuse: _Refusal, padding: Sequence[int]) -> None:
 def _check_sizes(refuse: _Refusal, step: Step, limits: Any) -> None:
     conv = step.conv
     _check_padding(refuse, conv.padding)
-    tiles_in = -(-(conv.inputs // conv.groups) // limits["simd"])
+    # Line buffer and weight memory hold any layer within these limits and those of channels and kernel.
     for what, value, most in (
         ("input size", step.size, limits["max_input_size"]),
         ("padded input size", step.padded_size, limits["max_input_size"]),
         ("output size", step.conv_size, limits["max_output_size"]),
-        (f"padded lines x {tiles_in} tiles of inputs", step.padded_size * tiles_in,
-         limits["max_input_size"] * limits["max_inputs"] // limits["simd"]),
     ):
         if not 1 <= value <= most:
             refuse(f"{what} {value}, the overlay has 1 to {most}")
@@ -160,13 +162,10 @@ def _check_sizes(refuse: _Refusal, step: Step, limits: Any) -> None:
         refuse("kernel 1 on a map of size 1, the circuit takes at least 2 lines here")
 
 
-def _check_pool(refuse: _Refusal, step: Step, pool: Pool, limits: Any) -> None:
+def _check_pool(refuse: _Refusal, pool: Pool, limits: Any) -> None:
     if pool.size != limits["pool_size"]:
         refuse(f"pool size {pool.size}, the overlay has the window {limits['pool_size']} only")
     strides = [stride for stride in (1, 2, 4) if stride <= limits["max_pool_stride"]]
     if pool.stride not in strides:
         refuse(f"pool stride {pool.stride}, the overlay has " + " and ".join(map(str, strides)))
     _check_padding(refuse, pool.padding)
-    if not pool.size <= step.pool_in_size <= limits["max_output_size"]:
-        refuse(f"padded pool input size {step.pool_in_size}, the overlay has {pool.size} to "
-               f"{limits['max_output_size']}")

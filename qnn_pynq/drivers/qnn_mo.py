@@ -329,11 +329,11 @@ class QnnMoDriver(PolledDriver):
 
     def _begin(self, values: Sequence[tuple[int, int]]) -> None:
         registers = self.board.ip(self.overlay.ip.name)
-        self._started = self.board.accelerator_seconds
         for reg, value in values:
             if self.conservative or self._shadow.get(reg) != value:
                 registers.write(reg, value)
                 self._shadow[reg] = value
+        self._started = self.board.accelerator_seconds
         registers.write(Reg.CTRL, START)
 
     def _end(self, cycles: int, deadline: float | None, what: str) -> float:
