@@ -1,0 +1,256 @@
+"""Networks of QNN-MO-PYNQ: layer list, parameter folder, first layer, mean picture, dense tail."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple, Sequence, Union
+
+import numpy as np
+
+from ..catalogue import find_overlay
+from ..errors import DescriptorError
+from ..fields import fail, item_path, read_json
+from ..network import Conv, Crop, Decode, Encoding, InputSpec, Layer, Linear, Network, Pool
+from ..overlay import Overlay
+from ..plan_check import check_steps
+from .bnn_pynq import plain
+from .qnn_mo_files import check_files, read_run
+from .qnn_mo_layers import ConvEntry, LayerList, read_layer_list
+from .qnn_mo_software import dense_tail, first_layer, mean_picture
+
+__all__ = ["Offloaded", "import_qnn_mo", "read_offloaded"]
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+_OVERLAYS = {2: "qnn-mo-w1a2", 3: "qnn-mo-w1a3"}
+_SHORT_SIDE = 256  # of the published preprocessing
+_DIVISOR = 255.0
+
+
+class Offloaded(NamedTuple):
+    """The layers that run on the overlay; the map that enters them has `size` lines of `channels` codes."""
+
+    layers: tuple[Layer, ...]
+    size: int
+    channels: int
+    overlay: Overlay
+
+
+def read_offloaded(source: PathLike, overlay: str | Overlay | None = None) -> Offloaded:
+    """The hardware layers of a published network, for one whose first layer is not described there.
+
+    A split becomes `groups` of the convolutions in it, and its merge nothing.
+
+    Parameters
+    ----------
+    source
+        Layer list (JSON), or a folder with one ``*-layers.json``.
+    overlay
+        By default by the bits of the activations: 2 W1A2, 3 W1A3; where the list does not say, W1A2.
+
+    Raises
+    ------
+    DescriptorError
+        As `import_qnn_mo`.
+    UnsupportedNetworkError
+        The overlay does not compute such a layer.
+    """
+    listed, chosen = _read_list(source, overlay)
+    return Offloaded(_hardware(listed, chosen), listed.size, listed.channels, chosen)
+
+
+def import_qnn_mo(
+    source: PathLike,
+    name: str | None = None,
+    classes: Sequence[str] | None = None,
+    first: PathLike | None = None,
+    mean: PathLike | None = None,
+    fc: PathLike | None = None,
+    overlay: str | Overlay | None = None,
+) -> Network:
+    """Read a published network as it is.
+
+    Parameters
+    ----------
+    source
+        Layer list (JSON), or a folder with one ``*-layers.json``. The parameter folder is named in it.
+    name
+        Name of the network; by default the list's.
+    classes
+        Class names, with `fc` only; by default "0", "1" and so on.
+    first
+        Weights and thresholds of the first layer: a pickled dict with ``conv0/W`` and ``conv0/T``, read
+        without executing anything. By default ``<network>-conv0.npy`` beside the list.
+    mean
+        Mean picture, float32 (side, side, 3) in the order blue, green, red; its middle is taken. By default
+        ``ilsvrc_pp_mean.npy`` beside the list.
+    fc
+        The dense layers: a pickled dict with ``fc0/Wn``, ``fc0/bn``, ``fc1/Wn``, ``fc1/bn`` and ``fct/W``,
+        or a folder of plain ``fc0-Wn.npy`` and so on. The arrays are not read but mapped; save the network
+        and load it to compute. Without it the network ends in codes: decode rule "features".
+    overlay
+        As in `read_offloaded`.
+
+    Returns
+    -------
+    Network
+        Not yet saved: see `network.save_network`.
+
+    Notes
+    -----
+    Codes are divided by their largest possible value before the dense layers; upstream divides by the
+    largest that occurs in a picture.
+
+    Raises
+    ------
+    DescriptorError
+        Naming the file and what was expected: no JSON, layers that do not fit one another, too few or too
+        many .bin files, files of another size or of another overlay, arrays of another shape.
+    UnsupportedNetworkError
+        The overlay does not compute such a layer.
+    """
+    listed, chosen = _read_list(source, overlay)
+    if listed.first is None:
+        problem = "0 leaves no first layer in software: read_offloaded() gives the hardware layers of such a network"
+        fail(listed.source, "layer_skip", problem)
+    hardware = _hardware(listed, chosen)
+    bits = chosen.geometry["activation_bits"]
+    beside = Path(listed.source).parent
+    conv0 = first_layer(listed.first, Path(first) if first else beside / _beside(listed), bits)
+    picture = listed.picture
+    encoding = Encoding(
+        "mean",
+        mean=mean_picture(Path(mean) if mean else beside / "ilsvrc_pp_mean.npy", picture, conv0.inputs),
+        divisor=_DIVISOR,
+        order="bgr",
+    )
+    crop = Crop(max(_SHORT_SIDE, *picture), "opencv-cubic")
+    tail: tuple[Linear, ...] = ()
+    decode, labels = Decode("features"), ()  # type: tuple[Decode, tuple[str, ...]]
+    if fc is not None:
+        tail = dense_tail(listed, Path(fc), bits)
+        decode = Decode("largest-sum", scale=1.0)
+        labels = _labels(classes, tail[-1].outputs)
+    elif classes is not None:
+        raise DescriptorError("{} names of classes without the dense layers: give fc too".format(len(classes)))
+    return Network(
+        name=name or plain(listed.network),
+        title="QNN-MO-PYNQ: {}".format(listed.network),
+        description="Imported from the published layer list of {}".format(listed.network),
+        overlays=(chosen.name,),
+        input=InputSpec(picture, conv0.inputs, "as-is", None, encoding, crop),
+        layers=(conv0,) + hardware + tail,
+        decode=decode,
+        classes=labels,
+        provenance={"notes": "imported from QNN-MO-PYNQ parameters " + Path(listed.source).name},
+    )
+
+
+# -- the list --------------------------------------------------------------------------------------------
+
+
+def _read_list(source: PathLike, overlay: str | Overlay | None) -> tuple[LayerList, Overlay]:
+    path = Path(source)
+    if path.is_dir():
+        found = sorted(path.glob("*-layers.json"))
+        if len(found) != 1:
+            problem = "{} has {} files *-layers.json: expected one, or the file itself"
+            raise DescriptorError(problem.format(path, len(found)))
+        path = found[0]
+    chosen = overlay if isinstance(overlay, Overlay) else find_overlay(overlay or _overlay_of(read_json(path)))
+    if chosen.kind != "qnn-mo":
+        raise DescriptorError("overlay {} is of kind {}: expected qnn-mo".format(chosen.name, chosen.kind))
+    listed = read_layer_list(path, chosen.geometry["max_outputs"])
+    _check_entries(listed, chosen)
+    return listed, chosen
+
+
+def _overlay_of(document: Any) -> str:
+    """By the widest code of a layer with 1-bit weights; whatever is wrong is found later."""
+    entries = document.get("layers") if isinstance(document, dict) else None
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, dict) and entry.get("weight_bits") == 1 and entry.get("output_bits") in _OVERLAYS:
+            return _OVERLAYS[entry["output_bits"]]
+    return _OVERLAYS[2]
+
+
+def _check_entries(listed: LayerList, overlay: Overlay) -> None:
+    """What the parameter files could not be read with."""
+    limits = overlay.geometry
+    bits = limits["activation_bits"]
+    if listed.first is not None and listed.first.output_bits not in (None, bits):
+        problem = "{} does not match the {} bits of overlay {}"
+        fail(listed.source, item_path(listed.first.where, "output_bits"), problem.format(
+            listed.first.output_bits, bits, overlay.name))
+    for layer in listed.layers:
+        if isinstance(layer, Pool):
+            if layer.size != limits["pool_size"]:
+                problem = "a pool of {} x {}: the window of overlay {} is {} x {}"
+                window = limits["pool_size"]
+                fail(listed.source, "layers", problem.format(layer.size, layer.size, overlay.name, window, window))
+            continue
+        for key, value, allowed in (
+            ("weight_bits", layer.weight_bits, 1),
+            ("input_bits", layer.input_bits, bits),
+            ("output_bits", layer.output_bits, bits),
+        ):
+            if value not in (None, allowed):
+                problem = "{} is not allowed: overlay {} has {}"
+                fail(listed.source, item_path(layer.where, key), problem.format(value, overlay.name, allowed))
+        for key, value, most in (
+            ("kernel_shape", layer.kernel, limits["max_kernel"]),
+            ("input", layer.inputs, limits["max_inputs"]),
+        ):
+            if value > most:
+                what = "channels" if key == "input" else "lines"
+                problem = "{} {} are too many: overlay {} has at most {}"
+                fail(listed.source, item_path(layer.where, key), problem.format(value, what, overlay.name, most))
+
+
+def _hardware(listed: LayerList, overlay: Overlay) -> tuple[Layer, ...]:
+    geometry = overlay.geometry
+    check_files(listed.folder, listed.first_run, listed.first_run + listed.runs, geometry)
+    layers = tuple(
+        layer if isinstance(layer, Pool) else _convolution(layer, listed.folder, geometry) for layer in listed.layers
+    )
+    spec = SimpleNamespace(size=(listed.size, listed.size), channels=listed.channels)
+    check_steps(SimpleNamespace(name=listed.network, layers=layers, input=spec), overlay)
+    return layers
+
+
+def _convolution(entry: ConvEntry, folder: Path, geometry: Any) -> Conv:
+    shares = len(entry.runs) // entry.parts
+    runs = [
+        read_run(folder, run, entry.inputs, entry.outputs // shares, entry.kernel, geometry) for run in entry.runs
+    ]
+    invert = np.concatenate([run.invert for run in runs])
+    bits = geometry["activation_bits"]
+    return Conv(
+        inputs=entry.inputs * entry.parts,
+        outputs=entry.outputs * entry.parts,
+        kernel=entry.kernel,
+        stride=entry.stride,
+        padding=entry.padding,
+        weights=np.concatenate([run.weights for run in runs]),
+        thresholds=np.concatenate([run.thresholds for run in runs]),
+        weight_bits=1,
+        input_bits=bits,
+        output_bits=bits,
+        groups=entry.parts,
+        invert=invert if invert.any() else None,
+    )
+
+
+def _beside(listed: LayerList) -> str:
+    assert listed.first is not None
+    return "{}-{}.npy".format(plain(listed.network), plain(listed.first.name))
+
+
+def _labels(classes: Sequence[str] | None, outputs: int) -> tuple[str, ...]:
+    names = tuple(str(k) for k in range(outputs)) if classes is None else tuple(str(name) for name in classes)
+    if len(names) != outputs or len(set(names)) != outputs or not all(names):
+        problem = "{} names of classes: expected {} different, non-empty ones"
+        raise DescriptorError(problem.format(len(names), outputs))
+    return names
