@@ -149,6 +149,7 @@ class Classifier:
             engine.check(found)
             self.engine.close()
             self.engine, self.overlay, self._run_one = engine, chosen, engine.one
+            self._pipeline.engine = engine  # says what is wrong, should the next line fail
             self._configure(found)
 
     def _make_engine(self, network: Network, overlay: Overlay) -> Engine:
