@@ -14,6 +14,8 @@ _IMPORT = """\
 Turn parameters of other tools into a network folder that Classifier("FOLDER") and qnn-pynq -n FOLDER load.
 
   bnn-pynq      a parameter folder of BNN-PYNQ: <layer>-<pe>-weights.bin, <layer>-<pe>-thres.bin, classes.txt
+  qnn-mo        a layer list of QNN-MO-PYNQ (dorefanet-layers.json), with its parameter folder, the first
+                layer's .npy and the mean picture beside it; --fc FILE adds the dense layers
   finnthesizer  the .npz of its training scripts: W, bias, beta, gamma, mean, inv_std of each layer
 """
 _TRAIN = """\
@@ -33,8 +35,8 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         formatter_class=raw,
         epilog="example:\n  qnn-pynq import bnn-pynq params/mnist/lfcW1A1 -o mnist-xilinx",
     )
-    imports.add_argument("format", choices=("bnn-pynq", "finnthesizer"), help="what the source is")
-    imports.add_argument("source", metavar="SOURCE", help="parameter folder, or .npz file")
+    imports.add_argument("format", choices=("bnn-pynq", "qnn-mo", "finnthesizer"), help="what the source is")
+    imports.add_argument("source", metavar="SOURCE", help="parameter folder, layer list, or .npz file")
     imports.add_argument("-o", "--output", required=True, metavar="DIR", help="network folder to write")
     imports.add_argument("--classes", metavar="FILE", help="text file with the class names, one a line")
     imports.add_argument("--name", help="name of the network (default: that of DIR)")
@@ -50,6 +52,13 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         help="finnthesizer: how batch norm becomes thresholds; `upstream` gives upstream's bytes, which "
         "are off by one for negative gamma (default: exact)",
     )
+    imports.add_argument(
+        "--fc",
+        metavar="FILE",
+        help="qnn-mo: dense layers of the network, mapped into memory; without them it gives features, no classes",
+    )
+    imports.add_argument("--conv0", metavar="FILE", help="qnn-mo: first layer (default: NETWORK-conv0.npy beside it)")
+    imports.add_argument("--mean", metavar="FILE", help="qnn-mo: mean picture (default: ilsvrc_pp_mean.npy beside it)")
     imports.add_argument("--overwrite", action="store_true", help="replace what is in DIR")
     imports.set_defaults(run=_import)
 
@@ -96,12 +105,20 @@ def _import(args: argparse.Namespace) -> int:
 
     name = args.name or Path(args.output).resolve().name
     classes = _class_names(args.classes)
+    if args.rule != "exact" and args.format != "finnthesizer":
+        raise Failure("--rule is for finnthesizer files: other sources have thresholds already", EXIT_USAGE)
+    if args.format != "qnn-mo" and (args.fc or args.conv0 or args.mean):
+        raise Failure("--fc, --conv0 and --mean are for qnn-mo", EXIT_USAGE)
     if args.format == "bnn-pynq":
         from ..convert.bnn_pynq import import_bnn_pynq
 
-        if args.rule != "exact":
-            raise Failure("--rule is for finnthesizer files: a parameter folder has thresholds already", EXIT_USAGE)
         network = import_bnn_pynq(args.source, name, classes, args.precision)
+    elif args.format == "qnn-mo":
+        from ..convert.qnn_mo import import_qnn_mo
+
+        if args.precision is not None:
+            raise Failure("--precision is not for qnn-mo: the layer list says it", EXIT_USAGE)
+        network = import_qnn_mo(args.source, name, classes, args.conv0, args.mean, args.fc)
     else:
         from ..convert.finnthesizer import import_finnthesizer
 
@@ -153,7 +170,8 @@ def _made(network: Any, args: argparse.Namespace) -> int:
             }
         )
         return EXIT_OK
-    emit("{}: {} classes, for {}".format(network.path, len(network.classes), ", ".join(network.overlays)))
+    kinds = "{} classes".format(len(network.classes)) if network.classes else "features, no classes"
+    emit("{}: {}, for {}".format(network.path, kinds, ", ".join(network.overlays)))
     if isinstance(accuracy.get("test"), (int, float)):
         count = accuracy.get("images")
         emit(
@@ -161,5 +179,8 @@ def _made(network: Any, args: argparse.Namespace) -> int:
                 count if count else "the", percent(accuracy["test"])
             )
         )
-    emit("use it with: qnn-pynq classify PICTURE -n {}".format(network.path))
+    if network.classes:
+        emit("use it with: qnn-pynq classify PICTURE -n {}".format(network.path))
+    else:
+        emit("use it with: Classifier({!r}).features(pictures)".format(str(network.path)))
     return EXIT_OK

@@ -18,6 +18,7 @@ __all__ = [
     "duration",
     "emit",
     "emit_json",
+    "emit_tree",
     "percent",
     "positive",
     "table",
@@ -59,6 +60,32 @@ def _plain(value: Any) -> Any:
 def emit_json(value: Any) -> None:
     """One JSON object on standard output."""
     print(json.dumps(value, default=_plain, indent=2, sort_keys=False))
+
+
+def emit_tree(value: dict[str, Any]) -> None:
+    """Nested dictionaries as indented `key  value` lines; lists of plain values on one line."""
+    for line in _lines(value, 0):
+        emit(line)
+
+
+def _lines(value: dict[str, Any], depth: int) -> list[str]:
+    lines = []
+    for key, item in value.items():
+        pad = "  " * depth + "{:14}".format(key) + (":" if len(key) > 14 else "")
+        if isinstance(item, dict) and item:
+            lines += [pad.rstrip()] + _lines(item, depth + 1)
+        elif isinstance(item, (list, tuple)) and any(isinstance(part, dict) for part in item):
+            lines.append(pad.rstrip())
+            lines += [
+                "  " * (depth + 1) + "{:<3}".format(n) + ", ".join("{} {}".format(k, v) for k, v in part.items())
+                for n, part in enumerate(item)
+            ]
+        elif isinstance(item, (list, tuple)) and item:
+            # Web addresses are copied whole: no comma may stick to them.
+            lines.append(pad + " " + (" " if key == "urls" else ", ").join(str(part) for part in item))
+        elif item not in (None, "", {}, []):
+            lines.append(pad + " " + str(item))
+    return lines
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[int] = ()) -> str:

@@ -70,25 +70,28 @@ def test_overlays_are_listed_and_shown(run: Any) -> None:
     assert shown["files"]["bitstream"]["here"] == "not fetched"
 
 
-def test_overlays_are_fetched_from_a_folder(run: Any, golden: Path, tmp_path: Path, monkeypatch: Any) -> None:
+@pytest.mark.parametrize("overlay, folder", [(OVERLAY, "bnn-pynq"), ("qnn-mo-w1a2", "qnn-mo")])
+def test_overlays_are_fetched_from_a_folder(
+    run: Any, overlay: str, folder: str, golden: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
     monkeypatch.setenv("QNN_PYNQ_CACHE", str(tmp_path / "cache"))
-    source = golden / "bnn-pynq" / "bitstreams"
-    ran = run("overlays", "fetch", OVERLAY, "--from", source, "--json")
+    source = golden / folder / "bitstreams"
+    ran = run("overlays", "fetch", overlay, "--from", source, "--json")
     assert ran.code == 0, ran.err
     files = {key: Path(path) for key, path in ran.json["files"].items()}
     assert sorted(files) == ["bitstream", "hwh"] and all(path.is_file() for path in files.values())
-    assert str(files["hwh"]) in run("overlays", "fetch", OVERLAY, "--from", source).out
+    assert str(files["hwh"]) in run("overlays", "fetch", overlay, "--from", source).out
     rows = {row["name"]: row for row in run("overlays", "--json").json["overlays"]}
-    assert rows[OVERLAY]["files"] == "fetched"
-    assert run("overlays", "show", OVERLAY, "--json").json["files"]["hwh"]["here"] == str(files["hwh"])
+    assert rows[overlay]["files"] == "fetched"
+    assert run("overlays", "show", overlay, "--json").json["files"]["hwh"]["here"] == str(files["hwh"])
 
     checks = {check["name"]: check for check in run("doctor", "--json").json["checks"]}
-    assert OVERLAY in checks["overlay files"]["value"].split(";")[0]
-    assert checks[".hwh files"] == {"name": ".hwh files", "status": "ok", "value": OVERLAY, "advice": ""}
+    assert overlay in checks["overlay files"]["value"].split(";")[0]
+    assert checks[".hwh files"] == {"name": ".hwh files", "status": "ok", "value": overlay, "advice": ""}
 
     files["bitstream"].write_bytes(b"spoilt")
     rows = {row["name"]: row for row in run("overlays", "--json").json["overlays"]}
-    assert rows[OVERLAY]["files"].startswith("damaged")
+    assert rows[overlay]["files"].startswith("damaged")
     checks = {check["name"]: check for check in run("doctor", "--json").json["checks"]}
     assert checks["overlay files"]["status"] == "warn" and "fetch" in checks["overlay files"]["advice"]
 
@@ -107,3 +110,28 @@ def test_off_line_it_says_line_by_line_which_file_to_put_where(run: Any, tmp_pat
     assert ran.code == 3 and ran.err.startswith("qnn-pynq: error: ")
     by_hand = [line for line in ran.err.splitlines() if line.startswith("  by hand: put ")]
     assert len(by_hand) == 2 and ".bit" in by_hand[0] and str(tmp_path / "cache") in by_hand[0]
+
+
+def test_a_convolutional_network_is_listed_and_shown_with_its_layers(run: Any) -> None:
+    name = "dorefa-w1a2-imagenette"
+    rows = {row["name"]: row for row in run("networks", "--json").json["networks"]}
+    row = rows[name]
+    assert row["layers"] == 8 and row["overlays"] == ["qnn-mo-w1a2"] and row["test_accuracy"] > 0.8
+    line = next(line for line in run("networks").out.splitlines() if line.startswith(name))
+    assert "165.4 M" in line and "83.75 %" in line
+    shown = run("networks", "show", name, "--json").json
+    assert [layer["type"] for layer in shown["layers"]].count("conv") == 7
+    assert shown["layers"][1]["runs_on"] == "overlay" and shown["layers"][0]["runs_on"] == "processor"
+    assert shown["input"]["crop"] == {"short_side": 72, "filter": "lanczos"}
+    assert shown["totals"]["macs"] == sum(layer["macs"] for layer in shown["layers"])
+    out = run("networks", "show", name).out
+    assert "largest-sum" in out and "16 x 16 x 128" in out and "Imagenette" in out
+
+
+def test_the_multi_layer_overlays_are_listed_and_shown(run: Any) -> None:
+    rows = {row["name"]: row for row in run("overlays", "--json").json["overlays"]}
+    assert rows["qnn-mo-w1a2"]["kind"] == rows["qnn-mo-w1a3"]["kind"] == "qnn-mo"
+    assert "QNN-MO-PYNQ W1A3" in run("overlays").out
+    shown = run("overlays", "show", "qnn-mo-w1a3", "--json").json
+    assert shown["geometry"]["activation_bits"] == 3
+    assert "channel slices by address: " in run("overlays", "show", "qnn-mo-w1a3").out
