@@ -18,6 +18,7 @@ __all__ = ["NETWORK_FORMAT", "NETWORK_VERSION", "WORD_BITS", "read_network", "wr
 
 NETWORK_FORMAT = "qnn-pynq-network"
 NETWORK_VERSION = 1
+_MAPPED = 16 << 20
 
 
 def read_network(path: Path) -> Network:
@@ -81,7 +82,10 @@ def write_network(network: Network, folder: Path) -> None:
 
     def array(name: str, data: np.ndarray) -> str:
         try:
-            np.save(str(folder / name), np.ascontiguousarray(data), allow_pickle=False)
+            if data.flags.c_contiguous or data.nbytes < _MAPPED:
+                np.save(str(folder / name), np.ascontiguousarray(data), allow_pickle=False)
+            else:  # hundreds of megabytes, in the order of a foreign file: no second copy in memory
+                np.lib.format.open_memmap(str(folder / name), "w+", data.dtype, data.shape)[...] = data
         except ValueError as error:
             fail(network.name, name, str(error))
         return name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from time import perf_counter
+from dataclasses import replace
 from typing import Sequence
 
 import numpy as np
@@ -36,7 +37,9 @@ class Tail:
 
     def __init__(self, layers: Sequence[Linear]) -> None:
         self.layers = tuple(layers)
-        self._kernels = [LinearLayer(layer) for layer in self.layers]
+        # Arrays of an import may lie transposed in the foreign file.
+        ready = [replace(layer, weights=np.require(layer.weights, requirements="CA")) for layer in self.layers]
+        self._kernels = [LinearLayer(layer) for layer in ready]
 
     def run(self, codes: np.ndarray, seconds: np.ndarray | None = None) -> np.ndarray:
         """float64 (N, outputs) of uint8 codes (N, H, W, C); `seconds` float64 (layers,) gets each layer's time."""
