@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from time import perf_counter
 from dataclasses import replace
+from time import perf_counter
 from typing import Sequence
 
 import numpy as np
@@ -38,7 +38,7 @@ class Tail:
     def __init__(self, layers: Sequence[Linear]) -> None:
         self.layers = tuple(layers)
         # Arrays of an import may lie transposed in the foreign file.
-        ready = [replace(layer, weights=np.require(layer.weights, requirements="CA")) for layer in self.layers]
+        ready = [replace(layer, weights=np.require(layer.weights, requirements=["C", "A"])) for layer in self.layers]
         self._kernels = [LinearLayer(layer) for layer in ready]
 
     def run(self, codes: np.ndarray, seconds: np.ndarray | None = None) -> np.ndarray:
