@@ -11,11 +11,16 @@ the work of the host between them included. Nothing here was timed on a board.
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import machine, table
+from common import ROOT, machine, table
 
 SIZE = 54  # of the map that the first layer, in software, gives
 
@@ -62,6 +67,36 @@ def counted(registers: Any) -> dict[str, int]:
     return counts
 
 
+_PEAK = """
+import sys
+import numpy as np
+from qnn_pynq.classifier import Classifier
+
+def peak():
+    lines = dict(line.split(":") for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    return int(lines["VmHWM"].split()[0]) / 1024
+
+begin = peak()
+with Classifier(sys.argv[1], board=sys.argv[2]) as classifier:
+    classifier.features(np.zeros((1, 224, 224, 3), np.uint8))
+    print("{:.0f} {:.0f}".format(begin, peak()))
+"""
+
+
+def peak_memory(network: Any, board: str) -> tuple[int, int]:
+    """MB that were resident in a process of its own at most (Linux): after the imports, and after one picture."""
+    from qnn_pynq.network import save_network
+
+    with tempfile.TemporaryDirectory() as folder:
+        save_network(network, Path(folder) / "net")
+        found = subprocess.run(
+            [sys.executable, "-c", _PEAK, str(Path(folder) / "net"), board], check=True, stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+    begin, end = map(int, found.stdout.split())
+    return begin, end
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=4, help="of the batch")
@@ -106,6 +141,9 @@ def main() -> None:
                  "bytes that the processor moves", "DMA bytes in all", "lower bound, ms", "emulation, ms"], rows))
     print("\nrecorded by upstream on a PYNQ-Z1, host work included: 82.1 ms and 77.1 ms\n")
     print(table(["sequence", "layer", "runs", "MACs", "load cycles", "run cycles", "modelled ms"], details))
+    print("\nresident memory at most, one picture: " + "; ".join(
+        "{}: {} MB, of which {} MB by Python, numpy and the imports".format(board, end, begin)
+        for board, (begin, end) in ((board, peak_memory(network, board)) for board in ("cpu", "emulated"))))
 
 
 if __name__ == "__main__":
