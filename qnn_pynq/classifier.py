@@ -378,6 +378,7 @@ class Classifier:
                 self.board.close()
 
     def __enter__(self) -> Classifier:
+        self.engine._open()
         return self
 
     def __exit__(self, *_: Any) -> None:

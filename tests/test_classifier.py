@@ -274,6 +274,14 @@ def test_a_load_that_fails_on_another_overlay_can_be_tried_again(monkeypatch):
         assert (classifier.predict(rows) == small.answers(nets["w1a2"], rows)).all()
 
 
+def test_a_closed_classifier_cannot_be_entered():
+    classifier = Classifier(small.network(), board="cpu")
+    classifier.close()
+    with pytest.raises(ClosedError, match="make another"):
+        with classifier:
+            pass
+
+
 def test_a_network_directory_is_loaded_by_path(tmp_path):
     net = dataclasses.replace(small.network(lfc.overlay("w1a2"), 3), name="mine", title="mine")
     save_network(net, tmp_path / "mine")
