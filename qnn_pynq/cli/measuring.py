@@ -11,9 +11,9 @@ from .output import EXIT_OK, duration, emit, emit_json, positive, table
 __all__ = ["add_parsers"]
 
 _EVALUATE = """\
-Accuracy of a network on its test set, through the driver of its overlay. The test set of MNIST and
-Fashion-MNIST is looked for in $QNN_PYNQ_DATA, in ../shared beside a checkout, and in the cache; nothing is
-downloaded unless you say so.
+Accuracy of a network on its test set, through the driver of its overlay. The test set of MNIST, Fashion-MNIST,
+Imagenette and CIFAR-10 is looked for in $QNN_PYNQ_DATA, in ../shared beside a checkout, and in the cache; nothing
+is downloaded unless you say so, and the last two never are.
 """
 _BENCHMARK = """\
 Images per second of each stage, for single pictures and for batches. On the emulated board the
@@ -37,7 +37,7 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
     evaluate.add_argument(
         "--data",
         metavar="FOLDER|FILE.npz",
-        help="idx files, class-named folders of pictures, or .npz with x_test and y_test",
+        help="idx files, class-named folders of pictures, CIFAR-10's binary version, or .npz with x_test and y_test",
     )
     evaluate.add_argument("--download", action="store_true", help="fetch the public test set if it is not here")
     evaluate.add_argument("--limit", type=positive, metavar="N", help="only the first N pictures")
@@ -58,9 +58,8 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
     benchmark.add_argument(
         "--images",
         type=positive,
-        default=10000,
         metavar="N",
-        help="pictures in the large batch (default: %(default)s)",
+        help="pictures in the large batch (default: 10000, of a convolutional network 256)",
     )
     benchmark.add_argument(
         "--repeat",
@@ -103,14 +102,17 @@ def _benchmark(args: argparse.Namespace) -> int:
     import numpy as np
 
     from ..classifier import Classifier
+    from ..network import Conv
 
     runs: list[dict[str, Any]] = []
     with Classifier(args.network, board=args.board) as classifier:
         spec = classifier.network.input
-        shape = (args.images, *spec.size) + ((spec.channels,) if spec.channels > 1 else ())
+        convolutional = isinstance(classifier.network.layers[0], Conv)
+        images = args.images or (256 if convolutional else 10000)
+        shape = (images, *spec.size) + ((spec.channels,) if spec.channels > 1 else ())
         pictures = np.random.RandomState(1).randint(0, 256, shape, dtype=np.uint8)
         where, name, board = answered_by(classifier), classifier.network.name, classifier.engine.name
-        for batch in sorted({1, min(64, args.images), args.images}):
+        for batch in sorted({1, min(64, images), images}):
             runs.append(_measure(classifier, pictures[:batch], args.repeat))
     if args.json:
         emit_json({"network": name, "board": board, "runs": runs})

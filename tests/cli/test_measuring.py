@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import small_conv
 from PIL import Image
 
 from qnn_pynq.classifier import Classifier
+from qnn_pynq.network import Decode, save_network
 
+DOREFA = ["dorefa-w1a2-imagenette"]
 NETWORKS = ["lfc-w1a1-mnist", "lfc-w1a2-mnist", "lfc-w1a1-fashion-mnist", "lfc-w1a2-fashion-mnist"]
 
 
@@ -97,3 +101,48 @@ def test_the_quoted_accuracy_is_reproduced_on_the_emulated_board(
     quoted = run("networks", "show", name, "--json").json["provenance"]["accuracy"]
     assert ran.json["images"] == 10000
     assert ran.json["accuracy"] == pytest.approx(quoted["test"], abs=5e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DOREFA)
+@pytest.mark.parametrize("board", ["cpu", "emulated"])
+def test_the_quoted_accuracy_of_a_convolutional_network_is_reproduced(
+    run: Any, name: str, board: str, shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QNN_PYNQ_DATA", str(shared_data))
+    ran = run("evaluate", name, "--board", board, "--json")
+    assert ran.code == 0, ran.err
+    quoted = run("networks", "show", name, "--json").json["provenance"]["accuracy"]
+    assert ran.json["images"] == quoted["images"]
+    assert ran.json["accuracy"] == pytest.approx(quoted["test"], abs=1e-6)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A small convolutional network."""
+    return save_network(small_conv.small_network(0), tmp_path / "small")
+
+
+@pytest.mark.parametrize("board", ["emulated", "cpu"])
+def test_convolutional_networks_are_evaluated_and_timed(run: Any, small: Path, tmp_path: Path, board: str) -> None:
+    random = np.random.RandomState(0)
+    pictures = random.randint(0, 256, (12, 30, 20, 3)).astype(np.uint8)
+    np.savez(str(tmp_path / "set.npz"), x_test=pictures, y_test=random.randint(0, 5, 12))
+    arguments = ["evaluate", small, "--data", tmp_path / "set.npz", "--board", board, "--compare"]
+    ran = run(*arguments, "--json")
+    assert ran.code == 0 and ran.json["images"] == 12, ran.err
+    assert "differ on 0 of 12" in run(*arguments).out
+    ran = run("benchmark", small, "--repeat", 1, "--board", board, "--json")
+    assert [entry["batch"] for entry in ran.json["runs"]] == [1, 64, 256]
+    stages = ran.json["runs"][0]["stages_seconds_per_image"]
+    assert "tail" in stages and ("first layer" in stages) == (board == "emulated")
+
+
+def test_a_network_of_features_has_no_accuracy(run: Any, tmp_path: Path) -> None:
+    network = small_conv.small_network(0)
+    network = dataclasses.replace(network, layers=network.layers[:-1], decode=Decode("features"), classes=())
+    folder = save_network(network, tmp_path / "features")
+    np.savez(str(tmp_path / "set.npz"), x_test=np.zeros((2, 16, 16, 3), np.uint8), y_test=np.zeros(2, np.int64))
+    for arguments in (["evaluate", folder, "--data", tmp_path / "set.npz"], ["benchmark", folder, "--repeat", 1]):
+        ran = run(*arguments, "--board", "cpu")
+        assert ran.code == 3 and "features" in ran.err, ran
