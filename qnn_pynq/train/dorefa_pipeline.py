@@ -40,11 +40,17 @@ class Finished(NamedTuple):
 SETS = {
     "imagenette": TrainedOn(
         "Imagenette",
-        "parameters: BSD-3-Clause; trained on Imagenette (fast.ai), whose photographs are ImageNet's (non-commercial "
-        "research and education)",
+        "parameters: BSD-3-Clause; trained on Imagenette by fast.ai (its repository is Apache-2.0), whose photographs "
+        "are ImageNet's: for non-commercial research and education, copyright with their owners; none is included",
         72,
     ),
-    "cifar10": TrainedOn("CIFAR-10", "parameters: BSD-3-Clause; trained on CIFAR-10 (Krizhevsky, 2009)", 32),
+    "cifar10": TrainedOn(
+        "CIFAR-10",
+        "parameters: BSD-3-Clause; trained on CIFAR-10 (A. Krizhevsky, Learning Multiple Layers of Features from Tiny "
+        "Images, 2009), published for research without a stated licence, collected from the web; no picture is "
+        "included",
+        32,
+    ),
 }
 
 
