@@ -17,14 +17,15 @@ BOARDS = ("auto", "emulated", "zynq", "cpu")
 
 _DESCRIPTION = """\
 Classify picture files of any size, grey or colour, light on dark or dark on light ("-" reads one from
-standard input). The scores are what the overlay's output word says of each class: 0 if nothing fired for
-it. With --board cpu the answer comes with probabilities.
+standard input). Convolutional networks give probabilities. Of dense ones the scores are what the overlay's
+output word says of each class, 0 if nothing fired for it; with --board cpu they give probabilities too.
 """
 _EPILOG = """\
 examples:
   qnn-pynq classify --demo
   qnn-pynq classify boot.png bag.jpg --top 3
   qnn-pynq classify seven.png -n lfc-w1a1-mnist --board cpu --json
+  qnn-pynq classify dog.jpg -n dorefa-w1a2-imagenette --top 5
 """
 
 
@@ -143,14 +144,14 @@ def _answer(classifier: Any, name: str, expected: str | None, args: argparse.Nam
 
 def _print(name: str, answer: dict[str, Any], best: list[tuple[str, float]]) -> None:
     kind = "score" if answer["probability"] is None else "probability"
-    line = "{:24}  {:12}  {} {}".format(name, answer["label"], kind, _value(best[0][1]))
+    line = "{:24}  {:16}  {} {}".format(name, answer["label"], kind, _value(best[0][1]))
     if not answer["fired"]:
         line += "  (no neuron fired: a guess)"
     if answer.get("expected", answer["label"]) != answer["label"]:
         line += "  (drawn as {})".format(answer["expected"])
     emit(line)
     for label, value in best[1:]:
-        emit("{:24}  {:12}  {} {}".format("", label, kind, _value(value)))
+        emit("{:24}  {:16}  {} {}".format("", label, kind, _value(value)))
 
 
 def _value(value: float) -> str:
