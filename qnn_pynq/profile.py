@@ -164,9 +164,9 @@ class Profile:
         for row, share in zip(self.rows, self.shares):
             lines.append(_line(row.name, row.where, row.macs, row.cpu_seconds, row.logic_seconds, row.ratio, share))
         inside = [(row, share) for row, share in zip(self.rows, self.shares) if row.logic_seconds is not None]
-        if not inside:
-            total = _line("whole network", "software", self.macs, self.total_cpu, None, None, 1.0)
-            return lines + [total]
+        if not inside:  # nothing to compare
+            lines.append(_line("whole network", "software", self.macs, self.total_cpu, None, None, 1.0))
+            return [line[:4] + line[6:] for line in lines]
         if self.transfer_seconds:
             share = self.transfer_seconds / self.total_accelerated
             lines.append(("to and from logic", "software", _DASH, _DASH, _ms(self.transfer_seconds), _DASH,

@@ -52,8 +52,9 @@ def test_shares_are_parts_of_the_time_with_the_overlay():
 def test_in_software_both_totals_are_the_same():
     one = in_software()
     assert one.ratio == 1 and not one.modelled and one.shares == one.cpu_shares
-    assert one.table()[-1] == ("whole network", "software", "10,010,000", "19.0", "-", "-", "100.0")
-    assert "logic times" not in str(one)
+    assert one.table()[0] == ("layer", "where", "MACs", "CPU-only ms", "share %")
+    assert one.table()[-1] == ("whole network", "software", "10,010,000", "19.0", "100.0")
+    assert "logic" not in str(one)
 
 
 def test_the_table_has_a_line_a_layer_and_the_totals():
