@@ -55,6 +55,25 @@ def test_the_example_descriptor_has_the_fields_of_a_real_one() -> None:
     assert set(overlays()) >= set(segments["overlays"] + [one["overlay"] for one in segments["segments"]])
 
 
+def test_the_example_descriptors_keep_to_the_schema() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((ROOT / "docs" / "network.schema.json").read_text(encoding="utf-8"))
+    example, convolutional, segments = (json.loads(block) for block in blocks("docs/formats.md", "json"))
+    jsonschema.validate(example, schema)
+    jsonschema.validate({**convolutional, **segments}, schema)
+
+
+def test_every_link_within_a_page_has_its_heading() -> None:
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", text):
+            where = (page.parent / target).read_text(encoding="utf-8") if target else text
+            headings = re.findall(r"^#+ (.*)$", where, re.M)
+            known = [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
+            known += [name + "-1" for name in known if known.count(name) > 1]
+            assert anchor in known, "{}: #{}".format(page.name, anchor)
+
+
 def test_every_local_link_leads_somewhere() -> None:
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
