@@ -106,10 +106,24 @@ def check_cache(host: Host) -> Check:
 
 
 def check_networks(host: Host) -> Check:
-    names = sorted(import_module("qnn_pynq.catalogue").networks())
+    catalogue, errors = import_module("qnn_pynq.catalogue"), import_module("qnn_pynq.errors")
+    names, wrong = [], []
+    for name, path in sorted(catalogue.networks().items()):
+        try:
+            network = catalogue.find_network(path)
+        except errors.QnnError as error:
+            wrong.append("{}: {}".format(name, error))
+            continue
+        said = network.provenance.get("accuracy")
+        accuracy = said.get("test") if isinstance(said, dict) else None
+        known = isinstance(accuracy, (int, float))
+        names.append("{} ({:.2f} %)".format(name, 100 * accuracy) if known else name)
+    value = "{}: {}".format(len(names), ", ".join(names))
+    if wrong:
+        return Check("networks", "warn", "; ".join(wrong + [value]), "repair or remove them")
     if not names:
         return Check("networks", "fail", "none found", "install the package again, or set QNN_PYNQ_PATH")
-    return Check("networks", "ok", "{}: {}".format(len(names), ", ".join(names)), "")
+    return Check("networks", "ok", value, "")
 
 
 def check_overlays(host: Host) -> Check:

@@ -220,3 +220,16 @@ def test_a_wrong_hwh_is_pointed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(catalogue, "overlay_files", lambda overlay: {"hwh": path})
     check = doctor.check_hwh(Host())
     assert check.status == "warn" and words in check.value and "overlays fetch" in check.advice
+
+
+def test_networks_are_named_with_their_accuracy_and_broken_ones_with_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = doctor.check_networks(Host("/", {}))
+    assert check.status == "ok" and "dorefa-w1a2-imagenette (83.75 %)" in check.value
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "network.json").write_text("{")
+    monkeypatch.setenv("QNN_PYNQ_PATH", str(tmp_path))
+    check = doctor.check_networks(Host("/", {}))
+    assert check.status == "warn" and check.advice and check.value.startswith("mine: ")
+    assert "lfc-w1a1-mnist (99.09 %)" in check.value
