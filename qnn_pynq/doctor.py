@@ -116,8 +116,7 @@ def check_networks(host: Host) -> Check:
             continue
         said = network.provenance.get("accuracy")
         accuracy = said.get("test") if isinstance(said, dict) else None
-        known = isinstance(accuracy, (int, float))
-        names.append("{} ({:.2f} %)".format(name, 100 * accuracy) if known else name)
+        names.append("{} ({:.2f} %)".format(name, 100 * accuracy) if isinstance(accuracy, (int, float)) else name)
     value = "{}: {}".format(len(names), ", ".join(names))
     if wrong:
         return Check("networks", "warn", "; ".join(wrong + [value]), "repair or remove them")
