@@ -86,6 +86,7 @@ class QnnMoDriver(PolledDriver):
         self._weights: Buffer | None = None
         self._areas: list[Buffer] = []
         self._rows = 0  # images that the areas hold
+        self._put: set[int] = set()  # images for the next run
         self._code_limit = 0
         self._shadow: dict[int, int] = {}  # what the registers hold
         self._broken = False
@@ -187,7 +188,7 @@ class QnnMoDriver(PolledDriver):
                   network.name, len(plan.runs), plan.weight_bytes, self._capacity)
 
     def put(self, index: int, codes: np.ndarray) -> None:
-        """Pack the input of one image into shared memory.
+        """Pack the input of one image into shared memory, where a run's later maps overwrite it.
 
         Parameters
         ----------
@@ -213,6 +214,7 @@ class QnnMoDriver(PolledDriver):
             for piece in plan.entry:
                 part = codes[:, :, piece.first : piece.first + piece.channels]
                 write_map(area, piece, index, plan.bits, np.ascontiguousarray(part))
+            self._put.add(index)
 
     def start(self, images: int) -> None:
         """Begin a run on images 0 to `images` - 1, as they were put.
@@ -232,11 +234,14 @@ class QnnMoDriver(PolledDriver):
             plan = self._planned()
             if not 1 <= images <= self._capacity:
                 raise ValueError(f"{images} images: expected 1..{self._capacity} in one run; split larger batches")
-            if images > self._rows:
-                raise ValueError(f"{images} images, but put() was called for {self._rows} at most")
+            missing = set(range(images)) - self._put
+            if missing:
+                raise ValueError(f"image {min(missing)} was not put since the last run: put() all {images} images")
             self._drop_done(self.board.ip(self.overlay.ip.name))
             begun = perf_counter()
-            self._areas[0].flush(max(piece.end(images) for piece in plan.entry))
+            # All that was put: what stays in the cache would reach the memory later, over a result.
+            self._areas[0].flush(max(piece.end(max(self._put) + 1) for piece in plan.entry))
+            self._put = set()
             self.timing["transfer"] = perf_counter() - begun
             self._shadow = {}
             self._seconds = [0.0] * len(plan.stages)
@@ -409,7 +414,7 @@ class QnnMoDriver(PolledDriver):
         """Areas for twice as many images, at least; what was put stays. Never old and new ones at once."""
         plan = self._planned()
         rows = min(self._capacity, max(images, 2 * self._rows))
-        kept = self._areas[0].array.copy() if self._areas else None
+        kept, put = (self._areas[0].array.copy() if self._areas else None), self._put
         self._free_areas()
         for nbytes in plan.area_bytes(rows):
             try:
@@ -419,12 +424,12 @@ class QnnMoDriver(PolledDriver):
                 raise
         if kept is not None:
             self._areas[0].array[: kept.size] = kept
-        self._rows = rows
+        self._rows, self._put = rows, put
 
     def _free_areas(self) -> None:
         for buffer in self._areas:
             buffer.close()
-        self._areas, self._rows = [], 0
+        self._areas, self._rows, self._put = [], 0, set()
 
     def _free(self) -> None:
         self._free_areas()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import logging
 import math
@@ -283,6 +284,16 @@ def test_layers_tell_what_each_took():
     assert made.layers() == ()
 
 
+def test_clock_and_address_come_from_the_descriptor():
+    published = offload.overlay()
+    fast = dataclasses.replace(published, clock_mhz=250.0, ip=dataclasses.replace(published.ip, address=0xA0000000))
+    made = QnnMoDriver(EmulatedBoard(), fast)
+    made.configure(offload.dorefa_net())
+    assert _right(made, 1)
+    assert made.expected_seconds(1) == pytest.approx(7.53987e-3 / 2.5)
+    assert made.timing["run"] == pytest.approx(7.53987e-3 / 2.5, rel=0.01)
+
+
 def test_in_real_time_a_run_takes_the_modelled_time():
     made = offload.driver("w1a2", offload.dorefa_net(), EmulatedBoard(realtime=True))
     maps = offload.codes(made, 1)
@@ -376,9 +387,20 @@ def test_image_numbers_outside_the_capacity_are_refused(driver):
     for images in (0, driver.capacity + 1):
         with pytest.raises(ValueError, match="expected 1..{} in one run".format(driver.capacity)):
             driver.start(images)
-    driver.put(0, maps)
-    with pytest.raises(ValueError, match=r"put\(\) was called for 1 at most"):
-        driver.start(2)
+
+
+def test_a_run_needs_all_its_images_anew(driver):
+    """Later maps lie where the input was."""
+    maps = offload.codes(driver, 3)
+    for index in (0, 2):
+        driver.put(index, maps[index])
+    with pytest.raises(ValueError, match="image 1 was not put since the last run"):
+        driver.start(3)
+    driver.put(1, maps[1])
+    driver.start(3)
+    driver.finish()
+    with pytest.raises(ValueError, match="image 0 was not put since the last run"):
+        driver.start(1)
 
 
 def test_nothing_runs_before_configure_nor_finishes_before_start(driver):
@@ -399,7 +421,7 @@ def test_too_little_contiguous_memory_is_said_and_leaves_nothing_behind():
     made = offload.driver(net=_net(), board=board)
     with pytest.raises(BoardError, match="contiguous memory"):
         made.put(made.capacity - 1, offload.codes(made, 1)[0])
-    with pytest.raises(ValueError, match="for 0 at most"):
+    with pytest.raises(ValueError, match="image 0 was not put"):
         made.start(1)
 
 
