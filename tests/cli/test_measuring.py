@@ -114,7 +114,8 @@ def test_the_quoted_accuracy_of_a_convolutional_network_is_reproduced(
     assert ran.code == 0, ran.err
     quoted = run("networks", "show", name, "--json").json["provenance"]["accuracy"]
     assert ran.json["images"] == quoted["images"]
-    assert ran.json["accuracy"] == pytest.approx(quoted["test"], abs=1e-6)
+    # JPEG decoders differ in their pixels; tests/train/test_shipped.py compares where they do not.
+    assert ran.json["accuracy"] == pytest.approx(quoted["test"], abs=0.005)
 
 
 @pytest.fixture
