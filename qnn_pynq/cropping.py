@@ -91,18 +91,13 @@ def cubic_middle(pixels: np.ndarray, size: tuple[int, int], short_side: int) -> 
     """
     scale = short_side / min(pixels.shape[:2])
     indices, weights = zip(*(_taps(side, scale, need) for side, need in zip(pixels.shape[:2], size)))
-    rows, columns = indices
-    near = pixels[rows.reshape(-1, 1), columns.reshape(1, -1)].astype(np.float32)
-    near = near.reshape(rows.shape + columns.shape + pixels.shape[2:])
-    found = np.zeros((size[0], 4, size[1]) + pixels.shape[2:], np.float32)
-    spread = (1, 1, size[1]) + (1,) * (pixels.ndim - 2)
-    for tap in range(4):
-        found += near[:, :, :, tap] * weights[1][:, tap].reshape(spread)
-    total = np.zeros((size[0], size[1]) + pixels.shape[2:], np.float32)
-    spread = (size[0],) + (1,) * (pixels.ndim - 1)
-    for tap in range(4):
-        total += found[:, tap] * weights[0][:, tap].reshape(spread)
-    return total
+    needed, place = np.unique(indices[0], return_inverse=True)
+    lines = pixels[needed]
+    axis = (-1,) + (1,) * (pixels.ndim - 2)
+    near = sum(lines[:, indices[1][:, tap]] * weights[1][:, tap].reshape(axis) for tap in range(4))
+    place, axis = place.reshape(indices[0].shape), (-1,) + (1,) * (pixels.ndim - 1)
+    found: np.ndarray = sum(near[place[:, tap]] * weights[0][:, tap].reshape(axis) for tap in range(4))
+    return found
 
 
 def _taps(side: int, scale: float, need: int) -> tuple[np.ndarray, np.ndarray]:
