@@ -309,6 +309,7 @@ class ZynqBoard(Board):
                 raise BoardError(f"no contiguous memory for {nbytes} bytes ({error}): close other buffers "
                                  "and notebooks, or use smaller batches") from error
             buffer[:] = 0
+            buffer.flush()  # a dirty line that leaves the cache late would overwrite what the logic wrote
             return ZynqBuffer(buffer)
 
     def reset(self) -> None:
