@@ -17,7 +17,7 @@ from qnn_pynq.answers import Answers, known_answers
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.engines import board_engine
 from qnn_pynq.errors import BoardUnavailableError, DescriptorError, InputError, NotFoundError
-from qnn_pynq.network import Decode, Dense, Encoding, InputSpec, Linear, Network, load_network, save_network
+from qnn_pynq.network import Decode, Dense, Encoding, InputSpec, Linear, Network, Segment, load_network, save_network
 
 SHAPE = ((832, 1024), (1024, 1024), (1024, 1024), (1024, 64))
 OVERLAY = "bnn-pynq-lfc-w1a1"
@@ -229,6 +229,14 @@ def test_convolutional_networks_are_compared_code_by_code(tmp_path: Path, featur
     outcomes = selftest.run([str(folder)], ["emulated", "cpu"])
     assert [o.mode for o in outcomes] == ["conservative", "fast", "kernels"]
     assert all(o.ok and o.pictures == 7 for o in outcomes), [o.details for o in outcomes]
+
+
+def test_segments_run_on_an_overlay_each(tmp_path: Path) -> None:
+    folder = write_convolutional(tmp_path)
+    network = dataclasses.replace(load_network(folder), segments=(Segment(3, "qnn-mo-w1a3"),))
+    save_network(network, folder, overwrite=True)
+    outcomes = selftest.run([str(folder)], ["emulated"])
+    assert [(o.mode, o.result) for o in outcomes] == [("conservative", "ok"), ("fast", "ok")]
 
 
 @pytest.mark.parametrize("features", [False, True])
