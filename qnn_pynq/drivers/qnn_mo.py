@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from enum import IntEnum
 from time import perf_counter
 from typing import Any, Sequence
 
@@ -23,8 +22,8 @@ __all__ = ["QnnMoDriver", "Reg"]
 log = logging.getLogger(__name__)
 
 
-class Reg(IntEnum):
-    """Registers of BlackBoxJam, byte offsets; strides are logarithms of base 2."""
+class Reg:
+    """Registers of BlackBoxJam, byte offsets; strides are logarithms of base 2."""  # plain ints: looked up often
 
     CTRL = 0x00
     IN1_LOW = 0x10
