@@ -20,7 +20,7 @@ ARRAYS = {
     "conv0/T": np.array([0.75, 0.5, 0.25], np.float32),
     "conv0/W": np.asfortranarray(np.arange(24, dtype=np.float32).reshape(2, 3, 4)),
     "count": np.arange(5, dtype=np.int64),
-    "none": np.zeros((0, 3), np.uint8),
+    "one": np.full((1, 1), 9, np.uint8),
 }
 HEADER = b"\x93NUMPY\x01\x00F\x00" + b"{'descr': '|O', 'fortran_order': False, 'shape': (), }".ljust(69) + b"\n"
 PROTO = HEADER + b"\x80\x02"
@@ -131,7 +131,7 @@ def test_nothing_is_executed(place, tmp_path, protocol):
 @pytest.mark.parametrize(
     "value",
     [
-        {"x": 1}, {"x": None}, {1: ARRAYS["count"]}, [ARRAYS], "text", {"x": np.zeros(3, ">f4")},
+        {"x": 1}, {"x": None}, {1: ARRAYS["count"]}, [ARRAYS], "text", {"x": np.zeros(3, ">f4")}, {"x": np.zeros((0, 3))},
         {"x": boxed({})}, {"x": np.array(["a"])}, {"x": 1j},
         {"x": np.zeros(2, [("a", "i4")])}, {"x": np.float32(1)}, {"x": {"y": ARRAYS["count"]}},
     ],
