@@ -171,7 +171,7 @@ def _overlay_of(document: Any) -> str:
     """By the widest code of a layer with 1-bit weights; whatever is wrong is found later."""
     entries = document.get("layers") if isinstance(document, dict) else None
     for entry in entries if isinstance(entries, list) else []:
-        if isinstance(entry, dict) and entry.get("weight_bits") == 1 and entry.get("output_bits") in _OVERLAYS:
+        if isinstance(entry, dict) and entry.get("weight_bits") == 1 and entry.get("output_bits") in tuple(_OVERLAYS):
             return _OVERLAYS[entry["output_bits"]]
     return _OVERLAYS[2]
 

@@ -515,7 +515,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99), VALUES), min_size=1, max_size=3), st.randoms())
 def test_changed_lists_give_only_our_errors(made, tmp_path, changes, chance: random.Random):
     listed = copy.deepcopy(LIST)

@@ -131,8 +131,8 @@ def test_nothing_is_executed(place, tmp_path, protocol):
 @pytest.mark.parametrize(
     "value",
     [
-        {"x": 1}, {"x": None}, {1: ARRAYS["count"]}, [ARRAYS], "text", {"x": np.zeros(3, ">f4")}, {"x": np.zeros((0, 3))},
-        {"x": boxed({})}, {"x": np.array(["a"])}, {"x": 1j},
+        {"x": 1}, {"x": None}, {1: ARRAYS["count"]}, [ARRAYS], "text", {"x": np.zeros(3, ">f4")},
+        {"x": np.zeros((0, 3))}, {"x": boxed({})}, {"x": np.array(["a"])}, {"x": 1j},
         {"x": np.zeros(2, [("a", "i4")])}, {"x": np.float32(1)}, {"x": {"y": ARRAYS["count"]}},
     ],
 )
