@@ -416,6 +416,28 @@ def test_bad_colour_pictures_are_refused(bad, spec):
         prepare(bad, spec)
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.integers(0, 70), max_size=4), st.sampled_from(["u1", "b1", "i4", "f4", "f8", "c8", "O", "U1"]),
+    st.sampled_from([COLOUR, PUBLISHED, dataclasses.replace(COLOUR, crop=None)]), st.booleans(),
+    st.sampled_from([0, 1, 255, -1, 256]),
+)
+def test_any_array_is_prepared_or_refused(shape, kind, spec, last, value):
+    """What comes out has the network's size and dtype; what goes wrong is our error."""
+    array = np.full(tuple(shape) + ((3,) if last else ()), value).astype(kind)
+    wanted = np.float32 if spec is PUBLISHED else np.uint8
+    try:
+        found = prepare(array, spec)
+        assert found.shape == (16, 16, 3) and found.dtype == wanted
+    except InputError:
+        pass
+    try:
+        rows = prepare_many(array, spec)
+        assert rows.ndim == 2 and rows.shape[1] == 768 and rows.dtype == wanted
+    except InputError:
+        pass
+
+
 def test_pictures_of_the_shipped_network_are_those_of_its_evaluation(shared_data):
     """The test pictures have 72 x 72 pixels; the training looked at their middle."""
     network = find_network("dorefa-w1a2-imagenette")

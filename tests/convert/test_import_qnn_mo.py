@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from qnn_pynq.classifier import Classifier
 from qnn_pynq.convert.qnn_mo import import_qnn_mo, read_offloaded
+from qnn_pynq.convert.qnn_mo_layers import read_layer_list
 from qnn_pynq.errors import DescriptorError, QnnError, UnsupportedNetworkError
 from qnn_pynq.network import Conv, Linear, Pool, load_network, save_network
 
@@ -276,6 +277,27 @@ def test_the_published_set(golden):
     assert layers[1].thresholds[90 + 62].tolist() == [19428, -7474, 31160]
     unsorted = [(np.diff(layer.thresholds.astype(int), axis=1) < 0).any(axis=1).sum() for layer in layers[1:]]
     assert unsorted == [1, 0, 0, 0] and all(layer.invert is None for layer in layers)
+
+
+def test_runs_of_the_published_lists(golden, tmp_path):
+    listed = read_layer_list(golden / "qnn-mo" / "params" / "dorefanet-layers.json", 384)
+    assert [layer.runs for layer in listed.layers if not isinstance(layer, Pool)] == [[1, 2], [3], [4, 6], [5, 7]]
+    assert [(layer.inputs, layer.outputs) for layer in listed.dense] == [(9216, 4096), (4096, 4096), (4096, 1000)]
+    # Sizes and channels of the other published network, by its table of registers.
+    layers = [
+        conv("conv1", 3, 3, 1, [16, 208, 208], [64, 208, 208]), pool(2, 2, [64, 208, 208], [64, 104, 104]),
+        conv("conv2", 3, 3, 1, [64, 104, 104], [64, 104, 104]), pool(2, 2, [64, 104, 104], [64, 52, 52]),
+        conv("conv3", 3, 3, 1, [64, 52, 52], [128, 52, 52]), pool(2, 2, [128, 52, 52], [128, 26, 26]),
+        conv("conv4", 3, 3, 1, [128, 26, 26], [256, 26, 26]), pool(2, 2, [256, 26, 26], [256, 13, 13]),
+        conv("conv5", 3, 3, 1, [256, 13, 13], [512, 13, 13]), pool(2, 1, [512, 14, 14], [512, 13, 13]),
+        conv("conv6", 3, 3, 1, [512, 13, 13], [512, 13, 13]), conv("conv7", 3, 3, 1, [512, 13, 13], [512, 13, 13]),
+    ]
+    path = tmp_path / "yolo.json"
+    path.write_text(json.dumps({"network": "yolo", "binparam": "bin", "binparam_skip": 1, "layers": layers}))
+    listed = read_layer_list(path, 256)
+    runs = [layer.runs for layer in listed.layers if not isinstance(layer, Pool)]
+    assert runs == [[1], [2], [3], [4], [5, 6], [7, 8], [9, 10]]
+    assert [layer.padding for layer in listed.layers if isinstance(layer, Pool)] == [(0, 0)] * 4 + [(0, 1)]
 
 
 # -- what is refused -------------------------------------------------------------------------------------
