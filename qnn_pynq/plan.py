@@ -218,18 +218,20 @@ class _Planner:
         return self._row(0, step.size, self._groups(step), entry=True)
 
     def _slices(self, step: Step, pieces: Sequence[Piece]) -> list[tuple[Piece, int]] | None:
-        """(piece, channel in it) of every group, where all of them can be read in place."""
+        """(piece, channel in it) of every group, where all of them can be read in place.
+
+        Groups are of one size: where each lies in one piece, and has whole tiles or its piece's end, all begin
+        at a word.
+        """
         found = []
         for first, count in self._groups(step):
             for piece in pieces:
                 lane = first - piece.first
                 if lane < 0 or lane + count > piece.channels:
                     continue
-                over = lane + _up(count, self.limits["simd"])
+                split = count != piece.channels
                 followed = count % self.limits["simd"] and lane + count != piece.channels
-                split = lane or count != piece.channels
-                if (lane * self.bits % self.limits["word_bits"] or over > piece.clean or followed
-                        or (split and self.conservative)):
+                if followed or (split and self.conservative):
                     return None
                 found.append((piece, lane))
                 break

@@ -167,6 +167,10 @@ def test_no_run_or_move_overwrites_what_is_still_read(data, kind, conservative, 
             assert spans[-1][1] == max(piece.end(images) for piece in group)
         for run in stage.runs:
             assert run.skip % 8 == 0 and run.source.nbytes == run.step.size**2 * pixel
+            # No lane that is multiplied has anything but channels of the group or zeros.
+            lane, tiles = run.skip * 8 // plan.bits, -(-run.inputs // 64)
+            assert lane + 64 * tiles <= run.source.clean
+            assert run.inputs == 64 * tiles or lane + run.inputs == run.source.channels
         outputs = [channel for run in stage.runs for channel in range(run.first, run.first + run.outputs)]
         assert outputs == list(range(stage.step.conv.outputs))
         arrived = targets
