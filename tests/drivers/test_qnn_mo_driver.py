@@ -6,6 +6,7 @@ import dataclasses
 import gc
 import logging
 import math
+import threading
 import time
 
 import numpy as np
@@ -27,7 +28,10 @@ from qnn_pynq.errors import (
     DeadlineError,
     InputError,
 )
+from qnn_pynq.families import driver_class, twin_class
+from qnn_pynq.kernels import ConvLayer
 from qnn_pynq.network import Conv, Pool
+from qnn_pynq.twins.qnn_mo import QnnMoTwin
 
 AGAIN = "load the network again"
 
@@ -62,6 +66,10 @@ def _hang_at(number):
 def _right(made, images=3, seed=0):
     maps = offload.codes(made, images, seed)
     return np.array_equal(offload.run(made, maps), oracle_conv.forward(made.network.layers, maps))
+
+
+def test_the_kind_has_this_driver_and_twin(driver):
+    assert driver_class("qnn-mo") is QnnMoDriver and twin_class("qnn-mo") is QnnMoTwin is type(driver.board.twin)
 
 
 # -- codes ------------------------------------------------------------------------------------------------
@@ -303,6 +311,33 @@ def test_in_real_time_a_run_takes_the_modelled_time():
     assert time.perf_counter() - begun > 0.0075
     # Reads of the control register while it waits are modelled, too.
     assert made.timing["run"] == pytest.approx(made.expected_seconds(1), rel=0.05)
+
+
+def test_another_thread_computes_while_finish_waits():
+    net = _net()
+    made = offload.driver(net=net, board=EmulatedBoard(realtime=True))
+    made.board.twin.inject(lambda twin, event, value: 0.03 if event == "duration" else value)
+    first = ConvLayer(small_conv.pixel_conv(np.random.default_rng(0), 64), 64, 64)
+    pictures = np.zeros((1, 64, 64, 3), np.uint8)
+    computed, done = [], threading.Event()
+
+    def compute():
+        while not done.is_set():
+            first.run(pictures)
+            computed.append(time.perf_counter())
+
+    maps = offload.codes(made, 1)
+    made.put(0, maps[0])
+    made.start(1)
+    worker = threading.Thread(target=compute)
+    worker.start()
+    begun = time.perf_counter()
+    found = made.finish()
+    ended = time.perf_counter()
+    done.set()
+    worker.join()
+    assert np.array_equal(found, oracle_conv.forward(net.layers, maps))
+    assert ended - begun > 0.15 and sum(begun < moment < ended for moment in computed) > 10
 
 
 # -- the published sequence -------------------------------------------------------------------------------
