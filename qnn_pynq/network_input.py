@@ -26,6 +26,8 @@ def read_input(fields: Fields, folder: Path) -> InputSpec:
     framing = None
     frame = fields.take("framing", "object", None)
     if frame is not None:
+        if channels != 1:
+            fields.fail("framing", "finds an object in grey pictures: expected channels 1, or a crop in its place")
         inner = fields.inner_of("framing", frame)
         centre = inner.take("centre", "string", allowed=("mass", "box"))
         framing = Framing(inner.pair("object", _MAX_SIDE), centre)
