@@ -8,46 +8,18 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from ..boards.base import Board, Buffer
+from ..boards.base import Board
 from ..errors import BoardError, InputError
 from ..overlay_geometry import check_identity
-from ..plan import Plan, Run, Stage, make_plan
+from ..plan import Plan, Run, make_plan
 from .base import LayerProfile
 from .polled import START, PolledDriver
-from .qnn_mo_maps import gather, read_maps, write_map
-from .qnn_mo_weights import weight_image
+from .qnn_mo_buffers import OffloadBuffers
+from .qnn_mo_registers import Reg, load_registers, run_registers
 
-__all__ = ["QnnMoDriver", "Reg"]
+__all__ = ["QnnMoDriver"]
 
 log = logging.getLogger(__name__)
-
-
-class Reg:
-    """Registers of BlackBoxJam, byte offsets; strides are logarithms of base 2."""  # plain ints: looked up often
-
-    CTRL = 0x00
-    IN1_LOW = 0x10
-    IN1_HIGH = 0x14
-    IN2_LOW = 0x1C
-    IN2_HIGH = 0x20
-    OUT_LOW = 0x28
-    OUT_HIGH = 0x2C
-    DO_INIT = 0x34
-    LAYER_TYPE = 0x3C
-    KERNEL = 0x44
-    STRIDE = 0x4C
-    INPUTS = 0x54
-    OUTPUTS = 0x5C
-    SIZE = 0x64
-    PADDED_SIZE = 0x6C
-    CONV_SIZE = 0x74
-    POOL_IN_SIZE = 0x7C
-    POOL_OUT_SIZE = 0x84
-    POOL_STRIDE = 0x8C
-
-
-_CONVOLUTION, _WITH_POOL = 1, 2
-_PAGE = 4096  # contiguous memory comes in whole pages
 _DMA_BYTES = 8_000_000
 
 
@@ -80,11 +52,8 @@ class QnnMoDriver(PolledDriver):
     def __init__(self, board: Board, overlay: Any, conservative: bool = False, dma_bytes: int = _DMA_BYTES) -> None:
         super().__init__(board, overlay, conservative)
         self.plan: Plan | None = None
-        self._dma_bytes = dma_bytes
+        self.buffers = OffloadBuffers(board, dma_bytes)
         self._capacity = 1
-        self._weights: Buffer | None = None
-        self._areas: list[Buffer] = []
-        self._rows = 0  # images that the areas hold
         self._put: set[int] = set()  # images for the next run
         self._code_limit = 0
         self._shadow: dict[int, int] = {}  # what the registers hold
@@ -121,7 +90,7 @@ class QnnMoDriver(PolledDriver):
     @property
     def dma_bytes(self) -> int:
         """Bytes of all buffers now, in whole pages."""
-        return sum(_pages(buffer.nbytes) for buffer in self._buffers())
+        return self.buffers.nbytes
 
     def expected_seconds(self, images: int) -> float:
         """Seconds of the circuit for a batch by the cycle model, a lower bound."""
@@ -136,14 +105,14 @@ class QnnMoDriver(PolledDriver):
             raise BoardError("no network is configured: call configure() first")
         return self.plan
 
-    def _buffers(self) -> list[Buffer]:
-        return self._areas + ([] if self._weights is None else [self._weights])
-
     # -- the contract -------------------------------------------------------------------------------------
 
     def check(self, network: Any) -> None:
+        self._make_plan(network)
+
+    def _make_plan(self, network: Any) -> Plan:
         check_identity(self.overlay)
-        make_plan(network, self.overlay, self.conservative)
+        return make_plan(network, self.overlay, self.conservative)
 
     def configure(self, network: Any, timeout: float | None = None) -> None:
         """Plan a network, and put all its weights into shared memory.
@@ -161,8 +130,7 @@ class QnnMoDriver(PolledDriver):
         BoardBusyError
             A run is in flight, or one that was broken off still is.
         """
-        check_identity(self.overlay)
-        plan = make_plan(network, self.overlay, self.conservative)
+        plan = self._make_plan(network)
         with self.board.lock:
             self._check_open()
             if self._broken:
@@ -173,12 +141,11 @@ class QnnMoDriver(PolledDriver):
             self.board.load(self.overlay)
             before = self.board.accelerator_seconds
             self._drop_done(self.board.ip(self.overlay.ip.name))
-            self._free()
-            self.plan = plan
-            self._capacity = self._most_images(plan)
+            self.plan, self._capacity = plan, self.buffers.capacity(plan)
             self._code_limit = 2 ** plan.stages[0].step.conv.input_bits
             self._profile = ()
-            self._store_weights(plan)
+            self._put = set()
+            self.buffers.take(plan, self.overlay.geometry)
             self.timing["configure"] = self.board.accelerator_seconds - before
             self._generation = self.board.generation
             self._broken = False
@@ -207,12 +174,11 @@ class QnnMoDriver(PolledDriver):
             most = int(codes.max())
             if most >= self._code_limit:
                 raise InputError(f"code {most}: expected 0..{self._code_limit - 1}")
-            if index >= self._rows:
-                self._grow(index + 1)
-            area = self._areas[0].array
-            for piece in plan.entry:
-                part = codes[:, :, piece.first : piece.first + piece.channels]
-                write_map(area, piece, index, plan.bits, np.ascontiguousarray(part))
+            if index >= self.buffers.rows:
+                put, self._put = self._put, set()
+                self.buffers.grow(index + 1, self._capacity)
+                self._put = put
+            self.buffers.put(index, codes)
             self._put.add(index)
 
     def start(self, images: int) -> None:
@@ -239,7 +205,7 @@ class QnnMoDriver(PolledDriver):
             self._drop_done(self.board.ip(self.overlay.ip.name))
             begun = perf_counter()
             # All that was put: what stays in the cache would reach the memory later, over a result.
-            self._areas[0].flush(max(piece.end(max(self._put) + 1) for piece in plan.entry))
+            self.buffers.flush_input(max(self._put) + 1)
             self._put = set()
             self.timing["transfer"] = perf_counter() - begun
             self._shadow = {}
@@ -247,7 +213,7 @@ class QnnMoDriver(PolledDriver):
             self._running = images
             self.board.mark_in_flight(self)
             try:
-                self._begin(self._load_registers(plan.runs[0]))
+                self._begin_load(plan.runs[0])
             except BaseException:
                 self._break_off()
                 raise
@@ -304,32 +270,26 @@ class QnnMoDriver(PolledDriver):
         done = 0
         for number, stage in enumerate(plan.stages):
             if stage.moves:
-                self._gather(plan, stage, images)
+                begun = perf_counter()
+                self.buffers.gather(stage, images)
+                self.timing["transfer"] += perf_counter() - begun
             for run in stage.runs:
                 done += 1
                 what = f"run {done} of {len(plan.runs)} ({stage.step.name})"
                 if done > 1:  # start() has begun the first
-                    self._begin(self._load_registers(run))
+                    self._begin_load(run)
                 self._seconds[number] += self._end(run.load_cycles, deadline, what + ", load")
                 for image in range(images):
-                    self._begin(self._run_registers(run, image, images))
+                    source = self.buffers.address(run.source, image, images) + run.skip
+                    self._begin(run_registers(run, source, self.buffers.address(run.target, image, images)))
                     self._seconds[number] += self._end(run.run_cycles, deadline, what + f", image {image}")
         begun = perf_counter()
-        last = self._areas[plan.exit[0].area]
-        last.invalidate(max(piece.end(images) for piece in plan.exit))
-        codes = read_maps(last.array, plan.exit, images, plan.bits)
+        codes = self.buffers.codes(images)
         self.timing["transfer"] += perf_counter() - begun
         return codes
 
-    def _gather(self, plan: Plan, stage: Stage, images: int) -> None:
-        begun = perf_counter()
-        target = self._areas[stage.gathered[0].area]
-        source = self._areas[1 - stage.gathered[0].area]
-        if stage is not plan.stages[0]:  # the first one's source is what the processor wrote
-            source.invalidate(max(move.source.end(images) for move in stage.moves))
-        gather(source.array, target.array, stage.gathered, stage.moves, images, plan.bits)
-        target.flush(max(piece.end(images) for piece in stage.gathered))
-        self.timing["transfer"] += perf_counter() - begun
+    def _begin_load(self, run: Run) -> None:
+        self._begin(load_registers(run, self.buffers.image_address(run.weights_at), self.conservative))
 
     def _begin(self, values: Sequence[tuple[int, int]]) -> None:
         registers = self.board.ip(self.overlay.ip.name)
@@ -347,30 +307,6 @@ class QnnMoDriver(PolledDriver):
         self.board.wait(self.overlay.ip.name, (Reg.CTRL, self._done_mask), timeout,
                         f"{self.overlay.name}, {what} (the cycle model says {1e3 * expected:.3g} ms)")
         return self.board.accelerator_seconds - self._started
-
-    def _load_registers(self, run: Run) -> Sequence[tuple[int, int]]:
-        assert self._weights is not None
-        first = self._weights.device_address + run.weights_at
-        second = first + run.weight_words * self.overlay.geometry["word_bits"] // 8
-        return [
-            (Reg.IN1_LOW, first & 0xFFFFFFFF), (Reg.IN1_HIGH, first >> 32),
-            (Reg.IN2_LOW, second & 0xFFFFFFFF), (Reg.IN2_HIGH, second >> 32),
-            (Reg.DO_INIT, 1), (Reg.KERNEL, run.load_kernel),
-        ] + ([(Reg.LAYER_TYPE, _CONVOLUTION)] if self.conservative else [])
-
-    def _run_registers(self, run: Run, image: int, images: int) -> Sequence[tuple[int, int]]:
-        step = run.step
-        source = self._areas[run.source.area].device_address + run.source.at(image, images) + run.skip
-        target = self._areas[run.target.area].device_address + run.target.at(image, images)
-        return [
-            (Reg.IN1_LOW, source & 0xFFFFFFFF), (Reg.IN1_HIGH, source >> 32),
-            (Reg.OUT_LOW, target & 0xFFFFFFFF), (Reg.OUT_HIGH, target >> 32), (Reg.DO_INIT, 0),
-            (Reg.LAYER_TYPE, _CONVOLUTION if step.pool is None else _WITH_POOL),
-            (Reg.KERNEL, step.conv.kernel), (Reg.STRIDE, 0), (Reg.INPUTS, run.inputs), (Reg.OUTPUTS, run.outputs),
-            (Reg.SIZE, step.size), (Reg.PADDED_SIZE, step.padded_size), (Reg.CONV_SIZE, step.conv_size),
-            (Reg.POOL_IN_SIZE, step.pool_in_size), (Reg.POOL_OUT_SIZE, step.out_size),
-            (Reg.POOL_STRIDE, 0 if step.pool is None else step.pool.stride.bit_length() - 1),
-        ]
 
     # -- broken walks -------------------------------------------------------------------------------------
 
@@ -396,46 +332,5 @@ class QnnMoDriver(PolledDriver):
         self._check_broken()
         super()._check_ready()
 
-    # -- buffers ------------------------------------------------------------------------------------------
-
-    def _most_images(self, plan: Plan) -> int:
-        left = self._dma_bytes - _pages(plan.weight_bytes) - 2 * (_PAGE + plan.pixel_bytes)
-        return max(1, left // max(1, sum(plan.areas)))
-
-    def _store_weights(self, plan: Plan) -> None:
-        buffer = self._weights = self.board.allocate(plan.weight_bytes, np.uint8)
-        for run in plan.runs:
-            image = weight_image(run, self.overlay.geometry).reshape(-1).view(np.uint8)
-            buffer.array[run.weights_at : run.weights_at + image.size] = image
-        buffer.flush()
-
-    def _grow(self, images: int) -> None:
-        """Areas for twice as many images, at least; what was put stays. Never old and new ones at once."""
-        plan = self._planned()
-        rows = min(self._capacity, max(images, 2 * self._rows))
-        kept, put = (self._areas[0].array.copy() if self._areas else None), self._put
-        self._free_areas()
-        for nbytes in plan.area_bytes(rows):
-            try:
-                self._areas.append(self.board.allocate(nbytes, np.uint8))
-            except BaseException:
-                self._free_areas()
-                raise
-        if kept is not None:
-            self._areas[0].array[: kept.size] = kept
-        self._rows, self._put = rows, put
-
-    def _free_areas(self) -> None:
-        for buffer in self._areas:
-            buffer.close()
-        self._areas, self._rows, self._put = [], 0, set()
-
     def _free(self) -> None:
-        self._free_areas()
-        if self._weights is not None:
-            self._weights.close()
-        self._weights = None
-
-
-def _pages(nbytes: int) -> int:
-    return -(-nbytes // _PAGE) * _PAGE
+        self.buffers.free()

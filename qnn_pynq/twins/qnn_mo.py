@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import math
 from collections import OrderedDict
-from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -21,47 +20,17 @@ from ..kernels import ConvLayer, pack, unpack
 from ..network_types import Conv, Pool
 from ..overlay_geometry import check_identity
 from .base import Memory, Twin
+from .qnn_mo_shapes import Hang, Reg, check_shape, pools
 
 __all__ = ["QnnMoTwin"]
 
 log = logging.getLogger(__name__)
 
 
-class Reg(IntEnum):
-    """Register offsets. Not shared with the driver: one wrong table would agree with itself."""
-
-    CTRL = 0x00
-    GIER = 0x04
-    IP_IER = 0x08
-    IP_ISR = 0x0C
-    IN1 = 0x10
-    IN1_HIGH = 0x14
-    IN2 = 0x1C
-    IN2_HIGH = 0x20
-    OUT = 0x28
-    OUT_HIGH = 0x2C
-    DO_INIT = 0x34
-    LAYER_TYPE = 0x3C
-    KERNEL_DIM = 0x44
-    STRIDE = 0x4C
-    IFM_CH = 0x54
-    OFM_CH = 0x5C
-    IFM_DIM = 0x64
-    PADDED_DIM = 0x6C
-    OFM_DIM = 0x74
-    POOL_IN_DIM = 0x7C
-    POOL_OUT_DIM = 0x84
-    POOL_STRIDE = 0x8C
-
-
 _START, _DONE, _IDLE, _AUTO_RESTART = 0x01, 0x02, 0x04, 0x80
 _ARGUMENTS = tuple(int(reg) for reg in Reg if reg >= Reg.IN1)
 _WORD = np.dtype("<u8")
 _KEPT = 32  # prepared convolutions
-
-
-class _Hang(Exception):
-    """Registers that leave the dataflow waiting for ever; the text says which."""
 
 
 class QnnMoTwin(Twin):
@@ -169,7 +138,7 @@ class QnnMoTwin(Twin):
         begun = self.clock.now()  # on a real clock, what emulation takes is part of the modelled time
         try:
             cycles: float = self._load() if self.registers[Reg.DO_INIT] else self._compute()
-        except _Hang as why:
+        except Hang as why:
             log.warning("%s hangs: %s", self.overlay.name, why)
             cycles = math.inf
         seconds = self._hook("duration", cycles * self._cycle)
@@ -207,7 +176,7 @@ class QnnMoTwin(Twin):
         """Both ports stream their whole buffer; weights beyond what this kernel register fills stay."""
         kernel, g = self.registers[Reg.KERNEL_DIM], self._limits
         if not 1 <= kernel <= g["max_kernel"]:
-            raise _Hang(f"load with KernelDim {kernel}, the circuit has 1 to {g['max_kernel']}")
+            raise Hang(f"load with KernelDim {kernel}, the circuit has 1 to {g['max_kernel']}")
         pes, block = g["pe"] // 2, self._block(kernel)
         words = pes * (block + self.thresholds[0].size)
         streams = [self.memory.read(self._address(reg), 8 * words).view(_WORD) for reg in (Reg.IN1, Reg.IN2)]
@@ -221,7 +190,7 @@ class QnnMoTwin(Twin):
 
     def _compute(self) -> int:
         r, g = self.registers, self._limits
-        self._check_shape()
+        check_shape(r, g)
         layer = self._layer()
         lanes = layer.input_shape[2]
         size, out_size, channels = r[Reg.IFM_DIM], layer.output_shape[0], layer.output_shape[2]
@@ -240,44 +209,12 @@ class QnnMoTwin(Twin):
 
     # -- one convolution ----------------------------------------------------------------------------------
 
-    @property
-    def _pools(self) -> bool:
-        return self.registers[Reg.LAYER_TYPE] != 1
-
-    def _check_shape(self) -> None:
-        """Raise _Hang where the line buffers do not give a convolution and a pool of these sizes."""
-        r, g = self.registers, self._limits
-        kernel, inputs, outputs = r[Reg.KERNEL_DIM], r[Reg.IFM_CH], r[Reg.OFM_CH]
-        size, padded, out = r[Reg.IFM_DIM], r[Reg.PADDED_DIM], r[Reg.OFM_DIM]
-        for what, value, most in (
-            ("KernelDim", kernel, g["max_kernel"]), ("IFMCh", inputs, g["max_inputs"]),
-            ("OFMCh", outputs, g["max_outputs"]), ("IFMDim", size, g["max_input_size"]),
-            ("OFMDim", out, g["max_output_size"]),
-        ):
-            if not 1 <= value <= most:
-                raise _Hang(f"{what} {value}, the circuit has 1 to {most}")
-        step = 1 << min(r[Reg.STRIDE], 8)
-        even = (kernel, step) in ((2, 2), (4, 2), (4, 4)) and padded % step == 0
-        if not (step == 1 or even) or (kernel == padded == 1):
-            raise _Hang(f"KernelDim {kernel} with stride {step} on {padded} lines")
-        if padded < max(size, kernel) or out != (padded - kernel) // step + 1:
-            raise _Hang(f"IFMDim {size}, PaddedDim {padded}, OFMDim {out} with KernelDim {kernel}, stride {step}")
-        lines = padded * -(-inputs // g["simd"]) * step
-        if lines > g["max_input_size"] * g["max_inputs"] // g["simd"]:
-            raise _Hang(f"PaddedDim {padded} of {inputs} channels: {lines} words, the line buffer is smaller")
-        if self._pools:
-            window, area, stride = g["pool_size"], r[Reg.POOL_IN_DIM], 1 << min(r[Reg.POOL_STRIDE], 8)
-            if not max(window, out) <= area <= g["max_output_size"] or stride > g["max_pool_stride"]:
-                raise _Hang(f"PoolInDim {area}, stride {stride} behind OFMDim {out}")
-            if r[Reg.POOL_OUT_DIM] != (area - window) // stride + 1:
-                raise _Hang(f"PoolOutDim {r[Reg.POOL_OUT_DIM]} of PoolInDim {area}, stride {stride}")
-
     def _layer(self) -> ConvLayer:
         """The kernel for weights and registers as they are; kept, since weights come back image by image."""
         r, g = self.registers, self._limits
         shape = tuple(r[reg] for reg in (Reg.KERNEL_DIM, Reg.STRIDE, Reg.IFM_DIM, Reg.PADDED_DIM)) + (
             -(-r[Reg.IFM_CH] // g["simd"]), -(-r[Reg.OFM_CH] // g["pe"]))
-        if self._pools:
+        if pools(r):
             shape += (r[Reg.POOL_IN_DIM], r[Reg.POOL_STRIDE])
         layer = self._latest.get(shape)
         if layer is None:

@@ -82,7 +82,7 @@ def test_random_networks_give_the_oracles_codes(data, kind, conservative, narrow
     made = offload.driver(kind, net, conservative=conservative)
     # Garbage in fresh buffers must not matter.
     made.put(images - 1, offload.codes(made, 1)[0])
-    for area in made._areas:
+    for area in made.buffers.areas:
         area.array[:] = 0xAB
         area.flush()
     maps = offload.codes(made, images)
@@ -177,7 +177,7 @@ class _Counter:
         registers = made.board.ip(made.overlay.ip.name)
         monkeypatch.setattr(registers, "write", self._count("writes", registers.write))
         monkeypatch.setattr(registers, "read", self._count("reads", registers.read))
-        for buffer in made._buffers():
+        for buffer in made.buffers.all():
             monkeypatch.setattr(buffer, "flush", self._bytes("flushed", buffer.flush))
             monkeypatch.setattr(buffer, "invalidate", self._bytes("invalidated", buffer.invalidate))
 
@@ -371,8 +371,8 @@ def test_a_done_that_somebody_read_away_matters_to_the_conservative_only(conserv
 
 def test_a_stale_done_does_not_end_a_load(driver):
     registers = driver.board.ip(driver.overlay.ip.name)
-    for offset, value in ((0x10, driver._weights.device_address), (0x1C, driver._weights.device_address), (0x34, 1),
-                          (0x44, 1), (0, 1)):  # a load that nobody waits for
+    weights = driver.buffers.weights.device_address
+    for offset, value in ((0x10, weights), (0x1C, weights), (0x34, 1), (0x44, 1), (0, 1)):  # nobody waits for it
         registers.write(offset, value)
     driver.board.clock.advance(1e-3)
     assert _right(driver)
@@ -604,7 +604,7 @@ def test_ctrl_c_between_the_runs_needs_no_reset(driver, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(driver, "_gather", interrupt)
+        patch.setattr(driver.buffers, "gather", interrupt)
         driver.put(0, offload.codes(driver, 1)[0])
         driver.start(1)
         with pytest.raises(KeyboardInterrupt):
@@ -632,7 +632,7 @@ def test_a_bus_error_breaks_off(driver):
     net = driver.network
     driver.put(0, offload.codes(driver, 1)[0])
     driver.start(1)
-    driver._areas[1].close()
+    driver.buffers.areas[1].close()
     with pytest.raises(BusError):
         driver.finish()
     with pytest.raises(BoardError, match=AGAIN):
