@@ -301,32 +301,42 @@ def onnx_fp32(net: list[Any], side: int) -> Callable[[], Any]:
 # -- numpy -----------------------------------------------------------------------------------------------------------
 
 
-def numpy_im2col(net: list[Any], side: int, windows: bool = False) -> Callable[[], Any]:
-    """One convolution in numpy, with 3 thresholds: windows by fancy indices, then one float32 matrix product."""
+def _thresholds(sums: np.ndarray) -> np.ndarray:
+    codes = np.zeros(sums.shape, np.uint8)
+    for threshold in (1 / 6, 1 / 2, 5 / 6):
+        codes += sums > np.float32(threshold)
+    return codes
+
+
+def numpy_im2col(net: list[Any], side: int) -> Callable[[], Any]:
+    """One convolution in numpy, float32, as the published notebooks do it: the indices of all windows are made
+    for each picture (channels first), then fancy indexing, one matrix product and 3 thresholds."""
     (layer,), (w,) = net, _weights(net)
     assert w is not None
-    places = _sides(net, side)[1]
-    matrix = np.ascontiguousarray(w.reshape(layer.outputs, -1).T.astype(np.float32))
-    picture = np.random.default_rng(3).random((side, side, layer.inputs), np.float32)
-    thresholds = np.array([1 / 6, 1 / 2, 5 / 6], np.float32)
-    y, x, ky, kx, c = np.ix_(*(np.arange(n) for n in (places, places, layer.kernel, layer.kernel, layer.inputs)))
-    rows, columns = y * layer.stride + ky, x * layer.stride + kx
+    places, kernel = _sides(net, side)[1], layer.kernel
+    matrix = np.ascontiguousarray(w.transpose(0, 3, 1, 2).reshape(layer.outputs, -1).astype(np.float32))
+    picture = np.random.default_rng(3).random((1, layer.inputs, side, side), np.float32)
 
     def call() -> Any:
-        if windows:
-            view = np.lib.stride_tricks.sliding_window_view(picture, (layer.kernel,) * 2, (0, 1))
-            columned = view[:: layer.stride, :: layer.stride].transpose(0, 1, 3, 4, 2)
-        else:
-            columned = picture[rows, columns, c]
-        sums = columned.reshape(places * places, -1) @ matrix
-        codes = np.zeros(sums.shape, np.uint8)
-        for threshold in thresholds:
-            codes += sums > threshold
-        return codes
+        channel, ky, kx = (v.reshape(-1, 1) for v in np.indices((layer.inputs, kernel, kernel)))
+        y, x = (layer.stride * v.reshape(1, -1) for v in np.indices((places, places)))
+        columns = picture[:, channel, ky + y, kx + x].transpose(1, 2, 0).reshape(len(matrix.T), -1)
+        return _thresholds((matrix @ columns).reshape(-1, places, places))
 
     return call
 
 
 def numpy_windows(net: list[Any], side: int) -> Callable[[], Any]:
     """The same with `sliding_window_view`."""
-    return numpy_im2col(net, side, True)
+    (layer,), (w,) = net, _weights(net)
+    assert w is not None
+    places = _sides(net, side)[1]
+    matrix = np.ascontiguousarray(w.reshape(layer.outputs, -1).T.astype(np.float32))
+    picture = np.random.default_rng(3).random((side, side, layer.inputs), np.float32)
+
+    def call() -> Any:
+        view = np.lib.stride_tricks.sliding_window_view(picture, (layer.kernel,) * 2, (0, 1))
+        view = view[:: layer.stride, :: layer.stride].transpose(0, 1, 3, 4, 2)
+        return _thresholds(view.reshape(places * places, -1) @ matrix)
+
+    return call

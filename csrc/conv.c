@@ -54,7 +54,7 @@ static const qnn_conv_kernel *choose(const qnn_conv *c, int isa)
 
 static size_t scratch_bytes(const qnn_conv *c)
 {
-    return c->scratch_bytes + (size_t)c->wide * c->s.outputs + 64;
+    return c->scratch_bytes + ((size_t)c->wide + c->out_wide) * c->s.outputs + 64;
 }
 
 qnn_conv *qnn_conv_new(int isa, const qnn_conv_shape *shape, const void *weights, const void *thresholds,
@@ -123,30 +123,41 @@ const char *qnn_conv_method(const qnn_conv *c)
     return c->kernel->name;
 }
 
-static void maximum(uint8_t *restrict to, const uint8_t *restrict from, size_t n)
+void qnn_maximum(uint8_t *to, const uint8_t *a, const uint8_t *b, size_t n)
 {
     size_t k;
 
     for (k = 0; k < n; k++)
-        to[k] = to[k] > from[k] ? to[k] : from[k];
+        to[k] = a[k] > b[k] ? a[k] : b[k];
 }
 
-/* Codes are not negative, so neither the padding nor the start value 0 changes a maximum. */
-static void pool(const qnn_conv *c, int y, const uint8_t *row, uint8_t *out)
+/*
+ * Codes are not negative, so neither the padding nor the start value 0 changes a maximum. First along the row, then
+ * with what is in `out` of earlier rows.
+ */
+static void pool(const qnn_conv *c, int y, const uint8_t *row, uint8_t *along, uint8_t *out)
 {
     const qnn_conv_shape *s = &c->s;
-    const size_t n = (size_t)s->outputs;
+    const size_t n = (size_t)s->outputs, line = (size_t)c->out_wide * n;
     int py, px, x;
 
+    for (px = 0; px < c->out_wide; px++) {
+        const int start = px * s->pool_stride - s->pool_before, from = start < 0 ? 0 : start;
+        const int to = start + s->pool_size < c->wide ? start + s->pool_size : c->wide;
+        uint8_t *const at = along + (size_t)px * n;
+
+        if (to <= from) {
+            memset(at, 0, n);
+            continue;
+        }
+        c->kernel->maximum(at, row + (size_t)from * n, row + (size_t)(to - 1) * n, n);
+        for (x = from + 1; x < to - 1; x++)
+            c->kernel->maximum(at, at, row + (size_t)x * n, n);
+    }
     py = y + s->pool_before - s->pool_size + 1;
     for (py = py > 0 ? (py + s->pool_stride - 1) / s->pool_stride : 0;
          py < c->out_high && py * s->pool_stride - s->pool_before <= y; py++)
-        for (px = 0; px < c->out_wide; px++) {
-            const int from = px * s->pool_stride - s->pool_before, to = from + s->pool_size;
-
-            for (x = from < 0 ? 0 : from; x < to && x < c->wide; x++)
-                maximum(out + ((size_t)py * c->out_wide + px) * n, row + (size_t)x * n, n);
-        }
+        c->kernel->maximum(out + (size_t)py * line, out + (size_t)py * line, along, line);
 }
 
 int qnn_conv_run(qnn_conv *c, const void *x, size_t n, void *out)
@@ -170,7 +181,7 @@ int qnn_conv_run(qnn_conv *c, const void *x, size_t n, void *out)
 
             c->kernel->row(c, from, end, y, scratch, row);
             if (c->s.pool_size)
-                pool(c, y, row, to);
+                pool(c, y, row, row + (size_t)c->wide * c->s.outputs, to);
         }
     }
     if (shared)

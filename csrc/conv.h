@@ -17,7 +17,7 @@ struct qnn_conv {
     void *thresholds; /* [outputs][levels], int32 or float */
     uint8_t *invert;  /* [outputs]: 0 or the mask that turns a code round */
     void *scratch;
-    size_t scratch_bytes; /* of the kernel; one row of codes follows */
+    size_t scratch_bytes; /* of the kernel; a row of codes, and one of pooled codes, follow */
     int busy;             /* scratch is in use: another thread makes its own */
 };
 
@@ -31,7 +31,13 @@ struct qnn_conv_kernel {
     size_t (*scratch_bytes)(const qnn_conv *conv);
     void (*repack)(const qnn_conv *conv, const void *weights, void *out);
     void (*row)(const qnn_conv *conv, const void *image, const void *end, int row, void *scratch, uint8_t *out);
+    /* of n bytes; `to` may be `a` */
+    void (*maximum)(uint8_t *to, const uint8_t *a, const uint8_t *b, size_t n);
 };
+
+void qnn_maximum(uint8_t *to, const uint8_t *a, const uint8_t *b, size_t n);
+void qnn_maximum_avx2(uint8_t *to, const uint8_t *a, const uint8_t *b, size_t n);
+void qnn_maximum_neon(uint8_t *to, const uint8_t *a, const uint8_t *b, size_t n);
 
 /* NULL: nothing of this instruction set for such a layer. */
 const qnn_conv_kernel *qnn_conv_scalar(const qnn_conv *conv);

@@ -7,31 +7,33 @@
 
 #define NAME "avx512 lookup"
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vbmi")))
+#define MAXIMUM qnn_maximum_avx2
 #define KEEP(v) __asm__("" : "+v"(v)) /* gcc would fold loads back and build trees that spill */
+#define KEEP_MEMORY __asm__("" : : : "memory")
 #define VEC __m512i
 #define LANES 64
 #define GROUP 6
 #define TABLE 64
-#define TILE 8
+#define PIXELS 8
+#define CACHE 40000
+#define PER_SET 1
 #define PAIRS 1
 #define UPPER 64
 #define ZERO _mm512_setzero_si512()
 #define LOAD(p) _mm512_loadu_si512(p)
 #define STORE(p, v) _mm512_storeu_si512(p, v)
-#define LOOKUP(i, t) _mm512_permutexvar_epi8(i, LOAD(t))
-#define PAIRLOOK(i, t) _mm512_permutex2var_epi8(LOAD(t), i, LOAD((t) + 64))
+#define STORE_SOME(p, v, n) _mm512_mask_storeu_epi8(p, (UINT64_C(1) << (n)) - 1, v)
 #define ADD8 _mm512_add_epi8
 #define ADD16 _mm512_add_epi16
 #define SUB16 _mm512_sub_epi16
 #define TWICE16(v) _mm512_add_epi16(v, v)
-#define EVEN16(v) _mm512_and_si512(v, _mm512_set1_epi16(255))
-#define ODD16(v) _mm512_srli_epi16(v, 8)
+#define HIGH16(v) _mm512_srli_epi16(v, 8)
+#define LIFT16(v) _mm512_slli_epi16(v, 8)
 #define SET16(n) _mm512_set1_epi16((short)(n))
-#define GREATER16(a, b) _mm512_movm_epi16(_mm512_cmpgt_epi16_mask(a, b))
+#define BELOW16(n, a, b) _mm512_mask_sub_epi16(n, _mm512_cmpgt_epi16_mask(a, b), n, _mm512_set1_epi16(1))
 #define JOIN(a, b) _mm512_or_si512(a, _mm512_slli_epi16(b, 8))
 #define XOR _mm512_xor_si512
 #define SWAP(v) _mm512_shuffle_i64x2(v, v, 0x4e)
-#define MAKE(to, a, b) STORE(to, _mm512_add_epi8(eight(a), _mm512_shuffle_epi8(eight(b), spread())))
 
 TARGET static inline __attribute__((always_inline)) __m512i eight(const void *from)
 {
@@ -50,7 +52,50 @@ TARGET static inline __attribute__((always_inline)) __m512i spread(void)
                                                         0x0808080808080808, 0, 0x0808080808080808, 0));
 }
 
+/* 8 tables at a time: halves of 3 codes to table numbers in 16 lanes, then each table from two of them. */
+TARGET static inline __attribute__((always_inline)) unsigned
+make_tables(const qnn_conv *c, const uint8_t *p, const uint8_t *end, int codes, int tables, uint8_t *to)
+{
+    const int bits = c->s.input_bits;
+    const uint8_t *const sum_of = c->weights;
+    const __m512i mask = _mm512_set1_epi8((char)((1 << bits) - 1));
+    const __m512i first = _mm512_set_epi8(
+        -1, 47, 46, 45, -1, 44, 43, 42, -1, 41, 40, 39, -1, 38, 37, 36, -1, 35, 34, 33, -1, 32, 31, 30, -1, 29, 28, 27, -1,
+        26, 25, 24, -1, 23, 22, 21, -1, 20, 19, 18, -1, 17, 16, 15, -1, 14, 13, 12, -1, 11, 10, 9, -1, 8, 7, 6, -1, 5, 4, 3,
+        -1, 2, 1, 0);
+    const __m512i scale = _mm512_set1_epi32(1 | 1 << (8 + bits) | 1 << (16 + 2 * bits));
+    __m512i sum = _mm512_setzero_si512();
+
+    (void)end;
+    for (; tables > 0; p += 48, codes -= 48) {
+        const int many = tables < 8 ? tables : 8;
+        const int count = codes < many * GROUP ? codes : many * GROUP;
+        const __mmask64 valid = (UINT64_C(1) << count) - 1;
+        const __m512i v = _mm512_and_si512(_mm512_maskz_loadu_epi8(valid, p), mask);
+        const __m512i spread_out = _mm512_maskz_permutexvar_epi8(UINT64_C(0x7777777777777777), first, v);
+        uint32_t number[16];
+        int k;
+
+        _mm512_storeu_si512(number, _mm512_madd_epi16(_mm512_maddubs_epi16(spread_out, scale), _mm512_set1_epi16(1)));
+        KEEP_MEMORY; /* 16 extractions would cost more */
+        sum = _mm512_add_epi64(sum, _mm512_sad_epu8(v, _mm512_setzero_si512()));
+        for (k = 0; k < many; k++, to += TABLE) {
+            const __m512i a = eight(sum_of + (size_t)number[2 * k] * 8), b = eight(sum_of + (size_t)number[2 * k + 1] * 8);
+
+            _mm512_storeu_si512(to, _mm512_add_epi8(a, _mm512_shuffle_epi8(b, spread())));
+        }
+        tables -= many;
+    }
+    return (unsigned)_mm512_reduce_add_epi64(sum);
+}
+#define MAKE_TABLES make_tables
+
+struct work;
+static void some_pixels(const struct work *t, int pixels, int full, int pair);
+#define SOME_PIXELS some_pixels
+
 #include "conv_lookup.h"
+#include "conv_tile512.h"
 
 const qnn_conv_kernel *qnn_conv_avx512(const qnn_conv *c)
 {

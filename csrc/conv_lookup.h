@@ -1,16 +1,21 @@
 /*
  * 1-bit weights times codes by lookup; included by one file for each vector length, which defines VEC, LANES
- * (bytes of a vector), GROUP (channels of a table), TABLE (its bytes, 2^GROUP), TILE (pixels at a time), LOOKUP,
- * PAIRLOOK, MAKE (a table of the sums of its halves), ADD8, EVEN16, ODD16 (bytes to 16 bits), ADD16, SUB16, TWICE16, GREATER16 (all ones where a > b),
- * SET16, JOIN (even and odd halves to bytes), XOR, LOAD, STORE, ZERO, KEEP, TARGET and NAME.
+ * (bytes of a vector), GROUP (channels of a table), TABLE (its bytes, 2^GROUP), PIXELS and VECTORS (of a tile),
+ * CACHE (bytes that a tile may walk over), TAB (a table to a register), LOOK, PAIRLOOK, MAKE (a table of the sums of
+ * its halves), ADD8, HIGH16, LIFT16 (bytes down and up in 16 bits), ADD16, SUB16, TWICE16, BELOW16 (counts down
+ * where a > b), SET16, JOIN (even and odd halves to bytes), XOR, LOAD, STORE, STORE_SOME, ZERO, KEEP, TARGET, NAME.
  *
  * An input pixel has one table for GROUP channels: T[w] = sum of the codes whose weight bit is 1. A step looks
  * up LANES outputs at once, the weights' bits are the index vector; S = sum of T[w] over the window, and the
- * convolution is 2 S - (sum of the window's codes). All tables that a pixel's window has in one row of the
- * kernel lie side by side. Bytes are widened before they can overflow; tables of the padding are 0.
+ * convolution is 2 S - (sum of the window's codes). Bytes are widened before they can overflow; tables of the
+ * padding are 0.
  *
- * PAIRLOOK, where it exists, serves a last block of at most LANES / 2 outputs: the lower half of the lanes takes
- * the step's table, the upper half the next one's.
+ * A tile is PIXELS neighbours times VECTORS of outputs, so a table is loaded once for all of them. It takes a chunk
+ * of the channels for the whole window: what it walks over then stays in the first cache. Sums of 16 bits are in
+ * memory, [pixel][vector][all bytes, odd bytes only].
+ *
+ * PAIRLOOK serves a last vector of at most LANES / 2 outputs: the lower half of the lanes takes a step's table,
+ * the upper half the next one's.
  */
 #include <string.h>
 #include "conv.h"
@@ -19,37 +24,78 @@
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
 typedef struct {
-    int tables; /* of a pixel */
-    int padded; /* pixels of a row, padding included */
-    int steps;  /* kernel * tables, and one of zeros if that is odd */
-    int blocks; /* of outputs in a group; the last one may be a pair block */
-    int pairs;  /* 1: the last one is */
-    size_t row; /* bytes of a row's tables */
-    size_t limits, indices, ring, sums, columns; /* where things are */
+    int tables;         /* of a pixel */
+    int chunk, chunks;  /* tables of a chunk; the last one may have fewer */
+    int padded;         /* pixels of a row, padding included */
+    int full, pairs;    /* vectors of outputs in a group; 1: a pair vector behind them */
+    int sets;           /* the vectors are cut into */
+    size_t row;         /* bytes of a row's tables, [chunk][pixel][table] */
+    size_t sum;         /* bytes of a pixel's sums */
+    size_t limits, indices, ring, totals, columns, sums; /* where things are */
     size_t weight_bytes, scratch_bytes;
 } layout;
+
+/* What a tile needs. Steps go two by two; after `part` of these bytes are widened. */
+typedef struct work {
+    const uint8_t *index, *ring;
+    uint8_t *sums;
+    size_t row, pixel, sum; /* bytes: of a ring's row, between pixels there, between pixels' sums */
+    int kernel, slot, doubles, part, fresh;
+} work;
+
+static int chunk_of(const layout *l, int chunk)
+{
+    const int left = l->tables - chunk * l->chunk;
+
+    return left < l->chunk ? left : l->chunk;
+}
+
+/* Two steps of all vectors. */
+static size_t step_bytes(const layout *l)
+{
+    return (size_t)(2 * l->full + l->pairs) * LANES;
+}
+
+static int doubles_of(const layout *l, int kernel, int chunk)
+{
+    return (kernel * chunk_of(l, chunk) + 1) / 2;
+}
 
 static layout layout_of(const qnn_conv *c)
 {
     const size_t entries = (size_t)1 << (c->s.input_bits * (GROUP / 2));
-    const int left = c->part_out % LANES;
+    const int left = c->part_out % LANES, kernel = c->s.kernel;
     layout l;
+    size_t steps = 0;
+    int k;
 
     l.tables = (c->part_in + GROUP - 1) / GROUP;
-    l.padded = (c->wide - 1) * c->s.stride + c->s.kernel;
-    l.steps = c->s.kernel * l.tables;
-    l.blocks = (c->part_out + LANES - 1) / LANES;
+    l.padded = (c->wide - 1) * c->s.stride + kernel;
     l.pairs = PAIRS && left > 0 && left <= LANES / 2;
+    l.full = (c->part_out + LANES - 1) / LANES - l.pairs;
+    l.sets = (l.full + (PER_SET > 1 ? l.pairs : !l.full) + PER_SET - 1) / PER_SET;
+    for (l.chunks = 1;; l.chunks++) {
+        l.chunk = (l.tables + l.chunks - 1) / l.chunks;
+        l.chunk += l.chunks > 1 && (l.chunk & 1); /* an odd number wastes half a step */
+        if (l.chunk <= 2 || (size_t)kernel * l.chunk * ((step_bytes(&l) / 2 * kernel) +
+                                                        (size_t)((PIXELS - 1) * c->s.stride + kernel) * TABLE) <= CACHE)
+            break;
+    }
+    l.chunks = (l.tables + l.chunk - 1) / l.chunk;
     l.row = ((size_t)l.padded * l.tables * TABLE + TABLE + 191) / 128 * 128;
+    l.sum = (size_t)(l.full + l.pairs) * 2 * LANES;
+    for (k = 0; k < l.chunks; k++)
+        steps += (size_t)doubles_of(&l, kernel, k);
     /* weights: tables of half a group, thresholds, indices */
     l.limits = (entries * PART + 63) / 64 * 64;
-    l.indices = l.limits + (size_t)c->s.groups * l.blocks * (2 * (size_t)c->s.levels + 1) * LANES;
-    l.weight_bytes = l.indices + (size_t)c->s.groups * l.blocks * c->s.kernel * (l.steps + 1) * LANES;
-    /* scratch: tables of the last rows of every group, their pixels' sums, sums of columns */
+    l.indices = l.limits + (size_t)c->s.groups * (l.full + l.pairs) * (2 * (size_t)c->s.levels + 1) * LANES;
+    l.weight_bytes = l.indices + c->s.groups * kernel * steps * step_bytes(&l);
+    /* scratch: tables of the last rows of every group, their pixels' sums of codes, of columns, of a window's part */
     l.ring = 0;
-    l.sums = (size_t)c->s.groups * c->s.kernel * l.row;
-    l.columns = l.sums + (size_t)c->s.groups * c->s.kernel * l.padded * 2;
-    l.scratch_bytes = l.columns + ((size_t)l.padded + c->wide) * 2 + 64;
+    l.totals = (size_t)c->s.groups * kernel * l.row;
+    l.columns = l.totals + (size_t)c->s.groups * kernel * l.padded * 2;
+    l.sums = (l.columns + ((size_t)l.padded + c->wide) * 2 + 63) / 64 * 64;
+    l.scratch_bytes = l.sums + c->wide * l.sum + 64;
     return l;
 }
 
@@ -68,13 +114,22 @@ static int16_t limit16(int32_t t)
     return (int16_t)(t > 32767 ? 32767 : t < -32768 ? -32768 : t);
 }
 
-/* Bit i: weight of channel table * GROUP + i. */
-static int index_of(const qnn_conv *c, const uint8_t *weights, int o, int ky, int step, int tables)
+/* The vectors of a set: the first one and how many; the pair vector is the last one of the last set. */
+static int set_of(const layout *l, int set, int *first)
 {
-    const int kx = step / tables, first = step % tables * GROUP;
+    const int all = l->full + l->pairs;
+
+    *first = set * PER_SET;
+    return set == l->sets - 1 ? all - *first : PER_SET;
+}
+
+/* Bit i: weight of channel (first table + step) * GROUP + i; steps of a kernel's row go over kx, then tables. */
+static int index_of(const qnn_conv *c, const uint8_t *weights, int o, int ky, int step, int from, int tables)
+{
+    const int kx = step / tables, first = (from + step % tables) * GROUP;
     int i, bits = 0;
 
-    if (kx >= c->s.kernel)
+    if (kx >= c->s.kernel || o < 0)
         return 0;
     for (i = 0; i < GROUP && first + i < c->part_in; i++)
         bits |= qnn_conv_bit(c, weights, o, ky, kx, first + i) << i;
@@ -85,8 +140,9 @@ static void repack(const qnn_conv *c, const void *weights, void *out)
 {
     const layout l = layout_of(c);
     const int bits = c->s.input_bits, entries = 1 << (bits * (GROUP / 2)), mask = (1 << bits) - 1;
+    const int all = l.full + l.pairs;
     uint8_t *base = out, *to = base;
-    int e, w, i, g, b, t, k, ky, lane;
+    int e, w, i, g, b, t, ky, lane, chunk, set, first, n, d;
 
     for (e = 0; e < entries; e++)
         for (w = 0; w < PART; w++, to++)
@@ -95,7 +151,7 @@ static void repack(const qnn_conv *c, const void *weights, void *out)
                     *to = (uint8_t)(*to + ((e >> (bits * i)) & mask));
     to = base + l.limits;
     for (g = 0; g < c->s.groups; g++)
-        for (b = 0; b < l.blocks; b++, to += (2 * (size_t)c->s.levels + 1) * LANES)
+        for (b = 0; b < all; b++, to += (2 * (size_t)c->s.levels + 1) * LANES)
             for (lane = 0; lane < LANES && b * LANES + lane < c->part_out; lane++) {
                 const int o = g * c->part_out + b * LANES + lane;
 
@@ -106,196 +162,278 @@ static void repack(const qnn_conv *c, const void *weights, void *out)
             }
     to = base + l.indices;
     for (g = 0; g < c->s.groups; g++)
-        for (b = 0; b < l.blocks; b++) {
-            const int paired = l.pairs && b == l.blocks - 1;
+        for (chunk = 0; chunk < l.chunks; chunk++)
+            for (set = 0; set < l.sets; set++) {
+                const int many = set_of(&l, set, &first), tables = chunk_of(&l, chunk), from = chunk * l.chunk;
 
-            for (ky = 0; ky < c->s.kernel; ky++, to += (l.steps + 1) * LANES)
-                for (k = 0; k < l.steps; k += 1 + paired)
-                    for (lane = 0; lane < LANES; lane++) {
-                        const int upper = paired && lane >= LANES / 2;
-                        const int at = b * LANES + (upper ? lane - LANES / 2 : lane);
-                        const int index = at < c->part_out
-                                              ? index_of(c, weights, g * c->part_out + at, ky, k + upper, l.tables) : 0;
+                for (ky = 0; ky < c->s.kernel; ky++)
+                    for (d = 0; d < doubles_of(&l, c->s.kernel, chunk); d++)
+                        for (n = 0; n < 2; n++)
+                            for (b = first; b < first + many; b++) {
+                                const int paired = b == l.full;
 
-                        to[(k >> paired) * LANES + lane] = (uint8_t)(index | (upper ? UPPER : 0));
-                    }
-        }
+                                if (paired && !n)
+                                    continue;
+                                for (lane = 0; lane < LANES; lane++) {
+                                    const int upper = paired && lane >= LANES / 2;
+                                    const int at = b * LANES + (upper ? lane - LANES / 2 : lane);
+                                    const int o = at < c->part_out ? g * c->part_out + at : -1;
+                                    const int step = 2 * d + (paired ? upper : n);
+
+                                    *to++ = (uint8_t)(index_of(c, weights, o, ky, step, from, tables) |
+                                                      (upper ? UPPER : 0));
+                                }
+                            }
+            }
 }
 
-/* Tables and sums of one input row of one group; rows outside are zeros. */
-TARGET static void make_tables(const qnn_conv *c, const layout *l, const uint8_t *image, const uint8_t *end, int y,
-                               int group, uint8_t *to, uint16_t *sums)
+#ifndef MAKE_TABLES
+/* `tables` tables of a pixel's codes from `p` on, the first `codes` of them; the sum of these. */
+INLINE unsigned make_tables(const qnn_conv *c, const uint8_t *p, const uint8_t *end, int codes, int tables, uint8_t *to)
 {
     const int bits = c->s.input_bits, half = bits * (GROUP / 2), shift = 8 - bits;
     const uint8_t *const sum_of = c->weights;
-    const int inputs = c->s.inputs, tables = l->tables;
     const uint64_t mask = UINT64_C(0x0101010101010101) * ((1u << bits) - 1), field = (1u << half) - 1;
-    const int tail = c->part_in - (l->tables - 1) * GROUP;
-    const uint64_t full = mask & ((UINT64_C(1) << (8 * GROUP)) - 1), last = mask & ((UINT64_C(1) << (8 * tail)) - 1);
-    /* the first code of each half of 6: 3 times 3 bits reach into the next byte */
-    const uint64_t ones = UINT64_C(0x1000001) * ((1u << bits) - 1);
-    int x, g;
+    unsigned sum = 0;
 
+    for (; tables > 0; tables--, to += TABLE, p += GROUP, codes -= GROUP) {
+        const int valid = codes < GROUP ? codes : GROUP;
+        uint64_t v = 0;
+
+        memcpy(&v, p, end - p >= 8 ? 8 : (size_t)(end - p));
+        v &= mask & ((UINT64_C(1) << (8 * valid)) - 1);
+        v |= v >> shift;
+        MAKE(to, sum_of + (size_t)(v & field) * PART, sum_of + (size_t)((v >> (8 * (GROUP / 2))) & field) * PART);
+        sum += to[TABLE - 1];
+    }
+    return sum;
+}
+#define MAKE_TABLES make_tables
+#endif
+
+/* Tables and sums of one input row of one group; rows outside are zeros, columns outside stay zeros. */
+TARGET static void input_row(const qnn_conv *c, const layout *l, const uint8_t *image, const uint8_t *end, int y,
+                             int group, uint8_t *to, uint16_t *totals)
+{
+    const int first = c->s.before, left = l->padded - first, many = left < c->s.width ? left : c->s.width;
+    int chunk, x;
+
+    memset(totals, 0, (size_t)l->padded * 2);
     if (y < 0 || y >= c->s.height) {
         memset(to, 0, (size_t)l->padded * l->tables * TABLE);
-        memset(sums, 0, (size_t)l->padded * 2);
         return;
     }
-    for (x = 0; x < l->padded; x++) {
-        const uint8_t *p = image + ((size_t)y * c->s.width + (x - c->s.before)) * inputs + group * c->part_in;
-        unsigned sum = 0;
+    image += (size_t)y * c->s.width * c->s.inputs + (size_t)group * c->part_in;
+    for (chunk = 0; chunk < l->chunks; chunk++) {
+        const int tables = chunk_of(l, chunk), from = chunk * l->chunk * GROUP, codes = c->part_in - from;
+        const uint8_t *p = image + from;
+        uint8_t *pixel = to + ((size_t)l->padded * chunk * l->chunk + (size_t)first * tables) * TABLE;
 
-        if (x < c->s.before || x - c->s.before >= c->s.width) {
-            memset(to, 0, (size_t)l->tables * TABLE);
-            to += (size_t)l->tables * TABLE;
-            sums[x] = 0;
-            continue;
-        }
-        for (g = 0; g < tables; g++, to += TABLE, p += GROUP) {
-            uint64_t v = 0;
-
-            if (end - p >= 8)
-                memcpy(&v, p, 8);
-            else
-                memcpy(&v, p, (size_t)(end - p));
-            v &= g == tables - 1 ? last : full;
-            sum += (unsigned)((v * UINT64_C(0x0101010101010101)) >> 56);
-            v = GROUP == 6 ? (v & ones) | (v >> shift) | ((v >> 2 * shift) & (ones << 2 * bits)) : v | (v >> shift);
-            MAKE(to, sum_of + (size_t)(v & field) * PART, sum_of + (size_t)((v >> (8 * (GROUP / 2))) & field) * PART);
-        }
-        sums[x] = (uint16_t)sum;
+        for (x = 0; x < many; x++, p += c->s.inputs, pixel += (size_t)tables * TABLE)
+            totals[first + x] = (uint16_t)(totals[first + x] + MAKE_TABLES(c, p, end, codes, tables, pixel));
     }
 }
 
-/* `pixels` <= TILE neighbours, one block of outputs: sums S of a window, over all rows of the kernel. */
-INLINE void tile(const qnn_conv *c, const layout *l, const uint8_t *index, const uint8_t *ring, int slot, int x,
-                 const uint16_t *areas, const uint8_t *limits, const int pixels, const int paired, const int count,
-                 uint8_t *out)
+
+#ifndef SOME_PIXELS
+/* Sums by name: gcc leaves arrays of vectors in memory. What lies beyond a tile's size vanishes. */
+#define PIXEL_SUMS(p) VEC s##p##0 = ZERO, s##p##1 = ZERO;
+#define ADD_TO(s, v)                                                                                               \
+    do {                                                                                                           \
+        s = ADD8(s, v);                                                                                            \
+        KEEP(s);                                                                                                   \
+    } while (0)
+#define WEIGHTS(n, w)                                                                                              \
+    if ((n) < 2 * full + pair) {                                                                                   \
+        w = LOAD(index + (n) * LANES);                                                                             \
+        KEEP(w);                                                                                                   \
+    }
+#define PIXEL_STEPS(p)                                                                                             \
+    if (p < pixels) {                                                                                              \
+        const uint8_t *const at = table + p * pixel;                                                               \
+        REGISTER a = TAB(at), b = TAB(at + TABLE);                                                                 \
+                                                                                                                   \
+        KEEP_TABLE(a);                                                                                             \
+        KEEP_TABLE(b);                                                                                             \
+                                                                                                                   \
+        if (full > 0)                                                                                              \
+            ADD_TO(s##p##0, LOOK(a, w0));                                                                          \
+        if (full > 1)                                                                                              \
+            ADD_TO(s##p##1, LOOK(a, w1));                                                                          \
+        if (full == 1)                                                                                             \
+            ADD_TO(s##p##0, LOOK(b, w1));                                                                          \
+        if (full == 2) {                                                                                           \
+            ADD_TO(s##p##0, LOOK(b, w2));                                                                          \
+            ADD_TO(s##p##1, LOOK(b, w3));                                                                          \
+        }                                                                                                          \
+        if (pair && full == 0)                                                                                     \
+            ADD_TO(s##p##0, PAIRLOOK(a, b, at, w0));                                                               \
+        if (pair && full == 1)                                                                                     \
+            ADD_TO(s##p##1, PAIRLOOK(a, b, at, w2));                                                               \
+    }
+#define HAS(p, f) (p < pixels && f < full + pair)
+#define MEMORY(p, f) (t->sums + p * t->sum + f * 2 * LANES)
+#define BEGIN(p, f)                                                                                                \
+    if (t->fresh && HAS(p, f)) {                                                                                   \
+        STORE(MEMORY(p, f), ZERO);                                                                                 \
+        STORE(MEMORY(p, f) + LANES, ZERO);                                                                         \
+    }
+#define WIDEN(p, f)                                                                                                \
+    if (HAS(p, f)) {                                                                                               \
+        uint8_t *const sum = MEMORY(p, f);                                                                         \
+                                                                                                                   \
+        STORE(sum, ADD16(LOAD(sum), s##p##f));                                                                     \
+        STORE(sum + LANES, ADD16(LOAD(sum + LANES), HIGH16(s##p##f)));                                             \
+        s##p##f = ZERO;                                                                                            \
+    }
+#define PIXEL_BEGINS(p) BEGIN(p, 0) BEGIN(p, 1)
+#define PIXEL_WIDENS(p) WIDEN(p, 0) WIDEN(p, 1)
+#define PIXELS_DO(DO) DO(0) DO(1) DO(2) DO(3)
+
+/* Adds the looked up sums of `pixels` neighbours for one set of vectors of outputs. */
+INLINE void tile(const work *t, const int pixels, const int full, const int pair)
 {
-    const int most = 255 / (GROUP * ((1 << c->s.input_bits) - 1)), steps = paired ? (l->steps + 1) / 2 : l->steps;
-    const size_t step = (size_t)TABLE << paired, pixel = (size_t)c->s.stride * l->tables * TABLE;
-    VEC even[TILE], odd[TILE], bytes[TILE];
-    int ky, k, p, n, t;
+    const uint8_t *index = t->index;
+    const size_t pixel = t->pixel;
+    int slot = t->slot, ky, d, n;
+    PIXELS_DO(PIXEL_SUMS)
 
-    for (p = 0; p < pixels; p++)
-        even[p] = odd[p] = ZERO;
-    for (ky = 0; ky < c->s.kernel; ky++, index += (size_t)(l->steps + 1) * LANES) {
-        const uint8_t *table = ring + (size_t)slot * l->row + (size_t)x * pixel, *w = index;
+    PIXELS_DO(PIXEL_BEGINS)
+    for (ky = 0; ky < t->kernel; ky++) {
+        const uint8_t *table = t->ring + (size_t)slot * t->row;
 
-        slot = slot + 1 == c->s.kernel ? 0 : slot + 1;
-        for (k = 0; k < steps; k += n) {
+        slot = slot + 1 == t->kernel ? 0 : slot + 1;
+        for (d = t->doubles; d > 0; d -= n) {
             const uint8_t *stop;
 
-            n = steps - k < most ? steps - k : most;
-            stop = w + (size_t)n * LANES;
-            for (p = 0; p < pixels; p++)
-                bytes[p] = ZERO;
-            for (; w < stop; w += LANES, table += step) {
-                VEC i = LOAD(w);
+            n = d < t->part ? d : t->part;
+            for (stop = table + (size_t)n * 2 * TABLE; table != stop; table += 2 * TABLE) {
+                VEC w0 = ZERO, w1 = w0, w2 = w0, w3 = w0;
 
-                KEEP(i);
-                for (p = 0; p < pixels; p++) {
-                    bytes[p] = ADD8(bytes[p], paired ? PAIRLOOK(i, table + p * pixel) : LOOKUP(i, table + p * pixel));
-                    KEEP(bytes[p]);
-                }
+                WEIGHTS(0, w0)
+                WEIGHTS(1, w1)
+                WEIGHTS(2, w2)
+                WEIGHTS(3, w3)
+                PIXELS_DO(PIXEL_STEPS)
+                index += (2 * full + pair) * LANES;
             }
-            for (p = 0; p < pixels; p++) {
-                even[p] = ADD16(even[p], EVEN16(bytes[p]));
-                odd[p] = ADD16(odd[p], ODD16(bytes[p]));
-            }
+            PIXELS_DO(PIXEL_WIDENS)
         }
     }
-    for (p = 0; p < pixels; p++, out += c->s.outputs) {
-        const VEC area = SET16(areas[p]);
-        VEC a = even[p], b = odd[p], high = SET16(c->s.levels), low = high, code;
+}
 
-        if (paired) { /* lanes of both halves belong together */
+#define CASE(n, full, pair)                                                                                        \
+    case (n) * 8 + (full) * 2 + (pair):                                                                            \
+        tile(t, n, full, pair);                                                                                    \
+        break;
+#if PAIRS
+#define BOTH(n, full) CASE(n, full, 0) CASE(n, (full) - 1, 1)
+#else
+#define BOTH(n, full) CASE(n, full, 0)
+#endif
+#define ALL(n) BOTH(n, 1) BOTH(n, 2)
+
+TARGET static void some_pixels(const work *t, int pixels, int full, int pair)
+{
+    switch (pixels * 8 + full * 2 + pair) {
+        ALL(1)
+        ALL(2)
+        ALL(3)
+        ALL(4)
+    }
+}
+#define SOME_PIXELS some_pixels
+#endif
+
+/* Codes of a pixel's outputs in one group from the sums of its window, whose codes have the sum `total`. */
+INLINE void finish(const qnn_conv *c, const layout *l, const uint8_t *sums, const uint8_t *limits, unsigned total,
+                   uint8_t *out)
+{
+    const int levels = c->s.levels;
+    const VEC area = SET16(total);
+    int v, k, left = c->part_out;
+
+    for (v = 0; v < l->full + l->pairs; v++, sums += 2 * LANES, out += LANES, left -= LANES) {
+        VEC b = LOAD(sums + LANES), a = SUB16(LOAD(sums), LIFT16(b)), even = SET16(levels), odd = even, code;
+
+        if (v == l->full) { /* lanes of both halves belong together */
             a = ADD16(a, SWAP(a));
             b = ADD16(b, SWAP(b));
         }
         a = SUB16(TWICE16(a), area);
         b = SUB16(TWICE16(b), area);
-        for (t = 0; t < c->s.levels; t++) { /* -1 for every threshold that is not reached */
-            high = ADD16(high, GREATER16(LOAD(limits + (2 * t + 1) * LANES), a));
-            low = ADD16(low, GREATER16(LOAD(limits + (2 * t + 2) * LANES), b));
+        code = LOAD(limits);
+        limits += LANES;
+        for (k = 0; k < levels; k++, limits += 2 * LANES) { /* one less for every threshold that is not reached */
+            even = BELOW16(even, LOAD(limits), a);
+            odd = BELOW16(odd, LOAD(limits + LANES), b);
         }
-        code = XOR(JOIN(high, low), LOAD(limits));
-        if (count == LANES) {
+        code = XOR(JOIN(even, odd), code);
+        if (left >= LANES)
             STORE(out, code);
-        } else {
-            uint8_t some[LANES];
-
-            STORE(some, code);
-            memcpy(out, some, (size_t)count);
-        }
-    }
-}
-
-#define CASE(n)                                                                                                    \
-    case n:                                                                                                        \
-        if (paired)                                                                                                \
-            tile(c, l, index, ring, slot, x, areas + x, limits, n, PAIRS, count, out);                             \
-        else                                                                                                       \
-            tile(c, l, index, ring, slot, x, areas + x, limits, n, 0, count, out);                                 \
-        break;
-
-TARGET static void some_pixels(const qnn_conv *c, const layout *l, const uint8_t *index, const uint8_t *ring,
-                               int slot, int x, const uint16_t *areas, const uint8_t *limits, int pixels, int paired,
-                               int count, uint8_t *out)
-{
-    switch (pixels) {
-        CASE(1)
-        CASE(2)
-        CASE(3)
-        CASE(4)
-#if TILE > 4
-        CASE(5)
-        CASE(6)
-        CASE(7)
-        CASE(8)
-#endif
+        else
+            STORE_SOME(out, code, left);
     }
 }
 
 TARGET static void row_of(const qnn_conv *c, const void *image, const void *end, int row, void *scratch, uint8_t *out)
 {
     const layout l = layout_of(c);
-    const int kernel = c->s.kernel, top = row * c->s.stride, tiles = (c->wide + TILE - 1) / TILE;
-    const size_t block = (size_t)kernel * (l.steps + 1) * LANES, limit = (2 * (size_t)c->s.levels + 1) * LANES;
-    int first = row ? top - c->s.stride + kernel : 0, g, y, b, i, x, k, n;
+    const int kernel = c->s.kernel, top = row * c->s.stride, tiles = (c->wide + PIXELS - 1) / PIXELS;
+    const int first = row ? top - c->s.stride + kernel : 0, all = l.full + l.pairs;
+    const uint8_t *index = (const uint8_t *)c->weights + l.indices;
+    const uint8_t *limits = (const uint8_t *)c->weights + l.limits;
+    uint16_t *columns = (uint16_t *)((uint8_t *)scratch + l.columns), *areas = columns + l.padded;
+    uint8_t *sums = (uint8_t *)scratch + l.sums;
+    int g, y, i, x, k, n, chunk, set, from, most;
+    work t;
 
-    for (g = 0; g < c->s.groups; g++) {
+    t.kernel = kernel;
+    t.row = l.row;
+    t.sum = l.sum;
+    t.slot = top % kernel;
+    most = 255 / (2 * GROUP * ((1 << c->s.input_bits) - 1)); /* double steps until a byte overflows */
+    for (g = 0; g < c->s.groups; g++, limits += (size_t)all * (2 * c->s.levels + 1) * LANES) {
         uint8_t *ring = (uint8_t *)scratch + l.ring + (size_t)g * kernel * l.row;
-        uint16_t *sums = (uint16_t *)((uint8_t *)scratch + l.sums) + (size_t)g * kernel * l.padded;
-        uint16_t *columns = (uint16_t *)((uint8_t *)scratch + l.columns), *areas = columns + l.padded;
+        uint16_t *totals = (uint16_t *)((uint8_t *)scratch + l.totals) + (size_t)g * kernel * l.padded;
 
         for (y = first > top ? first : top; y < top + kernel; y++)
-            make_tables(c, &l, image, end, y - c->s.before, g, ring + (size_t)(y % kernel) * l.row,
-                        sums + (size_t)(y % kernel) * l.padded);
+            input_row(c, &l, image, end, y - c->s.before, g, ring + (size_t)(y % kernel) * l.row,
+                      totals + (size_t)(y % kernel) * l.padded);
         for (x = 0; x < l.padded; x++)
-            columns[x] = sums[x];
+            columns[x] = totals[x];
         for (y = 1; y < kernel; y++)
             for (x = 0; x < l.padded; x++)
-                columns[x] = (uint16_t)(columns[x] + sums[(size_t)y * l.padded + x]);
-        for (x = 0; x < c->wide; x++) {
-            unsigned area = 0;
+                columns[x] = (uint16_t)(columns[x] + totals[(size_t)y * l.padded + x]);
+        memset(areas, 0, (size_t)c->wide * 2);
+        for (k = 0; k < kernel; k++)
+            for (x = 0; x < c->wide; x++)
+                areas[x] = (uint16_t)(areas[x] + columns[x * c->s.stride + k]);
+        for (chunk = 0; chunk < l.chunks; chunk++) {
+            const int tables = chunk_of(&l, chunk), doubles = doubles_of(&l, kernel, chunk);
 
-            for (k = 0; k < kernel; k++)
-                area += columns[x * c->s.stride + k];
-            areas[x] = (uint16_t)area;
-        }
-        for (i = 0, x = 0; i < tiles; i++, x += n) {
-            n = (c->wide - x + tiles - i - 1) / (tiles - i);
-            for (b = 0; b < l.blocks; b++) {
-                const int left = c->part_out - b * LANES;
+            t.index = index;
+            t.doubles = doubles;
+            n = (doubles + most - 1) / most;
+            t.part = (doubles + n - 1) / n;
+            t.pixel = (size_t)c->s.stride * tables * TABLE;
+            t.fresh = chunk == 0;
+            for (i = 0, x = 0; i < tiles; i++, x += n) {
+                n = (c->wide - x + tiles - i - 1) / (tiles - i);
+                t.ring = ring + (size_t)l.padded * chunk * l.chunk * TABLE + x * t.pixel;
+                t.index = index;
+                for (set = 0; set < l.sets; set++) {
+                    const int many = set_of(&l, set, &from), pair = from + many > l.full;
 
-                some_pixels(c, &l, (const uint8_t *)c->weights + l.indices + ((size_t)g * l.blocks + b) * block,
-                            ring, top % kernel, x, areas, (const uint8_t *)c->weights + l.limits +
-                            ((size_t)g * l.blocks + b) * limit, n, l.pairs && b == l.blocks - 1,
-                            left < LANES ? left : LANES,
-                            out + (size_t)x * c->s.outputs + (size_t)g * c->part_out + (size_t)b * LANES);
+                    t.sums = sums + x * l.sum + (size_t)from * 2 * LANES;
+                    SOME_PIXELS(&t, n, many - pair, pair);
+                    t.index += (size_t)kernel * doubles * (2 * many - pair) * LANES;
+                }
             }
+            index = t.index;
         }
+        for (x = 0; x < c->wide; x++)
+            finish(c, &l, sums + x * l.sum, limits, areas[x], out + (size_t)x * c->s.outputs + (size_t)g * c->part_out);
     }
 }
 
@@ -305,4 +443,4 @@ static int fits(const qnn_conv *c)
     return c->s.weight_bits == 1 && qnn_conv_reach(c) < 32767 && c->s.levels <= 255;
 }
 
-static const qnn_conv_kernel lookup = {NAME, weight_bytes, scratch_bytes, repack, row_of};
+static const qnn_conv_kernel lookup = {NAME, weight_bytes, scratch_bytes, repack, row_of, MAXIMUM};

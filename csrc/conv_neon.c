@@ -10,22 +10,27 @@
 #endif
 #include <arm_neon.h>
 
+#define MAXIMUM qnn_maximum_neon
+#define KEEP(v) __asm__("" : "+w"(v))
 #if defined(__aarch64__)
-#define TILE 8
-#define KEEP(v) __asm__("" : "+w"(v))
-#define LOOKUP(i, t) vqtbl1q_u8(vld1q_u8(t), i)
+#define PIXELS 4
+#define REGISTER uint8x16_t
+#define TAB(t) vld1q_u8(t)
+#define LOOK(t, i) vqtbl1q_u8(t, i)
 #else
-#define TILE 4
-#define KEEP(v) __asm__("" : "+w"(v))
-static inline __attribute__((always_inline)) uint8x16_t look(uint8x16_t i, const uint8_t *t)
+#define PIXELS 4
+#define REGISTER uint8x8x2_t
+static inline __attribute__((always_inline)) uint8x8x2_t two(const uint8_t *t)
 {
     const uint8x16_t table = vld1q_u8(t);
     const uint8x8x2_t both = {{vget_low_u8(table), vget_high_u8(table)}};
 
-    return vcombine_u8(vtbl2_u8(both, vget_low_u8(i)), vtbl2_u8(both, vget_high_u8(i)));
+    return both;
 }
-#define LOOKUP look
+#define TAB two
+#define LOOK(t, i) vcombine_u8(vtbl2_u8(t, vget_low_u8(i)), vtbl2_u8(t, vget_high_u8(i)))
 #endif
+#define KEEP_TABLE(t) (void)(t)
 #define S16(v) vreinterpretq_s16_u8(v)
 #define U16(v) vreinterpretq_u16_u8(v)
 #define NAME "neon lookup"
@@ -34,20 +39,28 @@ static inline __attribute__((always_inline)) uint8x16_t look(uint8x16_t i, const
 #define LANES 16
 #define GROUP 4
 #define TABLE 16
+#define CACHE 24000
+#define PER_SET 2
 #define PAIRS 0
 #define UPPER 0
 #define ZERO vdupq_n_u8(0)
 #define LOAD(p) vld1q_u8(p)
 #define STORE(p, v) vst1q_u8(p, v)
-#define PAIRLOOK(i, t) LOOKUP(i, t)
+#define STORE_SOME(p, v, n)                                                                                        \
+    do {                                                                                                           \
+        uint8_t some[LANES];                                                                                       \
+        STORE(some, v);                                                                                            \
+        memcpy(p, some, (size_t)(n));                                                                              \
+    } while (0)
+#define PAIRLOOK(a, b, at, i) LOOK(a, i)
 #define ADD8 vaddq_u8
 #define ADD16(a, b) vreinterpretq_u8_u16(vaddq_u16(U16(a), U16(b)))
 #define SUB16(a, b) vreinterpretq_u8_u16(vsubq_u16(U16(a), U16(b)))
 #define TWICE16(v) ADD16(v, v)
-#define EVEN16(v) vreinterpretq_u8_u16(vandq_u16(U16(v), vdupq_n_u16(255)))
-#define ODD16(v) vreinterpretq_u8_u16(vshrq_n_u16(U16(v), 8))
+#define HIGH16(v) vreinterpretq_u8_u16(vshrq_n_u16(U16(v), 8))
+#define LIFT16(v) vreinterpretq_u8_u16(vshlq_n_u16(U16(v), 8))
 #define SET16(n) vreinterpretq_u8_u16(vdupq_n_u16((uint16_t)(n)))
-#define GREATER16(a, b) vreinterpretq_u8_u16(vcgtq_s16(S16(a), S16(b)))
+#define BELOW16(n, a, b) ADD16(n, vreinterpretq_u8_u16(vcgtq_s16(S16(a), S16(b))))
 #define JOIN(a, b) vreinterpretq_u8_u16(vorrq_u16(U16(a), vshlq_n_u16(U16(b), 8)))
 #define XOR veorq_u8
 #define SWAP(v) (v)
@@ -68,6 +81,15 @@ static inline __attribute__((always_inline)) void make(uint8_t *to, const void *
 }
 
 #include "conv_lookup.h"
+
+void qnn_maximum_neon(uint8_t *to, const uint8_t *a, const uint8_t *b, size_t n)
+{
+    size_t k;
+
+    for (k = 0; k + LANES <= n; k += LANES)
+        STORE(to + k, vmaxq_u8(LOAD(a + k), LOAD(b + k)));
+    qnn_maximum(to + k, a + k, b + k, n - k);
+}
 
 const qnn_conv_kernel *qnn_conv_neon(const qnn_conv *c)
 {

@@ -91,7 +91,7 @@ static void row_of(const qnn_conv *c, const void *image, const void *end, int ro
 
 const qnn_conv_kernel *qnn_conv_scalar(const qnn_conv *conv)
 {
-    static const qnn_conv_kernel kernel = {"scalar", weight_bytes, scratch_bytes, repack, row_of};
+    static const qnn_conv_kernel kernel = {"scalar", weight_bytes, scratch_bytes, repack, row_of, qnn_maximum};
 
     (void)conv;
     return &kernel;

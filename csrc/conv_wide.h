@@ -166,7 +166,7 @@ TARGET static void FN(row)(const qnn_conv *c, const void *image, const void *end
     }
 }
 
-static const qnn_conv_kernel FN(kernel) = {NAME, FN(weight_bytes), FN(scratch_bytes), FN(repack), FN(row)};
+static const qnn_conv_kernel FN(kernel) = {NAME, FN(weight_bytes), FN(scratch_bytes), FN(repack), FN(row), MAXIMUM};
 #undef FN
 #undef NAME
 #undef TARGET

@@ -10,6 +10,7 @@
 #endif
 #include <arm_neon.h>
 
+#define MAXIMUM qnn_maximum_neon
 #define KEEP(v) (void)(v)
 
 #define FN(n) shorts_##n

@@ -5,6 +5,7 @@
 #ifdef QNN_HAVE_AVX2
 #include <immintrin.h>
 
+#define MAXIMUM qnn_maximum_avx2
 #define KEEP(v) __asm__("" : "+x"(v)) /* gcc would fold the loads back into every use */
 #define PAIR(p) (((const union pair *)(p))->both)
 
