@@ -14,7 +14,7 @@ from PIL import Image
 from qnn_pynq.classifier import Classifier
 from qnn_pynq.network import Decode, save_network
 
-DOREFA = ["dorefa-w1a2-imagenette"]
+DOREFA = ["dorefa-w1a2-cifar10", "dorefa-w1a2-imagenette"]
 NETWORKS = ["lfc-w1a1-mnist", "lfc-w1a2-mnist", "lfc-w1a1-fashion-mnist", "lfc-w1a2-fashion-mnist"]
 
 

@@ -22,9 +22,12 @@ MINIMUM = {
     "lfc-w1a1-fashion-mnist": 0.885,
     "lfc-w1a2-fashion-mnist": 0.890,
 }
-DOREFA = {"dorefa-w1a2-imagenette": 0.80}
+DOREFA = {"dorefa-w1a2-cifar10": 0.87, "dorefa-w1a2-imagenette": 0.80}
 # sha256 of the test pictures as libjpeg-turbo decodes them; IJG's libjpeg gives other pixels (and 84.03 %).
 DECODED = {"dorefa-w1a2-imagenette": "357cf6b8b41ffc77fca03674e0b2a8f9af3850d6b0068f737cb70c1d70a5b8d1"}
+# Test pictures whose class hangs on a code of the first layer at a float tie: the trained network's value is within
+# 1e-6 of a step, where rounding decides.
+TIES: dict[str, list[int]] = {"dorefa-w1a2-cifar10": [2033]}
 LOGS = PARAMS.parent / "training" / "logs"
 
 
@@ -63,8 +66,8 @@ def test_dorefa_networks_answer_every_test_picture_as_the_trained_ones(dorefa: t
     network, test = dorefa
     with Classifier(network, board="cpu") as classifier:
         answers = classifier.predict(test.pictures)
-    # Codes of the first layer may differ where a float value is a tie (see training/README.md); no class does.
-    np.testing.assert_array_equal(answers, trained_classes(network.name))
+    differing = np.flatnonzero(answers != trained_classes(network.name))
+    assert differing.tolist() == TIES.get(network.name, [])
     accuracy = float(np.mean(answers == test.labels))
     assert accuracy == pytest.approx(network.provenance["accuracy"]["test"], abs=1e-6)
     assert accuracy >= DOREFA[network.name]
@@ -90,4 +93,6 @@ def test_every_code_is_that_of_the_training_frameworks_integers(
         np.testing.assert_array_equal(classifier.features(pictures), found[-2])
         np.testing.assert_array_equal(classifier.predict(pictures), found[-1].argmax(axis=1))
         np.testing.assert_allclose(classifier.decision_function(pictures), found[-1], rtol=1e-12)
-    np.testing.assert_array_equal(found[-1].argmax(axis=1), trained_classes(network.name)[chosen])
+    decided = ~np.isin(chosen, TIES.get(network.name, []))
+    trained = trained_classes(network.name)[chosen]
+    np.testing.assert_array_equal(found[-1].argmax(axis=1)[decided], trained[decided])
