@@ -25,8 +25,8 @@ MINIMUM = {
 DOREFA = {"dorefa-w1a2-cifar10": 0.87, "dorefa-w1a2-imagenette": 0.80}
 # sha256 of the test pictures as libjpeg-turbo decodes them; IJG's libjpeg gives other pixels (and 84.03 %).
 DECODED = {"dorefa-w1a2-imagenette": "357cf6b8b41ffc77fca03674e0b2a8f9af3850d6b0068f737cb70c1d70a5b8d1"}
-# Test pictures whose class hangs on a code of the first layer at a float tie: the trained network's value is within
-# 1e-6 of a step, where rounding decides.
+# Test pictures whose class hangs on a code of the first layer at a float tie. 2033: the trained network's value is
+# 1e-7 above the step from code 0 to code 1; with code 1 there the integer network gives the trained one's class.
 TIES: dict[str, list[int]] = {"dorefa-w1a2-cifar10": [2033]}
 LOGS = PARAMS.parent / "training" / "logs"
 
