@@ -345,34 +345,51 @@ TARGET static void some_pixels(const work *t, int pixels, int full, int pair)
 #define SOME_PIXELS some_pixels
 #endif
 
-/* Codes of a pixel's outputs in one group from the sums of its window, whose codes have the sum `total`. */
-INLINE void finish(const qnn_conv *c, const layout *l, const uint8_t *sums, const uint8_t *limits, unsigned total,
-                   uint8_t *out)
+/* Codes of `count` outputs of a row's pixels from the sums of their windows, whose codes have the sums `areas`. */
+INLINE void codes_of(const uint8_t *sums, size_t sum, const uint8_t *limits, const int levels, const int pair,
+                     const uint16_t *areas, int pixels, int count, uint8_t *out, size_t outputs)
 {
-    const int levels = c->s.levels;
-    const VEC area = SET16(total);
-    int v, k, left = c->part_out;
+    int x, k;
 
-    for (v = 0; v < l->full + l->pairs; v++, sums += 2 * LANES, out += LANES, left -= LANES) {
-        VEC b = LOAD(sums + LANES), a = SUB16(LOAD(sums), LIFT16(b)), even = SET16(levels), odd = even, code;
+    for (x = 0; x < pixels; x++, sums += sum, out += outputs) {
+        const VEC area = SET16(areas[x]);
+        VEC b = LOAD(sums + LANES), a = SUB16(LOAD(sums), LIFT16(b)), even = SET16(levels), odd = even;
 
-        if (v == l->full) { /* lanes of both halves belong together */
+        if (pair) { /* lanes of both halves belong together */
             a = ADD16(a, SWAP(a));
             b = ADD16(b, SWAP(b));
         }
         a = SUB16(TWICE16(a), area);
         b = SUB16(TWICE16(b), area);
-        code = LOAD(limits);
-        limits += LANES;
-        for (k = 0; k < levels; k++, limits += 2 * LANES) { /* one less for every threshold that is not reached */
-            even = BELOW16(even, LOAD(limits), a);
-            odd = BELOW16(odd, LOAD(limits + LANES), b);
+        for (k = 0; k < levels; k++) { /* one less for every threshold that is not reached */
+            even = BELOW16(even, LOAD(limits + (2 * k + 1) * LANES), a);
+            odd = BELOW16(odd, LOAD(limits + (2 * k + 2) * LANES), b);
         }
-        code = XOR(JOIN(even, odd), code);
-        if (left >= LANES)
-            STORE(out, code);
+        even = XOR(JOIN(even, odd), LOAD(limits));
+        if (count == LANES)
+            STORE(out, even);
         else
-            STORE_SOME(out, code, left);
+            STORE_SOME(out, even, count);
+    }
+}
+
+#define CODES(levels, pair)                                                                                        \
+    codes_of(sums, l->sum, limits, levels, pair, areas, c->wide, left < LANES ? left : LANES, out,                 \
+             (size_t)c->s.outputs)
+
+TARGET static void finish(const qnn_conv *c, const layout *l, const uint8_t *sums, const uint8_t *limits,
+                          const uint16_t *areas, uint8_t *out)
+{
+    int v, left = c->part_out;
+
+    for (v = 0; v < l->full + l->pairs; v++, sums += 2 * LANES, out += LANES, left -= LANES) {
+        if (c->s.levels == 3 && v < l->full)
+            CODES(3, 0);
+        else if (c->s.levels == 3)
+            CODES(3, 1);
+        else
+            CODES(c->s.levels, v == l->full);
+        limits += (2 * (size_t)c->s.levels + 1) * LANES;
     }
 }
 
@@ -432,8 +449,7 @@ TARGET static void row_of(const qnn_conv *c, const void *image, const void *end,
             }
             index = t.index;
         }
-        for (x = 0; x < c->wide; x++)
-            finish(c, &l, sums + x * l.sum, limits, areas[x], out + (size_t)x * c->s.outputs + (size_t)g * c->part_out);
+        finish(c, &l, sums, limits, areas, out + (size_t)g * c->part_out);
     }
 }
 
