@@ -50,6 +50,7 @@ class Pipeline:
         self.network = network
         self.engine = engine
         self.decoder = make_decoder(network)
+        self._first = engine.first_stage()
         self.pixels = network.input.pixels
         self._deadline = deadline
         height, width = network.input.size
@@ -79,13 +80,13 @@ class Pipeline:
         begun = perf_counter()
         rows = prepare_many(pictures, self.network.input, invert)
         prepared = perf_counter()
-        inputs = self.engine.first_layer(rows)
+        inputs = self._first(rows)
         return Work(inputs, prepared - begun, perf_counter() - prepared)
 
     # -- answers -----------------------------------------------------------------------------------------
 
     def run(self, rows: np.ndarray, sums: bool = False) -> EngineResult:
-        """What the engine gives for (n, pixels), or for what its `first_layer` made of them."""
+        """What the engine gives for (n, pixels), or for what its first stage made of them."""
         return self.engine.run(rows, deadline=self._deadline, sums=sums)
 
     def indices(self, rows: np.ndarray) -> tuple[np.ndarray, int]:

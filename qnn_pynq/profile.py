@@ -67,6 +67,9 @@ class Profile:
     transfer_seconds : float
         The processor's time for packing and moving what goes through the overlay, a picture; it counts
         in the accelerated total and in no layer.
+    reconfigure_seconds : float or None
+        Configuring the logic for the next segment of a network, a picture; counts like the above. None:
+        the logic is reconfigured, and how long that takes is not known (there is no model of it).
     """
 
     network: str
@@ -74,6 +77,7 @@ class Profile:
     rows: tuple[LayerTime, ...]
     images: int = 1
     transfer_seconds: float = 0.0
+    reconfigure_seconds: float | None = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", tuple(self.rows))
@@ -105,7 +109,8 @@ class Profile:
     @property
     def total_accelerated(self) -> float:
         """Seconds of one picture with the overlay: its layers on the logic, the others in software."""
-        return sum(row.accelerated_seconds for row in self.rows) + self.transfer_seconds
+        rows = sum(row.accelerated_seconds for row in self.rows)
+        return rows + self.transfer_seconds + (self.reconfigure_seconds or 0.0)
 
     @property
     def ratio(self) -> float:
@@ -145,6 +150,7 @@ class Profile:
             "cpu_seconds": self.total_cpu,
             "accelerated_seconds": self.total_accelerated,
             "transfer_seconds": self.transfer_seconds,
+            "reconfigure_seconds": self.reconfigure_seconds,
             "ratio": self.ratio,
             "modelled": self.modelled,
         }
@@ -167,10 +173,12 @@ class Profile:
         if not inside:  # nothing to compare
             lines.append(_line("whole network", "software", self.macs, self.total_cpu, None, None, 1.0))
             return [line[:4] + line[6:] for line in lines]
-        if self.transfer_seconds:
-            share = self.transfer_seconds / self.total_accelerated
-            lines.append(("to and from logic", "software", _DASH, _DASH, _ms(self.transfer_seconds), _DASH,
-                          "{:.1f}".format(100 * share)))
+        for name, seconds in (
+            ("to and from logic", self.transfer_seconds), ("configuring the logic", self.reconfigure_seconds)
+        ):
+            if seconds:
+                part = "{:.1f}".format(100 * seconds / self.total_accelerated)
+                lines.append((name, "software", _DASH, _DASH, _ms(seconds), _DASH, part))
         cpu, seconds = (sum(row.cpu_seconds for row, _ in inside), sum(row.accelerated_seconds for row, _ in inside))
         lines.append(_line("overlay layers", "overlay", sum(row.macs for row, _ in inside), cpu, seconds,
                            _ratio(cpu, seconds), sum(share for _, share in inside)))
@@ -187,6 +195,8 @@ class Profile:
                 "logic times are modelled by cycles, a lower bound; CPU times were measured on this machine"
                 if self.modelled else "logic times were measured by the clock, as CPU times were"
             )
+        if self.reconfigure_seconds is None:
+            notes.append("the logic is configured anew between segments; there is no model of that time, no total has it")
         return notes
 
     def __str__(self) -> str:

@@ -32,11 +32,14 @@ def measure_layers(engine: Engine, rows: np.ndarray, repeats: int, deadline: flo
     assert network is not None
     logic: dict[int, tuple[float, bool]] = {}
     transfer = 0.0
+    reconfigure: float | None = 0.0
     if isinstance(engine, (BoardEngine, SegmentedEngine)):
         engine.run(rows, deadline=deadline)  # the first batch of a size pays for buffers
         stages = engine.run(rows, deadline=deadline).stages
         transfer = (stages["pack"] + stages["transfer"]) / len(rows)
         modelled = engine.accelerator_is_modelled
+        if isinstance(engine, SegmentedEngine):
+            reconfigure = None if modelled else stages["reconfigure"] / len(rows)
         if is_convolutional(network):
             logic = {layer.layer: (layer.seconds / layer.images, modelled) for layer in engine.layers()}
         else:
@@ -49,7 +52,7 @@ def measure_layers(engine: Engine, rows: np.ndarray, repeats: int, deadline: flo
         seconds, modelled = logic.get(index, (None, False))
         where = "software tail" if tail else "software" if seconds is None else "overlay"
         times.append(LayerTime(name, where, macs, cpu, seconds, modelled))
-    return Profile(network.name, engine.name, tuple(times), len(rows), transfer)
+    return Profile(network.name, engine.name, tuple(times), len(rows), transfer, reconfigure)
 
 
 def _dense(network: Network, rows: np.ndarray, repeats: int) -> list[tuple[int, str, int, float]]:

@@ -134,8 +134,14 @@ def _source(pictures: Any) -> Iterator[Any]:
 
 
 def _make_ready(classifier: Classifier, invert: Invert, pictures: list[Any]) -> tuple[Any, Any]:
-    pipeline = classifier._pipeline
-    return pipeline, pipeline.make_ready(pictures, invert)
+    while True:
+        pipeline = classifier._pipeline
+        try:
+            return pipeline, pipeline.make_ready(pictures, invert)
+        except Exception:
+            if classifier._pipeline is pipeline:
+                raise
+            # A network was loaded meanwhile: what the former one refused is not the last word.
 
 
 class Stream:

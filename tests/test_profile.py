@@ -139,3 +139,11 @@ def test_plot(make):
 def test_what_makes_no_sense_is_refused(rows, message):
     with pytest.raises(InputError, match=message):
         profile(rows=rows)
+
+
+def test_configuring_the_logic_counts_in_the_total_where_its_time_is_known():
+    one, known, unknown = profile(), profile(reconfigure_seconds=0.5), profile(reconfigure_seconds=None)
+    assert known.total_accelerated == pytest.approx(one.total_accelerated + 0.5)
+    assert "configuring the logic" in str(known) and "configuring the logic" not in str(one)
+    assert unknown.total_accelerated == one.total_accelerated and "no total has it" in str(unknown)
+    assert known.as_dict()["reconfigure_seconds"] == 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import os
 import signal
@@ -14,10 +15,11 @@ import numpy as np
 import pytest
 import small
 from PIL import Image
-from small_conv import small_network
+from small_conv import linear, small_network
 
+from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.classifier import Classifier
-from qnn_pynq.errors import ClosedError, InputError
+from qnn_pynq.errors import BoardError, ClosedError, InputError
 
 
 @pytest.fixture(params=["dense", "convolutions"])
@@ -28,7 +30,11 @@ def classifier(request):
 
 
 def pictures(classifier, count, seed=0):
-    spec = classifier.network.input
+    return pictures_of(classifier.network, count, seed)
+
+
+def pictures_of(network, count, seed=0):
+    spec = network.input
     shape = spec.size if spec.channels == 1 else (*spec.size, spec.channels)
     return np.random.default_rng(seed).integers(0, 256, (count, *shape)).astype(np.uint8)
 
@@ -159,6 +165,27 @@ def test_a_network_loaded_meanwhile_answers_the_rest():
         assert found == classifier.predict(X)[:2].tolist() + rest
 
 
+@pytest.mark.parametrize("later", ["same kind", "larger pictures", "other overlay"])
+def test_a_network_of_another_kind_loaded_meanwhile_on_a_board_answers_the_rest(later):
+    first, second = small_network(0), small_network(1)
+    if later == "larger pictures":
+        spec = dataclasses.replace(second.input, size=(20, 20), crop=None)
+        tail = linear(np.random.default_rng(2), 5 * 5 * 40, 5)
+        second = dataclasses.replace(second, input=spec, layers=(*second.layers[:-1], tail))
+    elif later == "other overlay":
+        second = small_network(1, 3, "qnn-mo-w1a3", 2)
+    rng = np.random.default_rng(0)
+    X = [Image.fromarray(rng.integers(0, 256, (18, 18, 3)).astype(np.uint8)) for _ in range(40)]
+    with EmulatedBoard() as board, Classifier(first, board=board) as classifier:
+        stream = classifier.stream(iter(X), batch_size=2, ahead=2)
+        found = [next(stream).index for _ in range(2)]
+        classifier.load(second)
+        found += [answer.index for answer in stream]
+        rest = [answer.index for answer in classifier.classify_many(X)][2:]
+        classifier.load(first)
+        assert found == [answer.index for answer in classifier.classify_many(X)][:2] + rest
+
+
 def test_a_classifier_closed_meanwhile_says_so(classifier):
     stream = classifier.stream(iter(pictures(classifier, 9)), batch_size=1)
     next(stream)
@@ -171,6 +198,29 @@ def test_numbers_that_make_no_batch_are_refused(classifier):
     for options in ({"batch_size": 0}, {"batch_size": 1.5}, {"ahead": 0}, {"ahead": "2"}):
         with pytest.raises(InputError, match="at least 1"):
             classifier.stream([], **options)
+
+
+def test_an_interrupted_run_on_a_board_asks_for_a_load(monkeypatch):
+    network = small_network()
+    X = pictures_of(network, 40)
+    with EmulatedBoard() as board, Classifier(network, board=board) as classifier:
+        wanted = classifier.predict(X).tolist()
+        stream = classifier.stream(iter(X), batch_size=4)
+        next(stream)
+        wait = board.wait
+
+        def interrupted(*arguments, **options):
+            monkeypatch.setattr(board, "wait", wait)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(board, "wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            list(stream)
+        assert list(stream) == [] and wait_until(lambda: not stream_threads())
+        with pytest.raises(BoardError, match="load a network again"):
+            classifier.predict(X)
+        classifier.load(network)
+        assert classifier.predict(X).tolist() == wanted
 
 
 _ENDLESS = """

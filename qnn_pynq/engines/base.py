@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
@@ -47,6 +47,10 @@ def make_encoder(network: Network) -> Encoder:
     return Encoder(pixels, bits, index=coding.pixels, thresholds=coding.thresholds)
 
 
+def _as_they_are(pictures: np.ndarray) -> np.ndarray:
+    return pictures
+
+
 class Engine(ABC):
     """Computes one network at a time. Not thread-safe: the classifier holds a lock.
 
@@ -82,12 +86,14 @@ class Engine(ABC):
     def configure(self, network: Network) -> None:
         """Take a network; after a failure this starts anew."""
 
-    def first_layer(self, pictures: np.ndarray) -> np.ndarray:
-        """What may be computed beside a run that is in flight; `start` takes it in place of the pictures.
+    def first_stage(self) -> Callable[[np.ndarray], np.ndarray]:
+        """What may be computed beside a run: from pictures (N, pixels) to what `start` takes in their place.
 
-        Most engines have nothing of the kind and give `pictures` (N, pixels) back.
+        The function belongs to the network that is configured now; it touches no hardware, may be called from
+        any thread, and stays valid when another network is configured. Most engines have nothing of the kind:
+        it gives the pictures back.
         """
-        return pictures
+        return _as_they_are
 
     @abstractmethod
     def start(self, pictures: np.ndarray, out: np.ndarray | None = None, sums: bool = False) -> None:

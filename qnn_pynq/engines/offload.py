@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import perf_counter
+from typing import Callable
 
 import numpy as np
 
@@ -16,6 +18,10 @@ from .on_board import BoardEngine
 __all__ = ["OffloadEngine"]
 
 
+def _first_layers(network: Network, stack: ConvStack, pictures: np.ndarray) -> np.ndarray:
+    return stack.run(pictures_to_maps(network, pictures))
+
+
 class OffloadEngine(BoardEngine):
     """First layers by kernels, the others on the overlay; the codes come back."""
 
@@ -27,27 +33,26 @@ class OffloadEngine(BoardEngine):
             raise UnsupportedNetworkError("network {!r} has no convolutions".format(network.name))
         self.driver.check(network)
 
-    def first_layer(self, pictures: np.ndarray) -> np.ndarray:
-        """uint8 codes (N, H, W, C) that the overlay takes; touches no hardware."""
-        network, stack = self._kernel  # both at once: a stream's thread calls this beside `configure`
-        maps = pictures_to_maps(network, pictures)
-        codes: np.ndarray = maps if stack is None else stack.run(maps)
-        return codes
+    def first_stage(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Gives uint8 codes (N, H, W, C), as the overlay takes them."""
+        first: Callable[[np.ndarray], np.ndarray] = self._kernel
+        return first
 
-    def _prepare(self, network: Network) -> tuple[Network, ConvStack | None]:
+    def _prepare(self, network: Network) -> Callable[[np.ndarray], np.ndarray]:
         parts = split_layers(network)
         self._codes_shape = parts.codes_shape
         if not parts.first:  # a later segment: codes come in
-            return network, None
-        return network, ConvStack(parts.first, parts.picture_shape[0], parts.picture_shape[1])
+            return partial(pictures_to_maps, network)
+        stack = ConvStack(parts.first, parts.picture_shape[0], parts.picture_shape[1])
+        return partial(_first_layers, network, stack)
 
     def _room(self, pictures: np.ndarray, out: np.ndarray | None) -> np.ndarray:
         return np.empty((len(pictures),) + self._codes_shape, np.uint8)
 
     def _fill(self, pictures: np.ndarray) -> None:
-        """Pictures (N, pixels), or codes (N, H, W, C) that `first_layer` gave before."""
+        """Pictures (N, pixels), or codes (N, H, W, C) that `first_stage` gave before."""
         begun = perf_counter()
-        codes = self.first_layer(pictures) if pictures.ndim == 2 else pictures
+        codes = self._kernel(pictures) if pictures.ndim == 2 else pictures
         computed = perf_counter()
         for index, one in enumerate(codes):
             self.driver.put(index, one)

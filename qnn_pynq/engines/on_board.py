@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..boards import Board
-from ..errors import BoardBusyError, BoardError, BoardTakenError, QnnError
+from ..errors import BoardBusyError, BoardError, BoardTakenError, InputError, QnnError
 from ..families import driver_class
 from ..network import Network
 from .base import Engine, EngineResult
@@ -48,6 +48,8 @@ class BoardEngine(Engine):
         self.takeover = takeover
         self.driver = driver_class(overlay.kind)(board, overlay, conservative=conservative)
         self._hung = False
+        self._in_driver = False
+        self._layers: tuple[Any, ...] = ()
 
     # -- for the two kinds of engine ---------------------------------------------------------------------
 
@@ -104,7 +106,7 @@ class BoardEngine(Engine):
             raise BoardError("overlay {} gives bits, not sums".format(self.overlay.name))
         self._pictures = pictures
         self._found = self._room(pictures, out)
-        self._done = 0
+        self._done, self._layers = 0, ()
         self._stages = dict.fromkeys((*self._host_stages, "transfer", "accelerator"), 0.0)
         if self.board.emulated:
             self._stages["emulation"] = 0.0
@@ -126,8 +128,8 @@ class BoardEngine(Engine):
         return result
 
     def layers(self) -> tuple[Any, ...]:
-        """The driver's `LayerProfile` of each layer of the last run; empty where all run at once."""
-        return self.driver.layers()
+        """`LayerProfile` of each layer, of all pictures of the last run; empty where all layers run at once."""
+        return self._layers
 
     def close(self) -> None:
         if self.state == "closed":
@@ -147,15 +149,24 @@ class BoardEngine(Engine):
         except BoardTakenError:
             self.state = "ready"  # as far as we are concerned; the driver says the same again next time
             raise
-        except BaseException:
-            self.state, self.network, self._hung = "failed", None, True
+        except InputError:
+            self.state = "ready"  # of the pictures; nothing was started
+            raise
+        except BaseException as error:
+            self._hung = self._in_driver
+            if self._in_driver or isinstance(error, QnnError):
+                self.state, self.network = "failed", None
+            else:
+                self.state = "ready"  # interrupted, or out of memory, before anything was started
             raise
 
     def _start_chunk(self) -> None:
         done = self._done
+        self._in_driver = False
         self._chunk = min(self.driver.capacity, len(self._pictures) - done)
         self._fill(self._pictures[done : done + self._chunk])
         packed = perf_counter()
+        self._in_driver = True
         self.driver.start(self._chunk)
         self._spent = perf_counter() - packed
 
@@ -165,6 +176,7 @@ class BoardEngine(Engine):
         self._found[self._done : self._done + self._chunk] = driver.finish(deadline)
         host = self._spent + perf_counter() - begun
         self._done += self._chunk
+        self._layers = _sum_layers(self._layers, driver.layers())
         run = driver.timing["run"]
         stages["accelerator"] += run
         if self.board.emulated:
@@ -175,3 +187,12 @@ class BoardEngine(Engine):
         else:
             # What the processor spent besides waiting: cache maintenance, addresses, the copy of the results.
             stages["transfer"] += max(0.0, host - run)
+
+
+def _sum_layers(so_far: tuple[Any, ...], chunk: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not so_far:
+        return chunk
+    return tuple(
+        new._replace(seconds=old.seconds + new.seconds, images=old.images + new.images)
+        for old, new in zip(so_far, chunk)
+    )

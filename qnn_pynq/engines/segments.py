@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from time import perf_counter
-from typing import Any, NamedTuple, Sequence
+from typing import Any, Callable, NamedTuple, Sequence
 
 import numpy as np
 
@@ -20,7 +20,10 @@ __all__ = ["SegmentTime", "SegmentedEngine", "cut_segments"]
 
 
 class SegmentTime(NamedTuple):
-    """One segment's part of the last run: seconds of `configure`, and of each stage, for all `images`."""
+    """One segment's part of the last run: seconds of `configure`, and of each stage, for all `images`.
+
+    `configure` is by the clock; on the emulated board that is the emulation's time, and no FPGA's.
+    """
 
     overlay: str
     images: int
@@ -96,8 +99,8 @@ class SegmentedEngine(Engine):
             self._switch(0)
         self.network, self.state = network, "ready"
 
-    def first_layer(self, pictures: np.ndarray) -> np.ndarray:
-        return self._engines[0].first_layer(pictures)
+    def first_stage(self) -> Callable[[np.ndarray], np.ndarray]:
+        return self._engines[0].first_stage()
 
     def start(self, pictures: np.ndarray, out: np.ndarray | None = None, sums: bool = False) -> None:
         self._ready(pictures, out)
@@ -119,7 +122,8 @@ class SegmentedEngine(Engine):
         for time in self.segments:
             for name, seconds in time.stages.items():
                 self._stages[name] = self._stages.get(name, 0.0) + seconds
-        self._stages["reconfigure"] = sum(time.configure for time in self.segments)
+        stage = "emulation" if self.board.emulated else "reconfigure"
+        self._stages[stage] = self._stages.get(stage, 0.0) + sum(time.configure for time in self.segments)
         self.state = "ready"
         return EngineResult(None, None, self._stages, codes)
 
