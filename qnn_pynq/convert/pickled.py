@@ -21,6 +21,7 @@ __all__ = ["read_pickled"]
 
 _MAX_FILE = 1 << 30
 _MAPPED = 1 << 20  # larger arrays stay in the file
+_MOST_READ = 64 << 20  # all others together
 _MAX_SIDES = 8
 _EXPECTED = "a pickled dict of numpy arrays"
 
@@ -41,7 +42,8 @@ def read_pickled(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     Raises
     ------
     DescriptorError
-        Anything but a dict of texts to arrays of plain numbers, a damaged file, or one of over 1 GiB.
+        Anything but a dict of texts to arrays of plain numbers, a damaged file, one of over 1 GiB, one with over
+        64 MiB in small arrays, or arrays that share data and are larger than the file.
     """
     file = Path(path)
     try:
@@ -91,6 +93,8 @@ class _Arrays(Machine):
     def __init__(self, stream: IO[bytes], size: int, path: Path) -> None:
         super().__init__(stream, size, _NAMES, _EXPECTED)
         self._path = path
+        # Bytes that arrays may still have, and those that are read.
+        self._left, self._left_to_read = size, _MOST_READ
 
     def call(self, name: str, arguments: tuple[Any, ...]) -> Called:
         first = arguments[0] if arguments else None
@@ -132,10 +136,16 @@ class _Arrays(Machine):
             count *= side
         if not isinstance(data, Data) or data.length != count:
             self.refuse("an array whose data are not as long as its shape says")
+        self._left -= count
+        if self._left < 0:
+            self.refuse("data that several arrays share, more than the whole file")
         if count >= _MAPPED:
             return np.asarray(np.memmap(str(self._path), kind, "r", data.start, shape, "F" if fortran else "C"))
         if not count:
             self.refuse("an array without elements")
+        self._left_to_read -= count
+        if self._left_to_read < 0:
+            self.refuse("more than {} bytes in arrays that are not mapped".format(_MOST_READ))
         values = np.frombuffer(self.read(data), kind)
         found: np.ndarray = values.reshape(shape, order="F" if fortran else "C")
         return found

@@ -122,6 +122,7 @@ class _Walk:
         self._most = most_outputs
         self._size = self._channels = 0  # of one part; 0: whatever the first layer says
         self._inside: list[ConvEntry] = []
+        self._previous = ""  # function of the entry before
 
     def arrive(self, channels: int, size: int) -> None:
         self._channels, self._size = channels, size
@@ -137,6 +138,7 @@ class _Walk:
             "merge_layer": self._merge,
             "fc_layer": self._fc,
         }[function](entry)
+        self._previous = function
 
     def _arriving(self, entry: Fields, key: str, channels: int, size: int) -> None:
         if not self._size:
@@ -167,8 +169,11 @@ class _Walk:
         self._channels, self._size = conv.outputs, _size_of(conv, size)
 
     def _pool(self, entry: Fields) -> None:
-        if not self.layers or not isinstance(self.layers[-1], ConvEntry):
-            entry.fail("func", '"maxpool_layer" is allowed directly behind conv_layer only')
+        if self._previous != "conv_layer":
+            # The published host fuses a pool with the convolution before it, and skips any other without a word.
+            behind = 'behind "{}"'.format(self._previous) if self._previous else "as the first layer of the overlay"
+            problem = '"maxpool_layer" {}: expected it directly behind its conv_layer; move it there, or remove it'
+            entry.fail("func", problem.format(behind))
         channels, padded = _side(entry, "input")
         window = entry.integer("kernel_shape", 2, 16)
         lines = padded - self._size

@@ -311,6 +311,22 @@ def top(**values):
     return lambda listed: listed.update(values)
 
 
+def behind_split(listed: dict) -> None:
+    """A pool that would fit the convolution before the split."""
+    listed["layer_skip"] = 0
+    listed["layers"][0] = conv("conv0", 2, 3, 1, [16, 5, 5], [8, 5, 5])
+    listed["layers"].insert(2, pool(3, 2, [4, 6, 6], [4, 2, 2]))
+    listed["layers"][3]["input"][1:] = listed["layers"][3]["output"][1:] = [2, 2]
+    listed["layers"][4].update(input=[6, 3, 3], output=[6, 1, 1])
+
+
+def behind_merge(listed: dict) -> None:
+    """A pool that would fit the merged map."""
+    listed["layers"].insert(6, pool(3, 2, [10, 3, 3], [10, 1, 1]))
+    listed["layers"][7].update(input=[10, 1, 1], output=[40, 1, 1])
+    listed["layers"][8]["input"] = 40
+
+
 @pytest.mark.parametrize("change, words", [
     (at(2, input=[5, 5, 5]), ["layers[2].input", "5 channels", "4 that arrive"]),
     (at(2, input=[4, 6, 6], output=[6, 6, 6]), ["layers[2].input", "size 6"]),
@@ -341,7 +357,10 @@ def top(**values):
     (lambda listed: listed["layers"].insert(7, LIST["layers"][3]), ["layers[7]"]),
     (lambda listed: listed["layers"].insert(8, listed["layers"][6]), ["layers[8].func", "behind fc_layer"]),
     (lambda listed: listed["layers"].insert(2, listed["layers"][1]), ["layers[2].split", "inside"]),
-    (lambda listed: listed["layers"].insert(1, LIST["layers"][3]), ["layers[1].func", "directly behind"]),
+    (lambda listed: listed["layers"].insert(1, LIST["layers"][3]), ["layers[1].func", "directly behind", "first layer"]),
+    (lambda listed: listed["layers"].insert(4, listed["layers"][3]), ["layers[4].func", 'behind "maxpool_layer"']),
+    (behind_split, ["layers[2].func", 'behind "split_layer"', "directly behind its conv_layer", "move it"]),
+    (behind_merge, ["layers[6].func", 'behind "merge_layer"', "directly behind its conv_layer", "move it"]),
     (lambda listed: listed["layers"].__delitem__(slice(5, None)), ["layers", "no merge"]),
     (lambda listed: listed["layers"].__delitem__(slice(1, 7)), ["layers[1].input"]),
     (lambda listed: listed["layers"].__delitem__(slice(1, None)), ["layers", "no convolution"]),

@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from qnn_pynq.convert import pickled
 from qnn_pynq.convert.pickled import read_pickled
 from qnn_pynq.errors import DescriptorError
 
@@ -37,16 +39,18 @@ def file_of(value: object, protocol: int = 2) -> bytes:
     return HEADER + pickle.dumps(boxed(value), protocol)
 
 
+REBUILD = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+
+
 def python2(arrays: dict) -> bytes:
     """The same as Python 2 wrote it: data as 8-bit strings."""
     out = io.BytesIO()
-    rebuild = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
     call, rest = b"K\x00K\x01\x87R(K\x03U\x01", b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK"
-    out.write(b"\x80\x02" + rebuild + b"(K\x01)cnumpy\ndtype\nU\x02O8" + call + b"|" + rest + b"?tb\x89](}(")
+    out.write(b"\x80\x02" + REBUILD + b"(K\x01)cnumpy\ndtype\nU\x02O8" + call + b"|" + rest + b"?tb\x89](}(")
     for key, array in arrays.items():
-        out.write(b"U" + bytes([len(key)]) + key.encode() + rebuild + b"(K\x01(")
+        out.write(b"U" + bytes([len(key)]) + key.encode() + REBUILD + b"(K\x01(")
         for side in array.shape:
-            out.write(b"\x8a\x02" + struct.pack("<h", side))
+            out.write(b"\x8a\x04" + struct.pack("<i", side))
         code = array.dtype.str[1:].encode()
         out.write(b"tcnumpy\ndtype\nU" + bytes([len(code)]) + code + call + b"<" + rest + b"\x00tb")
         data = array.tobytes("F" if np.isfortran(array) else "C")
@@ -234,4 +238,46 @@ def test_shared_parts_do_not_grow(place):
     """A tuple of two of the last, a thousand times: 2**1000 elements if anybody looked at them all."""
     place.write_bytes(PROTO + b"}(" + b")" + b"q\x01h\x01\x86" * 1000 + b"Nu.")
     with pytest.raises(DescriptorError):
+        read_pickled(place)
+
+
+def repeated(array: np.ndarray, count: int) -> bytes:
+    """`count` arrays that all get the state of the first, by a reference of five bytes."""
+    content = python2({"0000": array})
+    assert content.endswith(b"tbuetb.")
+    others = b"".join(b"U\x04%04d" % index + REBUILD + b"h\x01b" for index in range(1, count))
+    return content[: -len(b"tbuetb.")] + b"tq\x01b" + others + b"uetb."
+
+
+@pytest.mark.parametrize("size", [1000, (1 << 20) - 1, 1 << 20])
+def test_arrays_hold_no_more_than_the_file(place, size):
+    """A file of 1 MB once became 2.4 GB: every array read the same data anew."""
+    array = np.ones(size, np.int8)
+    place.write_bytes(repeated(array, 1))
+    assert same(read_pickled(place), {"0000": array})
+    place.write_bytes(repeated(array, 2400))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DescriptorError, match="share, more than the whole file"):
+            read_pickled(place)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * place.stat().st_size + (1 << 20)
+
+
+def test_an_array_under_two_names_is_one(place):
+    array = np.arange(9000.0)
+    np.save(str(place), {"a": array, "b": array, "one": np.uint8([9]), "same": np.uint8([9])}, allow_pickle=True)
+    found = read_pickled(place)
+    assert np.array_equal(found["a"], array) and found["a"] is found["b"] and found["one"] == found["same"] == 9
+
+
+def test_many_small_arrays_have_a_bound(place, monkeypatch):
+    """A file may have 1 GiB, a board 512 MB: only mapped arrays may be as large as the file."""
+    monkeypatch.setattr(pickled, "_MOST_READ", 3000)
+    place.write_bytes(python2({"a": np.zeros(1000, np.int8), "b": np.zeros(2000, np.int8), "c": np.zeros(1 << 20)}))
+    assert list(read_pickled(place)) == ["a", "b", "c"]
+    place.write_bytes(python2({"a": np.zeros(1000, np.int8), "b": np.zeros(2001, np.int8)}))
+    with pytest.raises(DescriptorError, match="more than 3000 bytes in arrays that are not mapped"):
         read_pickled(place)
