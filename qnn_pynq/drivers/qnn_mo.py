@@ -204,8 +204,7 @@ class QnnMoDriver(PolledDriver):
                 raise ValueError(f"image {min(missing)} was not put since the last run: put() all {images} images")
             self._drop_done(self.board.ip(self.overlay.ip.name))
             begun = perf_counter()
-            # All that was put: what stays in the cache would reach the memory later, over a result.
-            self.buffers.flush_input(max(self._put) + 1)
+            self.buffers.flush_input()
             self._put = set()
             self.timing["transfer"] = perf_counter() - begun
             self._shadow = {}

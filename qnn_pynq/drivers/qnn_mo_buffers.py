@@ -40,6 +40,7 @@ class OffloadBuffers:
         self.weights: Buffer | None = None
         self.areas: list[Buffer] = []
         self.rows = 0
+        self._touched = 0  # images at the front that the cache may still hold
 
     def all(self) -> list[Buffer]:
         """Every live buffer."""
@@ -66,9 +67,10 @@ class OffloadBuffers:
         buffer.flush()
 
     def grow(self, images: int, most: int) -> None:
-        """Areas for twice as many images, or for `images`; content stays. Never old and new ones at once."""
-        rows = min(most, max(images, 2 * self.rows))
-        kept = self.areas[0].array.copy() if self.areas else None
+        """Areas for twice as many images, or for `images`; what was put stays. Never old and new ones at once."""
+        rows, touched = min(most, max(images, 2 * self.rows)), self._touched
+        # No more than is flushed later: other lines would reach the memory some day, over a result.
+        kept = self.areas[0].array[: self._entry_bytes(touched)].copy() if touched else None
         self.free_areas()
         for nbytes in self._plan.area_bytes(rows):
             try:
@@ -78,18 +80,23 @@ class OffloadBuffers:
                 raise
         if kept is not None:
             self.areas[0].array[: kept.size] = kept
-        self.rows = rows
+        self.rows, self._touched = rows, touched
 
     def put(self, index: int, codes: np.ndarray) -> None:
         """Pack the input of one image, uint8 (H, W, C)."""
         area = self.areas[0].array
+        self._touched = max(self._touched, index + 1)  # before: a put that is broken off counts, too
         for piece in self._plan.entry:
             part = codes[:, :, piece.first : piece.first + piece.channels]
             write_map(area, piece, index, self._plan.bits, np.ascontiguousarray(part))
 
-    def flush_input(self, images: int) -> None:
-        """Show the logic what was put for the first `images`."""
-        self.areas[0].flush(max(piece.end(images) for piece in self._plan.entry))
+    def flush_input(self) -> None:
+        """Show the logic all that was put, also for images that do not run: nothing stays in the cache."""
+        self.areas[0].flush(self._entry_bytes(self._touched))
+        self._touched = 0
+
+    def _entry_bytes(self, images: int) -> int:
+        return max(piece.end(images) for piece in self._plan.entry)
 
     def gather(self, stage: Stage, images: int) -> None:
         """Carry out the moves in front of a layer, for a batch."""
@@ -120,7 +127,7 @@ class OffloadBuffers:
         """Close the areas."""
         for buffer in self.areas:
             buffer.close()
-        self.areas, self.rows = [], 0
+        self.areas, self.rows, self._touched = [], 0, 0
 
     def free(self) -> None:
         """Close all."""

@@ -14,6 +14,7 @@ import offload
 import oracle_conv
 import pytest
 import small_conv
+from evicting import EvictingBoard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -164,6 +165,46 @@ def test_images_may_be_put_in_any_order_and_kept(driver):
         driver.put(index, maps[index])
     driver.start(2)
     assert np.array_equal(driver.finish(), oracle_conv.forward(driver.network.layers, maps[:2]))
+
+
+# -- the processor's cache ---------------------------------------------------------------------------------
+
+
+def _three_parts():
+    """Areas that are larger than the input, which lies in two pieces."""
+    rng, conv = np.random.default_rng(0), small_conv.binary_conv
+    return offload.network([conv(rng, 64, 768), conv(rng, 768, 1152, groups=2), conv(rng, 1152, 96, groups=3)], 8, 64)
+
+
+@pytest.mark.parametrize("conservative", [False, True])
+@pytest.mark.parametrize("make", [_net, _three_parts])
+def test_no_dirty_line_is_left_to_be_written_over_a_result(make, conservative):
+    net = make()
+    made = offload.driver(net=net, board=EvictingBoard(), conservative=conservative)
+    for images in (5, 2, 9):  # with growth while some are put, without, with growth again
+        maps = offload.codes(made, images, images)
+        assert np.array_equal(offload.run(made, maps), oracle_conv.forward(net.layers, maps))
+    assert made.board.evicted == 0
+
+
+def test_an_input_that_ctrl_c_broke_off_is_not_written_over_a_result(monkeypatch):
+    net = _three_parts()
+    made = offload.driver(net=net, board=EvictingBoard())
+    maps = offload.codes(made, 5)
+    made.put(4, maps[4])
+    offload.run(made, maps[:1])
+    real = made.buffers.put
+
+    def interrupted(*arguments):
+        real(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(made.buffers, "put", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            made.put(3, maps[3])
+    assert np.array_equal(offload.run(made, maps[:1]), oracle_conv.forward(net.layers, maps[:1]))
+    assert made.board.evicted == 0
 
 
 # -- counts -----------------------------------------------------------------------------------------------
