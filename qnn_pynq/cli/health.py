@@ -21,8 +21,8 @@ marks:
 """
 _SELFTEST = """\
 Classify stored pictures with every network, on every board that this machine has (the emulated one, the
-processor alone, and the FPGA if there is one), and compare each output word with the answer that was stored
-with the network. The answers were computed from the published arithmetic alone. Exit code 1 if any word
+processor alone, and the FPGA if there is one), and compare each output word or code with the one that was stored
+with the network. The answers were computed from the published arithmetic alone. Exit code 1 if anything
 differs.
 """
 
