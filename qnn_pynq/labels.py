@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from .errors import InputError
 from .network import Network
+from .pictures import plain_array
 
 __all__ = ["class_numbers"]
 
@@ -20,26 +22,50 @@ def class_numbers(labels: Any, count: int, network: Network) -> np.ndarray:
     InputError
         No pictures, another number of labels, or a label that is no class of the network.
     """
-    values = np.asarray(labels)
+    try:
+        values = np.asarray(plain_array(labels))
+    except ValueError as error:  # rows of several lengths
+        raise InputError("labels must be class numbers or names: {}".format(error)) from error
     if count == 0:
         raise InputError("no pictures: at least one is needed")
     if values.shape != (count,):
         raise InputError("{} pictures need {} labels, got shape {}".format(count, count, values.shape))
-    if values.dtype.kind in "US":
-        known = {name: index for index, name in enumerate(network.classes)}
-        names = values.astype(str).tolist()
-        unknown = sorted(set(names) - set(known))
-        if unknown:
-            raise InputError(
-                "label {!r} is no class of {}: use one of {}".format(
-                    unknown[0], network.name, ", ".join(network.classes)
-                )
-            )
-        return np.array([known[name] for name in names], np.intp)
-    if values.dtype.kind not in "iu":
-        raise InputError("labels must be class numbers or names, not dtype {}".format(values.dtype))
-    if values.min() < 0 or values.max() >= len(network.classes):
-        raise InputError(
-            "labels must be in 0..{}, got {}..{}".format(len(network.classes) - 1, values.min(), values.max())
-        )
+    kind = _kind(values)
+    if kind is str:
+        return _by_name(values, network)
+    if kind is not int:
+        raise InputError("labels must be class numbers or names, all of one kind, not dtype {}".format(values.dtype))
+    low, high = values.min(), values.max()
+    if low < 0 or high >= len(network.classes):
+        raise InputError("labels must be in 0..{}, got {}..{}".format(len(network.classes) - 1, low, high))
     return values.astype(np.intp)
+
+
+def _kind(values: np.ndarray) -> type | None:
+    """Of all labels: int, str or neither. Tables give names, and numbers with gaps, as objects."""
+    if values.dtype.kind in "iu":
+        return int
+    if values.dtype.kind in "US":
+        return str
+    items = values.tolist()
+    if all(isinstance(item, str) for item in items):
+        return str
+    if all(isinstance(item, Integral) and not isinstance(item, bool) for item in items):
+        return int
+    return None
+
+
+def _by_name(values: np.ndarray, network: Network) -> np.ndarray:
+    try:
+        names = (values.astype(str) if values.dtype.kind == "S" else values).tolist()
+    except UnicodeDecodeError as error:
+        raise InputError("a label is no text ({}): decode the names first".format(error)) from error
+    known = {name: index for index, name in enumerate(network.classes)}
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise InputError(
+            "label {!r} is no class of {}: use one of {}".format(
+                unknown[0], network.name, ", ".join(network.classes)
+            )
+        )
+    return np.array([known[name] for name in names], np.intp)

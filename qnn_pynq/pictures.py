@@ -8,11 +8,11 @@ import os
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from .errors import InputError
 
-__all__ = ["MAX_PIXELS", "as_uint8", "describe", "open_picture"]
+__all__ = ["MAX_PIXELS", "as_uint8", "describe", "open_picture", "plain_array"]
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +79,26 @@ def as_uint8(values: np.ndarray, name: str = "array") -> np.ndarray:
     return (values * 255 + 0.5).astype(np.uint8)
 
 
+def plain_array(source: Any) -> Any:
+    """Tensors, tables and subclasses of arrays as numpy's own array; what is no array as it is.
+
+    Raises
+    ------
+    InputError
+        Masked values, which have no colour, and objects that give no array.
+    """
+    if type(source) is np.ndarray or not hasattr(source, "__array__"):
+        return source
+    if isinstance(source, (str, bytes, Image.Image)) or hasattr(source, "read"):
+        return source
+    if isinstance(source, np.ma.MaskedArray) and b"\x01" in np.ma.getmaskarray(source).tobytes():
+        raise InputError("masked {}: fill the hidden values first, as by .filled(0)".format(describe(source)))
+    try:
+        return np.asarray(source)
+    except Exception as error:  # whatever a foreign class raises
+        raise InputError("{} gives no array: {}".format(describe(source), error)) from error
+
+
 def open_picture(source: Any, reduced: int | None = _DRAFT) -> Image.Image:
     """Open and normalise one picture; the caller's object is not changed.
 
@@ -100,6 +120,7 @@ def open_picture(source: Any, reduced: int | None = _DRAFT) -> Image.Image:
     InputError
         Naming the source, what is wrong with it and what to do.
     """
+    source = plain_array(source)
     name = describe(source)
     if isinstance(source, np.ndarray):
         return _opaque(_from_array(source, name))
@@ -107,7 +128,11 @@ def open_picture(source: Any, reduced: int | None = _DRAFT) -> Image.Image:
         _check_size(source.size, name)
         return _normalise(source, name)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _from_file(io.BytesIO(source), name, len(source), reduced)
+        try:
+            data = bytes(source)
+        except ValueError as error:
+            raise InputError("{} is released: give the bytes while they are there".format(name)) from error
+        return _from_file(io.BytesIO(data), name, len(data), reduced)
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
         if os.path.isdir(path):
@@ -126,8 +151,6 @@ def open_picture(source: Any, reduced: int | None = _DRAFT) -> Image.Image:
             raise InputError("{} is no usable path: {}".format(name, error)) from error
     if hasattr(source, "read"):
         return _from_file(source, name, None, reduced)
-    if hasattr(source, "__array__"):
-        return open_picture(np.asarray(source), reduced)
     raise InputError(
         "a picture must be a path, a PIL image, a file object or an array, not {}".format(
             type(source).__name__
@@ -160,6 +183,8 @@ def _from_array(values: np.ndarray, name: str) -> Image.Image:
 def _from_file(file: Any, name: str, size: int | None, reduced: int | None) -> Image.Image:
     if size == 0:
         raise InputError("{} is empty (0 bytes): was it saved or copied completely?".format(name))
+    if getattr(file, "closed", False):
+        raise InputError("{} is closed: open it again, or give its path".format(name))
     try:
         image = Image.open(file)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -179,9 +204,13 @@ def _from_file(file: Any, name: str, size: int | None, reduced: int | None) -> I
 
 
 def _normalise(image: Image.Image, name: str) -> Image.Image:
+    closed = _is_closed(image)
     try:
         image.load()
     except Exception as error:
+        if closed or "closed image" in str(error):
+            problem = "{} or the file behind it is closed: open it again, or load() it before that file is closed"
+            raise InputError(problem.format(name)) from error
         raise InputError("{} is damaged or cut off ({}): get the file again".format(name, error)) from error
     # Older Pillow opens 16-bit grey PNG files as mode "I".
     wide = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")
@@ -198,6 +227,13 @@ def _normalise(image: Image.Image, name: str) -> Image.Image:
                 name, image.mode, error
             )
         ) from error
+
+
+def _is_closed(image: Image.Image) -> bool:
+    """Whether pixels that are not there yet cannot come any more."""
+    if not isinstance(image, ImageFile.ImageFile):
+        return False
+    return image.fp is None or bool(getattr(image.fp, "closed", False))
 
 
 def _opaque(image: Image.Image, wide: bool = False) -> Image.Image:

@@ -32,7 +32,7 @@ from PIL import Image
 from .cropping import crop_middle, resize_whole
 from .errors import InputError
 from .framing import background, grey_levels, is_lighter, levels, object_in_frame, whole_in_frame
-from .pictures import as_uint8, describe, open_picture
+from .pictures import as_uint8, describe, open_picture, plain_array
 
 if TYPE_CHECKING:
     from .network import Encoding, InputSpec
@@ -50,9 +50,10 @@ def prepare(picture: Any, spec: InputSpec, invert: Invert = "auto") -> np.ndarra
     Parameters
     ----------
     picture : path, PIL image, file object, bytes or array
-        Arrays may be uint8, bool, integer (0..255) or float (0..1). An array of the network's size is taken
-        as it is: (H, W) or (H, W, 1), in colour (H, W, 3), or flat. Other arrays are treated like pictures.
-        For encoding "mean" a flat float array holds pixels 0..255, which is what this function gives.
+        Arrays may be uint8, bool, integer (0..255) or float (0..1). One of the network's size is taken as it is:
+        (H, W) or (H, W, 1), in colour (H, W, 3), or flat. Other arrays are treated like pictures. Tensors and
+        tables are arrays too. For encoding "mean" a flat float array holds pixels 0..255, which is what this
+        function gives.
     spec : InputSpec
         ``network.input``.
     invert : {"auto", True, False}
@@ -72,6 +73,7 @@ def prepare(picture: Any, spec: InputSpec, invert: Invert = "auto") -> np.ndarra
     _check(invert)
     height, width = spec.size
     shape = _shape(spec)
+    picture = plain_array(picture)
     if isinstance(picture, np.ndarray):
         if picture.ndim == 1:
             if picture.size != spec.pixels:
@@ -239,18 +241,14 @@ def each(pictures: Any) -> Iterator[Any]:
 
 def _plain(pictures: Any) -> Any:
     """Tables (pandas, torch) and nested lists of numbers → arrays; everything else as it is."""
-    if isinstance(pictures, (np.ndarray, Image.Image)):
-        return pictures
-    if hasattr(pictures, "__array__"):
-        return np.asarray(pictures)
     if isinstance(pictures, (list, tuple)) and pictures and isinstance(pictures[0], (list, tuple)):
         try:
             return np.array(pictures, dtype=float if _has_floats(pictures[0]) else int)
-        except (TypeError, ValueError, OverflowError) as error:
+        except (TypeError, ValueError, OverflowError, np.ma.MaskError) as error:
             raise InputError(
                 "nested lists must hold numbers, with rows of one length: {}".format(error)
             ) from error
-    return pictures
+    return plain_array(pictures)
 
 
 def _has_floats(row: Any) -> bool:

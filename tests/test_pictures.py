@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from qnn_pynq.errors import InputError
-from qnn_pynq.pictures import as_uint8, open_picture
+from qnn_pynq.pictures import as_uint8, open_picture, plain_array
 
 
 def _png(image: Image.Image) -> bytes:
@@ -215,3 +215,86 @@ def test_other_things_are_refused(source):
 def test_arrays_of_other_shapes_are_refused(shape):
     with pytest.raises(InputError, match="array"):
         open_picture(np.zeros(shape, np.uint8))
+
+
+# -- what is closed, hidden or foreign -------------------------------------------------------
+
+
+def test_closed_files_are_said_to_be_closed(tmp_path):
+    path = tmp_path / "picture.png"
+    path.write_bytes(_png(Image.fromarray(_gradient())))
+    on_disk, in_memory = path.open("rb"), io.BytesIO(path.read_bytes())
+    on_disk.close()
+    in_memory.close()
+    for source in (on_disk, in_memory):
+        with pytest.raises(InputError, match="is closed: open it again"):
+            open_picture(source)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF", "TIFF"])
+def test_closed_images_are_said_to_be_closed(tmp_path, kind):
+    path = tmp_path / "picture"
+    Image.fromarray(_gradient()).save(path, kind)
+    lazy, loaded, left, drawn = Image.open(path), Image.open(path), Image.open(path), Image.new("L", (16, 16))
+    loaded.load()
+    for image in (lazy, loaded, drawn):
+        image.close()
+    with left:
+        pass
+    with path.open("rb") as file:
+        orphan = Image.open(file)
+    for image in (lazy, loaded, left, drawn, orphan):
+        with pytest.raises(InputError, match="closed: open it again, or load"):
+            open_picture(image)
+
+
+def test_images_that_were_loaded_before_their_file_was_closed_are_taken():
+    with io.BytesIO(_png(Image.fromarray(_gradient()))) as file:
+        image = Image.open(file)
+        image.load()
+    assert (np.asarray(open_picture(image)) == _gradient()).all()
+
+
+def test_images_of_damaged_files_are_not_said_to_be_closed():
+    noise = np.random.RandomState(0).randint(0, 255, (64, 64)).astype(np.uint8)
+    image = Image.open(io.BytesIO(_png(Image.fromarray(noise))[:2000]))
+    with pytest.raises(InputError, match="damaged or cut off"):
+        open_picture(image)
+
+
+def test_views_of_bytes():
+    data = _png(Image.fromarray(_gradient()))
+    apart = memoryview(bytes(byte for byte in data for _ in range(2)))[::2]
+    for view in (memoryview(data), apart):
+        assert (np.asarray(open_picture(view)) == _gradient()).all()
+    released = memoryview(data)
+    released.release()
+    with pytest.raises(InputError, match="released"):
+        open_picture(released)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i8", "f4", "f8", "?", "O", "u1,u1"])
+def test_arrays_with_hidden_values_are_refused(dtype):
+    values = np.ma.masked_array(np.zeros((16, 16), dtype))
+    values[3, 4] = np.ma.masked
+    with pytest.raises(InputError, match="masked array .*filled"):
+        plain_array(values)
+    with pytest.raises(InputError, match="masked array .*filled"):
+        open_picture(values)
+
+
+def test_subclasses_of_arrays_without_hidden_values_are_taken():
+    masked = np.ma.masked_array(_gradient())
+    other = _gradient().view(np.recarray)
+    for values in (masked, other):
+        assert type(plain_array(values)) is np.ndarray and np.shares_memory(plain_array(values), values)
+        assert (np.asarray(open_picture(values)) == _gradient()).all()
+
+
+def test_objects_that_give_no_array_are_refused():
+    class OnAnotherDevice:
+        def __array__(self, *args, **kwargs):
+            raise RuntimeError("copy it to the host first")
+
+    with pytest.raises(InputError, match="OnAnotherDevice gives no array: copy it"):
+        open_picture(OnAnotherDevice())

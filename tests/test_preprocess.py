@@ -447,3 +447,43 @@ def test_pictures_of_the_shipped_network_are_those_of_its_evaluation(shared_data
         data = blob[start:stop].tobytes()
         whole = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
         assert np.array_equal(prepare(data, network.input), whole[4:68, 4:68])
+
+
+# -- arrays that are not numpy's own ---------------------------------------------------------
+
+
+class Tensor:
+    """Stands for an array of another library."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values if dtype is None else self.values.astype(dtype)
+
+
+@pytest.mark.parametrize("spec, shape", [(small.SPEC, (28, 28)), (small.SPEC, (784,)), (COLOUR, (16, 16, 3))])
+def test_tensors_are_taken_like_arrays(spec, shape):
+    """Dark on light, which would be inverted in a picture."""
+    values = np.random.RandomState(0).randint(200, 256, shape).astype(np.uint8)
+    wanted = prepare(values, spec)
+    assert np.array_equal(prepare(Tensor(values), spec), wanted)
+    for many in ([Tensor(values)], Tensor(values[None])):
+        assert np.array_equal(prepare_many(many, spec), wanted.reshape(1, -1))
+
+
+@pytest.mark.parametrize("spec", [small.SPEC, COLOUR, PUBLISHED])
+@pytest.mark.parametrize("dtype", ["u1", "f4", "?"])
+def test_hidden_values_are_never_looked_at(spec, dtype):
+    size = spec.size if spec.channels == 1 else spec.size + (3,)
+    for shape in (size, (spec.pixels,), (40, 50) + size[2:]):
+        picture = np.ma.masked_array(np.zeros(shape, dtype), np.arange(np.prod(shape)).reshape(shape) == 7)
+        stack = np.ma.masked_array([picture.data], [picture.mask])
+        for call, hidden in ((prepare, picture), (prepare_many, [picture]), (prepare_many, stack)):
+            with pytest.raises(InputError, match="masked array"):
+                call(hidden, spec)
+        shown = np.ma.masked_array(picture.data)
+        assert np.array_equal(prepare(shown, spec), prepare(picture.data, spec))
+    row = [0] * 27 + [np.ma.masked]
+    with pytest.raises(InputError, match="nested lists"):
+        prepare_many([[row] * 28], small.SPEC)

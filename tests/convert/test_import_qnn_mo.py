@@ -357,7 +357,7 @@ def behind_merge(listed: dict) -> None:
     (lambda listed: listed["layers"].insert(7, LIST["layers"][3]), ["layers[7]"]),
     (lambda listed: listed["layers"].insert(8, listed["layers"][6]), ["layers[8].func", "behind fc_layer"]),
     (lambda listed: listed["layers"].insert(2, listed["layers"][1]), ["layers[2].split", "inside"]),
-    (lambda listed: listed["layers"].insert(1, LIST["layers"][3]), ["layers[1].func", "directly behind", "first layer"]),
+    (lambda listed: listed["layers"].insert(1, LIST["layers"][3]), ["layers[1].func", "as the first layer"]),
     (lambda listed: listed["layers"].insert(4, listed["layers"][3]), ["layers[4].func", 'behind "maxpool_layer"']),
     (behind_split, ["layers[2].func", 'behind "split_layer"', "directly behind its conv_layer", "move it"]),
     (behind_merge, ["layers[6].func", 'behind "merge_layer"', "directly behind its conv_layer", "move it"]),
