@@ -62,9 +62,12 @@ def trained_classes(name: str) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_dorefa_networks_answer_every_test_picture_as_the_trained_ones(dorefa: tuple[Any, Labelled]) -> None:
+@pytest.mark.parametrize("board", ["cpu", "emulated"])
+def test_dorefa_networks_answer_every_test_picture_as_the_trained_ones(
+    dorefa: tuple[Any, Labelled], board: str
+) -> None:
     network, test = dorefa
-    with Classifier(network, board="cpu") as classifier:
+    with Classifier(network, board=board) as classifier:
         answers = classifier.predict(test.pictures)
     differing = np.flatnonzero(answers != trained_classes(network.name))
     assert differing.tolist() == TIES.get(network.name, [])
