@@ -170,14 +170,15 @@ def test_images_may_be_put_in_any_order_and_kept(driver):
 # -- the processor's cache ---------------------------------------------------------------------------------
 
 
-def _three_parts():
-    """Areas that are larger than the input, which lies in two pieces."""
+def _wide():
+    """Areas that are several times as large as the input."""
     rng, conv = np.random.default_rng(0), small_conv.binary_conv
-    return offload.network([conv(rng, 64, 768), conv(rng, 768, 1152, groups=2), conv(rng, 1152, 96, groups=3)], 8, 64)
+    return offload.network([conv(rng, 64, 400, 1, (0, 0)), conv(rng, 400, 800, 1, (0, 0), groups=2),
+                            conv(rng, 800, 96, 1, (0, 0), groups=4)], 4, 64)
 
 
 @pytest.mark.parametrize("conservative", [False, True])
-@pytest.mark.parametrize("make", [_net, _three_parts])
+@pytest.mark.parametrize("make", [_net, _wide])
 def test_no_dirty_line_is_left_to_be_written_over_a_result(make, conservative):
     net = make()
     made = offload.driver(net=net, board=EvictingBoard(), conservative=conservative)
@@ -188,7 +189,7 @@ def test_no_dirty_line_is_left_to_be_written_over_a_result(make, conservative):
 
 
 def test_an_input_that_ctrl_c_broke_off_is_not_written_over_a_result(monkeypatch):
-    net = _three_parts()
+    net = _wide()
     made = offload.driver(net=net, board=EvictingBoard())
     maps = offload.codes(made, 5)
     made.put(4, maps[4])
