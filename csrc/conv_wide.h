@@ -1,7 +1,8 @@
 /*
  * Convolutions of pixels, 16-bit or float weights: outputs in the lanes, a pixel's value in all of them. Included
  * once for each kind of vector by a file that defines FN (names), NAME, TARGET, ELEMENT, SUM, STEP (values of a
- * row that a product takes), LANES, VEC, ACC, NONE, LOADW, SPREAD, DOT, SAVE, REACHED, KEEP, PIXELS and BLOCKS.
+ * row that a product takes), LANES, VEC, ACC, NONE, LOADW, SPREAD, DOT, SAVE, REACHED, KEEP, PIXELS and BLOCKS, and either MOST 0
+ * or TILES, which fills the sums of PIXELS times BLOCKS vectors, or of MOST pixels' last vectors, and may read beyond.
  * Rows of the input are widened once, into a ring; a kernel's row is contiguous there, so nothing is gathered.
  */
 typedef struct {
@@ -31,7 +32,10 @@ static size_t FN(weight_bytes)(const qnn_conv *c)
 
 static size_t FN(scratch_bytes)(const qnn_conv *c)
 {
-    return FN(layout_of)(c).row * c->s.kernel * sizeof(ELEMENT) + 64;
+    const FN(layout) l = FN(layout_of)(c);
+    const size_t beyond = MOST * (size_t)c->s.stride * c->s.inputs * sizeof(ELEMENT); /* a tile reads */
+
+    return (l.row * sizeof(ELEMENT) + (size_t)l.steps * 4) * c->s.kernel + beyond + 64;
 }
 
 /* [BLOCKS vectors, or one behind the last full group][kernel row][step][vector][lane][value] */
@@ -60,14 +64,37 @@ static void FN(repack)(const qnn_conv *c, const void *weights, void *out)
             limits[(size_t)t * l.blocks * LANES + o] = ((const SUM *)c->thresholds)[(size_t)o * c->s.levels + t];
 }
 
+/* Codes of one vector of outputs. */
+TARGET static inline __attribute__((always_inline)) void FN(codes)(const qnn_conv *c, const FN(layout) *l, int block,
+                                                                   const SUM *sums, uint8_t *out)
+{
+    const SUM *limits = (const SUM *)((const uint8_t *)c->weights + l->limits) + (size_t)block * LANES;
+    const int first = block * LANES, left = c->s.outputs - first, n = left < LANES ? left : LANES;
+
+#ifdef CODES
+    CODES(sums, limits, (size_t)l->blocks * LANES, c->s.levels, c->invert + first, n, out);
+#else
+    SUM code[LANES];
+    int t, lane;
+
+    for (lane = 0; lane < LANES; lane++)
+        code[lane] = 0;
+    for (t = 0; t < c->s.levels; t++)
+        for (lane = 0; lane < LANES; lane++)
+            code[lane] += REACHED(sums[lane], limits[(size_t)t * l->blocks * LANES + lane]);
+    for (lane = 0; lane < n; lane++)
+        out[lane] = (uint8_t)((uint8_t)code[lane] ^ c->invert[first + lane]);
+#endif
+}
+
+#ifndef TILES
 TARGET static inline __attribute__((always_inline)) void
 FN(tile)(const qnn_conv *c, const FN(layout) *l, const ELEMENT *w, const ELEMENT *ring, int slot, int x, int block,
          const int pixels, const int blocks, uint8_t *out)
 {
     const size_t pixel = (size_t)c->s.stride * c->s.inputs;
-    const SUM *limits = (const SUM *)((const uint8_t *)c->weights + l->limits) + (size_t)block * LANES;
     ACC sum[PIXELS][BLOCKS];
-    int ky, k, p, b, t, lane;
+    int ky, k, p, b;
 
     for (p = 0; p < pixels; p++)
         for (b = 0; b < blocks; b++)
@@ -94,17 +121,10 @@ FN(tile)(const qnn_conv *c, const FN(layout) *l, const ELEMENT *w, const ELEMENT
     }
     for (p = 0; p < pixels; p++, out += c->s.outputs)
         for (b = 0; b < blocks; b++) {
-            const int first = (block + b) * LANES, left = c->s.outputs - first, n = left < LANES ? left : LANES;
-            SUM sums[LANES], code[LANES];
+            SUM sums[LANES];
 
             SAVE(sums, sum[p][b]);
-            for (lane = 0; lane < LANES; lane++)
-                code[lane] = 0;
-            for (t = 0; t < c->s.levels; t++)
-                for (lane = 0; lane < LANES; lane++)
-                    code[lane] += REACHED(sums[lane], limits[(size_t)t * l->blocks * LANES + b * LANES + lane]);
-            for (lane = 0; lane < n; lane++)
-                out[b * LANES + lane] = (uint8_t)((uint8_t)code[lane] ^ c->invert[first + lane]);
+            FN(codes)(c, l, block + b, sums, out + b * LANES);
         }
 }
 
@@ -133,14 +153,20 @@ TARGET static void FN(pixels)(const qnn_conv *c, const FN(layout) *l, const ELEM
     }
 }
 #undef CASE
+#endif
 
 TARGET static void FN(row)(const qnn_conv *c, const void *image, const void *end, int row, void *scratch, uint8_t *out)
 {
     const FN(layout) l = FN(layout_of)(c);
-    const int kernel = c->s.kernel, top = row * c->s.stride, tiles = (c->wide + PIXELS - 1) / PIXELS;
+    const int kernel = c->s.kernel, top = row * c->s.stride;
     const int first = row ? top - c->s.stride + kernel : 0;
     const size_t line = (size_t)c->s.width * c->s.inputs, before = (size_t)c->s.before * c->s.inputs;
     ELEMENT *ring = scratch;
+#ifdef TILES
+    int32_t *places = (int32_t *)(ring + kernel * l.row + MOST * (size_t)c->s.stride * c->s.inputs);
+#else
+    const int tiles = (c->wide + PIXELS - 1) / PIXELS;
+#endif
     size_t j;
     int y, i, x, n, b, nb;
 
@@ -156,6 +182,28 @@ TARGET static void FN(row)(const qnn_conv *c, const void *image, const void *end
             for (j = 0; j < many; j++)
                 to[some + j] = (ELEMENT)p[j];
     }
+#ifdef TILES
+    for (y = 0, i = 0; y < kernel; y++)
+        for (n = 0; n < l.steps; n++, i++)
+            places[i] = (int32_t)(((size_t)((top + y) % kernel) * l.row + n * STEP) * sizeof(ELEMENT));
+    for (b = 0; b < l.blocks; b += nb) {
+        const ELEMENT *w = (const ELEMENT *)c->weights + (size_t)b * kernel * l.steps * LANES * STEP;
+        int many, k;
+
+        nb = l.blocks - b >= BLOCKS ? BLOCKS : 1;
+        many = nb == 1 ? MOST : PIXELS;
+        for (x = 0; x < c->wide; x += many) {
+            SUM sums[MOST > PIXELS * BLOCKS ? MOST * LANES : PIXELS * BLOCKS * LANES];
+
+            TILES(nb, w, ring + (size_t)x * c->s.stride * c->s.inputs, places, kernel * l.steps,
+                  (size_t)c->s.stride * c->s.inputs * sizeof(ELEMENT), sums);
+            for (n = 0; n < many && x + n < c->wide; n++)
+                for (k = 0; k < nb; k++)
+                    FN(codes)(c, &l, b + k, sums + (n * nb + k) * LANES,
+                              out + (size_t)(x + n) * c->s.outputs + (size_t)(b + k) * LANES);
+        }
+    }
+#else
     for (i = 0, x = 0; i < tiles; i++, x += n) {
         n = (c->wide - x + tiles - i - 1) / (tiles - i);
         for (b = 0; b < l.blocks; b += nb) {
@@ -164,6 +212,7 @@ TARGET static void FN(row)(const qnn_conv *c, const void *image, const void *end
                        top % kernel, x, b, n, nb, out + (size_t)x * c->s.outputs + (size_t)b * LANES);
         }
     }
+#endif
 }
 
 static const qnn_conv_kernel FN(kernel) = {NAME, FN(weight_bytes), FN(scratch_bytes), FN(repack), FN(row), MAXIMUM};
@@ -185,3 +234,6 @@ static const qnn_conv_kernel FN(kernel) = {NAME, FN(weight_bytes), FN(scratch_by
 #undef REACHED
 #undef PIXELS
 #undef BLOCKS
+#undef MOST
+#undef TILES
+#undef CODES

@@ -31,6 +31,7 @@
 #define REACHED(s, t) (s) >= (t)
 #define PIXELS 2
 #define BLOCKS 4
+#define MOST 0
 #include "conv_wide.h"
 
 #define FN(n) floats_##n
@@ -51,6 +52,7 @@
 #define REACHED(s, t) (s) > (t)
 #define PIXELS 2
 #define BLOCKS 4
+#define MOST 0
 #include "conv_wide.h"
 
 const qnn_conv_kernel *qnn_wide_neon(const qnn_conv *c)
