@@ -5,6 +5,9 @@
  * or TILES, which fills the sums of PIXELS times BLOCKS vectors, or of MOST pixels' last vectors, and may read beyond.
  * Rows of the input are widened once, into a ring; a kernel's row is contiguous there, so nothing is gathered.
  */
+#ifndef PLACE /* of a weight in a step of n vectors */
+#define PLACE(n, j, lane, i) (((j) * LANES + (lane)) * STEP + (i))
+#endif
 typedef struct {
     int values, steps, blocks; /* of a kernel's row; vectors of outputs */
     size_t row;                /* elements of a row in the ring */
@@ -53,11 +56,13 @@ static void FN(repack)(const qnn_conv *c, const void *weights, void *out)
             for (k = 0; k < l.steps; k++)
                 for (j = 0; j < n; j++)
                     for (lane = 0; lane < LANES; lane++)
-                        for (i = 0; i < STEP; i++, to++) {
+                        for (i = 0; i < STEP; i++) {
                             o = (b + j) * LANES + lane;
                             if (o < c->s.outputs && k * STEP + i < l.values)
-                                *to = from[((size_t)o * c->s.kernel + ky) * l.values + k * STEP + i];
+                                to[(((size_t)ky * l.steps + k) * n * LANES * STEP) + PLACE(n, j, lane, i)] =
+                                    from[((size_t)o * c->s.kernel + ky) * l.values + k * STEP + i];
                         }
+        to += (size_t)c->s.kernel * l.steps * n * LANES * STEP;
     }
     for (t = 0; t < c->s.levels; t++)
         for (o = 0; o < c->s.outputs; o++)
@@ -235,5 +240,6 @@ static const qnn_conv_kernel FN(kernel) = {NAME, FN(weight_bytes), FN(scratch_by
 #undef PIXELS
 #undef BLOCKS
 #undef MOST
+#undef PLACE
 #undef TILES
 #undef CODES
