@@ -7,129 +7,12 @@ nothing but zeros follows in their last tile; otherwise a pass of the processor 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Sequence
+from typing import Any, Iterable, Sequence
 
 from .plan_check import Step, check_steps
+from .plan_parts import Move, Piece, Plan, Run, Stage
 
-__all__ = ["Move", "Piece", "Plan", "Run", "Stage", "make_plan"]
-
-
-class Piece(NamedTuple):
-    """Channels `first` to `first + channels` of a map, pixel by pixel.
-
-    `offset` and `nbytes` are those of one image. The images of a batch lie one behind the other, each with
-    `row` bytes for all pieces; or, where `row` is 0, a piece of all images before the next piece.
-    Lanes below `clean` are real channels or zeros; what is above may be anything.
-    """
-
-    area: int
-    offset: int
-    nbytes: int
-    row: int
-    first: int
-    channels: int
-    size: int
-    clean: int
-
-    def at(self, image: int, images: int) -> int:
-        """First byte in the area of an image, in a batch of `images`."""
-        return image * self.row + self.offset if self.row else images * self.offset + image * self.nbytes
-
-    def end(self, images: int) -> int:
-        """Bytes of the area up to the end of the last image."""
-        return self.at(images - 1, images) + self.nbytes
-
-
-class Move(NamedTuple):
-    """Bits of every pixel of a piece that go into every pixel of another one."""
-
-    source: Piece
-    source_bit: int
-    target: Piece
-    target_bit: int
-    bits: int
-
-
-class Run(NamedTuple):
-    """One load of weights, and the run that uses them on every image.
-
-    `first` and `outputs` are output channels of the layer, `inputs` the channels of its group.
-    The first input channel is `skip` bytes into the pixels of `source`. Cycles are lower bounds.
-    """
-
-    step: Step
-    first: int
-    outputs: int
-    inputs: int
-    load_kernel: int
-    source: Piece
-    skip: int
-    target: Piece
-    weights_at: int
-    weight_words: int
-    load_cycles: int
-    run_cycles: int
-    macs: int
-
-
-class Stage(NamedTuple):
-    """One layer: gather into `gathered` pieces where that is needed, then the runs."""
-
-    step: Step
-    gathered: tuple[Piece, ...]
-    moves: tuple[Move, ...]
-    runs: tuple[Run, ...]
-
-
-class Plan(NamedTuple):
-    """Everything that the driver does for one network.
-
-    `areas` are bytes of one image in the two areas; `weight_bytes` those of all weight images together.
-    """
-
-    stages: tuple[Stage, ...]
-    entry: tuple[Piece, ...]
-    exit: tuple[Piece, ...]
-    input_shape: tuple[int, int, int]
-    output_shape: tuple[int, int, int]
-    pixel_bytes: int
-    bits: int
-    areas: tuple[int, int]
-    weight_bytes: int
-
-    @property
-    def runs(self) -> tuple[Run, ...]:
-        """Runs of all stages."""
-        return tuple(run for stage in self.stages for run in stage.runs)
-
-    @property
-    def load_cycles(self) -> int:
-        """Of all loads."""
-        return sum(run.load_cycles for run in self.runs)
-
-    @property
-    def run_cycles(self) -> int:
-        """Of all runs on one image."""
-        return sum(run.run_cycles for run in self.runs)
-
-    @property
-    def put_bytes(self) -> int:
-        """Bytes that the processor writes for the input of one image."""
-        return sum(piece.size**2 * piece.clean * self.bits // 8 for piece in self.entry)
-
-    @property
-    def gathered_bytes(self) -> int:
-        """Bytes that the processor writes between the layers of one image."""
-        return sum(p.size**2 * p.clean * self.bits // 8 for stage in self.stages for p in stage.gathered)
-
-    @property
-    def taken_bytes(self) -> int:
-        """Bytes of one image's result that the processor reads."""
-        return sum(piece.nbytes for piece in self.exit)
-
-    def area_bytes(self, images: int) -> tuple[int, int]:
-        """Bytes of the two areas for a batch; a slice of the last pixel reaches over the end of its map."""
-        return images * self.areas[0] + self.pixel_bytes, images * self.areas[1] + self.pixel_bytes
+__all__ = ["make_plan"]
 
 
 def _up(value: int, step: int) -> int:
@@ -146,6 +29,8 @@ def make_plan(network: Any, overlay: Any, conservative: bool = False) -> Plan:
         Of kind "qnn-mo".
     conservative : bool
         Loads with the layer's own kernel register, and a copied split and merge wherever upstream has one.
+        Layers of the same number of groups, where each reads what the same group of the one before wrote,
+        are upstream's split: all of them run for one part, then for the next, each with memory of its own.
 
     Raises
     ------
@@ -162,44 +47,68 @@ class _Planner:
         self.bits = geometry["activation_bits"]
         self.pixel = self.bits * geometry["max_inputs"] // 8
         self.used = [0, 0]  # bytes of an image, by area
+        self.held = [0, 0]  # of these, what later parts of a split still need
         self.weights_at = 0
 
     def plan(self, steps: Sequence[Step]) -> Plan:
         first = steps[0]
         entry = pieces = self._entry(first)
         self._reserve(pieces)
-        stages = []
-        for step in steps:
+        stages: list[Stage] = []
+        splits: list[list[int]] = []  # stages that run part by part
+        for number, step in enumerate(steps):
             gathered: tuple[Piece, ...] = ()
             moves: tuple[Move, ...] = ()
             slices = self._slices(step, pieces)
+            if slices is not None and self._inside(steps, number):
+                splits[-1].append(number)
+            else:
+                splits.append([number])
+                self.held = [0, 0]
             if slices is None:
                 gathered, moves = self._gather(step, pieces)
                 self._reserve(gathered)
                 slices = [(piece, 0) for piece in gathered]
+            self._hold(piece for piece, _ in slices)
             runs = self._runs(step, slices)
             pieces = tuple(run.target for run in runs)
-            self._reserve(pieces)
+            self._hold(pieces)
             stages.append(Stage(step, gathered, moves, runs))
+        order = tuple(
+            (number, run) for split in splits for group in range(steps[split[0]].conv.groups) for number in split
+            for run in stages[number].runs if run.first * steps[number].conv.groups // run.step.conv.outputs == group
+        )
         last = steps[-1]
         return Plan(
-            tuple(stages), entry, pieces, (first.size, first.size, first.conv.inputs),
+            tuple(stages), order, entry, pieces, (first.size, first.size, first.conv.inputs),
             (last.out_size, last.out_size, last.conv.outputs), self.pixel, self.bits,
             (self.used[0], self.used[1]), self.weights_at,
         )
+
+    def _inside(self, steps: Sequence[Step], number: int) -> bool:
+        """Whether a layer without moves goes on in the split that the one before is in."""
+        groups = steps[number].conv.groups
+        return bool(self.conservative and number and groups > 1 and groups == steps[number - 1].conv.groups)
+
+    def _hold(self, pieces: Iterable[Piece]) -> None:
+        """What comes later in this split goes behind these."""
+        for piece in pieces:
+            self.held[piece.area] = max(self.held[piece.area], piece.offset + piece.nbytes)
+        self.used = [max(pair) for pair in zip(self.used, self.held)]
 
     def _reserve(self, pieces: Sequence[Piece]) -> None:
         for piece in pieces:
             self.used[piece.area] = max(self.used[piece.area], piece.offset + piece.nbytes)
 
     def _row(
-        self, area: int, size: int, parts: Sequence[tuple[int, int]], clean: int | None = None, entry: bool = False
+        self, area: int, size: int, parts: Sequence[tuple[int, int]], clean: int | None = None, entry: bool = False,
+        start: int = 0,
     ) -> tuple[Piece, ...]:
         """Pieces (first, channels) one behind the other."""
         each = size**2 * self.pixel
         row = len(parts) * each if entry else 0
         return tuple(
-            Piece(area, index * each, each, row, first, channels, size,
+            Piece(area, start + index * each, each, row, first, channels, size,
                   _up(channels, self.limits["simd"]) if clean is None else clean)
             for index, (first, channels) in enumerate(parts)
         )
@@ -263,8 +172,9 @@ class _Planner:
 
     def _runs(self, step: Step, slices: Sequence[tuple[Piece, int]]) -> tuple[Run, ...]:
         chunks = self._chunks(step)
-        targets = self._row(1 - slices[0][0].area, step.out_size, [chunk[1:] for chunk in chunks],
-                            self.limits["max_inputs"])
+        area = 1 - slices[0][0].area
+        targets = self._row(area, step.out_size, [chunk[1:] for chunk in chunks], self.limits["max_inputs"],
+                            start=self.held[area])
         runs = []
         for (group, first, outputs), target in zip(chunks, targets):
             piece, lane = slices[group]

@@ -59,6 +59,16 @@ def tinier_yolo(seed=0):
     ], 208, 16, "tinier-yolo")
 
 
+def split(channels):
+    """Four layers of three parts each, one with larger maps, and one behind them; 400 channels arrive in pieces."""
+    rng, conv = np.random.default_rng(0), small_conv.binary_conv
+    each = channels // 3 * 3
+    return network([
+        conv(rng, each, 96, groups=3), conv(rng, 96, 120, 3, (2, 2), groups=3), conv(rng, 120, 60, groups=3), Pool(3, 1, (1, 1)),
+        conv(rng, 60, 96, groups=3), conv(rng, 96, 40),
+    ], 5, each, "split")
+
+
 def driver(kind="w1a2", net=None, board=None, **options):
     """A driver on an emulated board, configured where a network is given."""
     made = QnnMoDriver(board or EmulatedBoard(), overlay(kind), **options)

@@ -86,6 +86,15 @@ def test_tinier_yolo_has_the_specs_work_and_loads(yolo):
     assert [round((plan.load_cycles + plan.run_cycles) / 1e5, 2) for plan in (yolo, published)] == [20.44, 20.74]
 
 
+def test_the_conservative_order_of_dorefa_net_is_that_of_the_published_files(dorefa):
+    """Files 1 to 7: inside a split all layers of part 0, then all of part 1."""
+    published = make_plan(offload.dorefa_net(), offload.overlay("w1a2"), conservative=True)
+    assert [(run.step.name, run.first) for run in published.runs] == [
+        ("conv0", 0), ("conv0", 90), ("conv1", 0), ("conv2", 0), ("conv3", 0), ("conv2", 192), ("conv3", 128)]
+    assert [number for number, _ in published.order] == [0, 0, 1, 2, 3, 2, 3]
+    assert [run.step.name for run in dorefa.runs] == ["conv0", "conv0", "conv1", "conv2", "conv2", "conv3", "conv3"]
+
+
 def test_bytes_of_dorefa_net(dorefa):
     """Written for the input (the halves directly), between the layers, and read at the end, an image."""
     assert dorefa.put_bytes == 2 * 54 * 54 * 16  # 64 lanes for each half of 34 channels
@@ -97,6 +106,7 @@ def test_bytes_of_dorefa_net(dorefa):
     assert dorefa.areas == (2 * 54 * 54 * 96, 2 * 27 * 27 * 96)
     published = make_plan(offload.dorefa_net(), offload.overlay("w1a2"), conservative=True)
     assert published.gathered_bytes > dorefa.gathered_bytes and published.weight_bytes == 1772544
+    assert published.areas == (54 * 54 * 96, 2 * 54 * 54 * 96)
 
 
 def test_only_the_unaligned_merge_and_split_of_dorefa_net_are_gathered(dorefa):
@@ -143,6 +153,44 @@ def test_layers_in_software_before_and_behind_are_left_out():
     assert plan.input_shape == (8, 8, 64) and plan.output_shape == (4, 4, 40)
 
 
+def _play(plan, images):
+    """Go through a plan in its order with pieces as the content of memory: each is whole when it is read."""
+    live = set(plan.entry)
+
+    def span(piece):
+        return piece.at(0, images), piece.end(images)
+
+    def write(piece):
+        begin, end = span(piece)
+        for other in [other for other in live if other.area == piece.area and other != piece]:
+            first, last = span(other)
+            if first < end and begin < last:
+                live.remove(other)
+        live.add(piece)
+
+    for number, run in plan.order:
+        stage = plan.stages[number]
+        if stage.moves and run is stage.runs[0]:
+            assert all(move.source in live for move in stage.moves)
+            for piece in stage.gathered:
+                write(piece)
+        assert run.source in live
+        write(run.target)
+    assert live.issuperset(plan.exit)
+
+
+@pytest.mark.parametrize("images", [1, 3])
+@pytest.mark.parametrize("first", [90, 400])
+def test_a_part_that_is_ahead_overwrites_nothing(first, images):
+    plan = make_plan(offload.split(first), offload.overlay(), conservative=True)
+    last = len(plan.stages) - 1
+    assert [number for number, _ in plan.order] == [0, 1, 2, 3] * 3 + [last]
+    _play(plan, images)
+    fast = make_plan(offload.split(first), offload.overlay())
+    assert [number for number, _ in fast.order] == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3 + [last]
+    _play(fast, images)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data(), st.sampled_from(offload.KINDS), st.booleans(), st.integers(1, 4))
 def test_no_run_or_move_overwrites_what_is_still_read(data, kind, conservative, images):
@@ -175,6 +223,9 @@ def test_no_run_or_move_overwrites_what_is_still_read(data, kind, conservative, 
         assert outputs == list(range(stage.step.conv.outputs))
         arrived = targets
     assert arrived == plan.exit
+    assert sorted(plan.order, key=lambda each: each[0]) == [
+        (number, run) for number, stage in enumerate(plan.stages) for run in stage.runs]
+    _play(plan, images)
     assert plan.put_bytes <= sum(piece.nbytes for piece in plan.entry)
     convs = [layer for layer in net.layers if isinstance(layer, Conv)]
     sizes = [stage.step.size for stage in plan.stages]

@@ -57,7 +57,7 @@ class Driver(ABC):
     Attributes
     ----------
     network : Network or None
-        What is configured; None before `configure`, after a failed one and after `close`.
+        What is configured; None before `configure`, after a failed one, after `free` and after `close`.
     timing : dict
         Seconds of the accelerator: "configure" and "run" (last run), "modelled": whether they
         come from the cycle model instead of a clock; "images" (last run); and the host's seconds
@@ -104,11 +104,24 @@ class Driver(ABC):
 
     @abstractmethod
     def finish(self, timeout: float | None = None) -> np.ndarray:
-        """Wait for the run, `timeout` seconds in all; a view that comes back is valid until the next `start`."""
+        """Wait for the run; a view that comes back is valid until the next `start`.
+
+        `timeout` are seconds for each wait on the circuit; host work in between does not count.
+        """
 
     def layers(self) -> tuple[LayerProfile, ...]:
         """Per-layer profile of the last run; empty where the overlay runs all layers at once."""
         return ()
+
+    @abstractmethod
+    def free(self) -> None:
+        """Give all buffers back until the next `configure`; the board stays whose it is.
+
+        Raises
+        ------
+        BoardBusyError
+            A run is in flight.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..boards.base import Board, Buffer
-from ..errors import BoardError, QnnError
+from ..errors import QnnError
 from .bnn_pynq_weights import check_network, fit_layers, weight_program
 from .polled import START, PolledDriver
 
@@ -154,11 +154,6 @@ class BnnPynqDriver(PolledDriver):
         self._input = self._output = None
         self._rows = 0
 
-    def _check_count(self, images: int) -> None:
-        if not 1 <= images <= self._capacity:
-            raise ValueError(f"{images} images: expected 1..{self._capacity} in one run; "
-                             "split larger batches")
-
     def start(self, images: int) -> None:
         """Start the circuit on the first `images` rows of `input`.
 
@@ -212,11 +207,7 @@ class BnnPynqDriver(PolledDriver):
             No answer in time. The run stays in flight: `finish` may be called again.
         """
         with self.board.lock:
-            self._check_open()
-            if not self._running:
-                raise BoardError("no run in flight: call start() first")
-            images = self._running
-            self._check_ready()
+            images = self._in_flight()
             expected = self.expected_seconds(images)
             self.board.wait(self.overlay.ip.name, (Reg.CTRL, self._done_mask),
                             1.0 + 20.0 * expected if timeout is None else timeout,

@@ -28,6 +28,7 @@ class PolledDriver(Driver):
         self._running = 0  # images in flight
         self._generation = -1
         self._closed = False
+        self._missing = "no network is configured: call configure() first"
 
     @abstractmethod
     def _free(self) -> None:
@@ -55,15 +56,36 @@ class PolledDriver(Driver):
         if self._running:
             raise BoardBusyError(f"a run of {self._running} images is in flight: call finish() first")
 
+    def _check_count(self, images: int) -> None:
+        if not 1 <= images <= self.capacity:
+            raise ValueError(f"{images} images: expected 1..{self.capacity} in one run; split larger batches")
+
+    def _in_flight(self) -> int:
+        """Images that `finish` waits for."""
+        self._check_open()
+        if not self._running:
+            raise BoardError("no run in flight: call start() first")
+        images = self._running
+        self._check_ready()
+        return images
+
     def _check_ready(self) -> None:
         self._check_open()
         if self.network is None:
-            raise BoardError("no network is configured: call configure() first")
+            raise BoardError(self._missing)
         self.board.require(self)
         if self.board.loaded != self.overlay or self._generation != self.board.generation:
             self.network = None
             raise BoardError("the logic was configured again since the weights were written: "
                              "load the network again")
+
+    def free(self) -> None:
+        with self.board.lock:
+            if self._closed:
+                return
+            self._check_idle()
+            self.network, self._missing = None, "the buffers were given back: load the network again"
+            self._free()
 
     def close(self) -> None:
         with self.board.lock:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 from time import perf_counter
-from typing import Any, Sequence
+from typing import Any
 
 import numpy as np
 
 from ..boards.base import Board
 from ..errors import BoardError, InputError
 from ..overlay_geometry import check_identity
-from ..plan import Plan, Run, make_plan
+from ..plan import make_plan
+from ..plan_parts import Plan
 from .base import LayerProfile
-from .polled import START, PolledDriver
+from .polled import PolledDriver
 from .qnn_mo_buffers import OffloadBuffers
-from .qnn_mo_registers import Reg, load_registers, run_registers
+from .qnn_mo_walk import Walk, circuit_seconds
 
 __all__ = ["QnnMoDriver"]
 
@@ -37,7 +38,8 @@ class QnnMoDriver(PolledDriver):
         Of kind "qnn-mo".
     conservative : bool
         As upstream: every register before every start, loads with the layer's own kernel register, no
-        channel slices by address.
+        channel slices by address, and layers in groups part by part (`make_plan` says where exactly). Only
+        the batch differs: all its images pass between two loads.
     dma_bytes : int
         Most bytes of all buffers together; a network that needs more for one image gets it.
 
@@ -56,11 +58,9 @@ class QnnMoDriver(PolledDriver):
         self._capacity = 1
         self._put: set[int] = set()  # images for the next run
         self._code_limit = 0
-        self._shadow: dict[int, int] = {}  # what the registers hold
         self._broken = False
-        self._seconds: list[float] = []  # by stage
+        self._walk: Walk | None = None
         self._profile: tuple[LayerProfile, ...] = ()
-        self._started = 0.0
 
     # -- sizes --------------------------------------------------------------------------------------------
 
@@ -95,10 +95,7 @@ class QnnMoDriver(PolledDriver):
     def expected_seconds(self, images: int) -> float:
         """Seconds of the circuit for a batch by the cycle model, a lower bound."""
         plan = self._planned()
-        return self._cycles(plan.load_cycles + images * plan.run_cycles)
-
-    def _cycles(self, count: int) -> float:
-        return float(count * 1e-6 / self.overlay.clock_mhz)
+        return circuit_seconds(self.overlay, plan.load_cycles + images * plan.run_cycles)
 
     def _planned(self) -> Plan:
         if self.plan is None:
@@ -133,8 +130,6 @@ class QnnMoDriver(PolledDriver):
         plan = self._make_plan(network)
         with self.board.lock:
             self._check_open()
-            if self._broken:
-                self._recover()
             self._check_idle()
             self.network = None
             self.board.claim(self)
@@ -197,8 +192,7 @@ class QnnMoDriver(PolledDriver):
             self._check_ready()
             self._check_idle()
             plan = self._planned()
-            if not 1 <= images <= self._capacity:
-                raise ValueError(f"{images} images: expected 1..{self._capacity} in one run; split larger batches")
+            self._check_count(images)
             missing = set(range(images)) - self._put
             if missing:
                 raise ValueError(f"image {min(missing)} was not put since the last run: put() all {images} images")
@@ -207,12 +201,12 @@ class QnnMoDriver(PolledDriver):
             self.buffers.flush_input()
             self._put = set()
             self.timing["transfer"] = perf_counter() - begun
-            self._shadow = {}
-            self._seconds = [0.0] * len(plan.stages)
+            walk = self._walk = Walk(self.board, self.overlay, self.buffers, plan, images, self._done_mask,
+                                     self.conservative)
             self._running = images
             self.board.mark_in_flight(self)
             try:
-                self._begin_load(plan.runs[0])
+                walk.begin()
             except BaseException:
                 self._break_off()
                 raise
@@ -223,7 +217,8 @@ class QnnMoDriver(PolledDriver):
         Parameters
         ----------
         timeout : float, optional
-            Seconds for the whole walk; default for each wait: 1 + 20 times what the cycle model says.
+            Seconds for each wait on the circuit: a load, or a run on one image; default 1 + 20 times what
+            the cycle model says.
 
         Returns
         -------
@@ -240,72 +235,22 @@ class QnnMoDriver(PolledDriver):
             if self._broken:
                 self._recover()
                 self._check_broken()
-            if not self._running:
-                raise BoardError("no run in flight: call start() first")
-            self._check_ready()
-            plan, images = self._planned(), self._running
+            images, walk = self._in_flight(), self._walk
+            assert walk is not None
             try:
-                codes = self._walk(plan, images, None if timeout is None else self.board.clock.now() + timeout)
+                codes = walk.finish(timeout)
             except BaseException:
                 self._break_off()
                 raise
             self._over()
-            self.timing["run"] = sum(self._seconds)
+            self._profile = walk.profile()
+            self.timing["run"] = sum(layer.seconds for layer in self._profile)
+            self.timing["transfer"] += walk.transfer
             self.timing["images"] = images
-            self._profile = tuple(
-                LayerProfile(stage.step.layer, stage.step.name, len(stage.runs), sum(run.macs for run in stage.runs),
-                             sum(run.load_cycles for run in stage.runs), sum(run.run_cycles for run in stage.runs),
-                             seconds, images)
-                for stage, seconds in zip(plan.stages, self._seconds)
-            )
             return codes
 
     def layers(self) -> tuple[LayerProfile, ...]:
         return self._profile
-
-    # -- the walk -----------------------------------------------------------------------------------------
-
-    def _walk(self, plan: Plan, images: int, deadline: float | None) -> np.ndarray:
-        done = 0
-        for number, stage in enumerate(plan.stages):
-            if stage.moves:
-                begun = perf_counter()
-                self.buffers.gather(stage, images)
-                self.timing["transfer"] += perf_counter() - begun
-            for run in stage.runs:
-                done += 1
-                what = f"run {done} of {len(plan.runs)} ({stage.step.name})"
-                if done > 1:  # start() has begun the first
-                    self._begin_load(run)
-                self._seconds[number] += self._end(run.load_cycles, deadline, what + ", load")
-                for image in range(images):
-                    source = self.buffers.address(run.source, image, images) + run.skip
-                    self._begin(run_registers(run, source, self.buffers.address(run.target, image, images)))
-                    self._seconds[number] += self._end(run.run_cycles, deadline, what + f", image {image}")
-        begun = perf_counter()
-        codes = self.buffers.codes(images)
-        self.timing["transfer"] += perf_counter() - begun
-        return codes
-
-    def _begin_load(self, run: Run) -> None:
-        self._begin(load_registers(run, self.buffers.image_address(run.weights_at), self.conservative))
-
-    def _begin(self, values: Sequence[tuple[int, int]]) -> None:
-        registers = self.board.ip(self.overlay.ip.name)
-        for reg, value in values:
-            if self.conservative or self._shadow.get(reg) != value:
-                registers.write(reg, value)
-                self._shadow[reg] = value
-        self._started = self.board.accelerator_seconds
-        registers.write(Reg.CTRL, START)
-
-    def _end(self, cycles: int, deadline: float | None, what: str) -> float:
-        """Wait; seconds of the circuit since `_begin`."""
-        expected = self._cycles(cycles)
-        timeout = 1.0 + 20.0 * expected if deadline is None else max(0.0, deadline - self.board.clock.now())
-        self.board.wait(self.overlay.ip.name, (Reg.CTRL, self._done_mask), timeout,
-                        f"{self.overlay.name}, {what} (the cycle model says {1e3 * expected:.3g} ms)")
-        return self.board.accelerator_seconds - self._started
 
     # -- broken walks -------------------------------------------------------------------------------------
 
@@ -321,6 +266,11 @@ class QnnMoDriver(PolledDriver):
             self._drop_done(self.board.ip(self.overlay.ip.name))
             self._over()
 
+    def _check_idle(self) -> None:
+        if self._broken:
+            self._recover()
+        super()._check_idle()
+
     def _check_broken(self) -> None:
         if self._broken:
             raise BoardError("the last run was broken off: load the network again; where the circuit still runs, "
@@ -332,4 +282,5 @@ class QnnMoDriver(PolledDriver):
         super()._check_ready()
 
     def _free(self) -> None:
+        self._put = set()
         self.buffers.free()

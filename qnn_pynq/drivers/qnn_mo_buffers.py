@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..boards.base import Board, Buffer
-from ..plan import Piece, Plan, Stage
+from ..plan_parts import Piece, Plan, Stage
 from .qnn_mo_maps import gather, read_maps, write_map
 from .qnn_mo_weights import weight_image
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..kernels import pack, unpack
-from ..plan import Move, Piece
+from ..plan_parts import Move, Piece
 
 __all__ = ["gather", "read_maps", "write_map"]
 

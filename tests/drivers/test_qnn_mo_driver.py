@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.drivers.qnn_mo import QnnMoDriver
+from qnn_pynq.drivers.qnn_mo_walk import Walk
 from qnn_pynq.errors import (
     BoardBusyError,
     BoardError,
@@ -98,6 +99,17 @@ def test_a_batch_of_the_dorefa_net_topology(conservative):
     made = offload.driver("w1a2", net, conservative=conservative)
     maps = offload.codes(made, 2)
     assert np.array_equal(offload.run(made, maps), oracle_conv.forward(net.layers, maps))
+
+
+@pytest.mark.parametrize("channels", [90, 400])
+@pytest.mark.parametrize("conservative", [False, True])
+def test_parts_of_a_split_one_after_the_other(channels, conservative):
+    net = offload.split(channels)
+    made = offload.driver(net=net, board=EvictingBoard(), conservative=conservative)
+    for images in (1, 3):
+        assert _right(made, images)
+    assert made.board.evicted == 0
+    assert [layer.runs for layer in made.layers()] == [3, 3, 3, 3, 1]
 
 
 def test_layers_of_two_bits_on_the_overlay_of_three_give_the_same_codes():
@@ -385,6 +397,25 @@ def test_another_thread_computes_while_finish_waits():
 # -- the published sequence -------------------------------------------------------------------------------
 
 
+def test_the_conservative_driver_loads_dorefa_net_in_the_order_of_the_published_files():
+    """Files 1 to 7, told apart by the registers of the run behind each load."""
+    made = offload.driver(net=offload.dorefa_net(), conservative=True)
+    starts = []
+
+    def start(twin, event, value):
+        if event == "duration":
+            r = twin.registers
+            starts.append("load" if r[0x34] else (r[0x54], r[0x5C]))
+        return value
+
+    made.board.twin.inject(start)
+    assert _right(made, 2)
+    halves, whole = [(34, 90)] * 2, [(180, 272)]
+    runs = halves + whole + [(136, 192), (192, 128)] * 2
+    assert starts == [each for run in runs for each in ("load", run, run)]
+    assert made.dma_bytes <= 8_000_000
+
+
 def test_the_conservative_driver_writes_every_register_and_waits_for_done_alone(driver):
     slow = offload.driver(net=_net(), conservative=True)
     assert slow._done_mask == 2 and driver._done_mask == 6
@@ -603,17 +634,30 @@ def test_without_a_timeout_each_wait_has_what_the_model_allows(driver):
     assert 1.0 <= driver.board.clock.now() - before < 1.1
 
 
-def test_a_timeout_is_one_for_the_whole_walk(driver):
-    driver.board.twin.inject(lambda twin, event, value: 0.1 if event == "duration" else value)
+def test_a_timeout_is_for_each_wait_and_the_message_names_it(driver):
+    seconds = [0.1]
+    driver.board.twin.inject(lambda twin, event, value: seconds[0] if event == "duration" else value)
     driver.put(0, offload.codes(driver, 1)[0])
     driver.start(1)
-    with pytest.raises(DeadlineError):
-        driver.finish(0.45)  # six waits of 0.1 s
-    driver.board.clock.advance(1.0)  # the slow one ends after all
-    driver.configure(_net())
-    driver.put(0, offload.codes(driver, 1)[0])
+    assert len(driver.finish(0.15)) == 1  # six waits of 0.1 s
+    for _ in range(2):
+        driver.put(0, offload.codes(driver, 1)[0])
+        driver.start(1)
+        seconds[0] = 0.2
+        with pytest.raises(DeadlineError, match=r"no answer within 0\.15 s"):
+            driver.finish(0.15)
+        driver.board.clock.advance(1.0)  # the slow one ends after all
+        seconds[0] = 0.1
+        driver.configure(_net())
+
+
+def test_host_work_between_the_runs_is_not_part_of_a_timeout(driver, monkeypatch):
+    real = driver.buffers.gather
+    monkeypatch.setattr(driver.buffers, "gather", lambda *call: driver.board.clock.advance(5.0) or real(*call))
+    maps = offload.codes(driver, 1)
+    driver.put(0, maps[0])
     driver.start(1)
-    assert len(driver.finish(0.65)) == 1
+    assert np.array_equal(driver.finish(0.1), oracle_conv.forward(driver.network.layers, maps))
 
 
 @pytest.mark.parametrize("event", ["duration", "result", "done"])
@@ -661,7 +705,7 @@ def test_ctrl_c_in_start_breaks_off_too(driver, monkeypatch):
     net = driver.network
     driver.put(0, offload.codes(driver, 1)[0])
     with monkeypatch.context() as patch:
-        patch.setattr(driver, "_begin", lambda values: (_ for _ in ()).throw(KeyboardInterrupt()))
+        patch.setattr(Walk, "_start", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             driver.start(1)
     with pytest.raises(BoardError, match=AGAIN):
@@ -692,6 +736,58 @@ def test_a_failed_configure_leaves_no_network(driver, monkeypatch):
         driver.start(1)
     driver.configure(_net(3))
     assert _right(driver)
+
+
+# -- freeing ----------------------------------------------------------------------------------------------
+
+
+def test_free_gives_the_buffers_back_until_the_next_configure(driver):
+    net = driver.network
+    assert _right(driver)
+    driver.put(0, offload.codes(driver, 1)[0])
+    for _ in range(2):
+        driver.free()
+        assert driver.board.memory.used == driver.dma_bytes == 0
+        assert driver.network is None and driver.board.owner is driver
+    for call in (lambda: driver.start(1), lambda: driver.put(0, np.zeros(driver.input_shape, np.uint8))):
+        with pytest.raises(BoardError, match=AGAIN):
+            call()
+    driver.configure(net)
+    with pytest.raises(ValueError, match="image 0 was not put"):
+        driver.start(1)
+    assert _right(driver)
+
+
+def test_free_refuses_while_the_circuit_may_write(driver):
+    net, maps = driver.network, offload.codes(driver, 1)
+    driver.put(0, maps[0])
+    driver.start(1)
+    with pytest.raises(BoardBusyError, match="in flight"):
+        driver.free()
+    assert np.array_equal(driver.finish(), oracle_conv.forward(net.layers, maps))
+    driver.board.twin.inject(_hang_at(3))
+    driver.put(0, maps[0])
+    driver.start(1)
+    with pytest.raises(DeadlineError):
+        driver.finish()
+    with pytest.raises(BoardBusyError, match="reset"):
+        driver.free()
+    assert driver.dma_bytes > 0
+    driver.board.reset()
+    driver.free()
+    assert driver.board.memory.used == 0
+    driver.configure(net)
+    assert _right(driver)
+
+
+def test_free_of_a_driver_whose_logic_is_gone_and_of_a_closed_one(driver):
+    other = QnnMoDriver(driver.board, offload.overlay("w1a3"))
+    other.configure(offload.network([small_conv.binary_conv(np.random.default_rng(0), 64, 32, code_bits=3)], 6, 64))
+    driver.free()
+    assert driver.board.memory.used == other.dma_bytes
+    assert _right(other, 2)
+    driver.close()
+    driver.free()
 
 
 # -- closing ----------------------------------------------------------------------------------------------
