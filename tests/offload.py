@@ -64,8 +64,8 @@ def split(channels):
     rng, conv = np.random.default_rng(0), small_conv.binary_conv
     each = channels // 3 * 3
     return network([
-        conv(rng, each, 96, groups=3), conv(rng, 96, 120, 3, (2, 2), groups=3), conv(rng, 120, 60, groups=3), Pool(3, 1, (1, 1)),
-        conv(rng, 60, 96, groups=3), conv(rng, 96, 40),
+        conv(rng, each, 96, groups=3), conv(rng, 96, 120, 3, (2, 2), groups=3), conv(rng, 120, 60, groups=3),
+        Pool(3, 1, (1, 1)), conv(rng, 60, 96, groups=3), conv(rng, 96, 40),
     ], 5, each, "split")
 
 

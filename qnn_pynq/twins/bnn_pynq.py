@@ -6,7 +6,6 @@ strictly. Time is a model, stated in the overlay descriptor.
 """
 from __future__ import annotations
 
-import math
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -14,10 +13,10 @@ import numpy as np
 
 from ..boards.clock import Clock
 from ..boards.program import WAIT
-from ..errors import BusError
 from ..kernels import DenseStack
 from ..packing import unfold_thresholds, unfold_weights
-from .base import Memory, Twin
+from .base import Memory
+from .control import ControlTwin
 
 __all__ = ["BnnPynqTwin"]
 
@@ -43,7 +42,6 @@ class Reg(IntEnum):
     NUM_REPS = 0x5C
 
 
-_START, _DONE, _IDLE, _AUTO_RESTART = 0x01, 0x02, 0x04, 0x80
 _ARGUMENTS = tuple(int(reg) for reg in Reg if reg >= Reg.IN_LOW)
 _TARGET = (Reg.TARGET_LAYER, Reg.TARGET_MEM, Reg.TARGET_IND, Reg.TARGET_THRESH, Reg.VAL_LOW, Reg.VAL_HIGH)
 
@@ -61,7 +59,7 @@ class _Layer(NamedTuple):
     output: str
 
 
-class BnnPynqTwin(Twin):
+class BnnPynqTwin(ControlTwin):
     """Emulated BlackBoxJam.
 
     Decisions where upstream is silent: numReps 0 completes at once and moves no data; a start while
@@ -73,111 +71,23 @@ class BnnPynqTwin(Twin):
     """
 
     def __init__(self, overlay: Any, memory: Memory, clock: Clock) -> None:
-        super().__init__(overlay, memory, clock)
+        super().__init__(overlay, memory, clock, _ARGUMENTS, Reg.DO_INIT, 0x80)
         self.layers = overlay.geometry["layers"]
         self.bytes_in = overlay.geometry["input_bits"] // 8
         self.bytes_out = overlay.geometry["output_bits"] // 8
-        timing = overlay.timing
-        self._cycle = 1e-6 / overlay.clock_mhz
-        self._write_time = timing["write_access_ns"] * 1e-9
-        self._read_time = timing["read_access_ns"] * 1e-9
-        self._memory_write_time = timing["memory_write_cycles"] * self._cycle
+        self._memory_write_time = overlay.timing["memory_write_cycles"] * self._cycle
         # The weight memories, PE by PE as in the circuit; they survive a reset.
         self.weights = [np.zeros((g["pe"], g["outputs"] // g["pe"] * (g["inputs"] // g["simd"])), np.uint64)
                         for g in self.layers]
         self.thresholds = [np.zeros((g["pe"], g["outputs"] // g["pe"] * g["thresholds"]), np.int16)
                            for g in self.layers]
         self._stack: DenseStack | None = None
-        self.reset()
 
-    def reset(self) -> None:
-        self.registers = dict.fromkeys(_ARGUMENTS, 0)
-        self._gier = self._ier = self._isr = 0
-        self._done = self._auto_restart = False
-        self._busy_until: float | None = None
-        self._model_end = 0.0
-        self._result: tuple[int, np.ndarray] | None = None
-        self._bus_error: BusError | None = None
-
-    @property
-    def busy_until(self) -> float | None:
-        return self._busy_until
-
-    @property
-    def interrupt(self) -> bool:
-        self.settle()
-        return bool(self._gier and self._isr)
-
-    # -- bus ----------------------------------------------------------------------------------
-    def read(self, offset: int) -> int:
-        self._access(self._read_time)
-        reg = offset & 0x7C
-        if reg == Reg.CTRL:
-            busy = self._busy_until is not None
-            value = ((_START if busy else _IDLE) | (_DONE if self._done else 0)
-                     | (_AUTO_RESTART if self._auto_restart else 0))
-            self._done = False  # clear on read
-            return value
-        if reg < Reg.IN_LOW:
-            return {Reg.GIER: self._gier, Reg.IP_IER: self._ier, Reg.IP_ISR: self._isr}[Reg(reg)]
-        return self.registers.get(reg, 0)
-
-    def write(self, offset: int, value: int) -> None:
-        self._access(self._write_time)
-        reg = offset & 0x7C
-        if reg == Reg.CTRL:
-            self._auto_restart = bool(value & _AUTO_RESTART)
-            if value & _START and self._busy_until is None:
-                self._start()
-        elif reg == Reg.GIER:
-            self._gier = value & 1
-        elif reg == Reg.IP_IER:
-            self._ier = value & 3
-        elif reg == Reg.IP_ISR:
-            self._isr ^= value & 3  # toggle on write
-        elif reg in self.registers:
-            self.registers[reg] = value & 1 if reg == Reg.DO_INIT else value
-
-    def _access(self, seconds: float) -> None:
-        self.settle()
-        self.clock.elapse(seconds)
-        self.modelled_seconds += seconds
-        self.settle()
-        if self._bus_error is not None:
-            error, self._bus_error = self._bus_error, None
-            raise error
-
-    # -- runs ---------------------------------------------------------------------------------
-    def _start(self) -> None:
-        if self.registers[Reg.DO_INIT]:
-            self._write_memory()
-            seconds = self._memory_write_time
-        else:
-            seconds = self._compute()
-        seconds = self._hook("duration", seconds)
-        self._busy_until = self.clock.now() + seconds
-        self._model_end = self.modelled_seconds + (seconds if math.isfinite(seconds) else 0.0)
-
-    def settle(self) -> None:
-        if self._busy_until is None or self.clock.now() < self._busy_until:
-            return
-        self._busy_until = None
-        self.modelled_seconds = max(self.modelled_seconds, self._model_end)
-        if self._result is not None:
-            address, words = self._result
-            self._result = None
-            try:
-                self.memory.write(address, words)
-            except BusError as error:  # the buffer was closed during the run; the next access says so
-                self._bus_error = error
-        self._done = self._hook("done", True)
-        if self._done:
-            self._isr |= self._ier
-        if self._auto_restart:
-            try:
-                self._start()
-            except BusError as error:
-                self._bus_error = error
+    def _operate(self) -> float:
+        if not self.registers[Reg.DO_INIT]:
+            return self._compute()
+        self._write_memory()
+        return float(self._memory_write_time)
 
     def _write_memory(self) -> None:
         fields = tuple(self.registers[reg] for reg in _TARGET)
@@ -211,14 +121,10 @@ class BnnPynqTwin(Twin):
             thresholds[mem[hit].astype(np.intp), place] = value[hit].astype(np.uint16).view(np.int16)
 
     def _compute(self) -> float:
-        regs, images = self.registers, self.registers[Reg.NUM_REPS]
+        images = self.registers[Reg.NUM_REPS]
         if not images:
             return 0.0
-        source = regs[Reg.IN_LOW] | regs[Reg.IN_HIGH] << 32
-        target = regs[Reg.OUT_LOW] | regs[Reg.OUT_HIGH] << 32
-        for address in (source, target):
-            if address & 7:
-                raise BusError(f"buffer address {address:#x}: expected a multiple of 8")
+        source, target = self._address(Reg.IN_LOW), self._address(Reg.OUT_LOW)
         bits = self.memory.read(source, images * self.bytes_in)
         self.memory.read(target, images * self.bytes_out)  # both must exist before anything runs
         words = self._dense().run(bits.reshape(images, self.bytes_in))

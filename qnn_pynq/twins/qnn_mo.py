@@ -15,25 +15,22 @@ from typing import Any
 import numpy as np
 
 from ..boards.clock import Clock
-from ..errors import BusError
 from ..kernels import ConvLayer, pack, unpack
 from ..network_types import Conv, Pool
 from ..overlay_geometry import check_identity
-from .base import Memory, Twin
+from .base import Memory
+from .control import ControlTwin
 from .qnn_mo_shapes import Hang, Reg, check_shape, pools
 
 __all__ = ["QnnMoTwin"]
 
 log = logging.getLogger(__name__)
-
-
-_START, _DONE, _IDLE, _AUTO_RESTART = 0x01, 0x02, 0x04, 0x80
 _ARGUMENTS = tuple(int(reg) for reg in Reg if reg >= Reg.IN1)
 _WORD = np.dtype("<u8")
 _KEPT = 32  # prepared convolutions
 
 
-class QnnMoTwin(Twin):
+class QnnMoTwin(ControlTwin):
     """Emulated BlackBoxJam of multi-layer offload.
 
     Decisions where upstream is silent: a start while busy is lost; argument registers read 0, as they are
@@ -54,123 +51,35 @@ class QnnMoTwin(Twin):
     """
 
     def __init__(self, overlay: Any, memory: Memory, clock: Clock) -> None:
-        super().__init__(overlay, memory, clock)
+        super().__init__(overlay, memory, clock, _ARGUMENTS, Reg.DO_INIT, 0x100)
         check_identity(overlay)
         g = self._limits = overlay.geometry
         self._bits = g["activation_bits"]
         self._pixel = self._bits * g["max_inputs"] // 8
-        self._cycle = 1e-6 / overlay.clock_mhz
-        self._write_time = overlay.timing["write_access_ns"] * 1e-9
-        self._read_time = overlay.timing["read_access_ns"] * 1e-9
         entry = g["threshold_bits"] // 64
         self.weights = np.zeros((g["pe"], self._block(g["max_kernel"])), np.uint64)
         self.thresholds = np.zeros((g["pe"], g["max_outputs"] // g["pe"], entry), np.uint64)
         self.loads = self.runs = 0
         self._prepared: OrderedDict[Any, ConvLayer] = OrderedDict()
         self._latest: dict[Any, ConvLayer] = {}  # since the last load
-        self.reset()
 
     def _block(self, kernel: int) -> int:
         """Weight words of a PE that a load with this kernel register fills."""
         g = self._limits
         return int(kernel**2 * g["max_outputs"] * g["max_inputs"] // (g["pe"] * g["simd"]))
 
-    def reset(self) -> None:
-        self.registers = dict.fromkeys(_ARGUMENTS, 0)
-        self._gier = self._ier = self._isr = 0
-        self._done = self._auto_restart = False
-        self._busy_until: float | None = None
-        self._model_end = 0.0
-        self._result: tuple[int, np.ndarray] | None = None
-        self._bus_error: BusError | None = None
-
-    @property
-    def busy_until(self) -> float | None:
-        return self._busy_until
-
-    @property
-    def interrupt(self) -> bool:
-        """The level of the block's line, which these overlays connect to nothing."""
-        self.settle()
-        return bool(self._gier and self._isr)
-
-    # -- bus ----------------------------------------------------------------------------------------------
-
-    def read(self, offset: int) -> int:
-        self._access(self._read_time)
-        reg = offset & 0xFC
-        if reg == Reg.CTRL:
-            busy = self._busy_until is not None
-            value = ((_START if busy else _IDLE) | (_DONE if self._done else 0)
-                     | (_AUTO_RESTART if self._auto_restart else 0))
-            self._done = False  # clear on read
-            return value
-        return {Reg.GIER: self._gier, Reg.IP_IER: self._ier, Reg.IP_ISR: self._isr}.get(reg, 0)  # type: ignore
-
-    def write(self, offset: int, value: int) -> None:
-        self._access(self._write_time)
-        reg = offset & 0xFC
-        if reg == Reg.CTRL:
-            self._auto_restart = bool(value & _AUTO_RESTART)
-            if value & _START and self._busy_until is None:
-                self._start()
-        elif reg == Reg.GIER:
-            self._gier = value & 1
-        elif reg == Reg.IP_IER:
-            self._ier = value & 3
-        elif reg == Reg.IP_ISR:
-            self._isr ^= value & 3  # toggle on write
-        elif reg in self.registers:
-            self.registers[reg] = value & 1 if reg == Reg.DO_INIT else value
-
-    def _access(self, seconds: float) -> None:
-        self.settle()
-        self.clock.elapse(seconds)
-        self.modelled_seconds += seconds
-        self.settle()
-        if self._bus_error is not None:
-            error, self._bus_error = self._bus_error, None
-            raise error
+    def _argument(self, offset: int) -> int:
+        return 0
 
     # -- starts -------------------------------------------------------------------------------------------
 
-    def _start(self) -> None:
-        begun = self.clock.now()  # on a real clock, what emulation takes is part of the modelled time
+    def _operate(self) -> float:
         try:
-            cycles: float = self._load() if self.registers[Reg.DO_INIT] else self._compute()
+            cycles = self._load() if self.registers[Reg.DO_INIT] else self._compute()
         except Hang as why:
             log.warning("%s hangs: %s", self.overlay.name, why)
-            cycles = math.inf
-        seconds = self._hook("duration", cycles * self._cycle)
-        self._busy_until = begun + seconds
-        self._model_end = self.modelled_seconds + (seconds if math.isfinite(seconds) else 0.0)
-
-    def settle(self) -> None:
-        if self._busy_until is None or self.clock.now() < self._busy_until:
-            return
-        self._busy_until = None
-        self.modelled_seconds = max(self.modelled_seconds, self._model_end)
-        if self._result is not None:
-            address, data = self._result
-            self._result = None
-            try:
-                self.memory.write(address, data)
-            except BusError as error:  # the buffer was closed during the run; the next access says so
-                self._bus_error = error
-        self._done = self._hook("done", True)
-        if self._done:
-            self._isr |= self._ier
-        if self._auto_restart:
-            try:
-                self._start()
-            except BusError as error:
-                self._bus_error = error
-
-    def _address(self, reg: int) -> int:
-        address = self.registers[reg] | self.registers[reg + 4] << 32
-        if address & 7:
-            raise BusError(f"buffer address {address:#x}: expected a multiple of 8")
-        return address
+            return math.inf
+        return float(cycles * self._cycle)
 
     def _load(self) -> int:
         """Both ports stream their whole buffer; weights beyond what this kernel register fills stay."""

@@ -333,6 +333,33 @@ def test_a_failed_configure_leaves_do_init_clear_and_the_driver_unconfigured(dri
         driver.configure(driver.net)
 
 
+# -- freeing ---------------------------------------------------------------------------------
+
+def test_free_gives_the_buffers_back_until_the_next_configure(driver):
+    values = lfc.bits(3, 64)
+    words = lfc.run(driver, values)
+    for _ in range(2):
+        driver.free()
+        assert driver.board.memory.used == 0
+        assert driver.network is None and driver.board.owner is driver
+    driver.input(1)
+    with pytest.raises(BoardError, match="given back: load the network again"):
+        driver.start(1)
+    driver.configure(driver.net)
+    assert np.array_equal(lfc.run(driver, values), words)
+
+
+def test_free_refuses_while_the_circuit_may_write(driver):
+    driver.input(1)
+    driver.start(1)
+    with pytest.raises(BoardBusyError, match="call finish"):
+        driver.free()
+    assert len(driver.finish()) == 1
+    driver.free()
+    driver.close()
+    driver.free()
+
+
 # -- closing ---------------------------------------------------------------------------------
 
 def test_close_gives_buffers_and_board_back(driver):

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qnn_pynq.boards.clock import RealClock
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.errors import BusError, DeadlineError, DescriptorError
 
@@ -444,12 +443,20 @@ def test_a_run_takes_what_its_slowest_stage_takes(kind, shape, cycles):
     assert made.board.modelled_seconds - before == pytest.approx(cycles * 1e-8, abs=1e-6)
 
 
-def test_on_a_real_clock_the_modelled_time_passes_with_the_emulation_in_it():
-    made = Rig(clock=RealClock())
-    made.board.twin.inject(lambda twin, event, value: 0.05 if event == "duration" else value)
+@pytest.mark.parametrize("slow, took", [(0.03, 0.05), (0.07, 0.07)])
+def test_what_emulation_takes_on_the_clock_is_part_of_the_modelled_time(slow, took):
+    made = Rig()
+
+    def duration(twin, event, value):
+        if event == "duration":
+            made.board.clock.advance(slow)
+            return 0.05
+        return value
+
+    made.board.twin.inject(duration)
     begun = made.board.clock.now()
     made.load(1)
-    assert 0.05 <= made.board.clock.now() - begun < 0.09
+    assert made.board.clock.now() - begun == pytest.approx(took, abs=1e-5)
 
 
 def test_a_second_run_of_the_same_weights_prepares_nothing(ready, monkeypatch):
