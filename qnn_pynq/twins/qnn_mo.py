@@ -1,8 +1,9 @@
 """Twin of the multi-layer offload overlays (BlackBoxJam, QNN-MO-PYNQ W1A2 and W1A3).
 
-The register map and every rule are those of upstream's HLS block: one convolution and one optional pool per
-start, weights that stay from load to load, unused lanes that are multiplied, rows of pad channels that are
-computed. Time is a model: lower bounds by the slowest stage of the dataflow.
+Written from the documented rules of upstream's HLS block (one convolution and one optional pool per start,
+weights that stay from load to load, unused lanes that are multiplied, rows of pad channels that are computed),
+not run beside it: `verified` in the overlay descriptors says what was compared with what. Time is a model: lower
+bounds by the slowest stage of the dataflow.
 """
 
 from __future__ import annotations
