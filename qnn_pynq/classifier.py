@@ -34,6 +34,7 @@ NetworkLike = Union[str, Path, Network]
 ArrayLike = Union[np.ndarray, Sequence[Any]]
 
 _U8 = np.dtype(np.uint8)
+_LONGEST = 1e6  # seconds
 
 
 class Classifier:
@@ -94,8 +95,10 @@ class Classifier:
         threads: int = 1,
         conservative: bool = False,
     ) -> None:
-        if deadline is not None and not (isinstance(deadline, (int, float, np.number)) and deadline > 0):
-            raise InputError("deadline must be positive seconds, not {!r}".format(deadline))
+        if deadline is not None and not (
+            isinstance(deadline, (int, float, np.integer, np.floating)) and 0 < deadline <= _LONGEST
+        ):
+            raise InputError("deadline must be seconds, above 0 and at most {:g}, not {!r}".format(_LONGEST, deadline))
         self._lock = RLock()
         self._deadline = deadline
         self._takeover = takeover

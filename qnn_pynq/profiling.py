@@ -28,8 +28,7 @@ def measure_layers(engine: Engine, rows: np.ndarray, repeats: int, deadline: flo
     -----
     Layers of a dense network are computed in one go, on the logic as in software: they are one row.
     """
-    network = engine.network
-    assert network is not None
+    network = engine.ready(rows)
     logic: dict[int, tuple[float, bool]] = {}
     transfer = 0.0
     reconfigure: float | None = 0.0

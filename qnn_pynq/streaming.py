@@ -9,12 +9,13 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from queue import Empty, Full, Queue
-from threading import Event, Thread
+from threading import Event, Thread, current_thread
 from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple
 
+import numpy as np
 from PIL import Image
 
-from .errors import InputError
+from .errors import ClosedError, InputError
 from .preprocess import Invert, each
 from .results import Prediction
 
@@ -45,6 +46,7 @@ class _Producer:
         self._size = size
         self.queue: Queue[_Batch | None] = Queue(ahead)
         self.stop = Event()
+        self._process = os.getpid()
         self.thread = Thread(target=self._run, name="qnn-pynq stream", daemon=True)
 
     def _run(self) -> None:
@@ -64,7 +66,7 @@ class _Producer:
         failure: BaseException | None = None
         try:
             for picture in islice(self._source, self._size):
-                batch.append(picture)
+                batch.append(_kept(picture))
                 if self.stop.is_set():
                     return False
         except BaseException as error:  # whatever it is, it belongs to whoever iterates
@@ -103,6 +105,13 @@ class _Producer:
             except Full:
                 continue
 
+    def check_caller(self) -> None:
+        """Raise where waiting for a batch would be waiting for ever."""
+        if current_thread() is self.thread:
+            raise InputError("the source of a stream takes answers from the same stream: take them outside of it")
+        if os.getpid() != self._process:
+            raise ClosedError("a stream does not go on in a forked process: make another one there")
+
     def take(self) -> _Batch | None:
         """The next batch; None at the end. Short waits, so that Ctrl-C gets through everywhere."""
         while True:
@@ -120,6 +129,13 @@ class _Producer:
                 self.queue.get_nowait()
             except Empty:
                 return
+
+
+def _kept(picture: Any) -> Any:
+    """A picture that stays as it is when the source uses its buffer again, as cameras do."""
+    if isinstance(picture, np.ndarray):
+        return picture.copy()
+    return bytes(picture) if isinstance(picture, bytearray) else picture
 
 
 def _source(pictures: Any) -> Iterator[Any]:
@@ -177,6 +193,7 @@ class Stream:
         return self
 
     def __next__(self) -> Prediction:
+        self._producer.check_caller()
         while not self._ready:
             if self._ended:
                 raise StopIteration

@@ -9,7 +9,7 @@ from small_conv import small_network
 
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.classifier import Classifier
-from qnn_pynq.errors import InputError
+from qnn_pynq.errors import ClosedError, InputError
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3)).astype(np.uint8)
 
@@ -53,3 +53,5 @@ def test_bad_requests_are_refused():
             classifier.profile(PICTURES[0], repeats=0)
         with pytest.raises(InputError, match="no pictures"):
             classifier.profile(PICTURES[:0])
+    with pytest.raises(ClosedError):
+        classifier.profile(PICTURES[0])

@@ -76,6 +76,50 @@ def test_a_folder_gives_its_pictures_by_name(tmp_path):
             classifier.stream(tmp_path / "empty")
 
 
+def test_a_source_may_use_its_buffer_again(classifier):
+    X = pictures(classifier, 9)
+
+    def camera():
+        frame = np.empty_like(X[0])
+        for one in X:
+            frame[...] = one
+            yield frame
+
+    wanted = classifier.predict(X).tolist()
+    for batch in (1, 4):
+        assert [answer.index for answer in classifier.stream(camera(), batch_size=batch)] == wanted
+
+
+def test_a_source_that_takes_from_its_own_stream_is_told(classifier):
+    streams = []
+
+    def source():
+        yield pictures(classifier, 1)[0]
+        next(streams[0])
+
+    streams.append(classifier.stream(source(), batch_size=1))
+    with pytest.raises(InputError, match="outside of it"):
+        list(streams[0])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_stream_does_not_go_on_in_a_forked_process():
+    with Classifier(small_network(), board="cpu") as classifier:
+        stream = classifier.stream(iter(pictures(classifier, 9)), batch_size=1)
+        next(stream)
+        child = os.fork()
+        if not child:
+            try:
+                next(stream)
+            except ClosedError as error:
+                os._exit(7 if "forked" in str(error) else 1)
+            except BaseException:
+                os._exit(2)
+            os._exit(3)
+        assert os.waitpid(child, 0)[1] >> 8 == 7
+        assert len(list(stream)) == 8
+
+
 def test_an_empty_source_gives_an_empty_stream(classifier):
     assert list(classifier.stream(iter([]))) == []
 

@@ -137,6 +137,10 @@ class Engine(ABC):
     def close(self) -> None:
         """Give everything up; idempotent."""
 
+    def ready(self, pictures: np.ndarray) -> Network:
+        """The network; ClosedError or BoardError unless a run on `pictures` may begin."""
+        return self._ready(pictures, None)
+
     # -- for the engines ---------------------------------------------------------------------------------
 
     def _open(self) -> None:

@@ -96,7 +96,7 @@ class BoardEngine(Engine):
 
     def recover(self) -> None:
         """Reset the board after a run that did not end, where the board is still ours."""
-        if self._hung and self.board.owner is self.driver:
+        if self._hung and not self.board.closed and self.board.owner is self.driver:
             self.board.reset()
         self._hung = False
 
@@ -136,7 +136,9 @@ class BoardEngine(Engine):
             return
         self.state, self.network = "closed", None
         try:
-            self.driver.close()
+            with self.board.lock:
+                self.recover()  # whoever takes the board next finds it free
+                self.driver.close()
         except QnnError as error:
             _log.warning("closing the driver on %s: %s", self.name, error)
 

@@ -83,8 +83,13 @@ class SegmentedEngine(Engine):
                     network.name, len(network.segments) + 1, len(self._engines)
                 )
             )
-        for engine, part in zip(self._engines, cut_segments(network)):
-            engine.check(part)
+        for number, (engine, part) in enumerate(zip(self._engines, cut_segments(network))):
+            try:
+                engine.check(part)
+            except UnsupportedNetworkError as error:
+                first = network.segments[number - 1].first if number else 0
+                where = "segment {} (layers counted from {} on): ".format(number, first) if number else ""
+                raise UnsupportedNetworkError(where + str(error)) from None
 
     def configure(self, network: Network) -> None:
         self._idle()

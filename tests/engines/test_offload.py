@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import lfc
 import numpy as np
 import oracle_conv
 import pytest
@@ -162,7 +163,7 @@ def test_segments_are_refused_in_a_stream_of_single_pictures():
 def test_a_segment_that_its_overlay_cannot_compute_is_refused_before_the_board_is_touched():
     network = mixed_network()
     with EmulatedBoard() as board:
-        with pytest.raises(UnsupportedNetworkError):
+        with pytest.raises(UnsupportedNetworkError, match="segment 1 .layers counted from 3 on"):
             Classifier(dataclasses.replace(network, segments=(Segment(3, W1A2),)), board=board)
         with pytest.raises(UnsupportedNetworkError, match="2 segments"):
             board_engine(network, board, [find_overlay(W1A2)]).check(network)
@@ -191,6 +192,39 @@ def test_a_board_taken_between_batches_is_not_taken_back_without_a_load():
                 first.predict(X)
         first.load(mixed)
         assert np.array_equal(first.predict(X), wanted)
+
+
+LFC = dataclasses.replace(small.network(lfc.overlay("w1a1"), 1), overlays=("bnn-pynq-lfc-w1a1",))
+
+
+@pytest.mark.parametrize("first", [small_network(), mixed_network(), LFC])
+@pytest.mark.parametrize("then", [small_network(1, 3, W1A3, 2), mixed_network(1), LFC])
+def test_after_a_hang_any_network_can_be_loaded(first, then):
+    def hang(_, event, value):
+        return float("inf") if event == "duration" else value
+
+    def some(network):
+        return np.zeros((2, network.input.pixels), np.uint8)
+
+    with EmulatedBoard() as board, Classifier(first, board=board) as classifier:
+        board.twin.inject(hang)
+        with pytest.raises(DeadlineError):
+            classifier.predict(some(first))
+        classifier.load(then)
+        with Classifier(then, board="cpu") as software:
+            assert np.array_equal(classifier.predict(some(then)), software.predict(some(then)))
+
+
+def test_a_hung_classifier_that_is_closed_leaves_the_board_free():
+    network = small_network()
+    with EmulatedBoard() as board:
+        with Classifier(network, board=board) as classifier:
+            board.twin.inject(lambda _, event, value: float("inf") if event == "duration" else value)
+            with pytest.raises(DeadlineError):
+                classifier.predict(pictures(1))
+        assert board.memory.used == 0
+        with Classifier(network, board=board) as classifier:
+            assert classifier.predict(pictures(1)).shape == (1,)
 
 
 @pytest.mark.parametrize("faulty", [0, 1])
