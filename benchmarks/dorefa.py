@@ -59,6 +59,12 @@ def convolution(rng, layer, weight_bits, codes=3):
                 groups=layer.groups)  # fmt: skip
 
 
+def bound(layer, maps):
+    """The call of a layer on these maps."""
+    out = layer.run(maps)
+    return lambda: layer.run(maps, out)
+
+
 def ours():
     """(part, name) -> call."""
     from qnn_pynq.kernels import ConvLayer, ConvStack, LinearLayer
@@ -75,7 +81,7 @@ def ours():
     pixels = rng.integers(0, 256, (1, 224, 224, 3)).astype(np.uint8)
     for name, bits, picture in (("16-bit", 16, pixels), ("float", 32, pixels.astype(np.float32))):
         first = ConvLayer(convolution(rng, peers.FIRST[0], bits), 224, 224)
-        calls["conv0", name] = lambda f=first, p=picture, o=first.run(picture): f.run(p, o)
+        calls["conv0", name] = bound(first, picture)
     dense = []
     for number, (inputs, outputs) in enumerate(peers.TAIL):
         weights = rng.integers(0, 256, (outputs, inputs // 8)).astype(np.uint8)
@@ -109,7 +115,7 @@ def per_layer(rounds):
         one = ConvLayer(mine, side, side, pool)
         maps = rng.integers(0, 4, (1,) + one.input_shape).astype(np.uint8)
         name = "conv{} {}".format(len(tasks) + 1, one.method)
-        tasks[name] = (lambda c=one, m=maps, o=one.run(maps): c.run(m, o), 1)
+        tasks[name] = (bound(one, maps), 1)
         macs[name] = mine.macs(side, side)
         side = one.output_shape[0]
     times = interleaved(tasks, rounds, 0.02)

@@ -2,8 +2,8 @@
 
 LiteRT and ONNX Runtime are optional: `pip install "ai-edge-litert==2.3.*" onnx onnxruntime`. A function takes a
 net (a list of `Conv`, `Pool` and `Dense`) and the side of its input, and returns a call that computes one
-picture; the input is in place before (no copy is timed). Groups are one grouped convolution, which both peers
-compute faster than a split, two convolutions and a concatenation.
+picture; the input is in place before (no copy is timed). Groups are one grouped convolution: to LiteRT that costs
+what the halves cost one by one, to ONNX Runtime about a sixth more.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ def _weights(net: list[Any]) -> list[np.ndarray | None]:
     return found
 
 
-def _scales(net: list[Any], weights: list[np.ndarray | None]) -> list[float]:
+def _scales(weights: list[np.ndarray | None]) -> list[float]:
     """Of the 8-bit values at the input and behind each layer: about four standard deviations."""
     scales, spread = [1 / 255], 0.5
-    for layer, w in zip(net, weights):
+    for w in weights:
         if w is None:
             scales.append(scales[-1])
             continue
@@ -129,7 +129,7 @@ def litert_model(net: list[Any], side: int, floats: bool) -> bytes:
         return len(graph.tensors) - 1
 
     weights, sides = _weights(net), _sides(net, side)
-    scales = _scales(net, weights)
+    scales = _scales(weights)
     channels = net[0].inputs
     shape = (1, channels) if isinstance(net[0], Dense) else (1, side, side, channels)
     at = tensor("input", types.INT8, shape, scales[0], -128)
@@ -217,7 +217,7 @@ def onnx(net: list[Any], side: int, floats: bool = False) -> Callable[[], Any]:
         return output
 
     weights, sides = _weights(net), _sides(net, side)
-    scales = _scales(net, weights)
+    scales = _scales(weights)
     zero_u, zero_s, zero_i = (
         constant("zero" + np.dtype(kind).name, np.zeros((), kind)) for kind in (np.uint8, np.int8, np.int32)
     )

@@ -18,11 +18,18 @@
  * multiplied with weights by their lane.
  */
 #define SUMS int32x4_t a0 = vdupq_n_s32(0), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+/* pointers that only step forward: each becomes part of its load */
+#define STEPPED(p) __asm__("" : "+r"(p))
+#define VALUE(x)                                                                                                   \
+    x = vld1_s16(e);                                                                                               \
+    e += p;                                                                                                        \
+    STEPPED(e);
 #define VALUES                                                                                                     \
-    const int16_t *const e = (const int16_t *)((const char *)first + *at);                                         \
-    const int16x4_t x0 = vld1_s16(e), x1 = vld1_s16(e + p), x2 = vld1_s16(e + 2 * p), x3 = vld1_s16(e + 3 * p);
+    const int16_t *e = (const int16_t *)((const char *)first + *at);                                               \
+    int16x4_t x0, x1, x2, x3;                                                                                      \
+    VALUE(x0) VALUE(x1) VALUE(x2) VALUE(x3)
 #define TWO(i)                                                                                                     \
-    v = vld1q_s16(w + 8 * i);                                                                                      \
+    v = vld1q_s16(w);                                                                                              \
     a0 = vmlal_lane_s16(a0, vget_low_s16(v), x0, i);                                                               \
     b0 = vmlal_lane_s16(b0, vget_high_s16(v), x0, i);                                                              \
     a1 = vmlal_lane_s16(a1, vget_low_s16(v), x1, i);                                                               \
@@ -30,13 +37,17 @@
     a2 = vmlal_lane_s16(a2, vget_low_s16(v), x2, i);                                                               \
     b2 = vmlal_lane_s16(b2, vget_high_s16(v), x2, i);                                                              \
     a3 = vmlal_lane_s16(a3, vget_low_s16(v), x3, i);                                                               \
-    b3 = vmlal_lane_s16(b3, vget_high_s16(v), x3, i);
+    b3 = vmlal_lane_s16(b3, vget_high_s16(v), x3, i);                                                              \
+    w += 8;                                                                                                        \
+    STEPPED(w);
 #define ONE(i)                                                                                                     \
-    u = vld1_s16(w + 4 * i);                                                                                       \
+    u = vld1_s16(w);                                                                                               \
     a0 = vmlal_lane_s16(a0, u, x0, i);                                                                             \
     a1 = vmlal_lane_s16(a1, u, x1, i);                                                                             \
     a2 = vmlal_lane_s16(a2, u, x2, i);                                                                             \
-    a3 = vmlal_lane_s16(a3, u, x3, i);
+    a3 = vmlal_lane_s16(a3, u, x3, i);                                                                             \
+    w += 4;                                                                                                        \
+    STEPPED(w);
 #define PUT(n, s) vst1q_s32(to + 4 * (n), s);
 
 static void tiles_of_shorts(int blocks, const int16_t *w, const int16_t *first, const int32_t *at, long n, size_t p,
@@ -49,13 +60,13 @@ static void tiles_of_shorts(int blocks, const int16_t *w, const int16_t *first, 
 
     p /= sizeof *w;
     if (blocks == 2) {
-        for (; at < end; at++, w += 32) {
+        for (; at < end; at++) {
             VALUES
             TWO(0) TWO(1) TWO(2) TWO(3)
         }
         PUT(0, a0) PUT(1, b0) PUT(2, a1) PUT(3, b1) PUT(4, a2) PUT(5, b2) PUT(6, a3) PUT(7, b3)
     } else {
-        for (; at < end; at++, w += 16) {
+        for (; at < end; at++) {
             VALUES
             ONE(0) ONE(1) ONE(2) ONE(3)
         }
