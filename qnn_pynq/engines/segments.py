@@ -154,6 +154,9 @@ class SegmentedEngine(Engine):
         """Configure the logic for a segment; the seconds that it took."""
         begun = perf_counter()
         engine, self._loaded = self._engines[index], -1
+        for other in self._engines:
+            if other is not engine:
+                other.driver.free()  # contiguous memory is small: one segment's buffers at a time
         engine.configure(self._parts[index])
         self._loaded = index
         return perf_counter() - begun

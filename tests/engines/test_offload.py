@@ -148,6 +148,13 @@ def test_every_picture_of_a_batch_passes_a_segment_before_the_logic_is_configure
         assert profile.reconfigure_seconds is None
 
 
+def test_only_the_segment_in_the_logic_has_buffers():
+    with EmulatedBoard() as board, Classifier(mixed_network(), board=board) as classifier:
+        classifier.predict(pictures(40))
+        used = [engine.driver.dma_bytes for engine in classifier.engine._engines]
+        assert used[0] == 0 and 0 < used[1] == board.memory.used
+
+
 def test_segments_are_refused_in_a_stream_of_single_pictures():
     network = mixed_network()
     X = pictures(5)
