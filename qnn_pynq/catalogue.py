@@ -12,6 +12,7 @@ from typing import Callable, Iterator, Sequence, TypeVar, Union
 from .errors import DigestError, NotFoundError, OverlayMissingError
 from .network import Network, load_network
 from .overlay import Overlay, OverlayFile, load_overlay
+from .paths import path_text, shortened
 
 __all__ = [
     "by_hand_lines",
@@ -55,8 +56,8 @@ def _places(kind: str, shipped: str) -> Iterator[Path]:
     for entry in os.environ.get("QNN_PYNQ_PATH", "").split(os.pathsep):
         if entry:
             place = Path(os.path.expanduser(entry))
-            if not place.is_dir():
-                _LOG.warning("QNN_PYNQ_PATH names %s, which is no folder", entry)
+            if not os.path.isdir(place):  # False also for what is too long to be a path
+                _LOG.warning("QNN_PYNQ_PATH names %s, which is no folder", shortened(entry))
             yield place
     yield data_folder() / kind
     # Inside the package once installed, beside it in a checkout.
@@ -118,21 +119,19 @@ def _find(
     listing: Callable[[], dict[str, Path]],
     load: Callable[[Path], _T],
 ) -> _T:
-    if not isinstance(name, (str, os.PathLike)):
-        raise NotFoundError("{} {!r}: expected a name or the path of a folder".format(kind, name))
-    text = os.fspath(name)
+    text = path_text(name, kind + " {}: expected a name or the path of a folder", NotFoundError)
     path = Path(os.path.expanduser(text))
-    if text and ((path / file).is_file() or (path.suffix == ".json" and path.is_file())):
+    if text and (os.path.isfile(path / file) or (path.suffix == ".json" and os.path.isfile(path))):
         return load(path)
     known = listing()
     if text in known:
         return load(known[text])
     if os.sep in text or text.startswith("."):
-        raise NotFoundError("no {} at {}: expected a folder with {}".format(kind, text, file))
+        raise NotFoundError("no {} at {}: expected a folder with {}".format(kind, shortened(text), file))
     near = difflib.get_close_matches(text, known, 3, 0.5)
     hint = "did you mean {}?".format(" or ".join(near)) if near else "known: {}".format(_names(known))
     raise NotFoundError(
-        '{} "{}" not found; {} (a path works too, and QNN_PYNQ_PATH is searched)'.format(kind, text, hint)
+        '{} "{}" not found; {} (a path works too, and QNN_PYNQ_PATH is searched)'.format(kind, shortened(text), hint)
     )
 
 

@@ -86,6 +86,31 @@ def test_unknown_names_come_with_near_ones(tmp_path):
         catalogue.find_network("")
 
 
+class NoPath:
+    def __fspath__(self):
+        return 5
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "x/" * 5000, "x" * 5000 + ".json", "a\0b", "\ud800", "~" * 5000])
+def test_what_can_be_no_path_is_not_found(name):
+    for find in (catalogue.find_network, catalogue.find_overlay):
+        with pytest.raises(NotFoundError, match="not found|expected a folder") as caught:
+            find(name)
+        assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize("name", [None, 5, b"lfc", NoPath()])
+def test_what_is_no_path_is_refused(name):
+    with pytest.raises(NotFoundError, match="expected a name or the path"):
+        catalogue.find_network(name)
+
+
+def test_an_entry_of_the_search_path_may_be_too_long(monkeypatch, caplog):
+    monkeypatch.setenv("QNN_PYNQ_PATH", "x" * 5000)
+    assert "lfc-w1a1-mnist" in catalogue.networks()
+    assert "QNN_PYNQ_PATH names xxx" in caplog.text and len(caplog.text) < 600
+
+
 def test_relative_folder_is_a_path(tmp_path, monkeypatch):
     network_folder(tmp_path / "mine", "oops")
     monkeypatch.chdir(tmp_path)

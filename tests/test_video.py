@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,8 +49,29 @@ def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "a.mp4", tmp_path / "missing.mp4"):
         with pytest.raises(InputError, match=path.name):
             list(frames(path))
-    with pytest.raises(InputError, match="every"):
-        frames(tmp_path / "a.mp4", every=0)
+    every: Any
+    for every in (0, -1, 1.5, "a", None):
+        with pytest.raises(InputError, match="every must be a whole number"):
+            frames(tmp_path / "a.mp4", every=every)
+    format: Any
+    for format in ("zzz", "null", 5):
+        with pytest.raises(InputError, match="format .* is none that FFmpeg reads"):
+            frames(tmp_path / "a.mp4", format=format)
+    source: Any
+    for source in (None, 5, b"a.mp4"):
+        with pytest.raises(InputError, match="expected the path"):
+            frames(source)
+    for source in ("a\0b.mp4", "\ud800", "x" * 5000):
+        with pytest.raises(InputError, match="cannot be read"):
+            list(frames(source))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    pytest.importorskip("av", reason="needs PyAV (the video extra)")
+    os.mkfifo(str(tmp_path / "a.mp4"))
+    with pytest.raises(InputError, match="a pipe or socket"):
+        list(frames(tmp_path / "a.mp4"))
 
 
 def test_without_pyav_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BoardError, BusError, ClosedError
+from ..errors import BoardError, BusError, ClosedError, InputError
 from ..families import twin_class
 from ..twins.base import Memory, Twin
 from .base import Board, Buffer, Registers, shape_bytes
@@ -170,8 +170,11 @@ class EmulatedBoard(Board):
 
     def __init__(self, memory_limit: int = 128 << 20, clock: Clock | None = None,
                  realtime: bool = False) -> None:
+        if not isinstance(memory_limit, (int, np.integer)) or memory_limit < 1:
+            raise InputError(f"memory_limit {memory_limit!r}: expected a whole number of bytes above 0, "
+                             "such as 128 << 20")
         super().__init__(clock if clock is not None else RealClock() if realtime else VirtualClock())
-        self.memory = EmulatedMemory(memory_limit)
+        self.memory = EmulatedMemory(int(memory_limit))
         self.twin: Any = None
         self._overlay: Any = None
         self._modelled = 0.0  # of twins that are gone

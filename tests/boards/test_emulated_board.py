@@ -22,6 +22,7 @@ from qnn_pynq.errors import (
     BusError,
     ClosedError,
     DeadlineError,
+    InputError,
 )
 
 
@@ -74,6 +75,13 @@ def test_memory_is_bounded_and_comes_back():
     del held, again
     gc.collect()
     assert board.memory.used == 0
+
+
+@pytest.mark.parametrize("limit", ["a", None, 0, -1, 1.5, float("nan")])
+def test_a_memory_of_no_size_is_refused_at_once(limit):
+    with pytest.raises(InputError, match="memory_limit .*: expected a whole number"):
+        EmulatedBoard(memory_limit=limit)
+    assert EmulatedBoard(memory_limit=np.int64(8192)).memory.limit == 8192
 
 
 def test_the_logic_sees_live_buffers_only(board):
