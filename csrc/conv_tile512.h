@@ -110,7 +110,7 @@ INLINE void pair_vector(const work *t, const int pixels, const int full)
 {
     const uint8_t *index = t->index;
     const size_t pixel = t->pixel;
-    int slot = t->slot, ky, d;
+    int slot = t->slot, odd = 0, ky, d;
     FOUR(DECLARE)
     FOUR(DECLARE2)
 
@@ -139,6 +139,14 @@ INLINE void pair_vector(const work *t, const int pixels, const int full)
 #define DO(p)                                                                                                      \
     if (p < pixels) {                                                                                              \
         WIDE(s##p, a##p, h##p)                                                                                     \
+    }
+            FOUR(DO)
+#undef DO
+            odd = !odd; /* a pair vector takes half as many bytes: it is widened every second time */
+            if (odd && (d > t->part || ky + 1 < t->kernel))
+                continue;
+#define DO(p)                                                                                                      \
+    if (p < pixels) {                                                                                              \
         WIDE(r##p, b##p, g##p)                                                                                     \
     }
             FOUR(DO)
