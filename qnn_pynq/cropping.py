@@ -61,7 +61,8 @@ def crop_middle(image: Image.Image, size: tuple[int, int], crop: Crop) -> np.nda
         reach = _REACH * max(1.0, 1 / scale) + 1
         corner.append(max(0, math.floor(low - reach)))
         far.append(min(side, math.ceil(high + reach)))
-    part = image.crop((corner[0], corner[1], far[0], far[1]))
+    edges = (corner[0], corner[1], far[0], far[1])
+    part = image if edges == (0, 0, *image.size) else image.crop(edges)
     box = [min(span[end] - corner[axis], part.size[axis]) for end in (0, 1) for axis, span in enumerate(spans)]
     return np.array(part.resize((width, height), _FILTERS[crop.filter], box=(box[0], box[1], box[2], box[3])))
 

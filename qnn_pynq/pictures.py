@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
-from typing import Any
+from typing import Any, Iterator
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
@@ -20,6 +20,8 @@ MAX_PIXELS = 64 * 1024 * 1024
 """Larger pictures are refused before they are decoded."""
 
 _DRAFT = 1024
+_STRIP = 1 << 18  # pixels that are computed at once: many bytes each
+_ORIENTATION = 0x0112
 
 
 def describe(source: Any) -> str:
@@ -214,13 +216,14 @@ def _normalise(image: Image.Image, name: str) -> Image.Image:
         raise InputError("{} is damaged or cut off ({}): get the file again".format(name, error)) from error
     # Older Pillow opens 16-bit grey PNG files as mode "I".
     wide = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")
+    upright = image
     try:
-        upright = ImageOps.exif_transpose(image)
+        if image.getexif().get(_ORIENTATION, 1) != 1:  # else it would be copied
+            upright = ImageOps.exif_transpose(image) or image
     except Exception:  # broken EXIF data says nothing about the pixels
         _log.debug("unusable EXIF data in %s", name, exc_info=True)
-        upright = image
     try:
-        return _opaque(image if upright is None else upright, wide)
+        return _opaque(upright, wide)
     except (ValueError, OSError) as error:
         raise InputError(
             "{}: pictures of mode {!r} cannot be used ({}): convert it to RGB first".format(
@@ -231,9 +234,8 @@ def _normalise(image: Image.Image, name: str) -> Image.Image:
 
 def _is_closed(image: Image.Image) -> bool:
     """Whether pixels that are not there yet cannot come any more."""
-    if not isinstance(image, ImageFile.ImageFile):
-        return False
-    return image.fp is None or bool(getattr(image.fp, "closed", False))
+    file = image.fp if isinstance(image, ImageFile.ImageFile) else image
+    return file is None or bool(getattr(file, "closed", False))
 
 
 def _opaque(image: Image.Image, wide: bool = False) -> Image.Image:
@@ -249,15 +251,27 @@ def _opaque(image: Image.Image, wide: bool = False) -> Image.Image:
     if not (mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info):
         grey = mode == "P" and _grey_palette(image)
         return image.convert("L" if grey else "RGB")
-    rgba = image.convert("RGBA")
-    alpha = np.asarray(rgba)[:, :, 3]
-    if alpha.min() == 255:
+    rgba = image if mode == "RGBA" else image.convert("RGBA")
+    if rgba.getchannel("A").getextrema()[0] == 255:
         return rgba.convert("RGB")
-    luma = np.asarray(rgba.convert("RGB").convert("L"), np.float64)
-    weight = float(alpha.sum())
-    mean = float((luma * alpha).sum()) / weight if weight else 0.0
-    ground = Image.new("RGBA", rgba.size, (0, 0, 0, 255) if mean >= 128 else (255, 255, 255, 255))
-    return Image.alpha_composite(ground, rgba).convert("RGB")
+    weight = total = 0
+    for _, strip in _strips(rgba):
+        alpha = np.asarray(strip)[:, :, 3].astype(np.int64)
+        weight += int(alpha.sum())
+        total += int((np.asarray(strip.convert("RGB").convert("L")) * alpha).sum())
+    ground = (0, 0, 0, 255) if weight and total / weight >= 128 else (255, 255, 255, 255)
+    laid = Image.new("RGB", rgba.size)
+    for top, strip in _strips(rgba):
+        laid.paste(Image.alpha_composite(Image.new("RGBA", strip.size, ground), strip).convert("RGB"), (0, top))
+    return laid
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """(first line, its part) of the full width."""
+    width, height = image.size
+    lines = max(1, _STRIP // width)
+    for top in range(0, height, lines):
+        yield top, image.crop((0, top, width, min(height, top + lines)))
 
 
 def _grey_palette(image: Image.Image) -> bool:
@@ -269,14 +283,18 @@ def _grey_palette(image: Image.Image) -> bool:
 
 def _deep(image: Image.Image, wide: bool) -> Image.Image:
     """16-bit and float images: 16 bits are reduced to their upper eight, floats are 0..1 or 0..255."""
-    values = np.asarray(image).astype(np.float64)
+    values = np.asarray(image)
     low, high = float(values.min()), float(values.max())
     if not (np.isfinite(low) and np.isfinite(high)) or low < 0 or high > 65535:
         raise ValueError("pixels from {:g} to {:g}".format(low, high))
     if image.mode == "F":
         if high > 255:
             raise ValueError("float pixels up to {:g}".format(high))
-        scaled = values * 255 if high <= 1 else values
+        gain, loss = 255 if high <= 1 else 1, 1
     else:
-        scaled = values / 257 if wide or high > 255 else values
-    return Image.fromarray((scaled + 0.5).astype(np.uint8))
+        gain, loss = 1, 257 if wide or high > 255 else 1
+    found = np.empty(values.shape, np.uint8)
+    lines = max(1, _STRIP // values.shape[1])
+    for top in range(0, len(values), lines):
+        found[top : top + lines] = values[top : top + lines].astype(np.float64) * gain / loss + 0.5
+    return Image.fromarray(found)

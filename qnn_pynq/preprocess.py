@@ -126,7 +126,9 @@ def _photograph(picture: Any, spec: InputSpec, invert: Invert) -> np.ndarray:
     published = crop is not None and crop.filter == "opencv-cubic"
     side = max(spec.size) if crop is None else crop.short_side
     image = open_picture(picture, None if published else max(1024, 4 * side))
-    image = image.convert("L" if spec.channels == 1 else "RGB")
+    mode = "L" if spec.channels == 1 else "RGB"
+    if image.mode != mode:
+        image = image.convert(mode)
     pixels = resize_whole(image, spec.size) if crop is None else crop_middle(image, spec.size, crop)
     if invert != "auto":
         flip = bool(invert)

@@ -3,12 +3,14 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from qnn_pynq import pictures
 from qnn_pynq.errors import InputError
 from qnn_pynq.pictures import as_uint8, open_picture, plain_array
 
@@ -298,3 +300,50 @@ def test_objects_that_give_no_array_are_refused():
 
     with pytest.raises(InputError, match="OnAnotherDevice gives no array: copy it"):
         open_picture(OnAnotherDevice())
+
+
+# -- memory ----------------------------------------------------------------------------------
+
+
+def _noise(mode: str, size: tuple = (150, 90)) -> Image.Image:
+    """Wide and tall enough for several strips, none of which is the last by chance."""
+    rng = np.random.RandomState(3)
+    shape = size[::-1]
+    if mode == "F":
+        return Image.fromarray(rng.rand(*shape).astype(np.float32))
+    if mode == "I":
+        return Image.fromarray(rng.randint(0, 65536, shape).astype(np.int32))
+    if mode == "I;16":
+        return Image.fromarray(rng.randint(0, 65536, shape).astype(np.uint16))
+    return Image.frombytes(mode, size, rng.bytes(len(mode) * size[0] * size[1]))
+
+
+@pytest.mark.parametrize("mode", ["F", "I", "I;16", "LA", "RGBA"])
+def test_strips_leave_no_seam(monkeypatch, mode):
+    image = _noise(mode)
+    whole = np.asarray(open_picture(image))
+    monkeypatch.setattr(pictures, "_STRIP", 7 * 150 + 3)
+    assert np.array_equal(np.asarray(open_picture(image)), whole)
+    if mode in ("LA", "RGBA"):
+        wide = np.asarray(image.convert("RGBA")).astype(float)
+        alpha = wide[:, :, 3:] / 255
+        luma = np.asarray(image.convert("RGB").convert("L")).astype(float)
+        ground = 0 if (luma * alpha[:, :, 0]).sum() / alpha.sum() >= 128 else 255
+        assert np.abs(wide[:, :, :3] * alpha + ground * (1 - alpha) - whole).max() <= 1
+    else:
+        values = np.asarray(image).astype(float)
+        assert np.array_equal(whole, np.floor((values * 255 if mode == "F" else values / 257) + 0.5))
+
+
+@pytest.mark.parametrize("mode", ["F", "I;16", "LA", "RGBA"])
+def test_a_small_file_with_many_pixels_does_not_fill_the_memory(mode):
+    """8000 x 8000 transparent pixels, a file of 264 kB, once took 2.2 GB."""
+    image = _noise(mode, (2000, 2000))
+    open_picture(image.crop((0, 0, 9, 9)))  # what is loaded once
+    tracemalloc.start()
+    try:
+        open_picture(image)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 12 * 2000 * 2000
