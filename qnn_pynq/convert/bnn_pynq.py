@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import ConversionError, QnnWarning
 from ..network import WORD_BITS, Decode, Dense, Encoding, Framing, InputSpec, Network
 from ..packing import fold_thresholds, fold_weights, unfold_thresholds, unfold_weights
+from ..paths import path_text, shortened
 
 __all__ = ["LFC_CLASSES", "LFC_CODES", "LFC_FOLDS", "export_bnn_pynq", "import_bnn_pynq", "lfc_network"]
 
@@ -125,9 +126,9 @@ def import_bnn_pynq(
     ConversionError
         Missing, truncated (not whole 64-bit words) or too long files, bad classes.
     """
-    place = Path(folder)
-    if not place.is_dir():
-        raise ConversionError("{} is no folder: expected one with 0-0-weights.bin".format(place))
+    place = Path(path_text(folder, "folder {}: expected the path of one with 0-0-weights.bin", ConversionError))
+    if not os.path.isdir(place):
+        raise ConversionError("{} is no folder: expected one with 0-0-weights.bin".format(shortened(str(place))))
     kind = _kind(place)
     if precision is not None and kind[3:].lower() != precision:
         problem = "{} has the thresholds of {}, not of {}"
@@ -202,6 +203,9 @@ def _classes(place: Path, classes: Sequence[str] | PathLike | None) -> tuple[str
     if classes is None or isinstance(classes, (str, os.PathLike)):
         path = place / "classes.txt" if classes is None else Path(classes)
         source = str(path)
+        if not os.path.isfile(path):  # a pipe would be waited for
+            problem = "{} cannot be read: no such file, or no regular one; expected one class a line"
+            raise ConversionError(problem.format(shortened(source)))
         try:
             lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
         except (OSError, UnicodeDecodeError) as error:

@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import ConversionError
 from ..network import Dense, Network
 from ..npyfile import BadArray, parse_array
+from ..paths import path_text, shortened
 from .bnn_pynq import LFC_CLASSES, LFC_CODES, LFC_FOLDS, lfc_network, plain
 from .folding import RULES, fold_dense
 
@@ -61,7 +62,7 @@ def import_finnthesizer(
         raise ConversionError(problem.format(precision))
     if rule not in RULES:
         raise ConversionError('rule "{}": expected {}'.format(rule, " or ".join(RULES)))
-    path = Path(file)
+    path = Path(path_text(file, "file {}: expected the path of an .npz file", ConversionError))
     kind = _KINDS[precision]
     layers: list[Dense] = []
     side = 0
@@ -116,10 +117,11 @@ class _Archive:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        if not os.path.isfile(path):  # a pipe would be waited for
+            problem = "is no .npz file: expected a regular one" if os.path.exists(path) else "is not there"
+            raise ConversionError("{} {}".format(shortened(str(path)), problem))
         try:
             self._zip = zipfile.ZipFile(str(path))
-        except FileNotFoundError:
-            raise ConversionError("{} is not there".format(path)) from None
         except (OSError, zipfile.BadZipFile) as error:
             raise ConversionError("{} is no .npz file: {}".format(path, error)) from None
 

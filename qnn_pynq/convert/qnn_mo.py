@@ -14,6 +14,7 @@ from ..errors import DescriptorError
 from ..fields import fail, item_path, read_json
 from ..network import Conv, Crop, Decode, Encoding, InputSpec, Layer, Linear, Network, Pool
 from ..overlay import Overlay
+from ..paths import path_text
 from ..plan_check import check_steps
 from .bnn_pynq import plain
 from .qnn_mo_files import check_files, read_run
@@ -118,11 +119,11 @@ def import_qnn_mo(
     hardware = _hardware(listed, chosen)
     bits = chosen.geometry["activation_bits"]
     beside = Path(listed.source).parent
-    conv0 = first_layer(listed.first, Path(first) if first else beside / _beside(listed), bits)
+    conv0 = first_layer(listed.first, _path(first, "first") if first else beside / _beside(listed), bits)
     picture = listed.picture
     encoding = Encoding(
         "mean",
-        mean=mean_picture(Path(mean) if mean else beside / "ilsvrc_pp_mean.npy", picture, conv0.inputs),
+        mean=mean_picture(_path(mean, "mean") if mean else beside / "ilsvrc_pp_mean.npy", picture, conv0.inputs),
         divisor=_DIVISOR,
         order="bgr",
     )
@@ -130,7 +131,7 @@ def import_qnn_mo(
     tail: tuple[Linear, ...] = ()
     decode, labels = Decode("features"), ()  # type: tuple[Decode, tuple[str, ...]]
     if fc is not None:
-        tail = dense_tail(listed, Path(fc), bits)
+        tail = dense_tail(listed, _path(fc, "fc"), bits)
         decode = Decode("largest-sum", scale=1.0)
         labels = _labels(classes, tail[-1].outputs)
     elif classes is not None:
@@ -152,8 +153,8 @@ def import_qnn_mo(
 
 
 def _read_list(source: PathLike, overlay: str | Overlay | None) -> tuple[LayerList, Overlay]:
-    path = Path(source)
-    if path.is_dir():
+    path = _path(source, "source")
+    if os.path.isdir(path):  # False also for what is too long to be a path
         found = sorted(path.glob("*-layers.json"))
         if len(found) != 1:
             problem = "{} has {} files *-layers.json: expected one, or the file itself"
@@ -165,6 +166,10 @@ def _read_list(source: PathLike, overlay: str | Overlay | None) -> tuple[LayerLi
     listed = read_layer_list(path, chosen.geometry["max_outputs"])
     _check_entries(listed, chosen)
     return listed, chosen
+
+
+def _path(value: Any, what: str) -> Path:
+    return Path(path_text(value, what + " {}: expected the path of a file or folder", DescriptorError))
 
 
 def _overlay_of(document: Any) -> str:

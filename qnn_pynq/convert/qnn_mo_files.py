@@ -31,9 +31,10 @@ def check_files(folder: Path, first: int, stop: int, geometry: Any) -> None:
     """
     try:
         names = sorted(path.name for path in folder.iterdir())
-    except OSError as error:
-        problem = "{} cannot be read: {}; expected a folder of {}-0-weights.bin and so on"
-        raise DescriptorError(problem.format(folder, (error.strerror or str(error)).lower(), first)) from error
+    except (OSError, ValueError) as error:  # a NUL or half a character in the path
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        problem = "{!r} cannot be read: {}; expected a folder of {}-0-weights.bin and so on"
+        raise DescriptorError(problem.format(str(folder), reason, first)) from error
     for name in names:
         match = _FILE.match(name)
         if match is None or int(match.group(1)) < first:

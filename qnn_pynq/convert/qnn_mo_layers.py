@@ -238,6 +238,8 @@ def _conv(entry: Fields, inputs: int, parts: int, size: int) -> ConvEntry:
     padding = entry.take("padding", "number")
     if not 0 <= padding < kernel:
         entry.fail("padding", "{} is out of range: expected 0 to {}".format(padding, kernel - 1))
+    if 2 * padding % 1:
+        entry.fail("padding", "{} is no multiple of 0.5: expected 0, 0.5, 1 and so on".format(padding))
     lines = int(size + 2 * padding) - size
     outputs, _ = _side(Fields({"output": entry.peek("output")}, entry.source, entry.where), "output")
     conv = ConvEntry(

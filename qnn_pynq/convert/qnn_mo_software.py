@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,9 @@ def _array(arrays: dict[str, np.ndarray], key: str, shape: tuple[int, ...], path
 def mean_picture(path: Path, size: tuple[int, int], channels: int) -> np.ndarray:
     """The middle of the mean picture, float32 size + (channels,)."""
     try:
+        if not path.is_file():  # a pipe would be waited for
+            problem = "is no regular file" if path.exists() else "is not there"
+            raise BadArray(problem + "; expected the mean picture")
         with path.open("rb") as stream:
             found = parse_array(stream, path.stat().st_size, ("float32",), (None, None, channels))
     except BadArray as error:
@@ -78,7 +82,7 @@ def dense_tail(listed: LayerList, path: Path, bits: int) -> tuple[Linear, ...]:
         fail(listed.source, "layers", problem.format(len(entries)))
     keys = ("fc0/Wn", "fc0/bn", "fc1/Wn", "fc1/bn", "fct/W")
     shapes = [shape for entry in entries for shape in ((entry.inputs, entry.outputs), (entry.outputs,))]
-    if path.is_dir():
+    if os.path.isdir(path):
         arrays = {
             key: read_array(path, key.replace("/", "-") + ".npy", ("float32",), shape, str(path), key)
             for key, shape in zip(keys, shapes)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -219,6 +220,22 @@ def test_wrong_number_of_classes_is_refused(npz, tmp_path):
     np.savez(str(tmp_path / "x.npz"), *arrays)
     with pytest.raises(ConversionError, match="layer 3 is 8 x 65"):
         import_finnthesizer(tmp_path / "x.npz", precision="w1a1")
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path):
+    places = [tmp_path]
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(str(tmp_path / "pipe"))
+        places.append(tmp_path / "pipe")
+    for place in places:
+        with pytest.raises(ConversionError, match="is no .npz file: expected a regular one"):
+            import_finnthesizer(place, precision="w1a1")
+    for path in ("x" * 5000, "a\0b"):
+        with pytest.raises(ConversionError, match="is not there"):
+            import_finnthesizer(path, precision="w1a1")
+    for path in (None, 5):
+        with pytest.raises(ConversionError, match="expected the path"):
+            import_finnthesizer(path, precision="w1a1")
 
 
 def test_files_that_are_no_npz_are_refused(tmp_path):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import filecmp
+import os
 import shutil
 import warnings
 from pathlib import Path
@@ -142,8 +143,25 @@ def test_damaged_folders_are_refused(copy, name, change, message):
 
 
 def test_no_folder_is_refused(tmp_path):
-    with pytest.raises(ConversionError, match="is no folder"):
-        import_bnn_pynq(tmp_path / "nowhere")
+    for folder in (tmp_path / "nowhere", "x" * 5000, "a\0b"):
+        with pytest.raises(ConversionError, match="is no folder"):
+            import_bnn_pynq(folder)
+    for folder in (None, 5):
+        with pytest.raises(ConversionError, match="expected the path"):
+            import_bnn_pynq(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipes_are_refused_instead_of_waited_for(copy, tmp_path):
+    os.mkfifo(str(tmp_path / "pipe"))
+    with pytest.raises(ConversionError, match="pipe cannot be read: no such file, or no regular one"):
+        import_bnn_pynq(copy, classes=tmp_path / "pipe")
+    with pytest.raises(ConversionError, match="xxx.* cannot be read"):
+        import_bnn_pynq(copy, classes="x" * 5000)
+    (copy / "0-0-weights.bin").unlink()
+    os.mkfifo(str(copy / "0-0-weights.bin"))
+    with pytest.raises(ConversionError, match="has 0 bytes"):
+        import_bnn_pynq(copy)
 
 
 def test_a_threshold_file_that_is_a_folder_is_refused(copy):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import random
 import shutil
 import struct
@@ -373,6 +374,11 @@ def behind_merge(listed: dict) -> None:
     (top(binparam=3), ["binparam"]),
     (top(binparam_skip=2), ["2-0-weights.bin has 32 bytes: expected 72"]),
     (top(network=""), ["network"]),
+    (top(binparam="a\0b"), ["a\\x00b", "cannot be read", "expected a folder of 1-0-weights.bin"]),
+    (top(binparam="\ud800"), ["\\ud800", "cannot be read", "expected a folder of 1-0-weights.bin"]),
+    (top(binparam="x" * 5000), ["cannot be read"]),
+    (at(2, padding=0.3), ["layers[2].padding", "0.3", "multiple of 0.5"]),
+    (at(2, padding=1.25), ["layers[2].padding", "1.25", "multiple of 0.5"]),
 ])
 def test_lists_that_do_not_chain(copied, change, words):
     path = relist(copied, change)
@@ -526,6 +532,38 @@ def test_bad_means(copied):
     path.unlink()
     with pytest.raises(DescriptorError, match="mean picture"):
         import_qnn_mo(copied)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("name", [
+    "tiny-layers.json", "tiny-conv0.npy", "ilsvrc_pp_mean.npy", "binparam-tiny/1-0-weights.bin",
+    "binparam-tiny/1-31-thres.bin",
+])
+def test_pipes_are_refused_instead_of_waited_for(copied, made, name):
+    (copied / name).unlink()
+    os.mkfifo(str(copied / name))
+    with pytest.raises(DescriptorError, match=name + ".* (no regular file|has 0 bytes)"):
+        import_qnn_mo(copied)
+    os.mkfifo(str(copied / "pipe"))
+    files = {"first": made[0] / "tiny-conv0.npy", "mean": made[0] / "ilsvrc_pp_mean.npy", "fc": made[0] / "fc.npy"}
+    for key in files:
+        with pytest.raises(DescriptorError, match="pipe.* no regular file"):
+            import_qnn_mo(made[0], **dict(files, **{key: copied / "pipe"}))
+
+
+@pytest.mark.parametrize("key", ["source", "first", "mean", "fc"])
+def test_what_can_be_no_path(made, key):
+    files = {"source": made[0], "fc": made[0] / "fc.npy"}
+    for path in ("x" * 5000, "a\0b", "\ud800"):
+        with pytest.raises(DescriptorError):
+            import_qnn_mo(**dict(files, **{key: path}))
+    for path in (5, object(), b"a"):
+        with pytest.raises(DescriptorError, match=key + " .*: expected the path of a file or folder"):
+            import_qnn_mo(**dict(files, **{key: path}))
+    with pytest.raises(DescriptorError, match="source None: expected the path"):
+        import_qnn_mo(None)
+    with pytest.raises(DescriptorError, match="source None: expected the path"):
+        read_offloaded(None)
 
 
 def test_bad_dense_layers(copied, made):
