@@ -13,7 +13,7 @@ import numpy as np
 from .engines.layers import is_convolutional, split_layers
 from .errors import DescriptorError
 from .network import Network
-from .npyfile import NPZ_ERRORS
+from .npyfile import NPZ_ERRORS, open_npz
 
 __all__ = ["Answers", "differences", "known_answers"]
 
@@ -59,7 +59,7 @@ def known_answers(network: Network) -> Answers | None:
     path = network.path / network.selftest
     names = _names(network)
     try:
-        with np.load(str(path), allow_pickle=False) as data:
+        with open_npz(path) as data:
             found = {name: np.ascontiguousarray(data[name]) for name in names}
     except (KeyError, *NPZ_ERRORS) as error:
         raise DescriptorError(

@@ -62,7 +62,7 @@ class OverlayMissingError(QnnError, FileNotFoundError):
 
 
 class FetchError(QnnError, OSError):
-    """A download or a write into the cache that failed."""
+    """A download, or a write into the cache or of a network, that failed."""
 
 
 class DigestError(FetchError):

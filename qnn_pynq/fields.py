@@ -6,12 +6,13 @@ import json
 import math
 import re
 import sys
+import unicodedata
 from pathlib import Path
 from typing import Any, Callable, NoReturn, Sequence
 
 from .errors import DescriptorError
 
-__all__ = ["Fields", "check_format", "fail", "item_path", "plain_name", "read_json", "write_json"]
+__all__ = ["Fields", "check_format", "fail", "item_path", "plain_name", "read_json", "unprintable", "write_json"]
 
 _MAX_JSON = 4 << 20
 _REQUIRED: Any = object()
@@ -50,6 +51,11 @@ def item_path(where: str, key: object) -> str:
 def plain_name(value: str) -> bool:
     """True for a name of a network, overlay or file: letters, digits and ``. _ -``, no separators."""
     return _NAME.match(value) is not None
+
+
+def unprintable(text: str) -> bool:
+    """True where `text` has control characters, or halves of characters that no file can hold."""
+    return any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text)
 
 
 class Fields:

@@ -7,11 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, ScoresUnavailableError
 from .network import Network
 from .pictures import plain_array
 
-__all__ = ["class_numbers"]
+__all__ = ["check_classes", "class_numbers"]
+
+
+def check_classes(network: Network) -> None:
+    """Raise ScoresUnavailableError for a network that ends in features."""
+    if not network.classes:
+        raise ScoresUnavailableError(
+            "network {} ends in features, it names no classes: use features(), or give it a tail".format(network.name)
+        )
 
 
 def class_numbers(labels: Any, count: int, network: Network) -> np.ndarray:
@@ -21,7 +29,10 @@ def class_numbers(labels: Any, count: int, network: Network) -> np.ndarray:
     ------
     InputError
         No pictures, another number of labels, or a label that is no class of the network.
+    ScoresUnavailableError
+        The network names no classes.
     """
+    check_classes(network)
     try:
         values = np.asarray(plain_array(labels))
     except ValueError as error:  # rows of several lengths

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Union
 
-from .errors import DescriptorError
+from .errors import DescriptorError, FetchError
 from .fields import read_json
 from .network_json import NETWORK_FORMAT, NETWORK_VERSION, WORD_BITS, read_network, write_network
 from .network_types import (
@@ -71,10 +71,18 @@ def save_network(network: Network, directory: PathLike, overwrite: bool = False)
     ------
     DescriptorError
         The network is not valid, or `directory` exists and may not be replaced.
-    OSError
+    FetchError
         The folder cannot be written.
     """
     target = Path(directory)
+    try:
+        return _save(network, target, overwrite)
+    except OSError as error:
+        text = "network {} cannot be written to {}: {}; use another folder, or make room there"
+        raise FetchError(text.format(network.name, target, error.strerror or error)) from error
+
+
+def _save(network: Network, target: Path, overwrite: bool) -> Path:
     if target.exists() or target.is_symlink():
         if not overwrite:
             raise DescriptorError("{} is there already: use another name, or overwrite=True".format(target))

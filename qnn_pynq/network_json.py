@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .fields import Fields, check_format, fail, item_path, plain_name, read_json, write_json
+from .fields import Fields, check_format, fail, item_path, plain_name, read_json, unprintable, write_json
 from .network_chain import WORD_BITS, check_chain
 from .network_input import read_input, write_input
 from .network_layers import read_layer, write_layer
@@ -36,6 +36,7 @@ def read_network(path: Path) -> Network:
     layers = tuple(read_layer(layer, folder) for layer in fields.objects("layers"))
     decode = _read_decode(fields.inner("decode"))
     classes = fields.strings("classes")
+    _check_classes(classes, source)
     selftest = fields.name("selftest", None)
     provenance = fields.take("provenance", "object", {})
     segments = tuple(map(_read_segment, fields.objects("segments"))) if fields.has("segments") else ()
@@ -48,6 +49,14 @@ def read_network(path: Path) -> Network:
         fields.fail("selftest", "{} is not there: expected a file {}".format(selftest, folder / selftest))
     check_chain(network, source)
     return network
+
+
+def _check_classes(classes: tuple[str, ...], source: str) -> None:
+    """Names go to terminals and files as they are."""
+    for index, name in enumerate(classes):
+        if unprintable(str(name)):
+            problem = "{} has control characters or is no text: expected letters, signs and spaces"
+            fail(source, item_path("classes", index), problem.format(ascii(name)))
 
 
 def _read_decode(fields: Fields) -> Decode:
@@ -79,6 +88,7 @@ def _check_provenance(fields: Fields) -> None:
 
 def write_network(network: Network, folder: Path) -> None:
     """Write `network.json` and its arrays into `folder`."""
+    _check_classes(network.classes, network.name)
 
     def array(name: str, data: np.ndarray) -> str:
         try:
@@ -116,7 +126,7 @@ def write_network(network: Network, folder: Path) -> None:
         shutil.copyfile(str(network.path / network.selftest), str(folder / network.selftest))
     document["provenance"] = network.provenance
     try:
-        text = write_json(document) + "\n"
+        text = (write_json(document) + "\n").encode("utf-8")
     except (TypeError, ValueError) as error:
         fail(network.name, "", "cannot be written as JSON: {}".format(str(error).lower()))
-    (folder / "network.json").write_text(text, encoding="utf-8")
+    (folder / "network.json").write_bytes(text)

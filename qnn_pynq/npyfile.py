@@ -11,13 +11,21 @@ import numpy as np
 
 from .errors import DescriptorError
 
-__all__ = ["NPZ_ERRORS", "BadArray", "parse_array", "read_array", "read_header"]
+__all__ = ["NPZ_ERRORS", "BadArray", "open_npz", "parse_array", "read_array", "read_header"]
 
 # What numpy and zipfile raise on damaged, encrypted or foreign .npz files.
 NPZ_ERRORS = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 _MAPPED = 16 << 20
+
+
+def open_npz(path: Path) -> Any:
+    """The archive `path`, open; one of `NPZ_ERRORS` where it is none, a plain `.npy` file included."""
+    found = np.load(str(path), allow_pickle=False)
+    if isinstance(found, np.ndarray):
+        raise ValueError("one array of shape {}, expected an archive of several (np.savez)".format(found.shape))
+    return found
 
 
 class BadArray(Exception):

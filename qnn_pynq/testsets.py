@@ -11,7 +11,7 @@ import numpy as np
 from .colour_sets import COLOUR_SETS, ColourPictures, colour_folder, find_colour, read_colour, read_pack
 from .datasets import DATASETS, FILES, data_places, files_in, find_files, read_idx
 from .errors import InputError, NotFoundError
-from .npyfile import NPZ_ERRORS
+from .npyfile import NPZ_ERRORS, open_npz
 
 __all__ = ["Labelled", "dataset_of", "find_test_set"]
 
@@ -156,7 +156,7 @@ def _read(path: Path, name: str | None, network: Any) -> Labelled:
 
 def _read_npz(path: Path, network: Any) -> Labelled:
     try:
-        with np.load(str(path), allow_pickle=False) as data:
+        with open_npz(path) as data:
             keys = sorted(data.keys())
             if "blob" in keys and "offsets" in keys:
                 return _colour(read_pack(path), network, path)

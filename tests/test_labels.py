@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from qnn_pynq.errors import InputError
+from qnn_pynq.errors import InputError, ScoresUnavailableError
 from qnn_pynq.labels import class_numbers
 
 NETWORK = SimpleNamespace(name="net", classes=("cat", "dog", "owl"))
@@ -66,6 +66,11 @@ def test_names_in_numpys_own_texts():
 def test_other_labels_are_refused(labels, word):
     with pytest.raises(InputError, match=word):
         class_numbers(labels, 3, NETWORK)
+
+
+def test_a_network_without_classes_says_so():
+    with pytest.raises(ScoresUnavailableError, match=r"net ends in features, .*use features\(\)"):
+        class_numbers([0, 0], 2, SimpleNamespace(name="net", classes=()))
 
 
 def test_a_failing_conversion_is_our_error():

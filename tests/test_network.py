@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qnn_pynq import network as module
-from qnn_pynq.errors import DescriptorError
+from qnn_pynq.errors import DescriptorError, FetchError
 from qnn_pynq.network import (
     Decode,
     Dense,
@@ -456,6 +456,9 @@ def test_any_damage_of_an_array_file_is_refused_by_name_or_harmless(pristine, pl
     [
         ({"name": "a/b"}, "name: "),
         ({"classes": ()}, "classes: "),
+        ({"classes": ("a", "b\udcff")}, r"classes\[1\]: 'b.udcff' has control characters or is no text"),
+        ({"classes": ("a", "\x1b[31mred\n")}, r"classes\[1\]: '.x1b.31mred.n' has control characters"),
+        ({"title": "half \udcff"}, "cannot be written as JSON"),
         (
             {"layers": (dense(19, 12), dense(13, 8))},
             "layers.1..inputs: 13 does not match layers.0..outputs 12",
@@ -515,6 +518,19 @@ def test_selftest_file_travels_with_the_network(saved, tmp_path):
     assert network.selftest == "selftest.npz" and (saved / "selftest.npz").read_bytes() == b"known answers"
     save_network(network, tmp_path / "copy")
     assert (tmp_path / "copy" / "selftest.npz").read_bytes() == b"known answers"
+
+
+@pytest.mark.parametrize("place", ["/dev/null/x", "/proc/x"])
+def test_a_place_that_cannot_be_written_is_named(place):
+    with pytest.raises(FetchError, match="network small cannot be written to {}: .*; use another folder".format(place)):
+        save_network(small(), place)
+
+
+@pytest.mark.parametrize("name", ["\x1b[31mred", "two\nlines", "\x7f", "\x9b31m", "\ud800"])
+def test_class_names_that_would_upset_a_terminal_are_refused(saved, name):
+    change(saved, classes=["a", "b", name])
+    said = refusal(saved)
+    assert "classes[2]: " + ascii(name) in said and "control characters" in said and said.isprintable()
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from ..catalogue import cache_folder
-from ..errors import InputError
+from ..errors import FetchError, InputError
 from ..network import Crop, Encoding, InputSpec, save_network
 from .data import DataSet
 from .dorefa_recipes import Recipe, topology_for
-from .folder import check_arguments
+from .folder import check_arguments, text_name
 from .source import read_source, split_by_class
 
 __all__ = ["train_dorefa_folder"]
@@ -71,9 +71,12 @@ def train_dorefa_folder(
     ------
     InputError, DescriptorError, MissingDependencyError
         As `train_folder`.
+    FetchError
+        The checkpoint cannot be written into the cache.
     """
     source, output = Path(source), Path(output)
-    check_arguments(precision, ("w1a2",), epochs, size, output)
+    check_arguments(precision, ("w1a2",), epochs, size, output, seed)
+    seed = int(seed)
     side = _side(size)
     from .dorefa_loop import train
     from .dorefa_pipeline import TrainedOn, finish
@@ -93,7 +96,7 @@ def train_dorefa_folder(
         (data, _), (_, choosing) = split_by_class(data, 0.1, seed + 1), split_by_class(seen, 0.1, seed + 1)
     count = len(data.labels)
     recipe = Recipe(
-        source.name,
+        text_name(source),
         topology,
         epochs or int(min(120, max(30, 400000 // count))),
         len(choosing.labels),
@@ -114,7 +117,7 @@ def train_dorefa_folder(
         None if choosing is shown else shown,
         {
             "command": "qnn-pynq train dorefa {} -o {} --seed {} --size {side} {side}{}{}".format(
-                source.name,
+                text_name(source),
                 output.name,
                 seed,
                 " --epochs {}".format(epochs) if epochs else "",
@@ -128,7 +131,8 @@ def train_dorefa_folder(
     )
     known = finished.network.provenance
     del known["licence"]  # the user's to say
-    known.update(dataset=source.name, notes="{} epochs, {} pictures set apart".format(recipe.epochs, len(shown.labels)))
+    notes = "{} epochs, {} pictures set apart".format(recipe.epochs, len(shown.labels))
+    known.update(dataset=text_name(source), notes=notes)
     if choosing is shown:
         known["accuracy"] = {"test": known["accuracy"]["validation"], "images": len(shown.labels)}
     saved = save_network(finished.network, output)
@@ -153,5 +157,9 @@ def _work(data: DataSet, recipe: Recipe) -> Path:
     for array in (data.pictures, data.labels):
         key.update(np.ascontiguousarray(array).data)
     folder = cache_folder() / "training" / key.hexdigest()[:16]
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        text = "the checkpoint's folder {} cannot be made: {}; set QNN_PYNQ_CACHE to a folder that you may write to"
+        raise FetchError(text.format(folder, error.strerror or error)) from error
     return folder

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import math
-import os
 import time
 from pathlib import Path
 from typing import Any, Callable
@@ -14,6 +13,7 @@ import numpy as np
 
 from ._torch import torch
 from .bar import epoch_bar
+from .checkpoint import read_checkpoint, write_checkpoint
 from .data import DataSet
 from .dorefa import DoReFa, evaluate_logits
 from .dorefa_data import crop_middle, distort
@@ -92,13 +92,7 @@ def train(
     if start is not None:
         model.load_state_dict(start.state_dict())
     optimiser = _optimiser(model, recipe)
-    first = 0
-    if checkpoint is not None and checkpoint.is_file():
-        state = torch.load(str(checkpoint), weights_only=True)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        first = int(state["epoch"])
-        report("resumed after epoch {}".format(first))
+    first = read_checkpoint(checkpoint, model, optimiser, report)
     size = recipe.topology.size
     x, y = torch.from_numpy(training.pictures), torch.from_numpy(training.labels)
     checked = crop_middle(held_out.pictures, size)
@@ -140,11 +134,7 @@ def train(
             found = evaluate_logits(now, checked).argmax(1)
             line += " held-out {:.2f} %".format(100 * np.mean(found == held_out.labels))
         if checkpoint is not None:
-            partial = str(checkpoint) + ".part"
-            torch.save(
-                {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch + 1}, partial
-            )
-            os.replace(partial, str(checkpoint))
+            write_checkpoint(checkpoint, model, optimiser, epoch + 1)
         report(line)
     model.settle()
     _recalibrate(model, clean)

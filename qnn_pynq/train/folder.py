@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
+import tempfile
 import time
 from pathlib import Path
 from typing import Any, Sequence
@@ -16,11 +16,12 @@ from ..network import Encoding, InputSpec, save_network
 from .data import DataSet
 from .source import read_source, split_by_class, threshold_of
 
-__all__ = ["check_arguments", "train_folder"]
+__all__ = ["check_arguments", "text_name", "train_folder"]
 
 log = logging.getLogger(__name__)
 _ENOUGH = 2000  # pictures from which on learning the input bits pays, and some can be set apart to choose levels
 _PRECISIONS = ("w1a1", "w1a2")
+_SEEDS = 1 << 32
 
 
 def train_folder(
@@ -73,7 +74,8 @@ def train_folder(
         PyTorch is not installed.
     """
     source, output = Path(source), Path(output)
-    check_arguments(precision, _PRECISIONS, epochs, size, output)
+    check_arguments(precision, _PRECISIONS, epochs, size, output, seed)
+    seed = int(seed)
     from ._torch import torch
     from .augment import Augment
     from .loop import Recipe
@@ -107,11 +109,11 @@ def train_folder(
         len(training.labels),
         len(test.labels),
     )
-    threads = torch.get_num_threads()
+    threads, name = torch.get_num_threads(), text_name(source)
     outcome = build(
         output.name,
         "{}, {}".format(output.name, precision.upper()),
-        "Trained on {} pictures of {} classes from {}.".format(len(training.labels), len(data.classes), source.name),
+        "Trained on {} pictures of {} classes from {}.".format(len(training.labels), len(data.classes), name),
         training,
         choosing,
         test,
@@ -120,9 +122,9 @@ def train_folder(
         None,
         "as-is",
         {
-            "dataset": source.name,
+            "dataset": name,
             "command": "qnn-pynq train lfc {} -o {} --precision {} --seed {}{}".format(
-                source.name, output.name, precision, seed, " --epochs {}".format(epochs) if epochs else ""
+                name, output.name, precision, seed, " --epochs {}".format(epochs) if epochs else ""
             ),
             "seed": int(seed),
             "date": time.strftime("%Y-%m-%d"),
@@ -146,12 +148,22 @@ def _distorted(data: DataSet, changes: Any, seed: int, copies: int = 4) -> DataS
     return DataSet(pictures, np.repeat(data.labels, copies), data.classes)
 
 
-def check_arguments(precision: str, allowed: Sequence[str], epochs: Any, size: Any, output: Path) -> None:
+def text_name(source: Path) -> str:
+    """Name of the pictures' folder or file, for provenance: as text that a file can hold."""
+    return source.name.encode("utf-8", "replace").decode()
+
+
+def check_arguments(
+    precision: str, allowed: Sequence[str], epochs: Any, size: Any, output: Path, seed: Any = 0
+) -> None:
     """What can be refused before the pictures are read."""
     if precision not in allowed:
         raise InputError("precision {!r}: expected {}".format(precision, " or ".join(allowed)))
     if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1):
         raise InputError("epochs {!r}: expected a whole number above 0".format(epochs))
+    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if not whole or not -_SEEDS < seed < _SEEDS:
+        raise InputError("seed {!r}: expected a whole number above -2**32 and below 2**32".format(seed))
     good = isinstance(size, (tuple, list)) and len(size) == 2
     if not good or not all(isinstance(s, (int, np.integer)) and 1 <= s <= 128 for s in size):
         raise InputError("size {!r}: expected (height, width) of 1 to 128 pixels".format(size))
@@ -164,5 +176,9 @@ def check_arguments(precision: str, allowed: Sequence[str], epochs: Any, size: A
     parent = output.absolute().parent
     while not parent.exists():
         parent = parent.parent
-    if not parent.is_dir() or not os.access(str(parent), os.W_OK):
-        raise DescriptorError("{} cannot be written: no permission in {}".format(output, parent))
+    try:
+        with tempfile.TemporaryDirectory(prefix="." + output.name, dir=str(parent)):
+            pass
+    except OSError as error:
+        text = "{} cannot be written, no folder can be made in {} ({}): use one that you may write to"
+        raise DescriptorError(text.format(output, parent, error.strerror or error)) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
@@ -14,6 +13,7 @@ import numpy as np
 from ._torch import torch
 from .augment import Augment, distort
 from .bar import epoch_bar
+from .checkpoint import read_checkpoint, write_checkpoint
 from .data import DataSet
 from .decode import choose_levels
 from .encoding import Table
@@ -170,13 +170,7 @@ def train(
         [{"params": latent, "scale": 1.0}, {"params": others, "scale": 0.1}], lr=recipe.rate, fused=True
     )
     feeder = _Feeder(training, table, where)
-    first = 0
-    if checkpoint is not None and checkpoint.is_file():
-        state = torch.load(str(checkpoint), map_location=where, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        first = int(state["epoch"])
-        report("resumed after epoch {}".format(first))
+    first = read_checkpoint(checkpoint, model, optimiser, report, where)
     count, classes = len(training.labels), len(training.classes)
     levels = min(6, 64 // classes)
     per_epoch = max(1, count // recipe.batch)
@@ -214,12 +208,7 @@ def train(
             line += " held-out {:.2f} %".format(100 * np.mean(scores.argmax(1) == held_out.labels))
             line += ", decoded {:.2f} %".format(100 * choose_levels(scores, held_out.labels, levels, 1, copies=0)[1])
             if checkpoint is not None:
-                partial = str(checkpoint) + ".part"
-                torch.save(
-                    {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch + 1},
-                    partial,
-                )
-                os.replace(partial, str(checkpoint))
+                write_checkpoint(checkpoint, model, optimiser, epoch + 1)
         report(line)
     torch.manual_seed(recipe.seed)
     _recalibrate(model, feeder)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..fields import unprintable
 from ..network import InputSpec
-from ..npyfile import NPZ_ERRORS
+from ..npyfile import NPZ_ERRORS, open_npz
 from ..preprocess import prepare, prepare_many
 from .data import DataSet
 
@@ -60,6 +61,13 @@ def _check_classes(source: Path, names: list[str], what: str, most: int) -> None
         raise InputError("{}: {} {}, at least 2 classes are needed".format(source, len(names) or "no", what))
     if len(names) > most:
         raise InputError("{}: {} {}, such a network has at most {} classes".format(source, len(names), what, most))
+    for index, name in enumerate(names):
+        problem = "is there twice" if name in names[:index] else "is empty" if not name else ""
+        if unprintable(name):
+            problem = "has control characters or is not UTF-8"
+        if problem:
+            text = "{}: class name {} {}: give every class a name of its own, of letters, signs and spaces"
+            raise InputError(text.format(source, ascii(name), problem))
 
 
 def _read_folders(source: Path, spec: InputSpec, most: int) -> DataSet:
@@ -87,13 +95,9 @@ def _read_folders(source: Path, spec: InputSpec, most: int) -> DataSet:
 
 def _read_npz(source: Path, spec: InputSpec, most: int) -> tuple[DataSet, DataSet | None]:
     try:
-        with np.load(str(source), allow_pickle=False) as file:
-            if not hasattr(file, "files"):
-                raise InputError("{}: one array, an .npz with pictures and labels is needed".format(source))
+        with open_npz(source) as file:
             arrays = {key: file[key] for key in file.files}
     except NPZ_ERRORS as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError("{}: no .npz file of plain arrays: {}".format(source, error)) from error
     found = _pick(arrays, _PAIRS)
     if found is None:

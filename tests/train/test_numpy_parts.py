@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -135,6 +136,38 @@ def test_bad_pictures_and_empty_classes_are_named(tmp_path: Path) -> None:
         read_source(source, SPEC)
     with pytest.raises(InputError, match="no such"):
         read_source(tmp_path / "missing", SPEC)
+
+
+@pytest.mark.parametrize("name", [b"a\xff", b"\x1b[31mred", b"two\nlines"])
+def test_class_folders_that_no_network_can_name_are_refused(tmp_path: Path, name: bytes) -> None:
+    source = folder(tmp_path / "s")
+    os.rename(os.fsencode(str(source / "c01")), os.fsencode(str(source)) + b"/" + name)
+    with pytest.raises(InputError, match="class name .* has control characters or is not UTF-8: give"):
+        read_source(source, SPEC)
+
+
+@pytest.mark.parametrize("labels, classes, problem", [
+    ([0, 1, 0, 1], ["a", "a"], "'a' is there twice"),
+    ([0, 1, 0, 1], ["a", ""], "'' is empty"),
+    ([0, 1, 0, 1], ["a", "b\x07"], "'b.x07' has control"),
+    (["a", "", "a", ""], None, "'' is empty"),
+    ([b"\xff", b"\xfe"] * 2, None, "'.ufffd' is there twice"),
+])
+def test_class_names_of_an_npz_are_different_and_not_empty(
+    tmp_path: Path, labels: list[object], classes: list[str] | None, problem: str
+) -> None:
+    arrays = {"x": np.zeros((4, 8, 8), np.uint8), "y": np.array(labels)}
+    if classes is not None:
+        arrays["classes"] = np.array(classes)
+    np.savez(str(tmp_path / "a.npz"), **arrays)
+    with pytest.raises(InputError, match="a.npz: class name " + problem):
+        read_source(tmp_path / "a.npz", SPEC)
+
+
+def test_a_plain_array_is_no_archive(tmp_path: Path) -> None:
+    np.save(str(tmp_path / "some.npy"), np.zeros((4, 8, 8), np.uint8))
+    with pytest.raises(InputError, match=r"some.npy: .*one array of shape \(4, 8, 8\), expected an archive"):
+        read_source(tmp_path / "some.npy", SPEC)
 
 
 def test_one_picture_of_a_class_is_too_few(tmp_path: Path) -> None:

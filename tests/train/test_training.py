@@ -16,7 +16,7 @@ import oracle  # noqa: E402
 
 from qnn_pynq.errors import ConversionError, DescriptorError, InputError  # noqa: E402
 from qnn_pynq.network import load_network  # noqa: E402
-from qnn_pynq.train import loop, train_folder  # noqa: E402
+from qnn_pynq.train import loop, train_dorefa_folder, train_folder  # noqa: E402
 from qnn_pynq.train.augment import Augment, distort  # noqa: E402
 from qnn_pynq.train.data import DataSet  # noqa: E402
 from qnn_pynq.train.encoding import encode, plain  # noqa: E402
@@ -145,6 +145,16 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
         assert torch.equal(a, b)
 
 
+def test_a_damaged_checkpoint_is_as_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    data = shapes(64, 0)
+    recipe = Recipe(False, 2, 7, batch=32, rate=0.02, versus_rest=0.3)
+    whole = train(data, data, plain(100), recipe)
+    kept = tmp_path / "kept.pt"
+    kept.write_bytes(b"PK\x03\x04 cut off")
+    again = train(data, data, plain(100), recipe, kept)
+    assert str(kept) in caplog.text and torch.equal(whole.last.weight, again.last.weight)
+
+
 @pytest.mark.parametrize("wanted", [False, True])
 def test_the_progress_bar_is_shown_in_every_epoch_or_in_none(monkeypatch: pytest.MonkeyPatch, wanted: bool) -> None:
     asked: list[Any] = []
@@ -212,6 +222,13 @@ def test_train_folder_refuses_before_it_trains(tmp_path: Path) -> None:
         train_folder(source, tmp_path / "n", epochs=0)
     with pytest.raises(InputError, match="size"):
         train_folder(source, tmp_path / "n", size=(28, 0))
+    for seed in ("a", 1.5, None, True, 2**63 - 1, -(2**32)):
+        for training in (train_folder, train_dorefa_folder):
+            with pytest.raises(InputError, match="seed {!r}: expected a whole number".format(seed)):
+                training(source, tmp_path / "n", seed=seed)  # type: ignore[arg-type]
+    for place in ("/dev/null/x", "/proc/x"):
+        with pytest.raises(DescriptorError, match="{} cannot be written, no folder can be made".format(place)):
+            train_folder(source, Path(place))
     with pytest.raises(DescriptorError, match="name"):
         train_folder(source, tmp_path / "a b")
     with pytest.raises(DescriptorError, match="already"):
