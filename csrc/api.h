@@ -16,6 +16,10 @@ int qnn_isa_usable(int isa);
 /* Rows of n integers of 1..8 bits <-> rows of ceil(n * bits / 8) bytes, little-endian bit strings. */
 void qnn_pack(int isa, const void *values, size_t rows, size_t n, int bits, void *out);
 void qnn_unpack(int isa, const void *words, size_t rows, size_t row_bytes, size_t count, int bits, void *out);
+/* Bits [source_bit, + bits) of each row of source into [target_bit, + bits) of the same row of target, whose other
+   bits stay. Rows are whole 64-bit words. */
+void qnn_move_bits(const void *source, size_t source_bytes, size_t source_bit, void *target, size_t target_bytes,
+                   size_t target_bit, size_t bits, size_t rows);
 
 /* Pictures -> bits. index NULL: pixel k. thresholds NULL: the one threshold (0..256). NULL: no memory. */
 qnn_encoder *qnn_encoder_new(int isa, size_t pixels, size_t bits, size_t used, int threshold,

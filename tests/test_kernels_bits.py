@@ -215,3 +215,30 @@ def test_highest_bit_is_pythons_bit_length(words, mask):
 def test_bad_arrays_are_refused(call, words):
     with pytest.raises(KernelError, match=words or "strides"):
         call()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 5), st.integers(1, 4), st.integers(1, 4), st.data())
+def test_moved_bits_equal_numpy_and_leave_the_others(seed, rows, source_words, target_words, data):
+    rng = np.random.default_rng(seed)
+    source = rng.integers(0, 256, (rows, 8 * source_words)).astype(np.uint8)
+    target = rng.integers(0, 256, (rows, 8 * target_words)).astype(np.uint8)
+    count = data.draw(st.integers(0, 64 * min(source_words, target_words)))
+    first = data.draw(st.integers(0, 64 * source_words - count))
+    place = data.draw(st.integers(0, 64 * target_words - count))
+    wanted = np.unpackbits(target, axis=1, bitorder="little")
+    wanted[:, place:place + count] = np.unpackbits(source, axis=1, bitorder="little")[:, first:first + count]
+    kernels.move_bits(source, first, target, place, count)
+    assert np.array_equal(np.unpackbits(target, axis=1, bitorder="little"), wanted)
+
+
+@pytest.mark.parametrize("change", [
+    {"bits": 65}, {"source_bit": 1}, {"target_bit": -1}, {"target_bit": 65}, {"bits": -1}, {"bits": 1.5},
+    {"source": np.zeros((2, 7), np.uint8)}, {"source": np.zeros((1, 8), np.uint8)},
+    {"target": np.zeros((2, 8), np.int8)}, {"target": np.zeros((2, 16), np.uint8)[:, ::2]},
+])
+def test_bits_are_not_moved_out_of_or_beyond_a_row(change):
+    good = {"source": np.zeros((2, 8), np.uint8), "source_bit": 0, "target": np.zeros((2, 8), np.uint8),
+            "target_bit": 0, "bits": 64}
+    kernels.move_bits(**good)
+    with pytest.raises(KernelError):
+        kernels.move_bits(**{**good, **change})

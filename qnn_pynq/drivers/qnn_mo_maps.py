@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kernels import pack, unpack
+from ..kernels import move_bits, pack, unpack
 from ..plan_parts import Move, Piece
 
 __all__ = ["gather", "read_maps", "write_map"]
-
-_WORD = np.dtype("<u8")
 
 
 def write_map(area: np.ndarray, piece: Piece, image: int, bits: int, codes: np.ndarray) -> None:
@@ -37,29 +35,12 @@ def gather(source: np.ndarray, target: np.ndarray, pieces: tuple[Piece, ...], mo
            bits: int) -> None:
     """Fill pieces of one area by moves out of the other one, for a batch."""
     for piece in pieces:
-        _words(target, piece, images)[..., : piece.clean * bits // 64] = 0
+        _rows(target, piece, images)[:, : piece.clean * bits // 8] = 0
     for move in moves:
-        _move_bits(_words(source, move.source, images), _words(target, move.target, images), move)
+        source_rows, target_rows = _rows(source, move.source, images), _rows(target, move.target, images)
+        move_bits(source_rows, move.source_bit, target_rows, move.target_bit, move.bits)
 
 
-def _words(area: np.ndarray, piece: Piece, images: int) -> np.ndarray:
-    """uint64 (images * pixels, words): view of a piece; the moved ones are all contiguous over a batch."""
-    view: np.ndarray = area[piece.at(0, images) : piece.end(images)].view(_WORD)
-    return view.reshape(images * piece.size**2, -1)
-
-
-def _move_bits(source: np.ndarray, target: np.ndarray, move: Move) -> None:
-    """Carry out a move between words uint64 (pixels, words); the target's bits are 0 before."""
-    count = -(-move.bits // 64)
-    start, shift = divmod(move.source_bit, 64)
-    words = source[:, start : start + count] >> np.uint64(shift)
-    if shift:
-        upper = source[:, start + 1 : start + 1 + count]
-        words[:, : upper.shape[1]] |= upper << np.uint64(64 - shift)
-    if move.bits % 64:
-        words[:, -1] &= np.uint64((1 << move.bits % 64) - 1)
-    start, shift = divmod(move.target_bit, 64)
-    target[:, start : start + count] |= words << np.uint64(shift)
-    if shift:
-        rest = target[:, start + 1 : start + 1 + count]
-        rest |= words[:, : rest.shape[1]] >> np.uint64(64 - shift)
+def _rows(area: np.ndarray, piece: Piece, images: int) -> np.ndarray:
+    """uint8 (images * pixels, bytes): view of a piece; the moved ones are all contiguous over a batch."""
+    return area[piece.at(0, images) : piece.end(images)].reshape(images * piece.size**2, -1)

@@ -10,7 +10,7 @@ from ..errors import KernelError
 from ._check import U8, integer, pointer, refuse, result, view
 from ._isa import active, ffi, lib
 
-__all__ = ["Encoder", "highest_bit", "highest_class", "pack", "unpack"]
+__all__ = ["Encoder", "highest_bit", "highest_class", "move_bits", "pack", "unpack"]
 
 _U16 = np.dtype(np.uint16)
 _U64 = np.dtype(np.uint64)
@@ -81,6 +81,38 @@ def unpack(words: np.ndarray, bits: int, count: int, out: np.ndarray | None = No
     if out.size:
         lib.qnn_unpack(active(), pointer(words), rows, length, count, bits, pointer(out))
     return out
+
+
+def move_bits(source: np.ndarray, source_bit: int, target: np.ndarray, target_bit: int, bits: int) -> None:
+    """Copy a run of bits of every row into the same row of another array; the target's other bits stay.
+
+    Parameters
+    ----------
+    source, target : uint8, (rows, bytes)
+        Rows are whole 64-bit words, little-endian bit strings. They must not overlap.
+    source_bit, target_bit : int
+        Where the bits begin in a row.
+    bits : int
+        How many.
+
+    Raises
+    ------
+    KernelError
+        Wrong dtype, shape or stride, or bits beyond the end of a row.
+    """
+    rows = _rows(source, "source")
+    _rows(target, "target")
+    for name, array, first in (("source", source, source_bit), ("target", target, target_bit)):
+        if array.ndim != 2 or len(array) != rows or array.shape[1] % 8:
+            raise KernelError(
+                "{} of shape {}, expected ({}, bytes) with whole 64-bit words a row".format(name, array.shape, rows)
+            )
+        room = 8 * array.shape[1] - integer(first, name + "_bit", 0, 8 * array.shape[1])
+        integer(bits, "bits behind {}_bit {}".format(name, first), 0, room)
+    refuse(target, "target", U8, target.shape, writable=True)
+    lib.qnn_move_bits(
+        pointer(source), source.shape[1], source_bit, pointer(target), target.shape[1], target_bit, bits, rows
+    )
 
 
 class Encoder:
