@@ -1,18 +1,20 @@
 /*
  * 1-bit weights times codes by lookup; included by one file for each vector length, which defines VEC, LANES
- * (bytes of a vector), GROUP (channels of a table), TABLE (its bytes, 2^GROUP), PIXELS and VECTORS (of a tile),
- * CACHE (bytes that a tile may walk over), TAB (a table to a register), LOOK, PAIRLOOK, MAKE (a table of the sums of
- * its halves), ADD8, HIGH16, LIFT16 (bytes down and up in 16 bits), ADD16, SUB16, TWICE16, BELOW16 (counts down
- * where a > b), SET16, JOIN (even and odd halves to bytes), XOR, LOAD, STORE, STORE_SOME, ZERO, KEEP, TARGET, NAME.
+ * (bytes of a vector), GROUP (channels of a table), TABLE (its bytes, 2^GROUP), PIXELS and PER_SET (vectors) of a
+ * tile, CACHE (bytes that a tile may walk over), PAIRS (0 or 1: pair vectors) and UPPER (index bits of their upper
+ * half), MAKE (a table of the sums of its halves) or MAKE_TABLES (a pixel's tables), TAB (a table to a REGISTER),
+ * LOOK and PAIRLOOK or SOME_PIXELS (a tile), ADD8, HIGH16, LIFT16 (bytes down and up in 16 bits), ADD16, SUB16,
+ * TWICE16, BELOW16 (counts down where a > b), SET16, JOIN (even and odd halves to bytes), XOR, SWAP, LOAD, STORE,
+ * STORE_SOME, ZERO, KEEP, KEEP_TABLE, MAXIMUM, TARGET and NAME.
  *
  * An input pixel has one table for GROUP channels: T[w] = sum of the codes whose weight bit is 1. A step looks
  * up LANES outputs at once, the weights' bits are the index vector; S = sum of T[w] over the window, and the
  * convolution is 2 S - (sum of the window's codes). Bytes are widened before they can overflow; tables of the
  * padding are 0.
  *
- * A tile is PIXELS neighbours times VECTORS of outputs, so a table is loaded once for all of them. It takes a chunk
- * of the channels for the whole window: what it walks over then stays in the first cache. Sums of 16 bits are in
- * memory, [pixel][vector][all bytes, odd bytes only].
+ * A tile is PIXELS neighbours times a set of vectors of outputs, so a table is loaded once for all of them. It takes
+ * a chunk of the channels for the whole window: what it walks over then stays in the first cache. Sums of 16 bits
+ * are in memory, [pixel][vector][all bytes, odd bytes only].
  *
  * PAIRLOOK serves a last vector of at most LANES / 2 outputs: the lower half of the lanes takes a step's table,
  * the upper half the next one's.
@@ -234,7 +236,6 @@ TARGET static void input_row(const qnn_conv *c, const layout *l, const uint8_t *
     }
 }
 
-
 #ifndef SOME_PIXELS
 /* Sums by name: gcc leaves arrays of vectors in memory. What lies beyond a tile's size vanishes. */
 #define PIXEL_SUMS(p) VEC s##p##0 = ZERO, s##p##1 = ZERO;
@@ -255,7 +256,6 @@ TARGET static void input_row(const qnn_conv *c, const layout *l, const uint8_t *
                                                                                                                    \
         KEEP_TABLE(a);                                                                                             \
         KEEP_TABLE(b);                                                                                             \
-                                                                                                                   \
         if (full > 0)                                                                                              \
             ADD_TO(s##p##0, LOOK(a, w0));                                                                          \
         if (full > 1)                                                                                              \
