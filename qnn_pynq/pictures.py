@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import logging
 import os
+import stat
 from typing import Any, Iterator
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
 from .errors import InputError
+from .paths import path_text, shortened
 
 __all__ = ["MAX_PIXELS", "as_uint8", "describe", "open_picture", "plain_array"]
 
@@ -27,7 +29,7 @@ _ORIENTATION = 0x0112
 def describe(source: Any) -> str:
     """Short name of a picture for messages."""
     if isinstance(source, (str, os.PathLike)):
-        return repr(os.fspath(source))
+        return shortened(repr(path_text(source, "picture {}: expected a path", InputError)))
     if isinstance(source, np.ndarray):
         return "array of shape {} and dtype {}".format(source.shape, source.dtype)
     name = getattr(source, "name", None) or getattr(source, "filename", None)
@@ -136,13 +138,14 @@ def open_picture(source: Any, reduced: int | None = _DRAFT) -> Image.Image:
             raise InputError("{} is released: give the bytes while they are there".format(name)) from error
         return _from_file(io.BytesIO(data), name, len(data), reduced)
     if isinstance(source, (str, os.PathLike)):
-        path = os.fspath(source)
-        if os.path.isdir(path):
-            raise InputError("{} is a folder: give the pictures in it one by one".format(name))
         try:
-            size = os.path.getsize(path)
-            with open(path, "rb") as file:
-                return _from_file(file, name, size, reduced)
+            found = os.stat(source)
+            if stat.S_ISDIR(found.st_mode):
+                raise InputError("{} is a folder: give the pictures in it one by one".format(name))
+            if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for
+                raise InputError("{} is no regular file: give a picture file, or an open file".format(name))
+            with open(source, "rb") as file:
+                return _from_file(file, name, found.st_size, reduced)
         except FileNotFoundError as error:
             raise InputError("{} does not exist: check the path".format(name)) from error
         except OSError as error:

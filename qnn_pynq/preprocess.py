@@ -230,7 +230,7 @@ def first_layer_input(pictures: np.ndarray, encoding: Encoding) -> np.ndarray:
 
 def each(pictures: Any) -> Iterator[Any]:
     """Iterator over pictures; InputError for one picture, or for something that holds none."""
-    single = (str, bytes, bytearray, os.PathLike, Image.Image)
+    single = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
     if isinstance(pictures, single) or hasattr(pictures, "read"):
         raise InputError("one picture where many were expected: put it into a list, or use classify()")
     try:
@@ -246,7 +246,7 @@ def _plain(pictures: Any) -> Any:
     if isinstance(pictures, (list, tuple)) and pictures and isinstance(pictures[0], (list, tuple)):
         try:
             return np.array(pictures, dtype=float if _has_floats(pictures[0]) else int)
-        except (TypeError, ValueError, OverflowError, np.ma.MaskError) as error:
+        except (TypeError, ValueError, OverflowError, RecursionError, np.ma.MaskError) as error:
             raise InputError(
                 "nested lists must hold numbers, with rows of one length: {}".format(error)
             ) from error

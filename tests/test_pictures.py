@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import tracemalloc
 import zlib
@@ -207,6 +208,33 @@ def test_missing_file_and_folder(tmp_path):
         open_picture("a\0b")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipes_are_refused_instead_of_waited_for(tmp_path):
+    os.mkfifo(str(tmp_path / "pipe.png"))
+    with pytest.raises(InputError, match="pipe.png' is no regular file"):
+        open_picture(tmp_path / "pipe.png")
+    with pytest.raises(InputError, match="/dev/null' is no regular file"):
+        open_picture("/dev/null")
+
+
+class NoPath:
+    def __init__(self, path):
+        self.path = path
+
+    def __fspath__(self):
+        return self.path
+
+
+def test_paths_that_can_be_none():
+    with pytest.raises(InputError, match=r"xxx\.\.\. \(5002 characters\) cannot be read: File name too long"):
+        open_picture("x" * 5000)
+    with pytest.raises(InputError, match="no usable path"):
+        open_picture("\ud800")
+    for path in (5, None, b"bytes.png"):
+        with pytest.raises(InputError, match="NoPath .*: expected a path"):
+            open_picture(NoPath(path))
+
+
 @pytest.mark.parametrize("source", [None, 3, object(), {"a": 1}])
 def test_other_things_are_refused(source):
     with pytest.raises(InputError, match="picture must be"):
@@ -271,6 +299,8 @@ def test_views_of_bytes():
         assert (np.asarray(open_picture(view)) == _gradient()).all()
     released = memoryview(data)
     released.release()
+    with pytest.raises(InputError, match="memoryview is no picture"):
+        open_picture(memoryview(np.zeros((4, 4))[::2]))
     with pytest.raises(InputError, match="released"):
         open_picture(released)
 

@@ -241,7 +241,17 @@ def test_out_is_filled():
         prepare_many(np.ones((3, 784), np.uint8), small.SPEC, out=out)
 
 
-@pytest.mark.parametrize("single", ["a.png", b"abc", io.BytesIO(), _ring()])
+def test_lists_that_hold_themselves_are_refused():
+    endless: list = []
+    endless.append(endless)
+    for pictures in (endless, [endless], (endless,)):
+        with pytest.raises(InputError, match="nested lists must hold numbers"):
+            prepare_many(pictures, small.SPEC)
+    with pytest.raises(InputError, match="a picture must be"):
+        prepare(endless, small.SPEC)
+
+
+@pytest.mark.parametrize("single", ["a.png", b"abc", memoryview(np.zeros((64, 64, 3), "u1")), io.BytesIO(), _ring()])
 def test_one_picture_instead_of_many_is_refused(single):
     with pytest.raises(InputError, match="list"):
         prepare_many(single, small.SPEC)
