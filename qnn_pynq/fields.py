@@ -102,11 +102,12 @@ class Fields:
             self.fail(key, "{} is out of range: expected {} to {}".format(show(value), low, high))
         return value
 
-    def number(self, key: str, default: Any = _REQUIRED) -> Any:
-        """A number greater than zero that a float can hold."""
+    def number(self, key: str, default: Any = _REQUIRED, high: float = sys.float_info.max) -> Any:
+        """A number greater than zero that a float can hold, at most `high`."""
         value = self.take(key, "number", default)
-        if value is not None and not 0 < value <= sys.float_info.max:
-            self.fail(key, "{} is out of range: expected a number above 0 that a float can hold".format(show(value)))
+        if value is not None and not 0 < value <= high:
+            most = "that a float can hold" if high == sys.float_info.max else "and at most {:g}".format(high)
+            self.fail(key, "{} is out of range: expected a number above 0 {}".format(show(value), most))
         return value
 
     def text(self, key: str, default: Any = _REQUIRED) -> Any:

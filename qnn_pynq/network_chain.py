@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .fields import fail
 from .network_types import Conv, Dense, Linear, Network, Pool
 
 __all__ = ["WORD_BITS", "check_chain"]
 
 WORD_BITS = 64  # a result word of the published LFC overlays
+_LARGEST = 1e38  # that float32 sums may reach
 
 
 def check_chain(network: Network, source: str) -> None:
@@ -126,7 +129,38 @@ def _check_convolutions(network: Network, source: str) -> None:
             problem = "{} is larger than the padded map of {} x {}".format(what, *shape[:2])
             fail(source, "{}.{}".format(where, key), problem)
         shape = (high, wide, channels)
+    _check_reach(network, source)
     _check_end(network, source)
+
+
+def _largest(values: np.ndarray) -> float:
+    """Largest absolute value; no copy is made of large arrays."""
+    return max(abs(float(values.max())), abs(float(values.min())))
+
+
+def _check_reach(network: Network, source: str) -> None:
+    """Sums and outputs of floats must stay numbers, whatever arrives."""
+    first, mean = network.layers[0], network.input.encoding.mean
+    if isinstance(first, Conv) and mean is not None:
+        arriving = (255.0 + _largest(mean)) / network.input.encoding.divisor
+        sums = first.inputs // first.groups * first.kernel**2 * _largest(first.weights) * arriving
+        if not sums <= _LARGEST:
+            problem = "sums of pixels less mean, by divisor, may reach {:.3g}: expected at most {:g}"
+            fail(source, "layers[0].weights", problem.format(sums, _LARGEST))
+    largest = 0.0  # of what the layer before gives, where that is no code
+    for index, layer in enumerate(network.layers):
+        if not isinstance(layer, Linear):
+            continue
+        arriving = largest if layer.input_bits == 32 else 2.0**layer.input_bits - 1
+        sums = layer.inputs * (1.0 if layer.weight_bits == 1 else _largest(layer.weights)) * arriving
+        largest = sums * layer.scale
+        if layer.bias is not None:
+            largest += _largest(layer.bias)
+        if not max(sums, largest) <= _LARGEST:
+            problem = "{:g} with these weights and bias lets outputs reach {:.3g}: expected at most {:g}"
+            fail(source, "layers[{}].scale".format(index), problem.format(layer.scale, max(sums, largest), _LARGEST))
+        if layer.activation != "none":
+            largest = min(largest, 1.0)
 
 
 def _check_end(network: Network, source: str) -> None:

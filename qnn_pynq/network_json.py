@@ -12,7 +12,7 @@ from .fields import Fields, check_format, fail, item_path, plain_name, read_json
 from .network_chain import WORD_BITS, check_chain
 from .network_input import read_input, write_input
 from .network_layers import read_layer, write_layer
-from .network_types import Decode, Network, Segment
+from .network_types import MAX_SCALE, Decode, Network, Segment
 
 __all__ = ["NETWORK_FORMAT", "NETWORK_VERSION", "WORD_BITS", "read_network", "write_network"]
 
@@ -62,7 +62,7 @@ def _check_classes(classes: tuple[str, ...], source: str) -> None:
 def _read_decode(fields: Fields) -> Decode:
     rule = fields.take("rule", "string", allowed=("highest-bit", "largest-sum", "features"))
     levels = fields.integer("levels", 1, WORD_BITS if rule == "highest-bit" else 1, 1)
-    decode = Decode(rule, levels, fields.number("scale", None))
+    decode = Decode(rule, levels, fields.number("scale", None, MAX_SCALE))
     fields.done()
     return decode
 

@@ -8,7 +8,7 @@ from typing import Any, Callable
 import numpy as np
 
 from .fields import Fields, item_path
-from .network_types import Conv, Dense, Layer, Linear, Pool
+from .network_types import MAX_SCALE, Conv, Dense, Layer, Linear, Pool
 from .npyfile import read_array
 
 __all__ = ["ArrayWriter", "MAX_WIDTH", "read_layer", "write_layer"]
@@ -162,7 +162,7 @@ def _read_linear(fields: Fields, folder: Path) -> Linear:
         bias = _array(fields, "bias", folder, ("float32",), (outputs,))
         if not np.isfinite(bias).all():
             fields.fail("bias", "a value is not finite: expected numbers only")
-    scale = fields.number("scale", 1.0)
+    scale = fields.number("scale", 1.0, MAX_SCALE)
     activation = fields.take("activation", "string", "none", allowed=("none", "clip", "quantise"))
     has_codes = fields.has("thresholds")
     output_bits = fields.take("output_bits", "integer", 0, allowed=(0, 2, 3))

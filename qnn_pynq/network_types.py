@@ -185,6 +185,8 @@ class Linear:
     thresholds: np.ndarray | None = field(default=None, repr=False)
 
 
+MAX_SCALE = 1e30  # of outputs: their products stay numbers
+
 Layer = Union[Dense, Conv, Pool, Linear]
 
 

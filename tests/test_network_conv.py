@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from small_conv import small_network
 
+from qnn_pynq.classifier import Classifier
 from qnn_pynq.errors import DescriptorError
 from qnn_pynq.network import Conv, Crop, Encoding, Pool, load_network, save_network
 
@@ -93,6 +94,9 @@ def changed(tmp_path, **fields):
         ({"input__size": [20, 20], "input__crop": None}, "layers[4].inputs"),
         ({"input__crop": {"short_side": 15}}, "short_side"),
         ({"input__crop": {"short_side": 20, "filter": "opencv-cubic"}}, "go together"),
+        ({"layers__4__scale": 1e308}, "layers[4].scale: 1e+308 is out of range: expected a number above 0"),
+        ({"layers__4__scale": 1e40}, "layers[4].scale"),
+        ({"decode__scale": 1e308}, "decode.scale: 1e+308 is out of range: expected a number above 0 and at most 1e+30"),
         ({"decode__rule": "highest-bit"}, "largest-sum"),
         ({"decode__rule": "features", "classes": []}, "linear"),
         ({"classes": ["a", "b"]}, "does not match the 2 names"),
@@ -108,6 +112,44 @@ def test_layers_that_do_not_chain_are_refused(tmp_path):
     for wrong in (layers[1:], layers[:3] + layers[4:], layers[:4], (Pool(2, 2),) + layers, layers + layers[3:4]):
         with pytest.raises(DescriptorError):
             save_network(dataclasses.replace(network, layers=wrong), tmp_path / "wrong")
+
+
+def test_pictures_that_could_overflow_the_first_sums_are_refused(tmp_path):
+    network = small_network()
+    first = network.layers[0]
+    mean = np.full((16, 16, 3), 100, np.float32)
+    spec = dataclasses.replace(
+        network.input, encoding=Encoding("mean", mean=mean, divisor=1e-300), crop=Crop(20, "opencv-cubic")
+    )
+    first = dataclasses.replace(
+        first, weights=first.weights.astype(np.float32), thresholds=first.thresholds.astype(np.float32),
+        weight_bits=32, input_bits=32,
+    )
+    with pytest.raises(DescriptorError, match=r"layers\[0\].weights: sums .* reach .*: expected at most 1e\+38"):
+        save_network(dataclasses.replace(network, layers=(first, *network.layers[1:]), input=spec), tmp_path / "loud")
+
+
+@pytest.mark.parametrize("value", [1e37, 3e38])
+def test_float_outputs_that_could_overflow_are_refused(tmp_path, value):
+    network = small_network()
+    last = network.layers[-1]
+    loud = dataclasses.replace(last, weights=np.full(last.weights.shape, value, np.float32), weight_bits=32)
+    with pytest.raises(DescriptorError, match=r"layers\[4\].scale: 0.01 .* outputs reach .*: expected at most 1e\+38"):
+        save_network(dataclasses.replace(network, layers=(*network.layers[:-1], loud)), tmp_path / "loud")
+
+
+def test_the_largest_scales_give_numbers(tmp_path):
+    network = small_network()
+    last, decode = network.layers[-1], dataclasses.replace(network.decode, scale=1e30)
+    loud = dataclasses.replace(last, scale=1e30)
+    layers = (*network.layers[:-1], loud)
+    found = save_network(dataclasses.replace(network, layers=layers, decode=decode), tmp_path / "loud")
+    pictures = np.random.default_rng(1).integers(0, 256, (20, 16, 16, 3)).astype(np.uint8)
+    with Classifier(network, board="cpu") as quiet, Classifier(found, board="cpu") as classifier:
+        assert np.isfinite(classifier.predict_proba(pictures)).all()
+        no_bias = dataclasses.replace(last, bias=None)
+        quiet.load(dataclasses.replace(network, layers=(*network.layers[:-1], no_bias)))
+        np.testing.assert_array_equal(classifier.predict(pictures), quiet.predict(pictures))
 
 
 def test_sums_that_could_overflow_are_refused(tmp_path):

@@ -27,6 +27,7 @@ from .output import (
     Failure,
     complain,
     emit_json,
+    escaped,
 )
 
 __all__ = ["build_parser", "main"]
@@ -110,7 +111,7 @@ def _messages(verbosity: int) -> Iterator[None]:
 
 class _OneLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return "qnn-pynq: {}: {}".format(record.levelname.lower(), record.getMessage())
+        return "qnn-pynq: {}: {}".format(record.levelname.lower(), escaped(record.getMessage()))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -161,8 +162,16 @@ def _report(error: Exception, args: argparse.Namespace) -> int:
     text, kind = str(error).strip(), type(error).__name__
     if isinstance(error, Failure):
         code = error.code
-    elif isinstance(error, (QnnError, OSError)):
+    elif isinstance(error, QnnError):
         code = EXIT_USER
+    elif isinstance(error, OSError):
+        code = EXIT_USER
+        what = "a file" if error.filename is None else error.filename
+        problem = "{} cannot be read or written: {}; look at the path, its permissions and the room on the disk"
+        text = problem.format(what, error.strerror or text)
+    elif isinstance(error, MemoryError):
+        code = EXIT_USER
+        text = "not enough memory ({}): give it fewer or smaller pictures at a time".format(text or kind)
     else:
         code = EXIT_FAILED
         text = "{}: {} (a defect: run it again with --debug and report what it prints)".format(kind, text)

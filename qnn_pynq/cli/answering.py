@@ -10,9 +10,10 @@ from typing import Any
 
 from .output import EXIT_OK, EXIT_USAGE, EXIT_USER, Failure, complain, emit, emit_json, positive
 
-__all__ = ["BOARDS", "DEFAULT_NETWORK", "add_board", "add_parsers", "answered_by"]
+__all__ = ["BOARDS", "DEFAULT_NETWORK", "add_board", "add_parsers", "answered_by", "check_batch"]
 
 DEFAULT_NETWORK = "lfc-w1a1-fashion-mnist"
+_MOST_BYTES = 1 << 30  # of one batch of pictures
 BOARDS = ("auto", "emulated", "zynq", "cpu")
 
 _DESCRIPTION = """\
@@ -74,6 +75,14 @@ def answered_by(classifier: Any) -> str:
     if classifier.board.emulated:
         return "the emulated board with overlay {} (bit for bit as the FPGA)".format(overlay)
     return "{} with overlay {}".format(classifier.board.name, overlay)
+
+
+def check_batch(spec: Any, images: int) -> None:
+    """Refuse a batch of more pictures than memory should be asked for."""
+    most = _MOST_BYTES // spec.pixels
+    if images > most:
+        text = "--images {}: pictures of {} bytes, of which one batch should have at most {}: give fewer"
+        raise Failure(text.format(images, spec.pixels, most))
 
 
 def _demo(network: Any) -> list[tuple[str, str]]:

@@ -134,6 +134,9 @@ def _class_names(file: str | None) -> list[str] | None:
         return Path(file).read_text(encoding="utf-8").rstrip().splitlines()
     except UnicodeDecodeError as error:
         raise Failure("{} is no text file: {}".format(file, error)) from error
+    except OSError as error:
+        text = "--classes {} cannot be read: {}; name a text file with one class name a line"
+        raise Failure(text.format(file, error.strerror or error)) from error
 
 
 def _train(args: argparse.Namespace) -> int:

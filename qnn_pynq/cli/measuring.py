@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .answering import add_board, answered_by
+from .answering import add_board, answered_by, check_batch
 from .output import EXIT_OK, duration, emit, emit_json, positive, table
 
 __all__ = ["add_parsers"]
@@ -74,9 +74,11 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def _evaluate(args: argparse.Namespace) -> int:
     from ..classifier import Classifier
+    from ..labels import check_classes
     from ..testsets import find_test_set
 
     with Classifier(args.network, board=args.board) as classifier:
+        check_classes(classifier.network)
         test = find_test_set(classifier.network, args.data, args.download).first(args.limit)
         where = answered_by(classifier)
         result = classifier.evaluate(test.pictures, test.labels, compare=args.compare)
@@ -109,6 +111,7 @@ def _benchmark(args: argparse.Namespace) -> int:
         spec = classifier.network.input
         convolutional = isinstance(classifier.network.layers[0], Conv)
         images = args.images or (256 if convolutional else 10000)
+        check_batch(spec, images)
         shape = (images, *spec.size) + ((spec.channels,) if spec.channels > 1 else ())
         pictures = np.random.RandomState(1).randint(0, 256, shape, dtype=np.uint8)
         where, name, board = answered_by(classifier), classifier.network.name, classifier.engine.name

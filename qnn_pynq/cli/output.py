@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from typing import Any, Iterable, Sequence
 
@@ -19,12 +20,16 @@ __all__ = [
     "emit",
     "emit_json",
     "emit_tree",
+    "escaped",
     "percent",
     "positive",
     "table",
 ]
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_USER, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Failure(Exception):
@@ -35,17 +40,22 @@ class Failure(Exception):
         self.code = code
 
 
+def escaped(text: str) -> str:
+    """`text`, in which nothing but ends of lines moves a terminal: names come from files of others."""
+    return _CONTROLS.sub(lambda found: ascii(found.group())[1:-1], text)
+
+
 def complain(level: str, message: str, keep_lines: bool = False) -> None:
     """One line on standard error; with `keep_lines` the message's own, indented after the first."""
     lines = message.strip().splitlines() if keep_lines else [message]
     text = "\n  ".join(" ".join(line.split()) for line in lines)
-    print("qnn-pynq: {}: {}".format(level, text), file=sys.stderr, flush=True)
+    print("qnn-pynq: {}: {}".format(level, escaped(text)), file=sys.stderr, flush=True)
 
 
 def emit(text: str = "") -> None:
     """One line on standard output; signs that the terminal cannot show become `?`."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    print(text.encode(encoding, "replace").decode(encoding))
+    print(escaped(text).encode(encoding, "replace").decode(encoding))
 
 
 def _plain(value: Any) -> Any:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
 from typing import Any
 
-from .answering import add_board, answered_by
-from .output import EXIT_OK, emit, emit_json, positive
+from ..errors import MissingDependencyError
+from .answering import add_board, answered_by, check_batch
+from .output import EXIT_OK, Failure, emit, emit_json, positive
 
 __all__ = ["add_parsers"]
 
@@ -39,21 +42,42 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_profile)
 
 
+def _check_plot(file: Path) -> None:
+    """Refuse before measuring what could not be written after it."""
+    try:
+        from matplotlib.backend_bases import FigureCanvasBase
+    except ImportError as error:
+        raise MissingDependencyError("--plot needs matplotlib: pip install matplotlib") from error
+    known = sorted(FigureCanvasBase.get_supported_filetypes())
+    ending = file.suffix[1:].lower()
+    if ending and ending not in known:
+        raise Failure("--plot {}: no format {!r}: expected one of {}".format(file, ending, ", ".join(known)))
+    folder = file.absolute().parent
+    if file.is_dir() or not folder.is_dir() or not os.access(str(folder), os.W_OK):
+        raise Failure("--plot {} cannot be written: expected a file in a folder that you may write to".format(file))
+
+
 def _profile(args: argparse.Namespace) -> int:
     import numpy as np
 
     from ..classifier import Classifier
 
+    if args.plot is not None:
+        _check_plot(Path(args.plot))
     with Classifier(args.network, board=args.board) as classifier:
-        picture = args.picture
+        picture, spec = args.picture, classifier.network.input
+        check_batch(spec, args.images)
         if picture is None:
-            spec = classifier.network.input
             shape = spec.size if spec.channels == 1 else (*spec.size, spec.channels)
             picture = np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
         found = classifier.profile([picture] * args.images, repeats=args.repeats)
         where = answered_by(classifier)
     if args.plot is not None:
-        found.plot().figure.savefig(args.plot, bbox_inches="tight")
+        try:
+            found.plot().figure.savefig(args.plot, bbox_inches="tight")
+        except (OSError, RuntimeError, ValueError) as error:  # some formats need other programs
+            text = "--plot {} cannot be written: {}; use another file, such as layers.png"
+            raise Failure(text.format(args.plot, error)) from error
     if args.json:
         emit_json(found.as_dict())
         return EXIT_OK
