@@ -196,7 +196,7 @@ class Profile:
                 if self.modelled else "logic times were measured by the clock, as CPU times were"
             )
         if self.reconfigure_seconds is None:
-            notes.append("the logic is configured anew between segments; there is no model of that time, no total has it")
+            notes.append("between segments the logic is configured anew; no model has that time, no total has it")
         return notes
 
     def __str__(self) -> str:
