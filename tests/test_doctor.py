@@ -226,7 +226,7 @@ def test_networks_are_named_with_their_accuracy_and_broken_ones_with_what_is_wro
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check = doctor.check_networks(Host("/", {}))
-    assert check.status == "ok" and "dorefa-w1a2-imagenette (83.75 %)" in check.value
+    assert check.status == "ok" and "dorefa-w1a2-imagenette (85.38 %)" in check.value
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "network.json").write_text("{")
     monkeypatch.setenv("QNN_PYNQ_PATH", str(tmp_path))

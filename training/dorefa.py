@@ -30,10 +30,11 @@ from qnn_pynq.train.dorefa_pipeline import finish, finish_float  # noqa: E402
 from qnn_pynq.train.dorefa_recipes import RECIPES, Recipe  # noqa: E402
 
 
-def _second(model: Any, recipe: Recipe, training: DataSet, held_out: DataSet, work: Path, report: Any) -> Any:
+def _second(model: Any, recipe: Recipe, floating: bool, data: tuple[DataSet, DataSet], work: Path, report: Any) -> Any:
     """The training that goes on from `model`; the float twin, its teacher, is trained first where it is missing."""
+    training, held_out = data
     teacher = None
-    if recipe.distill:
+    if recipe.distill and not floating:
         beside = work.with_name(work.name + "-float")
         beside.mkdir(parents=True, exist_ok=True)
         report("teacher: the float twin")
@@ -41,7 +42,7 @@ def _second(model: Any, recipe: Recipe, training: DataSet, held_out: DataSet, wo
         teacher.quick = True
     report("second training")
     recipe = recipe._replace(epochs=recipe.second, rate=recipe.second_rate, seed=recipe.seed + 1)
-    return train(training, held_out, recipe, False, work / "second.pt", report, teacher=teacher, start=model)
+    return train(training, held_out, recipe, floating, work / "second.pt", report, teacher=teacher, start=model)
 
 
 def write_classes(path: Path, classes: np.ndarray) -> None:
@@ -80,8 +81,8 @@ def main(arguments: list[str] | None = None) -> int:
     training, held_out = split_colour(load_colour(recipe.dataset, "train", work.parent), recipe.held_out, recipe.seed)
     first = work / "checkpoint.pt"
     model = train(training, held_out, recipe, options.floating, first, report)
-    if recipe.second and not options.floating:
-        model = _second(model, recipe, training, held_out, work, report)
+    if recipe.second:
+        model = _second(model, recipe, options.floating, (training, held_out), work, report)
     test = None if options.no_test else load_colour(recipe.dataset, "test", work.parent)
     if options.floating:
         finish_float(model, recipe, held_out, test, report)

@@ -86,7 +86,7 @@ _CIFAR = Topology(
 )
 
 RECIPES: dict[str, Recipe] = {
-    "dorefa-w1a2-imagenette": Recipe("imagenette", _IMAGENETTE, 45, 900, distill=0.8),
+    "dorefa-w1a2-imagenette": Recipe("imagenette", _IMAGENETTE, 45, 900, second=60, distill=0.8),
     "dorefa-w1a2-cifar10": Recipe("cifar10", _CIFAR, 20, 5000, crop=(28.0, 36.0), aspect=0.05, colour=0.15),
 }
 

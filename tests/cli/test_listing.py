@@ -118,7 +118,7 @@ def test_a_convolutional_network_is_listed_and_shown_with_its_layers(run: Any) -
     row = rows[name]
     assert row["layers"] == 8 and row["overlays"] == ["qnn-mo-w1a2"] and row["test_accuracy"] > 0.8
     line = next(line for line in run("networks").out.splitlines() if line.startswith(name))
-    assert "165.4 M" in line and "83.75 %" in line
+    assert "165.4 M" in line and "85.38 %" in line
     shown = run("networks", "show", name, "--json").json
     assert [layer["type"] for layer in shown["layers"]].count("conv") == 7
     assert shown["layers"][1]["runs_on"] == "overlay" and shown["layers"][0]["runs_on"] == "processor"
