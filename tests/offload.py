@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import small_conv
 from hypothesis import strategies as st
 
 from qnn_pynq.boards.emulated import EmulatedBoard
+from qnn_pynq.catalogue import find_overlay
 from qnn_pynq.drivers.qnn_mo import QnnMoDriver
 from qnn_pynq.network import Conv, Decode, Encoding, InputSpec, Network, Pool
-from qnn_pynq.overlay import load_overlay
 
-OVERLAYS = Path(__file__).resolve().parent.parent / "overlays"
 KINDS = ("w1a2", "w1a3")
 BITS = {"w1a2": 2, "w1a3": 3}
 MAX_KERNEL = {"w1a2": 5, "w1a3": 3}
@@ -23,7 +21,7 @@ WINDOW = {"w1a2": 3, "w1a3": 2}
 
 def overlay(kind="w1a2", **changes):
     """One of the two published overlays; `changes` of its geometry make it another bitstream's."""
-    found = load_overlay(OVERLAYS / ("qnn-mo-" + kind))
+    found = find_overlay("qnn-mo-" + kind)
     if not changes:
         return found
     files = {key: dataclasses.replace(file, sha256="0" * 64) for key, file in found.files.items()}
