@@ -7,7 +7,7 @@
 
 #define NAME "avx512 lookup"
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vbmi")))
-#define MAXIMUM qnn_maximum_avx2
+#define MAXIMUM maximum
 #define KEEP(v) __asm__("" : "+v"(v)) /* gcc would fold loads back and build trees that spill */
 #define KEEP_MEMORY __asm__("" : : : "memory")
 #define VEC __m512i
@@ -16,8 +16,9 @@
 #define TABLE 64
 #define PIXELS 8
 #define CACHE 40000
-#define PER_SET 1
+#define PER_SET 2
 #define PAIRS 1
+#define PAIR_RUN 2
 #define UPPER 64
 #define ZERO _mm512_setzero_si512()
 #define LOAD(p) _mm512_loadu_si512(p)
@@ -50,6 +51,20 @@ TARGET static inline __attribute__((always_inline)) __m512i spread(void)
 
     return _mm512_shuffle_epi8(eights, _mm512_set_epi64(0x0808080808080808, 0, 0x0808080808080808, 0,
                                                         0x0808080808080808, 0, 0x0808080808080808, 0));
+}
+
+TARGET static void maximum(uint8_t *to, const uint8_t *a, const uint8_t *b, size_t n)
+{
+    size_t k;
+
+    for (k = 0; k + LANES <= n; k += LANES)
+        STORE(to + k, _mm512_max_epu8(LOAD(a + k), LOAD(b + k)));
+    if (k < n) {
+        const __mmask64 some = (UINT64_C(1) << (n - k)) - 1;
+
+        _mm512_mask_storeu_epi8(to + k, some, _mm512_max_epu8(_mm512_maskz_loadu_epi8(some, a + k),
+                                                              _mm512_maskz_loadu_epi8(some, b + k)));
+    }
 }
 
 /* 8 tables at a time: halves of 3 codes to table numbers in 16 lanes, then each table from two of them. */
