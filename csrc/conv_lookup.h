@@ -277,7 +277,7 @@ INLINE unsigned make_tables(const qnn_conv *c, const uint8_t *p, const uint8_t *
 #define MAKE_TABLES make_tables
 #endif
 
-/* Tables and sums of one input row of one group; rows outside are zeros, columns outside stay zeros. */
+/* Tables and sums of one input row of one group; rows outside are not looked at, columns outside stay zeros. */
 TARGET static void input_row(const qnn_conv *c, const layout *l, const uint8_t *image, const uint8_t *end, int y,
                              int group, uint8_t *to, uint16_t *totals)
 {
@@ -286,7 +286,6 @@ TARGET static void input_row(const qnn_conv *c, const layout *l, const uint8_t *
 
     memset(totals, 0, (size_t)l->padded * 2);
     if (y < 0 || y >= c->s.height) {
-        memset(to, 0, (size_t)l->padded * l->tables * TABLE);
         return;
     }
     image += (size_t)y * c->s.width * c->s.inputs + (size_t)group * c->part_in;
@@ -453,25 +452,30 @@ TARGET static void finish(const qnn_conv *c, const layout *l, const uint8_t *sum
     }
 }
 
-/* The pieces of a window: rows of the ring, cut where bytes are widened after `part` double steps. */
-static void cut(piece *to, int kernel, int doubles, int part, int top, size_t row)
+/*
+ * The pieces of a window: the kernel's rows from `from` up to before `to` in the ring, cut where bytes are widened, after
+ * every `part` double steps of the whole window. The other rows are padding.
+ */
+static void cut(piece *p, int kernel, int from, int to, int doubles, int part, int top, size_t row)
 {
-    int y, n, done, left = part, odd = 0;
+    int y, n, done, left = part, odd = 1;
 
-    for (y = 0; y < kernel; y++)
-        for (done = 0; done < doubles; done += n, to++) {
+    for (y = 0; y < to; y++)
+        for (done = 0; done < doubles; done += n) {
             n = doubles - done < left ? doubles - done : left;
             left -= n;
-            to->place = (int32_t)((size_t)((top + y) % kernel) * row) + done * 2 * TABLE;
-            to->steps = n;
-            to->widen = 0;
-            if (!left || (y + 1 == kernel && done + n == doubles)) {
-                odd = !odd;
+            p->place = (int32_t)((size_t)((top + y) % kernel) * row) + done * 2 * TABLE;
+            p->steps = n;
+            p->widen = left ? 0 : PAIR_RUN > 1 && odd ? 1 : 3;
+            if (!left) {
                 left = part;
-                to->widen = PAIR_RUN > 1 && odd && !(y + 1 == kernel && done + n == doubles) ? 1 : 3;
+                odd = !odd;
             }
+            if (y + 1 == to && done + n == doubles)
+                p->widen = 3;
+            p += y >= from;
         }
-    to->steps = 0;
+    p->steps = 0;
 }
 
 TARGET static void row_of(const qnn_conv *c, const void *image, const void *end, int row, void *scratch, uint8_t *out)
@@ -479,6 +483,9 @@ TARGET static void row_of(const qnn_conv *c, const void *image, const void *end,
     const layout l = layout_of(c);
     const int kernel = c->s.kernel, top = row * c->s.stride, tiles = (c->wide + PIXELS - 1) / PIXELS;
     const int first = row ? top - c->s.stride + kernel : 0, all = l.full + l.pairs;
+    const int outside = c->s.before - top, inside = outside + c->s.height; /* rows of the kernel: padding, image, padding */
+    const int below = inside < 0 ? 0 : inside < kernel ? inside : kernel;
+    const int above = outside < 0 ? 0 : outside < below ? outside : below;
     const uint8_t *index = (const uint8_t *)c->weights + l.indices;
     const uint8_t *limits = (const uint8_t *)c->weights + l.limits;
     uint16_t *columns = (uint16_t *)((uint8_t *)scratch + l.columns), *areas = columns + l.padded;
@@ -508,8 +515,9 @@ TARGET static void row_of(const qnn_conv *c, const void *image, const void *end,
                 areas[x] = (uint16_t)(areas[x] + columns[x * c->s.stride + k]);
         for (chunk = 0; chunk < l.chunks; chunk++) {
             const int tables = chunk_of(&l, chunk), doubles = doubles_of(&l, kernel, chunk);
+            const size_t step = (size_t)doubles * LANES;
 
-            cut(pieces, kernel, doubles, parts[chunk], top, l.row);
+            cut(pieces, kernel, above, below, doubles, parts[chunk], top, l.row);
             t.index = index;
             t.pixel = (size_t)c->s.stride * tables * TABLE;
             t.fresh = chunk == 0;
@@ -521,8 +529,9 @@ TARGET static void row_of(const qnn_conv *c, const void *image, const void *end,
                     const int many = set_of(&l, set, &from), pair = from + many > l.full;
 
                     t.sums = sums + x * l.sum + (size_t)from * 2 * LANES;
+                    t.index += above * step * (2 * many - pair);
                     SOME_PIXELS(&t, n, many - pair, pair);
-                    t.index += (size_t)kernel * doubles * (2 * many - pair) * LANES;
+                    t.index += (kernel - above) * step * (2 * many - pair);
                 }
             }
             index = t.index;

@@ -98,6 +98,8 @@ TARGET static __attribute__((noinline)) void some_pixels(const work *t, int pixe
         for (x = 0; x < pixels; x++)
             for (v = 0; v < 2 * (full + pair); v++)
                 STORE(t->sums + x * t->sum + v * LANES, ZERO);
+    if (!at->steps) /* nothing but padding */
+        return;
     switch (pixels) {
         CASE(1)
         CASE(2)
