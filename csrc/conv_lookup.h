@@ -433,11 +433,11 @@ INLINE void codes_of(const uint8_t *sums, size_t sum, const uint8_t *limits, con
 }
 
 #define CODES(levels, pair)                                                                                        \
-    codes_of(sums, l->sum, limits, levels, pair, areas, c->wide, left < LANES ? left : LANES, out,                 \
+    codes_of(sums, l->sum, limits, levels, pair, areas, pixels, left < LANES ? left : LANES, out,                 \
              (size_t)c->s.outputs)
 
 TARGET static void finish(const qnn_conv *c, const layout *l, const uint8_t *sums, const uint8_t *limits,
-                          const uint16_t *areas, uint8_t *out)
+                          const uint16_t *areas, int pixels, uint8_t *out)
 {
     int v, left = c->part_out;
 
@@ -489,7 +489,7 @@ TARGET static void row_of(const qnn_conv *c, const void *image, const void *end,
     const uint8_t *index = (const uint8_t *)c->weights + l.indices;
     const uint8_t *limits = (const uint8_t *)c->weights + l.limits;
     uint16_t *columns = (uint16_t *)((uint8_t *)scratch + l.columns), *areas = columns + l.padded;
-    uint8_t *sums = (uint8_t *)scratch + l.sums;
+    uint8_t *sums = (uint8_t *)scratch + l.sums, *to;
     piece *pieces = (piece *)((uint8_t *)scratch + l.pieces);
     const int32_t *parts = (const int32_t *)((const uint8_t *)c->weights + l.parts);
     int g, y, i, x, k, n, chunk, set, from;
@@ -525,18 +525,20 @@ TARGET static void row_of(const qnn_conv *c, const void *image, const void *end,
                 n = (c->wide - x + tiles - i - 1) / (tiles - i);
                 t.ring = ring + (size_t)l.padded * chunk * l.chunk * TABLE + x * t.pixel;
                 t.index = index;
+                to = sums + (l.chunks > 1 ? x * l.sum : 0); /* in the first cache, if possible */
                 for (set = 0; set < l.sets; set++) {
                     const int many = set_of(&l, set, &from), pair = from + many > l.full;
 
-                    t.sums = sums + x * l.sum + (size_t)from * 2 * LANES;
+                    t.sums = to + (size_t)from * 2 * LANES;
                     t.index += above * step * (2 * many - pair);
                     SOME_PIXELS(&t, n, many - pair, pair);
                     t.index += (kernel - above) * step * (2 * many - pair);
                 }
+                if (chunk == l.chunks - 1)
+                    finish(c, &l, to, limits, areas + x, n, out + (size_t)x * c->s.outputs + (size_t)g * c->part_out);
             }
             index = t.index;
         }
-        finish(c, &l, sums, limits, areas, out + (size_t)g * c->part_out);
     }
 }
 
