@@ -18,6 +18,7 @@
 #define CACHE 28000
 #define PER_SET 2
 #define PAIRS 1
+#define PAIR_RUN 1
 #define UPPER 0 /* the upper half of a VPSHUFB has a table of its own anyway */
 #define ZERO _mm256_setzero_si256()
 #define LOAD(p) _mm256_loadu_si256((const __m256i *)(p))

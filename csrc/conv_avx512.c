@@ -7,17 +7,17 @@
 
 #define NAME "avx512 lookup"
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vbmi")))
-#define MAXIMUM qnn_maximum_avx2
+#define MAXIMUM maximum
 #define KEEP(v) __asm__("" : "+v"(v)) /* gcc would fold loads back and build trees that spill */
-#define KEEP_MEMORY __asm__("" : : : "memory")
 #define VEC __m512i
 #define LANES 64
 #define GROUP 6
 #define TABLE 64
 #define PIXELS 8
 #define CACHE 40000
-#define PER_SET 1
+#define PER_SET 2
 #define PAIRS 1
+#define PAIR_RUN 2
 #define UPPER 64
 #define ZERO _mm512_setzero_si512()
 #define LOAD(p) _mm512_loadu_si512(p)
@@ -35,56 +35,63 @@
 #define XOR _mm512_xor_si512
 #define SWAP(v) _mm512_shuffle_i64x2(v, v, 0x4e)
 
-TARGET static inline __attribute__((always_inline)) __m512i eight(const void *from)
+TARGET static void maximum(uint8_t *to, const uint8_t *a, const uint8_t *b, size_t n)
 {
-    int64_t bytes;
+    size_t k;
 
-    memcpy(&bytes, from, 8);
-    return _mm512_set1_epi64(bytes);
+    for (k = 0; k + LANES <= n; k += LANES)
+        STORE(to + k, _mm512_max_epu8(LOAD(a + k), LOAD(b + k)));
+    if (k < n) {
+        const __mmask64 some = (UINT64_C(1) << (n - k)) - 1;
+
+        _mm512_mask_storeu_epi8(to + k, some, _mm512_max_epu8(_mm512_maskz_loadu_epi8(some, a + k),
+                                                              _mm512_maskz_loadu_epi8(some, b + k)));
+    }
 }
 
-/* lane w: w >> 3 */
-TARGET static inline __attribute__((always_inline)) __m512i spread(void)
-{
-    const __m512i eights = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
+#define SPREAD(n, v) _mm512_permutexvar_epi8(n, v)
+#define FOUND(bits, n, v) _mm512_maskz_permutexvar_epi8(UINT64_C(bits), n, v)
 
-    return _mm512_shuffle_epi8(eights, _mm512_set_epi64(0x0808080808080808, 0, 0x0808080808080808, 0,
-                                                        0x0808080808080808, 0, 0x0808080808080808, 0));
-}
-
-/* 8 tables at a time: halves of 3 codes to table numbers in 16 lanes, then each table from two of them. */
+/*
+ * 8 tables at a time, all in registers: the 8 sums that 3 codes can have, for the tables in 8 lanes of 64 bits, and
+ * of the other 3 codes; then each table from two of these lanes.
+ */
 TARGET static inline __attribute__((always_inline)) unsigned
 make_tables(const qnn_conv *c, const uint8_t *p, const uint8_t *end, int codes, int tables, uint8_t *to)
 {
-    const int bits = c->s.input_bits;
-    const uint8_t *const sum_of = c->weights;
-    const __m512i mask = _mm512_set1_epi8((char)((1 << bits) - 1));
-    const __m512i first = _mm512_set_epi8(
-        -1, 47, 46, 45, -1, 44, 43, 42, -1, 41, 40, 39, -1, 38, 37, 36, -1, 35, 34, 33, -1, 32, 31, 30, -1, 29, 28, 27, -1,
-        26, 25, 24, -1, 23, 22, 21, -1, 20, 19, 18, -1, 17, 16, 15, -1, 14, 13, 12, -1, 11, 10, 9, -1, 8, 7, 6, -1, 5, 4, 3,
-        -1, 2, 1, 0);
-    const __m512i scale = _mm512_set1_epi32(1 | 1 << (8 + bits) | 1 << (16 + 2 * bits));
+    const __m512i mask = _mm512_set1_epi8((char)((1 << c->s.input_bits) - 1)), one = _mm512_set1_epi8(1);
+    const __m512i eights = _mm512_set1_epi8(8);
+    const __m512i lane = _mm512_set_epi64(0x0707070707070707, 0x0606060606060606, 0x0505050505050505,
+                                          0x0404040404040404, 0x0303030303030303, 0x0202020202020202,
+                                          0x0101010101010101, 0);
+    const __m512i first = _mm512_add_epi8(_mm512_add_epi8(lane, lane), _mm512_slli_epi64(lane, 2)); /* of 6 codes */
     __m512i sum = _mm512_setzero_si512();
 
     (void)end;
-    for (; tables > 0; p += 48, codes -= 48) {
+    for (; tables > 0; p += 48, codes -= 48, tables -= 8) {
         const int many = tables < 8 ? tables : 8;
         const int count = codes < many * GROUP ? codes : many * GROUP;
-        const __mmask64 valid = (UINT64_C(1) << count) - 1;
-        const __m512i v = _mm512_and_si512(_mm512_maskz_loadu_epi8(valid, p), mask);
-        const __m512i spread_out = _mm512_maskz_permutexvar_epi8(UINT64_C(0x7777777777777777), first, v);
-        uint32_t number[16];
+        const __m512i v = _mm512_and_si512(_mm512_maskz_loadu_epi8((UINT64_C(1) << count) - 1, p), mask);
+        __m512i n = first, a, b, of_a = _mm512_set1_epi64(0x0706050403020100), of_b = lane;
         int k;
 
-        _mm512_storeu_si512(number, _mm512_madd_epi16(_mm512_maddubs_epi16(spread_out, scale), _mm512_set1_epi16(1)));
-        KEEP_MEMORY; /* 16 extractions would cost more */
+        a = FOUND(0xaaaaaaaaaaaaaaaa, n, v);
+        n = _mm512_add_epi8(n, one);
+        a = _mm512_add_epi8(a, FOUND(0xcccccccccccccccc, n, v));
+        n = _mm512_add_epi8(n, one);
+        a = _mm512_add_epi8(a, FOUND(0xf0f0f0f0f0f0f0f0, n, v));
+        n = _mm512_add_epi8(n, one);
+        b = FOUND(0xaaaaaaaaaaaaaaaa, n, v);
+        n = _mm512_add_epi8(n, one);
+        b = _mm512_add_epi8(b, FOUND(0xcccccccccccccccc, n, v));
+        n = _mm512_add_epi8(n, one);
+        b = _mm512_add_epi8(b, FOUND(0xf0f0f0f0f0f0f0f0, n, v));
         sum = _mm512_add_epi64(sum, _mm512_sad_epu8(v, _mm512_setzero_si512()));
         for (k = 0; k < many; k++, to += TABLE) {
-            const __m512i a = eight(sum_of + (size_t)number[2 * k] * 8), b = eight(sum_of + (size_t)number[2 * k + 1] * 8);
-
-            _mm512_storeu_si512(to, _mm512_add_epi8(a, _mm512_shuffle_epi8(b, spread())));
+            _mm512_storeu_si512(to, _mm512_add_epi8(SPREAD(of_a, a), SPREAD(of_b, b)));
+            of_a = _mm512_add_epi8(of_a, eights);
+            of_b = _mm512_add_epi8(of_b, eights);
         }
-        tables -= many;
     }
     return (unsigned)_mm512_reduce_add_epi64(sum);
 }

@@ -5,7 +5,7 @@
  * half), MAKE (a table of the sums of its halves) or MAKE_TABLES (a pixel's tables), TAB (a table to a REGISTER),
  * LOOK and PAIRLOOK or SOME_PIXELS (a tile), ADD8, HIGH16, LIFT16 (bytes down and up in 16 bits), ADD16, SUB16,
  * TWICE16, BELOW16 (counts down where a > b), SET16, JOIN (even and odd halves to bytes), XOR, SWAP, LOAD, STORE,
- * STORE_SOME, ZERO, KEEP, KEEP_TABLE, MAXIMUM, TARGET and NAME.
+ * STORE_SOME, ZERO, PAIR_RUN (how many times as long a pair vector goes without widening), KEEP, KEEP_TABLE, MAXIMUM, TARGET and NAME.
  *
  * An input pixel has one table for GROUP channels: T[w] = sum of the codes whose weight bit is 1. A step looks
  * up LANES outputs at once, the weights' bits are the index vector; S = sum of T[w] over the window, and the
@@ -33,16 +33,22 @@ typedef struct {
     int sets;           /* the vectors are cut into */
     size_t row;         /* bytes of a row's tables, [chunk][pixel][table] */
     size_t sum;         /* bytes of a pixel's sums */
-    size_t limits, indices, ring, totals, columns, sums; /* where things are */
+    size_t limits, parts, indices, ring, totals, columns, sums, pieces; /* where things are */
     size_t weight_bytes, scratch_bytes;
 } layout;
 
-/* What a tile needs. Steps go two by two; after `part` of these bytes are widened. */
+/* Double steps whose tables lie one behind the other; then nothing, or vectors (1), or pair vectors too (3) widen. */
+typedef struct {
+    int32_t place, steps, widen, none;
+} piece;
+
+/* What a tile needs: pieces up to one without steps. */
 typedef struct work {
     const uint8_t *index, *ring;
+    const piece *pieces;
     uint8_t *sums;
-    size_t row, pixel, sum; /* bytes: of a ring's row, between pixels there, between pixels' sums */
-    int kernel, slot, doubles, part, fresh;
+    size_t pixel, sum; /* bytes: between pixels in the ring, between pixels' sums */
+    int fresh;
 } work;
 
 static int chunk_of(const layout *l, int chunk)
@@ -88,16 +94,18 @@ static layout layout_of(const qnn_conv *c)
     l.sum = (size_t)(l.full + l.pairs) * 2 * LANES;
     for (k = 0; k < l.chunks; k++)
         steps += (size_t)doubles_of(&l, kernel, k);
-    /* weights: tables of half a group, thresholds, indices */
+    /* weights: tables of half a group, thresholds, parts of a chunk, indices */
     l.limits = (entries * PART + 63) / 64 * 64;
-    l.indices = l.limits + (size_t)c->s.groups * (l.full + l.pairs) * (2 * (size_t)c->s.levels + 1) * LANES;
+    l.parts = l.limits + (size_t)c->s.groups * (l.full + l.pairs) * (2 * (size_t)c->s.levels + 1) * LANES;
+    l.indices = (l.parts + (size_t)l.chunks * sizeof(int32_t) + 63) / 64 * 64;
     l.weight_bytes = l.indices + c->s.groups * kernel * steps * step_bytes(&l);
     /* scratch: tables of the last rows of every group, their pixels' sums of codes, of columns, of a window's part */
     l.ring = 0;
     l.totals = (size_t)c->s.groups * kernel * l.row;
     l.columns = l.totals + (size_t)c->s.groups * kernel * l.padded * 2;
     l.sums = (l.columns + ((size_t)l.padded + c->wide) * 2 + 63) / 64 * 64;
-    l.scratch_bytes = l.sums + c->wide * l.sum + 64;
+    l.pieces = l.sums + c->wide * l.sum;
+    l.scratch_bytes = l.pieces + ((size_t)kernel * (doubles_of(&l, kernel, 0) + 1) + 1) * sizeof(piece) + 64;
     return l;
 }
 
@@ -138,12 +146,62 @@ static int index_of(const qnn_conv *c, const uint8_t *weights, int o, int ky, in
     return bits;
 }
 
+/*
+ * Whether a byte can overflow that is widened after `part` double steps of a set's `many` vectors: only weights that
+ * are 1 count, so about half as many as there are.
+ */
+static int overflows(const qnn_conv *c, const uint8_t *index, int many, int pair, int doubles, int part)
+{
+    const size_t next = (size_t)(many - pair) * LANES, step = next + (size_t)many * LANES;
+    const int most = 255 / ((1 << c->s.input_bits) - 1), mask = (1 << GROUP) - 1;
+    int v, lane, d;
+
+    for (v = 0; v < many; v++)
+        for (lane = 0; lane < LANES; lane++) {
+            const int paired = pair && v == many - 1, run = paired ? part * PAIR_RUN : part;
+            const uint8_t *at = index + (size_t)v * LANES + lane;
+            int ones = 0;
+
+            for (d = 0; d < doubles; d++, at += step) {
+                ones = d % run ? ones : 0;
+                ones += __builtin_popcount(at[next] & mask) + (paired ? 0 : __builtin_popcount(at[0] & mask));
+                if (ones > most)
+                    return 1;
+            }
+        }
+    return 0;
+}
+
+/* The least number of equal parts, as double steps of a part, of a chunk whose indices start at `index`. */
+static int part_of(const qnn_conv *c, const layout *l, const uint8_t *index, int doubles)
+{
+    const size_t group = (l->weight_bytes - l->indices) / c->s.groups;
+    int n, g, set, first, part, good;
+
+    for (n = 1;; n++) {
+        part = (doubles + n - 1) / n;
+        for (good = part > 1, g = 0; good && g < c->s.groups; g++) {
+            const uint8_t *at = index + g * group;
+
+            for (set = 0; good && set < l->sets; set++) {
+                const int many = set_of(l, set, &first), pair = first + many > l->full;
+
+                good = !overflows(c, at, many, pair, doubles, part);
+                at += (size_t)doubles * (2 * many - pair) * LANES;
+            }
+        }
+        if (good || part == 1)
+            return part;
+    }
+}
+
 static void repack(const qnn_conv *c, const void *weights, void *out)
 {
     const layout l = layout_of(c);
     const int bits = c->s.input_bits, entries = 1 << (bits * (GROUP / 2)), mask = (1 << bits) - 1;
     const int all = l.full + l.pairs;
     uint8_t *base = out, *to = base;
+    int32_t *parts = (int32_t *)(base + l.parts);
     int e, w, i, g, b, t, ky, lane, chunk, set, first, n, d;
 
     for (e = 0; e < entries; e++)
@@ -187,6 +245,12 @@ static void repack(const qnn_conv *c, const void *weights, void *out)
                                 }
                             }
             }
+    to = base + l.indices;
+    for (chunk = 0; chunk < l.chunks; chunk++) {
+        d = c->s.kernel * doubles_of(&l, c->s.kernel, chunk);
+        parts[chunk] = part_of(c, &l, to, d);
+        to += d * step_bytes(&l);
+    }
 }
 
 #ifndef MAKE_TABLES
@@ -213,7 +277,7 @@ INLINE unsigned make_tables(const qnn_conv *c, const uint8_t *p, const uint8_t *
 #define MAKE_TABLES make_tables
 #endif
 
-/* Tables and sums of one input row of one group; rows outside are zeros, columns outside stay zeros. */
+/* Tables and sums of one input row of one group; rows outside are not looked at, columns outside stay zeros. */
 TARGET static void input_row(const qnn_conv *c, const layout *l, const uint8_t *image, const uint8_t *end, int y,
                              int group, uint8_t *to, uint16_t *totals)
 {
@@ -222,7 +286,6 @@ TARGET static void input_row(const qnn_conv *c, const layout *l, const uint8_t *
 
     memset(totals, 0, (size_t)l->padded * 2);
     if (y < 0 || y >= c->s.height) {
-        memset(to, 0, (size_t)l->padded * l->tables * TABLE);
         return;
     }
     image += (size_t)y * c->s.width * c->s.inputs + (size_t)group * c->part_in;
@@ -294,29 +357,25 @@ TARGET static void input_row(const qnn_conv *c, const layout *l, const uint8_t *
 INLINE void tile(const work *t, const int pixels, const int full, const int pair)
 {
     const uint8_t *index = t->index;
+    const piece *at;
     const size_t pixel = t->pixel;
-    int slot = t->slot, ky, d, n;
     PIXELS_DO(PIXEL_SUMS)
 
     PIXELS_DO(PIXEL_BEGINS)
-    for (ky = 0; ky < t->kernel; ky++) {
-        const uint8_t *table = t->ring + (size_t)slot * t->row;
+    for (at = t->pieces; at->steps; at++) {
+        const uint8_t *table = t->ring + at->place, *const stop = table + (size_t)at->steps * 2 * TABLE;
 
-        slot = slot + 1 == t->kernel ? 0 : slot + 1;
-        for (d = t->doubles; d > 0; d -= n) {
-            const uint8_t *stop;
+        for (; table != stop; table += 2 * TABLE) {
+            VEC w0 = ZERO, w1 = w0, w2 = w0, w3 = w0;
 
-            n = d < t->part ? d : t->part;
-            for (stop = table + (size_t)n * 2 * TABLE; table != stop; table += 2 * TABLE) {
-                VEC w0 = ZERO, w1 = w0, w2 = w0, w3 = w0;
-
-                WEIGHTS(0, w0)
-                WEIGHTS(1, w1)
-                WEIGHTS(2, w2)
-                WEIGHTS(3, w3)
-                PIXELS_DO(PIXEL_STEPS)
-                index += (2 * full + pair) * LANES;
-            }
+            WEIGHTS(0, w0)
+            WEIGHTS(1, w1)
+            WEIGHTS(2, w2)
+            WEIGHTS(3, w3)
+            PIXELS_DO(PIXEL_STEPS)
+            index += (2 * full + pair) * LANES;
+        }
+        if (at->widen) {
             PIXELS_DO(PIXEL_WIDENS)
         }
     }
@@ -374,11 +433,11 @@ INLINE void codes_of(const uint8_t *sums, size_t sum, const uint8_t *limits, con
 }
 
 #define CODES(levels, pair)                                                                                        \
-    codes_of(sums, l->sum, limits, levels, pair, areas, c->wide, left < LANES ? left : LANES, out,                 \
+    codes_of(sums, l->sum, limits, levels, pair, areas, pixels, left < LANES ? left : LANES, out,                 \
              (size_t)c->s.outputs)
 
 TARGET static void finish(const qnn_conv *c, const layout *l, const uint8_t *sums, const uint8_t *limits,
-                          const uint16_t *areas, uint8_t *out)
+                          const uint16_t *areas, int pixels, uint8_t *out)
 {
     int v, left = c->part_out;
 
@@ -393,23 +452,51 @@ TARGET static void finish(const qnn_conv *c, const layout *l, const uint8_t *sum
     }
 }
 
+/*
+ * The pieces of a window: the kernel's rows from `from` up to before `to` in the ring, cut where bytes are widened, after
+ * every `part` double steps of the whole window. The other rows are padding.
+ */
+static void cut(piece *p, int kernel, int from, int to, int doubles, int part, int top, size_t row)
+{
+    int y, n, done, left = part, odd = 1;
+
+    for (y = 0; y < to; y++)
+        for (done = 0; done < doubles; done += n) {
+            n = doubles - done < left ? doubles - done : left;
+            left -= n;
+            p->place = (int32_t)((size_t)((top + y) % kernel) * row) + done * 2 * TABLE;
+            p->steps = n;
+            p->widen = left ? 0 : PAIR_RUN > 1 && odd ? 1 : 3;
+            if (!left) {
+                left = part;
+                odd = !odd;
+            }
+            if (y + 1 == to && done + n == doubles)
+                p->widen = 3;
+            p += y >= from;
+        }
+    p->steps = 0;
+}
+
 TARGET static void row_of(const qnn_conv *c, const void *image, const void *end, int row, void *scratch, uint8_t *out)
 {
     const layout l = layout_of(c);
     const int kernel = c->s.kernel, top = row * c->s.stride, tiles = (c->wide + PIXELS - 1) / PIXELS;
     const int first = row ? top - c->s.stride + kernel : 0, all = l.full + l.pairs;
+    const int outside = c->s.before - top, inside = outside + c->s.height; /* rows of the kernel: padding, image, padding */
+    const int below = inside < 0 ? 0 : inside < kernel ? inside : kernel;
+    const int above = outside < 0 ? 0 : outside < below ? outside : below;
     const uint8_t *index = (const uint8_t *)c->weights + l.indices;
     const uint8_t *limits = (const uint8_t *)c->weights + l.limits;
     uint16_t *columns = (uint16_t *)((uint8_t *)scratch + l.columns), *areas = columns + l.padded;
-    uint8_t *sums = (uint8_t *)scratch + l.sums;
-    int g, y, i, x, k, n, chunk, set, from, most;
+    uint8_t *sums = (uint8_t *)scratch + l.sums, *to;
+    piece *pieces = (piece *)((uint8_t *)scratch + l.pieces);
+    const int32_t *parts = (const int32_t *)((const uint8_t *)c->weights + l.parts);
+    int g, y, i, x, k, n, chunk, set, from;
     work t;
 
-    t.kernel = kernel;
-    t.row = l.row;
     t.sum = l.sum;
-    t.slot = top % kernel;
-    most = 255 / (2 * GROUP * ((1 << c->s.input_bits) - 1)); /* double steps until a byte overflows */
+    t.pieces = pieces;
     for (g = 0; g < c->s.groups; g++, limits += (size_t)all * (2 * c->s.levels + 1) * LANES) {
         uint8_t *ring = (uint8_t *)scratch + l.ring + (size_t)g * kernel * l.row;
         uint16_t *totals = (uint16_t *)((uint8_t *)scratch + l.totals) + (size_t)g * kernel * l.padded;
@@ -428,28 +515,30 @@ TARGET static void row_of(const qnn_conv *c, const void *image, const void *end,
                 areas[x] = (uint16_t)(areas[x] + columns[x * c->s.stride + k]);
         for (chunk = 0; chunk < l.chunks; chunk++) {
             const int tables = chunk_of(&l, chunk), doubles = doubles_of(&l, kernel, chunk);
+            const size_t step = (size_t)doubles * LANES;
 
+            cut(pieces, kernel, above, below, doubles, parts[chunk], top, l.row);
             t.index = index;
-            t.doubles = doubles;
-            n = (doubles + most - 1) / most;
-            t.part = (doubles + n - 1) / n;
             t.pixel = (size_t)c->s.stride * tables * TABLE;
             t.fresh = chunk == 0;
             for (i = 0, x = 0; i < tiles; i++, x += n) {
                 n = (c->wide - x + tiles - i - 1) / (tiles - i);
                 t.ring = ring + (size_t)l.padded * chunk * l.chunk * TABLE + x * t.pixel;
                 t.index = index;
+                to = sums + (l.chunks > 1 ? x * l.sum : 0); /* in the first cache, if possible */
                 for (set = 0; set < l.sets; set++) {
                     const int many = set_of(&l, set, &from), pair = from + many > l.full;
 
-                    t.sums = sums + x * l.sum + (size_t)from * 2 * LANES;
+                    t.sums = to + (size_t)from * 2 * LANES;
+                    t.index += above * step * (2 * many - pair);
                     SOME_PIXELS(&t, n, many - pair, pair);
-                    t.index += (size_t)kernel * doubles * (2 * many - pair) * LANES;
+                    t.index += (kernel - above) * step * (2 * many - pair);
                 }
+                if (chunk == l.chunks - 1)
+                    finish(c, &l, to, limits, areas + x, n, out + (size_t)x * c->s.outputs + (size_t)g * c->part_out);
             }
             index = t.index;
         }
-        finish(c, &l, sums, limits, areas, out + (size_t)g * c->part_out);
     }
 }
 

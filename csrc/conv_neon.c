@@ -42,6 +42,7 @@ static inline __attribute__((always_inline)) uint8x8x2_t two(const uint8_t *t)
 #define CACHE 24000
 #define PER_SET 2
 #define PAIRS 0
+#define PAIR_RUN 1
 #define UPPER 0
 #define ZERO vdupq_n_u8(0)
 #define LOAD(p) vld1q_u8(p)

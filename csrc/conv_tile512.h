@@ -1,172 +1,105 @@
 /*
- * The tiles of conv_avx512.c. The inner loops are assembly: gcc would load tables apart from their use and spread the
- * additions in ways that cost a third of the speed. Sums of bytes, and both sums of 16 bits, have a register each.
+ * The tiles of conv_avx512.c, in assembly: gcc would load tables apart from their use and spread the additions in
+ * ways that cost a third of the speed. Sums of bytes have a register each, zmm0-7 and zmm8-15 for 8 pixels times two
+ * vectors; those of 16 bits are in memory, so that a table in a register serves more lookups.
  */
-#define EIGHT(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
-#define FOUR(DO) DO(0) DO(1) DO(2) DO(3)
-#define DECLARE(p) __m512i s##p = ZERO, a##p = ZERO, h##p = ZERO;
-#define WIDE(s, a, h)                                                                                              \
-    a = ADD16(a, s);                                                                                               \
-    h = ADD16(h, HIGH16(s));                                                                                       \
-    s = ZERO;
-#define FETCH(p, a, h, at)                                                                                         \
-    if (p < pixels) {                                                                                              \
-        a = LOAD(t->sums + p * t->sum + (at));                                                                     \
-        h = LOAD(t->sums + p * t->sum + (at) + LANES);                                                             \
-    }
-#define PUT(p, a, h, at)                                                                                           \
-    if (p < pixels) {                                                                                              \
-        STORE(t->sums + p * t->sum + (at), a);                                                                     \
-        STORE(t->sums + p * t->sum + (at) + LANES, h);                                                             \
-    }
+#define LINE(text) text "\n\t"
+#define ADD(found, sum) LINE("vpaddb %%zmm" found ", %%zmm" sum ", %%zmm" sum)
 
-/* One vector of outputs. */
-#define STEP1(at, found, s) "vpermb " at ", %%zmm31, %%" found "\n\tvpaddb %%" found ", %[" s "], %[" s "]\n\t"
-#define STEPS1 STEP1("(%[t])", "zmm27", "s0")
-#define STEPS2 STEPS1 STEP1("(%[t],%[p])", "zmm28", "s1")
-#define STEPS3 STEPS2 STEP1("(%[t],%[p],2)", "zmm29", "s2")
-#define STEPS4 STEPS3 STEP1("(%[t],%[p3])", "zmm30", "s3")
-#define STEPS5 STEPS4 STEP1("(%[t],%[p],4)", "zmm27", "s4")
-#define STEPS6 STEPS5 STEP1("(%[t],%[p5])", "zmm28", "s5")
-#define STEPS7 STEPS6 STEP1("(%[t],%[p3],2)", "zmm29", "s6")
-#define STEPS8 STEPS7 STEP1("(%[t],%[p7])", "zmm30", "s7")
-#define LOOP1(steps)                                                                                               \
-    __asm__ volatile("1:\n\tvmovdqu64 (%[w]), %%zmm31\n\t" steps                                                   \
-                     "add $64, %[w]\n\tadd $64, %[t]\n\tdec %[n]\n\tjnz 1b"                                        \
-                     : [w] "+r"(index), [t] "+r"(table), [n] "+r"(n), [s0] "+v"(s0), [s1] "+v"(s1), [s2] "+v"(s2), \
-                       [s3] "+v"(s3), [s4] "+v"(s4), [s5] "+v"(s5), [s6] "+v"(s6), [s7] "+v"(s7)                   \
-                     : [p] "r"(pixel), [p3] "r"(3 * pixel), [p5] "r"(5 * pixel), [p7] "r"(7 * pixel)               \
-                     : "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "cc", "memory")
+/* A pixel's two steps: of a vector, */
+#define ONE(at, s, r)                                                                                              \
+    LINE("vpermb " at ", %%zmm28, %%zmm24") ADD("24", s)                                                           \
+    LINE("vpermb 64" at ", %%zmm29, %%zmm25") ADD("25", s)
+/* of two, */
+#define TWO(at, s, r)                                                                                              \
+    LINE("vmovdqu64 " at ", %%zmm26") LINE("vmovdqu64 64" at ", %%zmm27")                                          \
+    LINE("vpermb %%zmm26, %%zmm28, %%zmm24") ADD("24", s)                                                          \
+    LINE("vpermb %%zmm26, %%zmm29, %%zmm25") ADD("25", r)                                                          \
+    LINE("vpermb %%zmm27, %%zmm30, %%zmm24") ADD("24", s)                                                          \
+    LINE("vpermb %%zmm27, %%zmm31, %%zmm25") ADD("25", r)
+/* of a vector and the pair vector behind it, */
+#define MIXED(at, s, r)                                                                                            \
+    LINE("vmovdqu64 " at ", %%zmm26") LINE("vmovdqu64 64" at ", %%zmm27")                                          \
+    LINE("vpermb %%zmm26, %%zmm28, %%zmm24") ADD("24", s)                                                          \
+    LINE("vpermb %%zmm27, %%zmm29, %%zmm25") ADD("25", s)                                                          \
+    LINE("vpermt2b %%zmm27, %%zmm30, %%zmm26") ADD("26", r)
+/* of a pair vector. */
+#define PAIR(at, s, r)                                                                                             \
+    LINE("vmovdqu64 " at ", %%zmm26") LINE("vpermt2b 64" at ", %%zmm28, %%zmm26") ADD("26", s)
 
-INLINE void one_vector(const work *t, const int pixels)
-{
-    const uint8_t *index = t->index;
-    const size_t pixel = t->pixel;
-    int slot = t->slot, ky, d;
-    EIGHT(DECLARE)
+#define WEIGHT(n, z) LINE("vmovdqu64 64*" #n "(%[w]), %%zmm" #z)
+#define ONE_WEIGHTS WEIGHT(0, 28) WEIGHT(1, 29) LINE("sub $-128, %[w]")
+#define TWO_WEIGHTS WEIGHT(0, 28) WEIGHT(1, 29) WEIGHT(2, 30) WEIGHT(3, 31) LINE("add $256, %[w]")
+#define MIXED_WEIGHTS WEIGHT(0, 28) WEIGHT(1, 29) WEIGHT(2, 30) LINE("add $192, %[w]")
+#define PAIR_WEIGHTS WEIGHT(0, 28) LINE("add $64, %[w]")
 
-#define DO(p) FETCH(p, a##p, h##p, 0)
-    if (!t->fresh) {
-        EIGHT(DO)
-    }
-#undef DO
-    for (ky = 0; ky < t->kernel; ky++) {
-        const uint8_t *table = t->ring + (size_t)slot * t->row;
+#define STEPS1(DO) DO("(%%rax)", "0", "8")
+#define STEPS2(DO) STEPS1(DO) DO("(%%rax,%[p])", "1", "9")
+#define STEPS3(DO) STEPS2(DO) DO("(%%rax,%[p],2)", "2", "10")
+#define STEPS4(DO) STEPS3(DO) DO("(%%rax,%[p3])", "3", "11")
+#define STEPS5(DO) STEPS4(DO) DO("(%%rax,%[p],4)", "4", "12")
+#define STEPS6(DO) STEPS5(DO) DO("(%%rax,%[p5])", "5", "13")
+#define STEPS7(DO) STEPS6(DO) DO("(%%rax,%[p3],2)", "6", "14")
+#define STEPS8(DO) STEPS7(DO) DO("(%%rax,%[p7])", "7", "15")
 
-        slot = slot + 1 == t->kernel ? 0 : slot + 1;
-        for (d = t->doubles; d > 0; d -= t->part) {
-            long n = 2 * (d < t->part ? d : t->part);
+/* All bytes are added as they are: codes_of() takes the odd ones' part away again. */
+#define WIDE(at, s)                                                                                                \
+    LINE("vpsrlw $8, %%zmm" s ", %%zmm24") LINE("vpaddw " at "(%%rcx), %%zmm" s ", %%zmm25")                       \
+    LINE("vpaddw 64+" at "(%%rcx), %%zmm24, %%zmm24") LINE("vmovdqu64 %%zmm25, " at "(%%rcx)")                     \
+    LINE("vmovdqu64 %%zmm24, 64+" at "(%%rcx)") LINE("vpxord %%zmm" s ", %%zmm" s ", %%zmm" s)
+#define WIDE_S(at, s, r) WIDE("0", s) LINE("add %[q], %%rcx")
+#define WIDE_R(at, s, r) WIDE("128", r) LINE("add %[q], %%rcx")
+#define WIDE_BOTH(at, s, r) WIDE("0", s) WIDE("128", r) LINE("add %[q], %%rcx")
+#define CLEAR(at, s, r)                                                                                            \
+    LINE("vpxord %%zmm" s ", %%zmm" s ", %%zmm" s) LINE("vpxord %%zmm" r ", %%zmm" r ", %%zmm" r)
 
-            switch (pixels) {
-            case 1: LOOP1(STEPS1); break;
-            case 2: LOOP1(STEPS2); break;
-            case 3: LOOP1(STEPS3); break;
-            case 4: LOOP1(STEPS4); break;
-            case 5: LOOP1(STEPS5); break;
-            case 6: LOOP1(STEPS6); break;
-            case 7: LOOP1(STEPS7); break;
-            default: LOOP1(STEPS8);
-            }
-#define DO(p) if (p < pixels) { WIDE(s##p, a##p, h##p) }
-            EIGHT(DO)
-#undef DO
-        }
-    }
-#define DO(p) PUT(p, a##p, h##p, 0)
-    EIGHT(DO)
-#undef DO
-}
+#define WIDEN_ALL(STEPS, DO) LINE("mov %[to], %%rcx") STEPS(DO)
+#define WIDEN_MIXED(STEPS, DO)                                                                                     \
+    WIDEN_ALL(STEPS, WIDE_S)                                                                                       \
+    LINE("cmpl $1, 8(%[at])") LINE("je 3f")                                                                        \
+    WIDEN_ALL(STEPS, WIDE_R)
 
-/* A vector and the pair vector behind it, or the pair vector alone. */
-#define DECLARE2(p) __m512i r##p = ZERO, b##p = ZERO, g##p = ZERO;
-#define STEP2(at, s, r)                                                                                            \
-    "vmovdqu64 " at ", %%zmm26\n\tvmovdqu64 64" at ", %%zmm27\n\t"                                                 \
-    "vpermb %%zmm26, %%zmm29, %%zmm24\n\tvpaddb %%zmm24, %[" s "], %[" s "]\n\t"                                   \
-    "vpermb %%zmm27, %%zmm30, %%zmm25\n\tvpaddb %%zmm25, %[" s "], %[" s "]\n\t"                                   \
-    "vpermt2b %%zmm27, %%zmm31, %%zmm26\n\tvpaddb %%zmm26, %[" r "], %[" r "]\n\t"
-#define STEP3(at, s, r)                                                                                            \
-    "vmovdqu64 " at ", %%zmm26\n\tvpermt2b 64" at ", %%zmm31, %%zmm26\n\tvpaddb %%zmm26, %[" r "], %[" r "]\n\t"
-#define PAIRS1(STEP) STEP("(%[t])", "s0", "r0")
-#define PAIRS2(STEP) PAIRS1(STEP) STEP("(%[t],%[p])", "s1", "r1")
-#define PAIRS3(STEP) PAIRS2(STEP) STEP("(%[t],%[p],2)", "s2", "r2")
-#define PAIRS4(STEP) PAIRS3(STEP) STEP("(%[t],%[p3])", "s3", "r3")
-#define LOOP2(head, steps)                                                                                         \
-    __asm__ volatile("1:\n\t" head steps "add $128, %[t]\n\tdec %[n]\n\tjnz 1b"                                    \
-                     : [w] "+r"(index), [t] "+r"(table), [n] "+r"(n), [s0] "+v"(s0), [s1] "+v"(s1), [s2] "+v"(s2), \
-                       [s3] "+v"(s3), [r0] "+v"(r0), [r1] "+v"(r1), [r2] "+v"(r2), [r3] "+v"(r3)                   \
-                     : [p] "r"(pixel), [p3] "r"(3 * pixel)                                                         \
-                     : "xmm24", "xmm25", "xmm26", "xmm27", "xmm29", "xmm30", "xmm31", "cc", "memory")
-#define HEAD2                                                                                                      \
-    "vmovdqu64 (%[w]), %%zmm29\n\tvmovdqu64 64(%[w]), %%zmm30\n\tvmovdqu64 128(%[w]), %%zmm31\n\tadd $192, %[w]\n\t"
-#define HEAD3 "vmovdqu64 (%[w]), %%zmm31\n\tadd $64, %[w]\n\t"
-#define LOOP(n)                                                                                                    \
-    if (full)                                                                                                      \
-        LOOP2(HEAD2, PAIRS##n(STEP2));                                                                             \
-    else                                                                                                           \
-        LOOP2(HEAD3, PAIRS##n(STEP3));                                                                             \
-    break;
-
-INLINE void pair_vector(const work *t, const int pixels, const int full)
-{
-    const uint8_t *index = t->index;
-    const size_t pixel = t->pixel;
-    int slot = t->slot, odd = 0, ky, d;
-    FOUR(DECLARE)
-    FOUR(DECLARE2)
-
-#define DO(p)                                                                                                      \
-    if (full) {                                                                                                    \
-        FETCH(p, a##p, h##p, 0)                                                                                    \
-    }                                                                                                              \
-    FETCH(p, b##p, g##p, 2 * LANES * full)
-    if (!t->fresh) {
-        FOUR(DO)
-    }
-#undef DO
-    for (ky = 0; ky < t->kernel; ky++) {
-        const uint8_t *table = t->ring + (size_t)slot * t->row;
-
-        slot = slot + 1 == t->kernel ? 0 : slot + 1;
-        for (d = t->doubles; d > 0; d -= t->part) {
-            long n = d < t->part ? d : t->part;
-
-            switch (pixels) {
-            case 1: LOOP(1)
-            case 2: LOOP(2)
-            case 3: LOOP(3)
-            default: LOOP(4)
-            }
-#define DO(p)                                                                                                      \
-    if (p < pixels) {                                                                                              \
-        WIDE(s##p, a##p, h##p)                                                                                     \
-    }
-            FOUR(DO)
-#undef DO
-            odd = !odd; /* a pair vector takes half as many bytes: it is widened every second time */
-            if (odd && (d > t->part || ky + 1 < t->kernel))
-                continue;
-#define DO(p)                                                                                                      \
-    if (p < pixels) {                                                                                              \
-        WIDE(r##p, b##p, g##p)                                                                                     \
-    }
-            FOUR(DO)
-#undef DO
-        }
-    }
-#define DO(p)                                                                                                      \
-    if (full) {                                                                                                    \
-        PUT(p, a##p, h##p, 0)                                                                                      \
-    }                                                                                                              \
-    PUT(p, b##p, g##p, 2 * LANES * full)
-    FOUR(DO)
-#undef DO
-}
+#define TILE(STEPS, KIND, WHEN, WIDEN, WIDE_KIND)                                                                       \
+    __asm__ volatile(STEPS(CLEAR)                                                                                  \
+                     LINE("1:") LINE("movslq (%[at]), %%rax") LINE("movl 4(%[at]), %%ecx")                         \
+                     LINE("add %[first], %%rax")                                                                   \
+                     LINE("2:") KIND##_WEIGHTS STEPS(KIND) LINE("sub $-128, %%rax")                                \
+                     LINE("dec %%ecx") LINE("jnz 2b")                                                              \
+                     LINE("cmpl $" WHEN ", 8(%[at])") LINE("jb 3f")                                                \
+                     WIDEN(STEPS, WIDE_KIND)                                                                       \
+                     LINE("3:") LINE("add $16, %[at]") LINE("cmpl $0, 4(%[at])") LINE("jne 1b")                    \
+                     : [w] "+r"(index), [at] "+r"(at)                                                              \
+                     : [first] "r"(t->ring), [p] "r"(p), [p3] "r"(3 * p), [p5] "r"(5 * p), [p7] "r"(7 * p),        \
+                       [to] "r"(t->sums), [q] "r"(t->sum)                                                          \
+                     : "rax", "rcx", "cc", "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",       \
+                       "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "xmm24",      \
+                       "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31")
 
 #define CASE(n)                                                                                                    \
-    case n: one_vector(t, n); break;
+    case n:                                                                                                        \
+        if (full == 2)                                                                                             \
+            TILE(STEPS##n, TWO, "1", WIDEN_ALL, WIDE_BOTH);                                                             \
+        else if (full && pair)                                                                                     \
+            TILE(STEPS##n, MIXED, "1", WIDEN_MIXED, 0);                                                                 \
+        else if (full)                                                                                             \
+            TILE(STEPS##n, ONE, "1", WIDEN_ALL, WIDE_S);                                                                \
+        else                                                                                                       \
+            TILE(STEPS##n, PAIR, "3", WIDEN_ALL, WIDE_S);                                                               \
+        break;
 
-TARGET static void vectors(const work *t, int pixels)
+TARGET static __attribute__((noinline)) void some_pixels(const work *t, int pixels, int full, int pair)
 {
+    const uint8_t *index = t->index;
+    const piece *at = t->pieces;
+    const size_t p = t->pixel;
+    int x, v;
+
+    if (t->fresh)
+        for (x = 0; x < pixels; x++)
+            for (v = 0; v < 2 * (full + pair); v++)
+                STORE(t->sums + x * t->sum + v * LANES, ZERO);
+    if (!at->steps) /* nothing but padding */
+        return;
     switch (pixels) {
         CASE(1)
         CASE(2)
@@ -179,33 +112,3 @@ TARGET static void vectors(const work *t, int pixels)
     }
 }
 #undef CASE
-#define CASE(n)                                                                                                    \
-    case 2 * n: pair_vector(t, n, 0); break;                                                                       \
-    case 2 * n + 1: pair_vector(t, n, 1); break;
-
-TARGET static void pairs(const work *t, int pixels, int full)
-{
-    switch (2 * pixels + full) {
-        CASE(1)
-        CASE(2)
-        CASE(3)
-        CASE(4)
-    }
-}
-#undef CASE
-
-TARGET static void some_pixels(const work *t, int pixels, int full, int pair)
-{
-    work half = *t;
-    const int first = pixels / 2;
-
-    if (!pair) {
-        vectors(t, pixels);
-        return;
-    }
-    if (first)
-        pairs(t, first, full);
-    half.ring += first * t->pixel;
-    half.sums += first * t->sum;
-    pairs(&half, pixels - first, full);
-}
