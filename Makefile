@@ -23,6 +23,7 @@ check: lint types test ## what a commit must pass
 
 bench: ## the speed of our Python API beside its peers
 	$(PYTHON) benchmarks/lfc.py
+	$(PYTHON) benchmarks/dorefa.py --burst 0.1
 
 dist: ## sdist and wheel into dist/
 	$(PYTHON) -m build
