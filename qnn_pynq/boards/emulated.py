@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import BoardError, BusError, ClosedError, InputError
 from ..families import twin_class
+from ..faults import FaultPlan
 from ..twins.base import Memory, Twin
 from .base import Board, Buffer, Registers, shape_bytes
 from .clock import Clock, RealClock, VirtualClock
@@ -103,13 +104,17 @@ class EmulatedBuffer(Buffer):
 
     def flush(self, nbytes: int | None = None) -> None:
         self._check()
+        self._board.touch()
         self._board.settle()
         self._logic[:nbytes] = self._bytes[:nbytes]
+        self._board.touch()
 
     def invalidate(self, nbytes: int | None = None) -> None:
         self._check()
+        self._board.touch()
         self._board.settle()
         self._bytes[:nbytes] = self._logic[:nbytes]
+        self._board.touch()
 
     def close(self) -> None:
         if not self.closed:
@@ -156,6 +161,8 @@ class EmulatedBoard(Board):
         Default: a virtual clock, on which waiting costs no real time.
     realtime : bool
         Take as long as the modelled circuit does.
+    faults : FaultPlan, optional
+        What goes wrong, and when.
 
     Attributes
     ----------
@@ -169,12 +176,13 @@ class EmulatedBoard(Board):
     emulated = True
 
     def __init__(self, memory_limit: int = 128 << 20, clock: Clock | None = None,
-                 realtime: bool = False) -> None:
+                 realtime: bool = False, faults: FaultPlan | None = None) -> None:
         if not isinstance(memory_limit, (int, np.integer)) or memory_limit < 1:
             raise InputError(f"memory_limit {memory_limit!r}: expected a whole number of bytes above 0, "
                              "such as 128 << 20")
         super().__init__(clock if clock is not None else RealClock() if realtime else VirtualClock())
         self.memory = EmulatedMemory(int(memory_limit))
+        self.faults = faults
         self.twin: Any = None
         self._overlay: Any = None
         self._modelled = 0.0  # of twins that are gone
@@ -189,6 +197,7 @@ class EmulatedBoard(Board):
 
     def _configure(self, overlay: Any) -> None:
         twin = twin_class(overlay.kind)(overlay, self.memory, self.clock)
+        twin.faults, twin.reprogrammed = self.faults, self.forget
         if self.twin is not None:
             self._modelled += self.twin.modelled_seconds
         self.twin, self._overlay = twin, overlay
@@ -212,7 +221,15 @@ class EmulatedBoard(Board):
         with self.lock:
             self.check_open()
             self.settle()
-            return EmulatedBuffer(self, *shape_bytes(shape, dtype))
+            sizes, kind, nbytes = shape_bytes(shape, dtype)
+            if self.faults is not None:
+                self.faults.check_allocation(nbytes)
+            return EmulatedBuffer(self, sizes, kind, nbytes)
+
+    def touch(self) -> None:
+        """Where an injected signal may come."""
+        if self.faults is not None:
+            self.faults.touch()
 
     def settle(self) -> None:
         """Let the logic do what is due by the clock."""
@@ -221,6 +238,7 @@ class EmulatedBoard(Board):
 
     def skip(self, attempt: int, left: float) -> None:
         """Move on to the end of the run in flight, or by `left` seconds when there is none."""
+        self.touch()
         now, until = self.clock.now(), self.twin.busy_until
         if until is not None and attempt:
             until = max(until, now + 1e-6 * 2.0 ** min(attempt, 60))  # it restarts itself, for ever
