@@ -124,16 +124,17 @@ class EmulatedBuffer(Buffer):
 
 
 class EmulatedRegisters(Registers):
-    """Window onto a twin."""
+    """Window onto one IP of a twin."""
 
-    def __init__(self, board: EmulatedBoard, twin: Twin, window: int) -> None:
+    def __init__(self, board: EmulatedBoard, twin: Twin, name: str, window: int) -> None:
         self._board, self._twin, self.window = board, twin, window
+        self._part = twin.ip(name)
 
     def _target(self) -> Twin:
         self._board.check_open()
         if self._board.twin is not self._twin:
             raise BusError("the logic was configured again: take the registers from board.ip() anew")
-        return self._twin
+        return self._part
 
     def read(self, offset: int) -> int:
         return self._target().read(self.check(offset))
@@ -167,7 +168,7 @@ class EmulatedBoard(Board):
     Attributes
     ----------
     twin : Twin or None
-        The emulated IP of the loaded overlay.
+        The emulated logic of the loaded overlay.
     memory : EmulatedMemory
     """
 
@@ -201,7 +202,7 @@ class EmulatedBoard(Board):
         if self.twin is not None:
             self._modelled += self.twin.modelled_seconds
         self.twin, self._overlay = twin, overlay
-        self._registers = {overlay.ip.name: EmulatedRegisters(self, twin, overlay.ip.range)}
+        self._registers = {ip.name: EmulatedRegisters(self, twin, ip.name, ip.range) for ip in overlay.ips}
         self._in_flight = None
         self.generation += 1
         log.debug("emulated board: configured with %s", overlay.name)

@@ -57,6 +57,10 @@ class Twin(ABC):
         self.modelled_seconds = 0.0  # FPGA time by the cycle model, whatever the clock
         self._faults: list[Injected] = []
 
+    def ip(self, name: str) -> Twin:
+        """The twin behind one register window; a kind of overlay with several of them overrides it."""
+        return self
+
     @abstractmethod
     def read(self, offset: int) -> int:
         """Bus read; may have side effects."""
