@@ -275,8 +275,10 @@ def maps(*faults):
     return found, driver
 
 
-@pytest.mark.parametrize("kind", ["done without data", "corrupt word", "early done"])
-@pytest.mark.parametrize("at", [0, 3, 5])
+@pytest.mark.parametrize("kind, at", [
+    ("done without data", 0), ("done without data", 3), ("done without data", 5), ("corrupt word", 0),
+    ("corrupt word", 5), ("early done", 0), ("early done", 3), ("early done", 5),
+])
 def test_what_a_load_or_a_run_left_wrong_is_right_in_the_next_batch(kind, at):
     wanted, driver = maps()
     many_bits_of_word_0 = driver.board.twin.weights.size * 0x15555555
