@@ -2,41 +2,27 @@
 from __future__ import annotations
 
 import gc
-import shutil
 
 import numpy as np
 import offload
 import oracle_conv
 import pytest
 
-pytest.importorskip("pynq", reason="needs the real pynq package (pip install 'pynq==4.0.0' 'pycparser<3')")
+pytest.importorskip("pynq", reason="needs the real pynq package: tools/pynq_env.sh")
 
-import pynq  # noqa: E402
-from emulated_device import EmulatedZynq  # noqa: E402
+from emulated_device import EmulatedZynq, active  # noqa: E402
 
 from qnn_pynq.boards import open_board  # noqa: E402
-from qnn_pynq.catalogue import cached_path  # noqa: E402
 from qnn_pynq.drivers.qnn_mo import QnnMoDriver  # noqa: E402
 
 pytestmark = pytest.mark.pynq
 
 
 @pytest.fixture
-def board(golden):
-    """The published W1A2 overlay's files in the cache, and a device under pynq."""
-    circuit = offload.overlay("w1a2")
-    for file in circuit.files.values():
-        place = cached_path(circuit, file)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(str(golden / "qnn-mo" / "bitstreams" / file.name), str(place))
-    assert not hasattr(pynq.Device, "_active_device")
-    pynq.Device.active_device = EmulatedZynq(circuit)
-    with open_board("zynq", device=pynq.Device.active_device) as opened:
+def board(fetched_offload):
+    """A device under pynq for the published W1A2 overlay."""
+    with active(EmulatedZynq(fetched_offload)) as device, open_board("zynq", device=device) as opened:
         yield opened
-    del pynq.Device._active_device
-    if hasattr(pynq.ps.Clocks, "_real_instance"):
-        del pynq.ps.Clocks._real_instance
-    shutil.rmtree(str(place.parent))
 
 
 @pytest.mark.parametrize("conservative", [False, True])
