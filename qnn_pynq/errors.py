@@ -27,6 +27,7 @@ __all__ = [
     "OverlayMissingError",
     "QnnError",
     "QnnWarning",
+    "RecordingError",
     "ScoresUnavailableError",
     "StatusError",
     "UnsupportedNetworkError",
@@ -156,6 +157,10 @@ class AlarmError(BoardError):
 
 class AlarmDeadlineError(AlarmError, DeadlineError):
     """An alarm after a deadline, so that who catches TimeoutError catches a persistent hang."""
+
+
+class RecordingError(BoardError, ValueError):
+    """A recording that is damaged, or that the driver's traffic does not follow."""
 
 
 class ClosedError(QnnError, ValueError):
