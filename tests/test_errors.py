@@ -33,6 +33,7 @@ BUILTIN = {
     "AlarmError": RuntimeError,
     "AlarmDeadlineError": TimeoutError,
     "NotPicklableError": TypeError,
+    "RecordingError": ValueError,
 }
 
 
