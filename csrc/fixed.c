@@ -1,7 +1,8 @@
 /* Numbers <-> fixed point: value = integer * 2^-fraction, the integer of 1..64 bits, in a container of 1, 2, 4 or 8
    bytes. Rounding and overflow are those of the C++ types ap_fixed and ap_int, by number as kernels/fixed.py has them. */
 #include <float.h>
-#include <math.h>
+#include <math.h> /* fabs, which needs no library */
+#include <string.h>
 #include "kernels.h"
 
 enum { TRN, RND, TRN_ZERO, RND_ZERO, RND_INF, RND_MIN_INF, RND_CONV };
@@ -94,24 +95,39 @@ static int from_integer(const qnn_fixed *t, int negative, uint64_t magnitude, ui
     return fit(t, negative, whole + grows(t->rounding, negative, rest != 0, half, (int)(whole & 1)), 0, raw);
 }
 
+static double power_of_two(int exponent)
+{
+    double power = 1;
+
+    for (; exponent > 0; exponent--)
+        power *= 2;
+    for (; exponent < 0; exponent++)
+        power /= 2;
+    return power;
+}
+
 static int from_double(const qnn_fixed *t, double scale, double x, uint64_t *raw)
 {
-    double magnitude = fabs(x * scale), whole, rest;
-    int over;
+    double magnitude = fabs(x * scale), rest;
+    uint64_t whole;
 
     if (!(fabs(x) <= DBL_MAX)) /* infinite, or no number */
         return 0;
     if (magnitude == 0 && x != 0) /* too small even for a double, but not nothing */
         magnitude = DBL_MIN;
-    if (magnitude >= 18446744073709551616.0) { /* 2^64; infinite: the low bits are 0 as well */
-        const double low = magnitude <= DBL_MAX ? fmod(magnitude, 18446744073709551616.0) : 0;
+    if (magnitude >= 18446744073709551616.0) { /* 2^64: its 53 bits stand at bit 12 or above */
+        uint64_t bits;
+        int shift;
 
-        return fit(t, x < 0, (uint64_t)low, 1, raw);
+        memcpy(&bits, &magnitude, 8);
+        shift = (int)(bits >> 52) - 1075;
+        bits = (bits & ones(52)) | UINT64_C(1) << 52;
+        return fit(t, x < 0, shift < 64 ? bits << shift : 0, 1, raw);
     }
-    whole = trunc(magnitude);
-    rest = magnitude - whole; /* exact */
-    over = grows(t->rounding, x < 0, rest != 0, rest < 0.5 ? -1 : rest > 0.5, (int)fmod(whole, 2));
-    return fit(t, x < 0, (uint64_t)whole + (uint64_t)over, 0, raw);
+    whole = (uint64_t)magnitude;
+    rest = magnitude - (double)whole; /* exact */
+    whole += (uint64_t)grows(t->rounding, x < 0, rest != 0, rest < 0.5 ? -1 : rest > 0.5, (int)(whole & 1));
+    return fit(t, x < 0, whole, 0, raw);
 }
 
 /* A block of up to 32 bits, to the nearest (ties to even) or down, by additions that the compiler turns into vector
@@ -160,7 +176,7 @@ QUICK(quick_double, double)
 #define FROM_REAL(NAME, TYPE, BLOCKWISE)                                                                      \
     static size_t NAME(const TYPE *x, size_t n, const qnn_fixed *t, void *out)                                \
     {                                                                                                         \
-        const double scale = ldexp(1.0, t->fraction);                                                         \
+        const double scale = power_of_two(t->fraction);                                                         \
         /* a scale below 1 could push a tiny number to 0, which rounding down must still see */               \
         const int quick = t->width <= 32 && (t->rounding == RND_CONV || (t->rounding == TRN && t->fraction >= 0)); \
         size_t at = 0;                                                                                        \
@@ -207,7 +223,7 @@ size_t qnn_fixed_from(const qnn_fixed *t, int source, const void *values, size_t
 #define TO_REAL(NAME, TYPE)                                                                                   \
     static void NAME(const qnn_fixed *t, const void *raw, size_t n, TYPE *out)                                \
     {                                                                                                         \
-        const double scale = ldexp(1.0, -t->fraction);                                                        \
+        const double scale = power_of_two(-t->fraction);                                                        \
         const int spare = 32 - t->width;                                                                      \
         size_t i;                                                                                             \
                                                                                                               \
