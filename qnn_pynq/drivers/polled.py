@@ -6,7 +6,16 @@ from abc import abstractmethod
 from typing import Any
 
 from ..boards.base import Board
-from ..errors import BoardBusyError, BoardError, ClosedError, QnnError
+from ..errors import (
+    BoardBusyError,
+    BoardError,
+    ClosedError,
+    DeadlineError,
+    EarlyDoneError,
+    ForeignBitstreamError,
+    QnnError,
+    StatusError,
+)
 from .base import Driver
 
 __all__ = ["CTRL", "DONE", "IDLE", "START", "PolledDriver"]
@@ -14,6 +23,8 @@ __all__ = ["CTRL", "DONE", "IDLE", "START", "PolledDriver"]
 log = logging.getLogger(__name__)
 CTRL = 0x00
 START, DONE, IDLE = 0x1, 0x2, 0x4
+_NEVER = 0xFFFFFD70  # control bits that no HLS block has; a bus without a slave often reads as all ones
+_LOOK = 0.05  # seconds of waiting between looks at `cancel`
 
 
 class PolledDriver(Driver):
@@ -27,19 +38,67 @@ class PolledDriver(Driver):
         self._done_mask = DONE if conservative else DONE | IDLE
         self._running = 0  # images in flight
         self._generation = -1
-        self._closed = False
+        self._closed = self._cancelled = False
         self._missing = "no network is configured: call configure() first"
 
     @abstractmethod
     def _free(self) -> None:
         """Give the buffers back."""
 
+    def cancel(self) -> None:
+        self._cancelled = True
+
     @staticmethod
     def _drop_done(registers: Any) -> None:
         """One read takes a stale done away, and shows whether the logic is free."""
-        if not registers.read(CTRL) & (IDLE | DONE):
+        status = registers.read(CTRL)
+        if status & _NEVER:
+            raise _strange(status)
+        if not status & (IDLE | DONE):
             raise BoardBusyError("the accelerator is still busy with an earlier run, which cannot be "
                                  "aborted: reset() the board and load the network again")
+
+    def _await(self, expected: float, timeout: float | None, started: float, what: str) -> float:
+        """Wait for the circuit, which was started at `started` accelerator seconds.
+
+        Returns
+        -------
+        float
+            Seconds of the circuit.
+
+        Raises
+        ------
+        DeadlineError, StatusError, EarlyDoneError
+        ClosedError
+            `cancel` was called.
+        """
+        board, limits = self.board, self.limits
+        if timeout is None:
+            timeout = limits.margin + limits.factor * expected
+        what = f"{what} (the cycle model says {1e3 * expected:.3g} ms)"
+        done, look = (CTRL, self._done_mask | _NEVER), max(_LOOK, timeout / 1000)
+        begun = 0.0
+        if timeout > look:
+            begun = board.clock.now()
+        left = timeout
+        while True:
+            if self._cancelled:
+                raise ClosedError(f"{what}: closed while it was waited for")
+            try:
+                status = board.wait(self.overlay.ip.name, done, min(left, look), what)
+                break
+            except DeadlineError:
+                left = begun + timeout - board.clock.now() if timeout > look else 0.0
+                if left <= 0:
+                    raise DeadlineError(
+                        f"{what}: no answer within {timeout:g} s; reset() the board and load the network again, "
+                        "or allow more time") from None
+        if status & _NEVER:
+            raise _strange(status)
+        seconds = board.accelerator_seconds - started
+        if seconds < limits.earliest * expected:
+            raise EarlyDoneError(f"{what}: done after {1e3 * seconds:.3g} ms, sooner than the circuit can be")
+        return seconds
 
     def _over(self) -> None:
         self._running = 0
@@ -76,8 +135,8 @@ class PolledDriver(Driver):
         self.board.require(self)
         if self.board.loaded != self.overlay or self._generation != self.board.generation:
             self.network = None
-            raise BoardError("the logic was configured again since the weights were written: "
-                             "load the network again")
+            raise ForeignBitstreamError("the logic was configured again since the weights were written: "
+                                        "load the network again")
 
     def free(self) -> None:
         with self.board.lock:
@@ -101,3 +160,8 @@ class PolledDriver(Driver):
             if not self._running or self.board.closed or self._generation != self.board.generation:
                 self._free()
             self.board.release(self)
+
+
+def _strange(status: int) -> StatusError:
+    return StatusError(f"control register {status:#010x}: bits that the circuit does not have; the bus or the logic "
+                       "is broken, or another bitstream is loaded")
