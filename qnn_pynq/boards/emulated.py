@@ -240,14 +240,22 @@ class EmulatedBoard(Board):
     def skip(self, attempt: int, left: float) -> None:
         """Move on to the end of the run in flight, or by `left` seconds when there is none."""
         self.touch()
+        self.clock.sleep_until(self._next(attempt, left))
+        self.settle()
+
+    def _next(self, attempt: int, left: float) -> float:
         now, until = self.clock.now(), self.twin.busy_until
         if until is not None and attempt:
             until = max(until, now + 1e-6 * 2.0 ** min(attempt, 60))  # it restarts itself, for ever
-        self.clock.sleep_until(now + left if until is None else min(until, now + left))
-        self.settle()
+        return now + left if until is None else min(until, now + left)
 
-    def _idle(self, attempt: int, elapsed: float, left: float) -> None:
+    def idle(self, attempt: int, elapsed: float, left: float) -> None:
         self.skip(attempt, left)
+
+    async def idle_async(self, attempt: int, elapsed: float, left: float) -> None:
+        self.touch()
+        await self.clock.sleep_async(max(0.0, self._next(attempt, left) - self.clock.now()))
+        self.settle()
 
     def reset(self) -> None:
         with self.lock:

@@ -25,7 +25,7 @@ from qnn_pynq.families import twin_class
 VERSION = tuple(int(part) for part in pynq.__version__.split(".")[:2])
 SYNCS_WHOLE_BUFFERS = VERSION >= (3, 1)  # whatever slice was flushed
 SLCR = 0xF8000000
-# What a Z1 has after boot: PLL feedback dividers for a 50 MHz crystal, FPGA clocks from the IO PLL, open level shifters.
+# What a Z1 has after boot: PLL feedback dividers for a 50 MHz crystal, FPGA clocks from the IO PLL, open shifters.
 SLCR_RESET = {0x100: 26 << 12, 0x104: 21 << 12, 0x108: 20 << 12, 0x120: 0x1F000200,
               0x170: 0x00200500, 0x180: 0x00200500, 0x190: 0x00200500, 0x1A0: 0x00200500, 0x900: 0xF}
 _numbers = itertools.count()
