@@ -99,6 +99,7 @@ class Board(ABC):
         self.closed = False
         self._owner: Any = None
         self._in_flight: Any = None
+        self.last_wait: Any = None  # of waiting.Wait
 
     # -- ownership ----------------------------------------------------------------------------
     @property

@@ -91,8 +91,8 @@ class ZynqBoard(Board):
 
     def check_open(self) -> None:
         if self._parent is not None:
-            raise BoardError(f"this board was opened by process {self._parent} before it forked this one: use it there, "
-                             "or open a board here once that one is closed")
+            raise BoardError(f"this board was opened by process {self._parent} before it forked this one: use it "
+                             "there, or open a board here once that one is closed")
         super().check_open()
 
     def check_usable(self) -> None:
