@@ -15,7 +15,8 @@ _HEX = re.compile(r"0x[0-9A-Fa-f]{1,8}\Z")
 # Words of C++ and Verilog/VHDL that a port cannot be named, and names that the generated files have themselves.
 _TAKEN = frozenset("""
 alignas alignof and asm auto bool break case catch char class const constexpr continue decltype default delete do
-double else enum explicit export extern false float for friend goto if inline int long main mutable namespace new noexcept not
+double else enum explicit export extern false float for friend goto if inline int long main mutable namespace new
+noexcept not
 nullptr operator or private protected public register return short signed sizeof static struct switch template this
 throw true try typedef typeid typename union unsigned using virtual void volatile while xor std hls
 always assign begin edge end endcase endmodule entity event initial inout input integer module negedge output parameter
