@@ -94,6 +94,19 @@ class BoardEngine(Engine):
         self.network, self.state = network, "ready"
         _log.debug("%s on %s by overlay %s", network.name, self.board.name, self.overlay.name)
 
+    def abandon(self, reset: bool = True) -> None:
+        super().abandon()
+        self._hung = self._hung or reset
+
+    def owned(self) -> bool:
+        return self.board.owner is self.driver
+
+    def limit(self, limits: Any) -> None:
+        self.driver.limits = limits
+
+    def cancel(self) -> None:
+        self.driver.cancel()
+
     def recover(self) -> None:
         """Reset the board after a run that did not end, where the board is still ours."""
         if self._hung and not self.board.closed and self.board.owner is self.driver:
