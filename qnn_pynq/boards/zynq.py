@@ -217,6 +217,11 @@ class ZynqBoard(Board):
                 self._forget()
         return self._overlay
 
+    @property
+    def design(self) -> Any:
+        """pynq's own Overlay of what is loaded, or None; pynq's drivers of the IPs are its attributes."""
+        return self._design if self.loaded is not None else None
+
     def ip(self, name: str) -> ZynqRegisters:
         self.check_usable()
         if name not in self._ips:

@@ -32,6 +32,12 @@ class ZynqBuffer(Buffer):
         view: np.ndarray = self._array
         return view
 
+    @property
+    def pynq_buffer(self) -> Any:
+        """The buffer as pynq's own drivers want it. ClosedError after close()."""
+        self._check()
+        return self._buffer
+
     def _check(self) -> None:
         if self.closed:
             raise ClosedError(f"buffer at {self.device_address:#x} is closed: allocate another")
