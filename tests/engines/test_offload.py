@@ -123,7 +123,7 @@ def test_segments_on_two_overlays_answer_as_one_network(seed):
     network = mixed_network(seed)
     X = pictures(5, seed)
     with Classifier(network, board=EmulatedBoard()) as classifier, Classifier(network, board="cpu") as software:
-        assert isinstance(classifier.engine, SegmentedEngine)
+        assert isinstance(classifier.engine.bare, SegmentedEngine)
         for _ in range(2):  # the second batch begins with the other overlay in the logic
             found = classifier.features(X)
             assert np.array_equal(found, oracle_conv.forward(network.layers[:-1], X))
@@ -213,7 +213,7 @@ def test_after_a_hang_any_network_can_be_loaded(first, then):
     def some(network):
         return np.zeros((2, network.input.pixels), np.uint8)
 
-    with EmulatedBoard() as board, Classifier(first, board=board) as classifier:
+    with EmulatedBoard() as board, Classifier(first, board=board, policy="none") as classifier:
         board.twin.inject(hang)
         with pytest.raises(DeadlineError):
             classifier.predict(some(first))
@@ -225,7 +225,7 @@ def test_after_a_hang_any_network_can_be_loaded(first, then):
 def test_a_hung_classifier_that_is_closed_leaves_the_board_free():
     network = small_network()
     with EmulatedBoard() as board:
-        with Classifier(network, board=board) as classifier:
+        with Classifier(network, board=board, policy="none") as classifier:
             board.twin.inject(lambda _, event, value: float("inf") if event == "duration" else value)
             with pytest.raises(DeadlineError):
                 classifier.predict(pictures(1))
