@@ -133,6 +133,11 @@ class Driver(ABC):
     def expected_seconds(self, images: int) -> float:
         """Seconds that the cycle model gives a run of `images`."""
 
+    @property
+    def displaced(self) -> bool:
+        """Whether somebody configured the logic since `configure`."""
+        return False
+
     def cancel(self) -> None:  # noqa: B027 (a driver that never waits long needs none)
         """Let a wait in another thread end soon, with ClosedError; for a `close` that follows."""
 

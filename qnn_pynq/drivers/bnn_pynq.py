@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import logging
 from enum import IntEnum
+from random import getrandbits
 from time import perf_counter
 from typing import Any
 
@@ -41,8 +42,9 @@ class BnnPynqDriver(PolledDriver):
     Not thread-safe between `start` and `finish`: a second `start` is refused with BoardBusyError.
     Its buffer grows to the largest batch seen, `capacity` images at most, and is then reused.
 
-    Before a run the output words hold `poison`, a word that the network cannot give, where there is one: a run that
-    was done without writing its results is then NoDataError instead of the answers of the run before.
+    Before a run the output words are filled with `poison`, a word that the network cannot give, where there is one: a
+    run that was done without writing its results is then NoDataError. Else they are filled with a random word, and
+    two such runs do not agree by giving the same old answers.
 
     Attributes
     ----------
@@ -185,8 +187,7 @@ class BnnPynqDriver(PolledDriver):
             registers = self.board.ip(self.overlay.ip.name)
             self._drop_done(registers)
             begun = perf_counter()
-            if self.poison is not None:
-                self._words[:images] = self.poison
+            self._words[:images] = getrandbits(64) if self.poison is None else self.poison
             self._buffer.flush(self._skip + images * self.bytes_in)
             self.timing["transfer"] = perf_counter() - begun
             target = self._buffer.device_address

@@ -18,13 +18,17 @@ from ..errors import (
 )
 from .base import Driver
 
-__all__ = ["CTRL", "DONE", "IDLE", "START", "PolledDriver"]
+__all__ = ["CTRL", "DONE", "IDLE", "START", "PolledDriver", "StrayRunError"]
 
 log = logging.getLogger(__name__)
 CTRL = 0x00
 START, DONE, IDLE = 0x1, 0x2, 0x4
 _NEVER = 0xFFFFFD70  # control bits that no HLS block has; a bus without a slave often reads as all ones
 _LOOK = 0.05  # seconds of waiting between looks at `cancel`
+
+
+class StrayRunError(BoardBusyError, StatusError):
+    """The circuit runs where it should be idle."""
 
 
 class PolledDriver(Driver):
@@ -55,7 +59,7 @@ class PolledDriver(Driver):
         if status & _NEVER:
             raise _strange(status)
         if not status & (IDLE | DONE):
-            raise BoardBusyError("the accelerator is still busy with an earlier run, which cannot be "
+            raise StrayRunError("the accelerator is still busy with an earlier run, which cannot be "
                                  "aborted: reset() the board and load the network again")
 
     def _await(self, expected: float, timeout: float | None, started: float, what: str) -> float:
@@ -128,12 +132,17 @@ class PolledDriver(Driver):
         self._check_ready()
         return images
 
+    @property
+    def displaced(self) -> bool:
+        """Whether the logic was configured again since the weights were written."""
+        return bool(self._generation != self.board.generation or self.board.loaded != self.overlay)
+
     def _check_ready(self) -> None:
         self._check_open()
         if self.network is None:
             raise BoardError(self._missing)
         self.board.require(self)
-        if self.board.loaded != self.overlay or self._generation != self.board.generation:
+        if self.displaced:
             self.network = None
             raise ForeignBitstreamError("the logic was configured again since the weights were written: "
                                         "load the network again")

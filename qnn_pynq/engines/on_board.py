@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 
 from ..boards import Board
-from ..errors import BoardBusyError, BoardError, BoardTakenError, InputError, QnnError
+from ..errors import (
+    AnomalyError,
+    BoardBusyError,
+    BoardError,
+    BoardTakenError,
+    ForeignBitstreamError,
+    InputError,
+    QnnError,
+)
 from ..families import driver_class
 from ..network import Network
 from .base import Engine, EngineResult
@@ -173,7 +181,13 @@ class BoardEngine(Engine):
                 self.state, self.network = "failed", None
             else:
                 self.state = "ready"  # interrupted, or out of memory, before anything was started
+            if isinstance(error, BoardError) and not isinstance(error, AnomalyError) and self._displaced():
+                raise ForeignBitstreamError("the logic was configured again during a run: {}".format(error)) from error
             raise
+
+    def _displaced(self) -> bool:
+        """Whether the logic was configured by somebody else while the board was ours."""
+        return not self.board.closed and self.owned() and self.driver.displaced
 
     def _start_chunk(self) -> None:
         done = self._done
