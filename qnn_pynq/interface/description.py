@@ -90,6 +90,8 @@ class Dma:
         Width of its memory ports.
     unaligned : bool
         Whether it has the realignment engines (c_include_mm2s_dre, c_include_s2mm_dre).
+    interrupt : bool
+        Whether its s2mm_introut is wired to an interrupt controller that pynq knows.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Dma:
     scatter_gather: bool = False
     data_bits: int = 32
     unaligned: bool = False
+    interrupt: bool = False
 
     @property
     def longest(self) -> int:
@@ -174,7 +177,8 @@ class Description:
             "outputs": [_stream_json(stream, False) for stream in self.outputs],
             "dmas": [{"name": dma.name, "address": hexadecimal(dma.address), "range": hexadecimal(dma.range),
                       "length_bits": dma.length_bits, "scatter_gather": dma.scatter_gather,
-                      "data_bits": dma.data_bits, "unaligned": dma.unaligned} for dma in self.dmas],
+                      "data_bits": dma.data_bits, "unaligned": dma.unaligned, "interrupt": dma.interrupt}
+                     for dma in self.dmas],
             "ip": {"name": self.ip, "vlnv": self.vlnv, "address": hexadecimal(self.address),
                    "range": hexadecimal(self.range)},
             "timing": {"cycles_per_sample": self.cycles_per_sample, "latency_cycles": self.latency_cycles},

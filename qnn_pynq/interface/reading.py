@@ -167,6 +167,7 @@ def _read_dmas(fields: Fields, streams: Sequence[Stream]) -> tuple[Dma, ...]:
             inner.take("scatter_gather", "true or false", False),
             inner.take("data_bits", "integer", widest[name], allowed=(32, 64, 128, 256, 512, 1024)),
             inner.take("unaligned", "true or false", False),
+            inner.take("interrupt", "true or false", False),
         )
         inner.done()
         if found[name].data_bits < widest[name]:

@@ -96,7 +96,7 @@ class _Channel:
         if not self.running or self.job is not None or not length:
             return  # a halted or busy channel does not start, and 0 starts nothing
         self.length = length
-        self._begin(self.address, length, True)
+        self._begin(self.address, length, True, self.dma.clock.now())
 
     def _write_descriptors(self, offset: int, value: int) -> None:
         if offset in (0x08, 0x0C):
@@ -105,21 +105,20 @@ class _Channel:
         elif offset in (0x10, 0x14):
             self.tail = self._joined(self.tail, offset == 0x14, value)
             if offset == 0x10 and self.running and self.job is None:
-                self._fetch()
+                self._fetch(self.dma.clock.now())
 
     @staticmethod
     def _joined(old: int, high: bool, value: int) -> int:
         return old & 0xFFFFFFFF | value << 32 if high else old >> 32 << 32 | value & ~0x3F
 
     # -- transfers ----------------------------------------------------------------------------
-    def _begin(self, address: int, length: int, ends: bool) -> None:
+    def _begin(self, address: int, length: int, ends: bool, moment: float) -> None:
         self.idle, self.started = False, True
-        now = self.dma.clock.now()
         cycles = -(-length // self.dma.beat_bytes[self.sends])
-        seconds = self.dma.strike(self, cycles * self.dma.cycle) if self.sends else 0.0
-        self.job = [address, length, 0, ends, now + seconds]
+        seconds = self.dma.strike(cycles * self.dma.cycle) if self.sends else 0.0
+        self.job = [address, length, 0, ends, moment + seconds]
 
-    def _fetch(self) -> None:
+    def _fetch(self, moment: float) -> None:
         """Take the next descriptor."""
         memory = self.dma.memory
         try:
@@ -134,7 +133,7 @@ class _Channel:
         if not length:
             self.fail(INTERNAL)
             return
-        self._begin(int(words[2]) | int(words[3]) << 32, length, bool(int(words[6]) & _EOF))
+        self._begin(int(words[2]) | int(words[3]) << 32, length, bool(int(words[6]) & _EOF), moment)
 
     def fail(self, bits: int) -> None:
         """Errors halt the channel; only a reset of the DMA clears them."""
@@ -167,7 +166,7 @@ class _Channel:
             return True
         self.fifo.put(data, ends, moment)
         self.job[2] = length
-        self._finished(ends)
+        self._finished(ends, moment)
         return True
 
     def _receive(self, now: float) -> bool:
@@ -188,10 +187,10 @@ class _Channel:
             return True
         job[2] += data.size
         if last or (self.dma.scatter_gather and job[2] == job[1]):
-            self._finished(last)
+            self._finished(last, now)
         return True
 
-    def _finished(self, ends: bool) -> None:
+    def _finished(self, ends: bool, moment: float) -> None:
         """A transfer, or a descriptor, is through."""
         if ends:
             self.left -= 1
@@ -208,7 +207,7 @@ class _Channel:
             return
         words = self.dma.memory.read(self.current, 52).view(np.uint32)
         self.current = int(words[0]) & ~0x3F | int(words[1]) << 32
-        self._fetch()
+        self._fetch(moment)
 
     @property
     def next_moment(self) -> float:
@@ -265,10 +264,10 @@ class AxiDmaTwin(Twin):
             channel.reset()
         self.swallow = False
 
-    def strike(self, channel: _Channel, seconds: float) -> float:
+    def strike(self, seconds: float) -> float:
         """Seconds of a transfer that begins, after injected faults."""
         seconds = float(self._hook("duration", seconds))
-        return self.parent.strike(self, seconds) if self.parent is not None else seconds
+        return self.parent.strike(seconds) if self.parent is not None else seconds
 
     # -- bus ----------------------------------------------------------------------------------
     def read(self, offset: int) -> int:
@@ -312,11 +311,12 @@ class AxiDmaTwin(Twin):
     @property
     def next_moment(self) -> float:
         """When something happens by itself; inf: never."""
-        return min(channel.next_moment for channel in self.channels)
+        soonest = min(channel.next_moment for channel in self.channels)
+        return soonest if self._reset_until is None else min(soonest, self._reset_until)
 
     @property
     def busy_until(self) -> float | None:
-        if all(channel.job is None for channel in self.channels):
+        if self._reset_until is None and all(channel.job is None for channel in self.channels):
             return None
         return self.next_moment
 

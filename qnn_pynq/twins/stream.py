@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Mapping
+from typing import Any, Callable
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class CircuitTwin(Twin):
         self.queues = {stream.name: Fifo(max(64, stream.sample_bytes)) for stream in description.inputs}
         self.queues.update({stream.name: Fifo(_OUTPUT_FIFO) for stream in description.outputs})
         self.cycle = 1e-6 / description.clock_mhz
-        self.swallowed: Any = None  # an injected fault: bits to turn round in the next sample
+        self.corrupt: Any = None  # an injected fault: bits to turn round in the next sample
         self.registers = StartRegisters(description.arguments) if description.control == "start" else None
         self.reset()
 
@@ -125,10 +125,10 @@ class CircuitTwin(Twin):
         for stream in description.outputs:
             data = output_words(stream, results[stream.name])
             data = np.ascontiguousarray(self._hook("data", data)).view(np.uint8).reshape(-1)
-            if self.swallowed is not None:
+            if self.corrupt is not None:
                 data = data.copy()
-                data[self.swallowed % data.size] ^= 1 + self.swallowed % 255
-                self.swallowed = None
+                data[self.corrupt % data.size] ^= 1 + self.corrupt % 255
+                self.corrupt = None
             if stream.dma is None:
                 self.memory.write(self._address(stream), data)
             else:
@@ -171,11 +171,11 @@ class StreamTwin(Twin):
 
     def __init__(self, overlay: Any, memory: Memory, clock: Clock) -> None:
         super().__init__(overlay, memory, clock)
-        self.description = getattr(overlay, "description_of_streams", None) or load_description(
+        self.description = getattr(overlay, "streams", None) or load_description(
             overlay.geometry["description"])
         self.circuit = CircuitTwin(overlay, memory, clock, self.description, getattr(overlay, "function", None))
         self.dmas = {dma.name: self._make_dma(dma) for dma in self.description.dmas}
-        self._blocks = [self.circuit, *self.dmas.values()]
+        self._blocks: list[Any] = [self.circuit, *self.dmas.values()]
         self._settling = False
         self.error: BaseException | None = None  # of the function; the next access raises it
 
@@ -223,7 +223,7 @@ class StreamTwin(Twin):
         self._settling = True
         try:
             now = self.clock.now()
-            while any([block.pump(now) for block in self._blocks]):  # each of them, not up to the first
+            while any(block.pump(now) for block in self._blocks):
                 pass
         except (BusError, InputError) as error:
             self.error = error
@@ -255,24 +255,30 @@ class StreamTwin(Twin):
         if self.faults is not None:
             self.faults.touch()
 
-    def strike(self, dma: AxiDmaTwin, seconds: float) -> float:
+    def strike(self, seconds: float) -> float:
         """Seconds of a transfer into the circuit, which may be the run that a fault is planned for."""
         fault = None if self.faults is None else self.faults.strike()
         if fault is None:
             return seconds
-        receivers = [each.s2mm for each in self.dmas.values()]
-        actions: Mapping[str, Callable[[], Any]] = {
-            "lost done": lambda: [setattr(each, "lost", True) for each in receivers],
-            "done without data": lambda: [setattr(each, "swallow", True) for each in self.dmas.values()],
-            "corrupt word": lambda: setattr(self.circuit, "swallowed", fault.place),
-            "bus error": lambda: [each.fail(DECODE) for each in receivers],
-            "early done": lambda: [each.fail(INTERNAL) for each in receivers],  # a packet that ends too soon, or late
-            "reprogrammed": lambda: self.reprogrammed() if self.reprogrammed is not None else None,
-        }
-        actions.get(fault.kind, lambda: None)()
-        if fault.kind == "hang":
+        kind = fault.kind
+        if kind == "hang":
             return math.inf
-        return seconds + (fault.extra_seconds if fault.kind == "slow" else 0.0)
+        if kind == "slow":
+            return seconds + fault.extra_seconds
+        if kind == "corrupt word":
+            self.circuit.corrupt = fault.place
+        elif kind == "reprogrammed" and self.reprogrammed is not None:
+            self.reprogrammed()
+        for each in self.dmas.values():
+            if kind == "lost done":
+                each.s2mm.lost = True
+            elif kind == "done without data":
+                each.swallow = True
+            elif kind == "bus error":
+                each.s2mm.fail(DECODE)
+            elif kind == "early done":  # the nearest that a DMA has: TLAST at the wrong place
+                each.s2mm.fail(INTERNAL)
+        return seconds
 
 
 class _Door(Twin):
