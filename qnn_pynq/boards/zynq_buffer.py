@@ -11,6 +11,14 @@ from .base import Buffer
 __all__ = ["ZynqBuffer"]
 
 
+class _Memory:
+    """The memory of a pynq buffer, which lives as long as an array on it: numpy may forget what a view is a view of."""
+
+    def __init__(self, buffer: Any) -> None:
+        self._buffer = buffer
+        self.__array_interface__ = buffer.__array_interface__
+
+
 class ZynqBuffer(Buffer):
     """A pynq buffer, cacheable: flush and invalidate are real.
 
@@ -21,7 +29,7 @@ class ZynqBuffer(Buffer):
     def __init__(self, buffer: Any) -> None:
         self._buffer = buffer
         self._bytes = buffer.reshape(-1).view(np.uint8)
-        self._array: Any = buffer.view(np.ndarray)  # arithmetic on a PynqBuffer keeps a wrong address
+        self._array: Any = np.asarray(_Memory(buffer))  # arithmetic on a PynqBuffer keeps a wrong address
         self._slices = type(buffer).__name__ == "PynqBuffer"  # a RemoteBuffer's slice would move the wrong bytes
         self.device_address = int(buffer.device_address)  # of the root, once: slices of a RemoteBuffer have wrong ones
         self.nbytes = int(buffer.nbytes)

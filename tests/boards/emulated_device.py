@@ -131,7 +131,7 @@ class EmulatedZynq(Device):
             model = self.windows[base_addr]
             return Window(model.read, model.write, min(length, model.range))
         if base_addr == SLCR:
-            return Window(lambda offset: self.slcr.get(offset, 0), self.slcr.__setitem__, length)
+            return Window(lambda at: self.slcr.get(at, 0), lambda at, value: self.slcr.update({at: value}), length)
         raise RuntimeError("nothing is mapped at {:#x}".format(base_addr))
 
     def get_bitfile_metadata(self, bitfile_name: str, partial: bool = False) -> Any:
