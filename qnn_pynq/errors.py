@@ -124,7 +124,7 @@ class EarlyDoneError(AnomalyError):
 class NoDataError(AnomalyError):
     """A run that was done, with results that were never written."""
 
-    kind = "no data"
+    kind = "done without data"
 
 
 class StatusError(AnomalyError):

@@ -19,8 +19,8 @@ class Event(NamedTuple):
     time : float
         Seconds by the board's clock (modelled on an emulated board) when it was noticed.
     kind : str
-        `AnomalyError.kind`: "deadline", "early done", "no data", "error bit", "bus error", "wrong answer",
-        "foreign bitstream"; "alarm"; or "left over": a run that an interrupt or a full memory broke off.
+        `AnomalyError.kind`: "deadline", "early done", "done without data", "error bit", "bus error",
+        "wrong answer", "foreign bitstream"; "alarm"; or "left over": a run that an interrupt or a full memory broke off.
     action : str
         "reloaded" (weights written again), "reconfigured" (logic and weights), "finished" (the run was let end),
         "alarm", "adapted" (more time from now on), "software" (the processor answers from now on), or "none": what
