@@ -29,7 +29,7 @@ from fault_trials import CASES, EVERY, INPUTS, POLICIES, SILENT, clean_reaches, 
 from qnn_pynq.classifier import Classifier
 from qnn_pynq.faults import KINDS
 
-__all__ = ["Campaign", "main"]
+__all__ = ["Campaign", "main", "progress_bar", "write_between"]
 
 NEVER = ("lost", "doubled", "hangs", "leaks", "crashes", "unexplained", "miscounted")
 MARKERS = "<!-- measured: {} -->", "<!-- end of measured: {} -->"
@@ -186,7 +186,7 @@ def write_between(path: Path, name: str, text: str) -> None:
     path.write_text(new, encoding="utf-8")
 
 
-def _bar(total: int, unit: str) -> Callable[[int], None]:
+def progress_bar(total: int, unit: str) -> Callable[[int], None]:
     """A progress bar where tqdm is there and somebody looks."""
     if not sys.stderr.isatty():
         return lambda count: None
@@ -216,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.canary:
         from canary_flips import canary_table
 
-        text = canary_table(options.canary, options.seed, _bar)
+        text = canary_table(options.canary, options.seed, progress_bar)
         print(text)
         if options.write:
             write_between(options.write, "canary", text)
@@ -228,7 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(bool(trial.notes))
     if options.state and options.state.exists():
         campaign.load(options.state)
-    campaign.run(options.faults, options.state, _bar(options.faults, "fault"))
+    campaign.run(options.faults, options.state, progress_bar(options.faults, "fault"))
     text = campaign.tables()
     print(text)
     if options.write:
