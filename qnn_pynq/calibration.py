@@ -14,7 +14,6 @@ from .errors import InputError
 __all__ = ["Calibration", "calibrate", "from_model", "from_user"]
 
 _MARGIN = 0.02  # seconds that an operating system may take the processor away
-_EARLIEST = Limits().earliest
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,7 @@ class Calibration:
     def limits(self, factor: float = 20.0) -> Limits:
         """For the driver's waits: `factor` times the expected time, and some time for the operating system."""
         margin = 1.0 if self.source == "model" else _MARGIN + 10.0 * self.spread
-        earliest = min(_EARLIEST, _EARLIEST * self.fastest / self.model)
-        return Limits(margin, factor * max(1.0, self.ratio), earliest)
+        return Limits(margin, factor * max(1.0, self.ratio), min(1.0, self.fastest / self.model))
 
     def deadline(self, factor: float = 20.0) -> float:
         """Seconds for this batch; a circuit that runs layer by layer has as much for each of its parts."""

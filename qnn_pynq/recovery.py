@@ -20,11 +20,12 @@ class Event(NamedTuple):
         Seconds by the board's clock (modelled on an emulated board) when it was noticed.
     kind : str
         `AnomalyError.kind`: "deadline", "early done", "done without data", "error bit", "bus error",
-        "wrong answer", "foreign bitstream"; "alarm"; or "left over": a run that an interrupt or a full memory broke off.
+        "wrong answer", "foreign bitstream"; "alarm"; or "left over": a run that an interrupt or too little memory
+        broke off.
     action : str
-        "reloaded" (weights written again), "reconfigured" (logic and weights), "finished" (the run was let end),
-        "alarm", "adapted" (more time from now on), "software" (the processor answers from now on), or "none": what
-        was tried failed too, and the next event says how.
+        "reloaded" (weights written again), "reconfigured" (logic and weights), "alarm", "adapted" (more time from now
+        on), "software" (the processor answers from now on), or "none": nothing was done, or what was tried failed
+        too, and the next event says how.
     seconds : float
         Until the known inputs gave the known answers again, by the board's clock; 0 where nothing was recovered.
     first, last : int

@@ -19,13 +19,12 @@ class Limits(NamedTuple):
     margin, factor : float
         It may last `margin` seconds and `factor` times what the cycle model says.
     earliest : float
-        Done in less than this part of what the model says is too soon. The models are lower bounds, but for the dense
-        overlays', which is what upstream recorded: at least 1.6 times the slowest layer.
+        Done in less than this part of the least time that the circuit can take is too soon; 0 looks at none.
     """
 
     margin: float = 1.0
     factor: float = 20.0
-    earliest: float = 0.5
+    earliest: float = 1.0
 
 
 class LayerProfile(NamedTuple):

@@ -143,8 +143,8 @@ class StreamDriver:
         try:
             self.board.wait(self.description.ip, (_CTRL, _DONE), left, self.description.name)
         except DeadlineError as error:
-            raise DeadlineError("{}: not done within {:g} s; the streams are through, the circuit does not say so: does "
-                                "it count `samples`?".format(self.description.name, timeout)) from error
+            raise DeadlineError("{}: not done within {:g} s; the streams are through, the circuit does not say so: "
+                                "does it count `samples`?".format(self.description.name, timeout)) from error
 
     def close(self) -> None:
         """Give back what the DMAs hold; idempotent."""

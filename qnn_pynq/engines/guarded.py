@@ -140,7 +140,7 @@ class GuardedEngine(Rescuer):
                         self._guard(self._reload, 0)
                     count = min(count, step - self._since)
                 rows = pictures[done : done + count]
-                room = None if out is None else out[done : done + count]
+                room = out if out is None or count == len(pictures) else out[done : done + count]
                 parts.append(self._guard(lambda: self._checked_run(rows, room, deadline, sums), count))  # noqa: B023
                 done += count
                 self.recovery.results += count
@@ -258,7 +258,7 @@ class GuardedEngine(Rescuer):
         return result
 
 def _joined(parts: list[EngineResult], out: np.ndarray | None) -> tuple[dict[str, float], EngineResult]:
-    """Stage times and the result of parts that were run one after the other."""
+    """Stage times and the result of parts that were run one after the other, with their words in `out` if given."""
     if len(parts) == 1:
         return parts[0].stages, parts[0]
     stages: dict[str, float] = {}
@@ -269,8 +269,6 @@ def _joined(parts: list[EngineResult], out: np.ndarray | None) -> tuple[dict[str
     def whole(arrays: list[Any]) -> Any:
         return None if any(array is None for array in arrays) else np.concatenate(arrays)
 
-    words = whole([part.words for part in parts]) if out is None else out
-    if parts[0].words is None:
-        words = None
+    words = whole([part.words for part in parts]) if out is None or parts[0].words is None else out
     sums, codes = whole([part.sums for part in parts]), whole([part.codes for part in parts])
     return stages, EngineResult(words, sums, stages, codes)

@@ -237,7 +237,7 @@ def test_too_little_contiguous_memory_is_said_and_leaves_nothing_behind():
     driver = BnnPynqDriver(EmulatedBoard(memory_limit=4096), circuit)
     driver.configure(lfc.network(circuit))
     with pytest.raises(BoardError, match="contiguous memory"):
-        driver.input(100)
+        driver.input(300)
     assert driver.board.memory.used == 0
 
 

@@ -9,34 +9,20 @@ import numpy as np
 import oracle_conv
 import pytest
 import small
-from small_conv import binary_conv, linear, pixel_conv, small_network
+from small_conv import mixed_network, small_network
 
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.catalogue import find_overlay
 from qnn_pynq.classifier import Classifier
 from qnn_pynq.engines import OffloadEngine, SegmentedEngine, board_engine
 from qnn_pynq.errors import BoardTakenError, DeadlineError, InputError, UnsupportedNetworkError
-from qnn_pynq.network import Pool, Segment
+from qnn_pynq.network import Segment
 
 W1A2, W1A3 = "qnn-mo-w1a2", "qnn-mo-w1a3"
 
 
 def pictures(count, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, 16, 16, 3)).astype(np.uint8)
-
-
-def mixed_network(seed=0):
-    """2-bit layers with a 3 x 3 pool, then a 3-bit one with a 2 x 2 pool, then a 3-bit one."""
-    rng = np.random.default_rng(seed)
-    widening = dataclasses.replace(binary_conv(rng, 128, 64, code_bits=3), input_bits=2)
-    layers = (
-        pixel_conv(rng, 64),
-        binary_conv(rng, 64, 128, groups=2), Pool(3, 1, (1, 1)),
-        widening, Pool(2, 2),
-        binary_conv(rng, 64, 32, code_bits=3),
-        linear(rng, 4 * 4 * 32, 5, 3),
-    )
-    return dataclasses.replace(small_network(seed), layers=layers, segments=(Segment(3, W1A3),))
 
 
 @pytest.mark.parametrize("conservative", [False, True])
