@@ -1,7 +1,7 @@
 """The file of a recording: what a driver asked of a board, and what the board answered.
 
 One line of text with the sha256 of all that follows, then gzip of JSON lines: the header, and events
-`[kind, nanoseconds, arguments, answer]`. Bytes stand on lines of their own, `["bytes", base64]`, before the
+`[kind, clock, accelerator, arguments, answer]`. Bytes stand on lines of their own, `["bytes", base64]`, before the
 first event that uses them; an event has their number.
 """
 
@@ -53,14 +53,16 @@ class Event(NamedTuple):
     ----------
     kind : str
         A key of `KINDS`.
-    nanoseconds : int
-        When it was over, on the board's clock for the accelerator, from the start of the recording.
+    clock, accelerator : int
+        Nanoseconds from the start of the recording until it was over: by the board's clock, and by the one for the
+        accelerator, which differs from it on an emulated board.
     arguments : tuple of int, str, bytes
     answer : int, bytes, None, or {"error": [name of the class, text]}
     """
 
     kind: str
-    nanoseconds: int
+    clock: int
+    accelerator: int
     arguments: tuple[Any, ...]
     answer: Any
 
@@ -117,7 +119,7 @@ def _lines(recording: Recording) -> Iterator[bytes]:
                     yield _line(["bytes", base64.b64encode(part).decode("ascii")])
                 part = numbers[part]
             parts.append(part)
-        yield _line([event.kind, event.nanoseconds, parts[:-1], parts[-1]])
+        yield _line([event.kind, event.clock, event.accelerator, parts[:-1], parts[-1]])
 
 
 def load_recording(path: PathLike) -> Recording:
@@ -194,12 +196,13 @@ def _parse(text: bytes) -> Recording:
 
 
 def _event(value: Any, blobs: Sequence[bytes], where: str) -> Event:
-    if not (isinstance(value, list) and len(value) == 4 and isinstance(value[0], str) and value[0] in KINDS):
+    if not (isinstance(value, list) and len(value) == 5 and isinstance(value[0], str) and value[0] in KINDS):
         raise _Damaged("{}: no event of a known kind".format(where))
-    kind, moment, given, answer = value
+    kind, clock, accelerator, given, answer = value
     types, gives = KINDS[kind]
-    if not (_is(moment, "n", blobs) and isinstance(given, list) and len(given) == len(types)):
-        raise _Damaged("{}: {}: expected a time and {} arguments".format(where, kind, len(types)))
+    timed = _is(clock, "n", blobs) and _is(accelerator, "n", blobs)
+    if not (timed and isinstance(given, list) and len(given) == len(types)):
+        raise _Damaged("{}: {}: expected two times and {} arguments".format(where, kind, len(types)))
     if not all(_is(part, letter, blobs) for part, letter in zip(given, types)):
         raise _Damaged("{}: {}: arguments of other types than {!r}".format(where, kind, types))
     failed = isinstance(answer, dict)
@@ -211,7 +214,7 @@ def _event(value: Any, blobs: Sequence[bytes], where: str) -> Event:
     if not right:
         raise _Damaged("{}: {}: an answer of another type than {!r}".format(where, kind, gives))
     arguments = tuple(blobs[part] if letter == "b" else part for part, letter in zip(given, types))
-    return Event(kind, moment, arguments, blobs[answer] if gives == "b" and not failed else answer)
+    return Event(kind, clock, accelerator, arguments, blobs[answer] if gives == "b" and not failed else answer)
 
 
 def _is(value: Any, letter: str, blobs: Sequence[bytes]) -> bool:

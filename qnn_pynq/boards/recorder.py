@@ -36,15 +36,19 @@ class RecordingBoard(Board):
         self.events: list[Event] = []
         self.windows: dict[str, int] = {}
         self._buffers = 0
-        self._start = board.accelerator_seconds
+        self._start = self._now()
 
     def note(self, kind: str, arguments: tuple[Any, ...], answer: Any) -> None:
         """Keep one call."""
-        moment = max(0, round((self.board.accelerator_seconds - self._start) * 1e9))
-        self.events.append(Event(kind, moment, arguments, answer))
+        times = [max(0, round((now - start) * 1e9)) for now, start in zip(self._now(), self._start)]
+        self.events.append(Event(kind, times[0], times[1], arguments, answer))
+
+    def _now(self) -> tuple[float, float]:
+        return self.clock.now(), self.board.accelerator_seconds
 
     def asked(self, kind: str, arguments: tuple[Any, ...], call: Callable[[], Any]) -> Any:
         """Make a call and keep it, also when it fails."""
+        self.check_open()
         try:
             answer = call()
         except QnnError as error:
@@ -104,6 +108,12 @@ class RecordingBoard(Board):
         answer: int = self.asked("wait", (ip, int(offset), int(mask)),
                                  lambda: int(self.board.wait(ip, done, timeout, what)))
         return answer
+
+    def idle(self, attempt: int, elapsed: float, left: float) -> None:
+        self.board.idle(attempt, elapsed, left)
+
+    async def idle_async(self, attempt: int, elapsed: float, left: float) -> None:
+        await self.board.idle_async(attempt, elapsed, left)
 
     @property
     def accelerator_seconds(self) -> float:

@@ -53,15 +53,15 @@ class ReplayBoard(Board):
         """The recorded answer of the next event, which must be this one."""
         self.check_open()
         events = self.recording.events
-        asked = Event(kind, 0, arguments, None)
+        asked = Event(kind, 0, 0, arguments, None)
         if self.position >= len(events):
             raise RecordingError(f"event {self.position}: the recording ends here, the driver goes on: {_said(asked)}")
         event = events[self.position]
         if (event.kind, event.arguments) != (kind, arguments):
             raise RecordingError(f"event {self.position} of {len(events)}: {_different(event, asked)}")
         self.position += 1
-        self._seconds = max(self._seconds, event.nanoseconds * 1e-9)
-        self.clock.sleep_until(self._seconds)
+        self._seconds = max(self._seconds, event.accelerator * 1e-9)
+        self.clock.sleep_until(event.clock * 1e-9)
         if isinstance(event.answer, dict):
             name, text = event.answer["error"]
             raise _error(name)(text or f"{kind} failed on the recorded board")

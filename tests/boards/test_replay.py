@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any, Callable
 
 import lfc
@@ -76,16 +77,16 @@ def test_another_input_is_found_with_its_position_and_byte(tape: Recording) -> N
         ten_words(ReplayBoard(tape), other)
     position = [n for n, event in enumerate(tape.events) if event.kind == "flush"][1]
     assert str(caught.value).startswith("event {} of {}: ".format(position, len(tape.events)))
-    assert "byte {}".format(3 * 8 + 2) in str(caught.value)
+    assert re.search(r"they differ from byte \d+ on$", str(caught.value))
 
 
 def test_other_weights_are_found_with_their_step(tape: Recording) -> None:
-    layers = list(NETWORK.layers)
-    weights = layers[0].weights.copy()
+    other = lfc.network(CIRCUIT, seed=3)
+    weights = other.layers[0].weights.copy()
     weights[0, 0] ^= 1
-    layers[0] = dataclasses.replace(layers[0], weights=weights)
-    with pytest.raises(RecordingError, match=r"recorded play ip?.*they differ from step \d+ on|play .* step \d+ on"):
-        ten_words(ReplayBoard(tape), network=lfc.network(CIRCUIT, seed=9))
+    other.layers = (dataclasses.replace(other.layers[0], weights=weights), *other.layers[1:])
+    with pytest.raises(RecordingError, match=r"recorded play .*they differ from step \d+ on$"):
+        ten_words(ReplayBoard(tape), network=other)
 
 
 def test_a_driver_that_does_something_else_is_found(tape: Recording) -> None:
@@ -214,4 +215,4 @@ def test_both_keep_the_contract_of_a_board() -> None:
     assert [event.kind for event in tape.events] == [
         "load", "play", "wait", "read", "allocate", "flush", "invalidate", "free"
     ]
-    assert tape.events[5] == Event("flush", tape.events[5].nanoseconds, (0, 4, b"\0\0\0\0"), None)
+    assert tape.events[5] == Event("flush", *tape.events[5][1:3], (0, 4, b"\0\0\0\0"), None)
