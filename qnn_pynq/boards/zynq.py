@@ -190,7 +190,7 @@ class ZynqBoard(Board):
     def _cannot_load(self, overlay: Any, error: Exception) -> str:
         version = str(getattr(self._pynq, "__version__", "?"))
         hint = ""
-        if version.startswith("4"):
+        if version.startswith("4") and isinstance(error, (TypeError, KeyError)):
             hint = ("; pynq 4 dropped the Zynq-7000: it cannot set the clocks of such a design. Use the 3.1 image, or "
                     "put its own pynq back (pip install pynq==3.1.2)")
         return f"pynq {version} cannot load overlay {overlay.name}: {type(error).__name__}: {error}{hint}"
