@@ -124,7 +124,7 @@ def _files(bitstream: PathLike) -> tuple[dict[str, OverlayFile], Path]:
     paths = {"bitstream": bit, "hwh": bit.with_suffix(".hwh")}
     for path in paths.values():
         if not path.is_file():
-            raise OverlayMissingError("{}: no such file; expected the .bit of the design, and its .hwh of the same name "
-                                      "beside it".format(path))
+            raise OverlayMissingError("{}: no such file; expected the .bit of the design, and its .hwh of the same "
+                                      "name beside it".format(path))
     files = {key: OverlayFile(path.name, digest(path), path.stat().st_size, ()) for key, path in paths.items()}
     return files, bit.parent

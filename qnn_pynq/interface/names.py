@@ -1,4 +1,4 @@
-"""Names that C++, Tcl and Python all take, and addresses."""
+"""Names that C++, HDLs, Tcl and Python all take, and addresses."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 from ..fields import Fields
 
-__all__ = ["check_identifier", "hexadecimal", "read_address"]
+__all__ = ["SUFFIXES", "check_identifier", "hexadecimal", "read_address"]
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}\Z")
+SUFFIXES = ("t", "word", "beat", "elements", "lanes", "beats", "sample", "words", "memory", "compute", "read", "write",
+            "from_word", "to_word")  # that the generated C++ appends
 _HEX = re.compile(r"0x[0-9A-Fa-f]{1,8}\Z")
 # Words of C++ and Verilog/VHDL that a port cannot be named, and names that the generated files have themselves.
 _TAKEN = frozenset("""
@@ -22,6 +24,8 @@ throw true try typedef typeid typename union unsigned using virtual void volatil
 always assign begin edge end endcase endmodule entity event initial inout input integer module negedge output parameter
 port posedge reg signal wire when generate process architecture
 ap_clk ap_rst_n compute bench samples interrupt control
+in out is of on to beat lane word words sample vectors file key given wrong seed argc argv value bits both raw wide s k
+any_word
 """.split())
 
 
@@ -31,7 +35,8 @@ def check_identifier(fields: Fields, key: str, name: str) -> None:
         fields.fail(key, '"{}" is no name for a port: expected up to 40 letters, digits and single "_", a letter '
                     "first".format(name))
     if name.lower() in _TAKEN or keyword.iskeyword(name) or name.lower().startswith("ap_"):
-        fields.fail(key, '"{}" has a meaning in C++, Verilog or Python: expected another name'.format(name))
+        fields.fail(key, '"{}" has a meaning in C++, VHDL, Verilog, Python or the generated files: expected another '
+                    "name".format(name))
 
 
 def hexadecimal(value: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Sequence, Union
 
@@ -18,12 +19,13 @@ from .description import (
     Dma,
     Stream,
 )
-from .names import check_identifier, hexadecimal, read_address
+from .names import SUFFIXES, check_identifier, hexadecimal, read_address
 from .types import parse_type
 
 __all__ = ["Source", "describe", "load_description", "read_description"]
 
 _MAX_ELEMENTS = 1 << 24  # of one sample
+_VLNV = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}(:[A-Za-z0-9][A-Za-z0-9._-]{0,60}){3}\Z")
 _BEATS = (8, 16, 32, 64, 128, 256, 512, 1024)  # bits that an AXI DMA can have
 
 Source = Union[str, "os.PathLike[str]", dict, Description]
@@ -68,8 +70,8 @@ def read_description(fields: Fields) -> Description:
         inputs=inputs,
         outputs=outputs,
         dmas=_read_dmas(fields, inputs + outputs),
-        ip=ip.name("name", name + "_0"),
-        vlnv=ip.text("vlnv", "xilinx.com:hls:{}:1.0".format(name)),
+        ip=_read_instance(ip, name + "_0"),
+        vlnv=_read_vlnv(ip, "xilinx.com:hls:{}:1.0".format(name)),
         title=fields.text("title", name),
         control=control,
         address=read_address(ip, "address", CIRCUIT_ADDRESS),
@@ -84,6 +86,20 @@ def read_description(fields: Fields) -> Description:
     fields.done()
     _check_together(fields, description)
     return description
+
+
+def _read_instance(fields: Fields, default: str) -> str:
+    name: str = fields.text("name", default)
+    check_identifier(fields, "name", name)
+    return name
+
+
+def _read_vlnv(fields: Fields, default: str) -> str:
+    text: str = fields.text("vlnv", default)
+    if not _VLNV.match(text):
+        problem = '"{}" is not allowed: expected vendor:library:name:version, such as "{}"'
+        fields.fail("vlnv", problem.format(text, default))
+    return text
 
 
 def _read_timing(fields: Fields) -> dict[str, float]:
@@ -186,6 +202,11 @@ def _check_together(fields: Fields, description: Description) -> None:
             problem = 'the name "{}" is taken: expected different names, and another than the circuit\'s'
             fields.fail("inputs, outputs", problem.format(stream.name))
         names.append(stream.name)
+    for name in names:
+        for other in names:
+            if name.startswith(other + "_") and name[len(other) + 1:] in SUFFIXES:
+                problem = 'the name "{}" is one that the C++ of "{}" needs: expected another'
+                fields.fail("inputs, outputs", problem.format(name, other))
     for what, group in (("inputs", description.inputs), ("outputs", description.outputs)):
         dmas = [stream.dma for stream in group if stream.dma is not None]
         for dma in dmas:
