@@ -119,15 +119,17 @@ def check_lock(host: Host) -> Check:
     for folder in _LOCKS:
         for path in sorted((host.root / folder).glob("qnn-pynq-*.lock")):
             if _held(path):
-                pid = (path.read_text(encoding="utf-8", errors="replace").split() or ["?"])[0]
+                # Process id, program and start, as boards/zynq_lock.py writes them.
+                lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+                pid, program, since = (lines + ["", "", ""])[:3]
                 if pid == str(os.getpid()):
                     return Check("board lock", "info", "held by this process ({})".format(path), "")
-                command = (host.text("proc/{}/cmdline".format(int(pid))) if pid.isdigit() else None) or ""
-                command = command.replace("\0", " ")[:80]
+                who = "process {}".format(pid) if pid else "another process"
+                who += " ({}, since {})".format(program, since) if program else ""
                 return Check(
                     "board lock",
                     "warn",
-                    "held by process {}{} ({})".format(pid, " ({})".format(command) if command else "", path),
+                    "held by {}, says {}".format(who, path),
                     "one process has the board at a time: end it, or shut its notebook's kernel down",
                 )
     return Check("board lock", "ok" if host.on_board else "info", "free", "")

@@ -75,6 +75,16 @@ def check_pynq(host: Host) -> Check:
     return Check("pynq", "ok", version, "")
 
 
+def check_remote(host: Host) -> Check:
+    where, version = host.environ.get("PYNQ_REMOTE_DEVICES"), host.version("pynq")
+    if not where:
+        return Check("PYNQ.remote", "info", "PYNQ_REMOTE_DEVICES is not set", "")
+    if version is None or numbers(version) < (3, 1):
+        value = "{}, with {}".format(where, "pynq " + version if version else "no pynq")
+        return Check("PYNQ.remote", "warn", value, "a board elsewhere needs pynq 3.1 or newer on this machine")
+    return Check("PYNQ.remote", "ok", where, "")
+
+
 def check_pycparser(host: Host) -> Check:
     version, pynq = host.version("pycparser"), host.version("pynq")
     if version is None or pynq is None:
@@ -131,4 +141,4 @@ def _is_state(path: Path) -> bool:
         return False
 
 
-PYNQ_CHECKS = (check_root, check_xrt, check_pynq, check_pycparser, check_numpy_for_pynq, check_pynq_state)
+PYNQ_CHECKS = (check_root, check_xrt, check_pynq, check_remote, check_pycparser, check_numpy_for_pynq, check_pynq_state)

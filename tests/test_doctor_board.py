@@ -126,14 +126,35 @@ def test_the_board_lock_of_another_process(tmp_path: Path, folder: str) -> None:
     ) as other:
         assert other.stdin is not None and other.stdout is not None
         other.stdout.readline()
-        machine(tmp_path, {folder + "/qnn-pynq-fpga0.lock": str(other.pid)})
-        machine(tmp_path, {"proc/{}/cmdline".format(other.pid): "python3\0camera.py\0"})
+        path.write_text("{}\npython3 camera.py\n2026-11-21 09:00:00 +0000\n".format(other.pid))
         found = check_lock(host)
         other.stdin.close()
         other.wait()
     assert found.status == "warn" and "end it" in found.advice
-    assert "process {} (python3 camera.py)".format(other.pid) in found.value and str(path) in found.value
+    assert "process {} (python3 camera.py, since 2026-11-21".format(other.pid) in found.value
+    assert str(path) in found.value
     assert check_lock(host).status == "ok", "the kernel drops a dead process's lock, whatever the file says"
+
+
+def test_a_board_lock_that_says_nothing_of_its_holder(tmp_path: Path) -> None:
+    path = machine(tmp_path, {"tmp/qnn-pynq-fpga0.lock": ""}) / "tmp/qnn-pynq-fpga0.lock"
+    with path.open() as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        assert "held by another process, says " in check_lock(z1(tmp_path)).value
+
+
+def test_the_doctor_reads_what_the_board_writes_into_its_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from qnn_pynq.boards.zynq_lock import ProcessLock
+
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "tmp"))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    (tmp_path / "tmp").mkdir()
+    lock = ProcessLock("fpga0")
+    assert check_lock(z1(tmp_path)).value.startswith("held by this process (" + str(tmp_path))
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    assert "held by process " in check_lock(z1(tmp_path)).value and ", since 20" in check_lock(z1(tmp_path)).value
+    lock.release()
+    assert check_lock(z1(tmp_path)).status == "ok"
 
 
 def test_the_board_lock_of_this_process(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from qnn_pynq.doctor_pynq import (
     check_pycparser,
     check_pynq,
     check_pynq_state,
+    check_remote,
     check_root,
     check_xrt,
 )
@@ -77,6 +78,13 @@ def test_wrong_release_of_pynq_on_an_image(
 
 def test_pynq_4_is_fine_on_a_pc(tmp_path: Path) -> None:
     assert check_pynq(pc(tmp_path, versions={"pynq": "4.0.0"})).status == "ok"
+
+
+@pytest.mark.parametrize("version, status", [({}, "warn"), ({"pynq": "3.0.1"}, "warn"), ({"pynq": "4.0.0"}, "ok")])
+def test_a_board_elsewhere_needs_a_pynq_that_can(tmp_path: Path, version: dict[str, str], status: str) -> None:
+    found = check_remote(pc(tmp_path, environ={"PYNQ_REMOTE_DEVICES": "192.0.2.1"}, versions=version))
+    assert found.status == status and "192.0.2.1" in found.value and ("3.1" in found.advice) == (status == "warn")
+    assert check_remote(pc(tmp_path)).status == "info"
 
 
 @pytest.mark.parametrize("version, status", [("2.19", "ok"), ("2.23", "ok"), ("3.0", "fail")])

@@ -50,6 +50,7 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         help="a recorded run against the driver and the emulated overlay",
         description=_REPLAY,
         formatter_class=raw,
+        epilog="example:\n  qnn-pynq replay lfc.recording",
     )
     parser.add_argument("file", metavar="FILE", help="a recording")
     parser.add_argument("-n", "--network", metavar="NETWORK", help="folder of the network, where it is one of your own")
