@@ -253,18 +253,27 @@ class Trial:
                 found.append(prediction.scores)
 
         stream = self._classifier.stream(iter(rows), batch_size=size)
-        good, error = self._try(take)
-        if not good and next(stream, None) is not None:
+        interrupted = False
+        while True:
+            good, error = self._try(take)
+            if good or not isinstance(error, KeyboardInterrupt) or self._dice.random() < 0.75:
+                break
+            interrupted = True  # and goes on with what was taken, which depends on how far the other thread was
+            self._load_again()
+        if not good and not isinstance(error, KeyboardInterrupt) and next(stream, None) is not None:
             self._note("doubled", "a stream went on after {!r}".format(error))
+        taken = stream.taken
         stream.close()
-        answered = min(len(rows), len(found) + (0 if good else size))
-        self.count["inputs"] += answered if not good else len(rows)
+        wanted = taken if interrupted else len(rows)
         if not good:
-            self._failed(answered - len(found))
-            if len(found) % size:
+            if len(found) % size and not interrupted:
                 self._note("lost", "an error in the middle of a batch, after {} results".format(len(found)))
-        self._check(done, len(found) if not good else len(rows), np.array(found), True)
-        return done + (answered if not good else len(rows))
+            wanted = len(found)
+            self._failed(min(size, len(rows) - wanted))
+        answered = wanted if good else min(len(rows), wanted + size)
+        self.count["inputs"] += answered
+        self._check(done, wanted, np.array(found), True)
+        return done + answered
 
     def _failed(self, inputs: int) -> None:
         self.count["errors"] += inputs
