@@ -17,7 +17,7 @@ import warnings
 from typing import Any, Iterator, Sequence
 
 from .. import __version__
-from . import answering, health, listing, making, measuring, overlays, profiling, recording
+from . import answering, health, interfacing, listing, making, measuring, overlays, profiling, recording
 from .output import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -63,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     common = argparse.ArgumentParser(add_help=False)
     _add_common(common, top=False)
-    for module in (answering, measuring, profiling, listing, overlays, making, health, recording):
+    for module in (answering, measuring, profiling, listing, overlays, making, interfacing, health, recording):
         module.add_parsers(commands, common)
     return parser
 
