@@ -151,7 +151,8 @@ class Lenient(Classifier):
 
 
 @pytest.mark.parametrize("broken, what, policy", [
-    (Drops, "lost", "none"), (StreamDrops, "lost", "none"), (Doubles, "doubled", "retry"), (Swaps, "unexplained", "none"),
+    (Drops, "lost", "none"), (StreamDrops, "lost", "none"), (Doubles, "doubled", "retry"),
+    (Swaps, "unexplained", "none"),
     (Leaks, "leaks", "retry"), (Sleeps, "hangs", "none"), (Waits, "hangs", "none"), (Crashes, "crashes", "retry"),
     (Interrupts, "crashes", "retry"), (Miscounts, "miscounted", "retry"), (Lenient, "wrong under strict", "strict"),
 ])

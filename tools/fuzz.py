@@ -172,6 +172,15 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
 
 
+def _kept(state: Path | None) -> dict[str, Any]:
+    return json.loads(state.read_text()) if state is not None and state.exists() else {}
+
+
+def _keep(state: Path | None, figures: Figures) -> None:
+    if state is not None:
+        state.write_text(json.dumps(dict(_kept(state), **{figures.name: figures})))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=100000)
@@ -180,6 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", metavar="TARGET")
     parser.add_argument("--case", type=int)
     parser.add_argument("--write", type=Path, metavar="FILE")
+    parser.add_argument("--state", type=Path, help="finished targets are kept here, and not run again")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     with memory_folder() as folder:
@@ -200,11 +210,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         bar = progress_bar(options.cases, "case")
         for target in chosen:
             cases = round(options.cases * target.weight / weights)
-            if options.engine == "atheris":
+            kept = _kept(options.state).get(target.name)
+            if kept is not None and kept[1] == cases:
+                figures.append(Figures(*kept))
+            elif options.engine == "atheris":
                 figures.append(_run_guided(target, cases, options.seed))
             else:
                 figures.append(fuzz(target, cases, options.seed, 0, lambda count, before=before: bar(before + count)))
             before += cases
+            _keep(options.state, figures[-1])
             print("{0.name}: {0.cases} cases, {1} findings, {0.seconds:.1f} s".format(
                 figures[-1], len(figures[-1].findings)), file=sys.stderr, flush=True)
     text = table(figures, options.engine, options.seed)
