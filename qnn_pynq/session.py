@@ -11,6 +11,7 @@ import numpy as np
 from .boards import Board, open_board
 from .calibration import Calibration, calibrate
 from .catalogue import find_network, find_overlay
+from .drivers.base import Limits
 from .engines import Engine, board_engine, fits_engine, software_engine
 from .engines.guarded import GuardedEngine
 from .errors import InputError, NotPicklableError
@@ -112,7 +113,7 @@ class Session:
         Returns
         -------
         Calibration
-            Prints median, spread and the model's figure; valid until another network is loaded.
+            Prints median, spread and the model's figure; valid until a network is loaded.
         """
         with self._lock:
             if self.board is None:
@@ -165,6 +166,7 @@ class Session:
         return engine if self.policy.name == "none" else GuardedEngine(engine, self.policy, self.recovery)
 
     def _configure(self, network: Network) -> None:
+        self.engine.limit(Limits(factor=float(self.policy.deadline_factor)))
         self.engine.configure(network)
         self.network = network
         self._pipeline = Pipeline(network, self.engine, self._deadline)

@@ -276,6 +276,41 @@ def test_after_the_attempts_the_anomaly_itself_is_raised_and_the_next_call_goes_
             classifier.predict(ROWS)
 
 
+def test_wrong_answers_bring_new_weights_first_and_new_logic_then():
+    runs = []
+
+    def twice(twin, event, value):
+        if event == "words":
+            runs.append(len(value))
+        return value ^ np.uint8(1) if event == "words" and runs in ([40], [40, 128]) else value
+
+    board = Broken(twice)
+    with make("strict", board) as classifier:
+        generation, board.armed = board.generation, True
+        assert classifier.predict(ROWS[:5]).tolist() == WANTED[:5].tolist()
+        assert [event.action for event in classifier.recovery.events] == ["none", "reconfigured"]
+        assert board.generation == generation + 1
+        runs[:] = []
+        assert classifier.predict(ROWS[:5]).tolist() == WANTED[:5].tolist()
+        assert board.generation == generation + 2
+
+
+def test_results_that_a_later_part_keeps_back_have_no_number():
+    runs = []
+
+    def later(twin, event, value):
+        runs.extend([0] if event == "words" else [])
+        return hangs(twin, event, value) if len(runs) > 4 else value
+
+    board = Broken(later)
+    with make(Policy("canary", every_images=7), board) as classifier:
+        classifier.predict(ROWS[:2])
+        board.armed = True
+        with pytest.raises(AlarmDeadlineError):
+            classifier.predict(ROWS)
+        assert classifier.recovery.results == 2
+
+
 def test_a_callback_that_fails_or_comes_back_changes_nothing():
     def callback(event):
         told.append(classifier.predict(ROWS[:2]).tolist())
@@ -399,6 +434,22 @@ def test_a_board_that_another_classifier_took_is_not_taken_back():
                 first.predict(policy_rows)
         assert second.predict(ROWS).tolist() == small.answers(second.network, ROWS).tolist()
         assert not first.recovery.anomalies
+
+
+def test_what_an_interrupt_left_is_not_recovered_on_somebody_elses_board(monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    board = EmulatedBoard()
+    with make(board=board) as first:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(board, "wait", interrupted)
+            first.predict(ROWS)
+        board.reset()
+        with make(board=board, net=small.network(seed=2)) as second:
+            with pytest.raises(BoardTakenError):
+                first.predict(ROWS)
+            assert second.predict(ROWS).tolist() == small.answers(second.network, ROWS).tolist()
 
 
 def test_memory_that_runs_out_is_an_error_of_its_call_alone():
