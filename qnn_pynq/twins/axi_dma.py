@@ -28,7 +28,7 @@ IOC, ERROR = 1 << 12, 1 << 14
 _IRQS = 0x7000
 _LENGTH_MASK = (1 << 26) - 1  # of a descriptor
 _EOF, _SOF, _COMPLETE = 1 << 26, 1 << 27, 1 << 31
-_RESET_CYCLES = 20
+_RESET_CYCLES = 100
 
 
 class _Channel:
@@ -300,8 +300,9 @@ class AxiDmaTwin(Twin):
     def settle(self) -> None:
         if self.parent is not None:
             self.parent.settle()
-        else:
-            self.pump(self.clock.now())
+            return
+        while self.pump(self.clock.now()):
+            pass
 
     def pump(self, now: float) -> bool:
         """Move what can be moved now."""

@@ -29,10 +29,11 @@ def test_it_writes_the_folder_and_names_each_file(described, tmp_path, capsys):
 
 def test_vectors_of_an_npz_file_are_for_the_bench(described, tmp_path):
     x = np.arange(6).reshape(2, 3) / 4
-    np.savez(str(tmp_path / "known.npz"), x=x, y=2 * x)
-    assert main(["interface", str(described), "-o", str(tmp_path / "out"), "--vectors", str(tmp_path / "known.npz")]) == 0
-    assert (tmp_path / "out" / "vectors.txt").read_text().split() == "samples 2 0 256 512 0 512 1024 768 1024 1280 1536 " \
-        "2048 2560".split()
+    known = tmp_path / "known.npz"
+    np.savez(str(known), x=x, y=2 * x)
+    assert main(["interface", str(described), "-o", str(tmp_path / "out"), "--vectors", str(known)]) == 0
+    assert (tmp_path / "out" / "vectors.txt").read_text().splitlines() == [
+        "samples 2", "0 256 512", "0 512 1024", "768 1024 1280", "1536 2048 2560"]
 
 
 @pytest.mark.parametrize("vectors, message", [
