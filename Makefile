@@ -21,6 +21,12 @@ types: ## mypy
 
 check: lint types test ## what a commit must pass
 
+asan: ## the kernels under AddressSanitizer and UBSan
+	PYTHON=$(PYTHON) tools/sanitize.sh
+
+campaign: ## faults by the thousand on the emulated board
+	$(PYTHON) tools/campaign.py --faults 10000
+
 bench: ## the speed of our Python API beside its peers
 	$(PYTHON) benchmarks/lfc.py
 	$(PYTHON) benchmarks/dorefa.py --burst 0.1
@@ -31,4 +37,4 @@ dist: ## sdist and wheel into dist/
 clean: ## remove what a build leaves
 	rm -rf build dist *.egg-info qnn_pynq/_kernels.c qnn_pynq/*.so
 
-.PHONY: help build test test-all lint types check bench dist clean
+.PHONY: help build test test-all lint types check asan campaign bench dist clean

@@ -72,5 +72,15 @@ void qnn_linear_free(qnn_linear *linear);
 size_t qnn_linear_bytes(const qnn_linear *linear);
 int qnn_linear_run(qnn_linear *linear, const void *x, size_t n, void *out);
 
+/* Numbers <-> fixed point of `width` bits, `fraction` of them behind the point, in containers of `bytes`. rounding:
+   0 AP_TRN, 1 AP_RND, 2 AP_TRN_ZERO, 3 AP_RND_ZERO, 4 AP_RND_INF, 5 AP_RND_MIN_INF, 6 AP_RND_CONV. overflow: 0 AP_WRAP,
+   1 AP_SAT, 2 AP_SAT_ZERO, 3 AP_SAT_SYM, 4 refuse. source: 0 float, 1 double, 2 int64, 3 uint64; target: 0 float,
+   1 double, 2 containers. From: how many were cast, fewer than n where a value is refused or is no finite number. */
+typedef struct {
+    int32_t width, fraction, is_signed, rounding, overflow, bytes;
+} qnn_fixed;
+size_t qnn_fixed_from(const qnn_fixed *type, int source, const void *values, size_t n, void *out);
+void qnn_fixed_to(const qnn_fixed *type, const void *raw, size_t n, int target, void *out);
+
 /* Seconds of processor time that this thread has used. */
 double qnn_thread_seconds(void);

@@ -4,7 +4,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-__all__ = ["Classifier", "Evaluation", "Prediction", "QnnError", "__version__", "open_board"]
+__all__ = ["Classifier", "Evaluation", "Prediction", "QnnError", "StreamOverlay", "__version__", "open_board"]
 __version__ = "0.1.0"
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
@@ -14,6 +14,7 @@ _HOME = {
     "Evaluation": "qnn_pynq.results",
     "Prediction": "qnn_pynq.results",
     "QnnError": "qnn_pynq.errors",
+    "StreamOverlay": "qnn_pynq.stream_overlay",
     "open_board": "qnn_pynq.boards",
 }
 

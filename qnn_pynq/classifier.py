@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
-from pathlib import Path
-from threading import RLock
 from time import perf_counter
 from typing import Any, Callable, Sequence, Union
 
 import numpy as np
 
-from .boards import Board, open_board
-from .catalogue import find_network, find_overlay
-from .engines import Engine, SegmentedEngine, board_engine, fits_engine, software_engine
+from .engines import SegmentedEngine
 from .engines.decode import HighestBit
 from .errors import InputError, ScoresUnavailableError
 from .labels import class_numbers
 from .network import Network
-from .overlay import Overlay
 from .pipeline import Pictures, Pipeline, Work
 from .preprocess import Invert, is_batch, prepare_many
 from .profile import Profile
 from .profiling import measure_layers
 from .results import Evaluation, Prediction
+from .session import Session
 from .streaming import Stream
 
 __all__ = ["Classifier"]
 
-_log = logging.getLogger(__name__)
-
-NetworkLike = Union[str, Path, Network]
 ArrayLike = Union[np.ndarray, Sequence[Any]]
 
 _U8 = np.dtype(np.uint8)
-_LONGEST = 1e6  # seconds
 
 
-class Classifier:
+class Classifier(Session):
     """Classifies pictures with one network.
 
     Parameters
@@ -58,6 +49,11 @@ class Classifier:
         Threads of the software engine for a batch.
     conservative : bool
         Use the published register sequence and nothing inferred; slower to load.
+    policy : str or Policy
+        What is done when the hardware does wrong: "retry" recovers the board and runs again, "none" raises at once,
+        "canary", "reload" and "strict" look for silent errors too (see `Policy`). A board that cannot be recovered
+        ends in AlarmError, after a deadline in AlarmDeadlineError, which is a TimeoutError too; then the network must
+        be loaded again.
 
     Attributes
     ----------
@@ -66,6 +62,9 @@ class Classifier:
         None in software.
     overlay : Overlay or None
     engine : Engine
+    policy : Policy
+    recovery : Recovery
+        What went wrong so far, and what was done.
     classes_ : int array (C,)
         What `predict` answers with, as in scikit-learn.
     class_names : tuple of str
@@ -84,94 +83,20 @@ class Classifier:
     '3'
     """
 
-    def __init__(
-        self,
-        network: NetworkLike,
-        board: Any = None,
-        overlay: Any = None,
-        *,
-        deadline: float | None = None,
-        takeover: bool = True,
-        threads: int = 1,
-        conservative: bool = False,
-    ) -> None:
-        if deadline is not None and not (
-            isinstance(deadline, (int, float, np.integer, np.floating)) and 0 < deadline <= _LONGEST
-        ):
-            raise InputError("deadline must be seconds, above 0 and at most {:g}, not {!r}".format(_LONGEST, deadline))
-        self._lock = RLock()
-        self._deadline = deadline
-        self._takeover = takeover
-        self._conservative = conservative
-        self._own_board = False
-        self.board: Board | None = None
-        self.overlay: Overlay | None = None
-        self.unfired_ = 0
-        self._run_one: Callable[..., int]
-        self._threads = threads
-        found = _network(network)
-        if isinstance(board, str) and board == "cpu":
-            if overlay is not None:
-                raise InputError('board="cpu" computes without an overlay: leave overlay out')
-            self.engine: Engine = software_engine(found, threads)
-        else:
-            chosen = _overlay(overlay, found)
-            # A network that cannot run is refused before hardware is touched.
-            self.board = open_board(board)
-            self._own_board = not isinstance(board, Board)
-            self.overlay = chosen
-        try:
-            if self.board is not None:
-                self.engine = self._make_engine(found, chosen)
-            self._configure(found)
-        except BaseException:
-            self.close()
-            raise
-
-    # -- networks ----------------------------------------------------------------------------------------
-
-    def load(self, network: NetworkLike) -> None:
-        """Take another network; the logic is configured again only if it needs another overlay.
-
-        Raises
-        ------
-        DescriptorError, UnsupportedNetworkError, NotFoundError
-            The former network stays.
-        DeadlineError, BoardError
-            The hardware failed: no network is loaded, and `load` may be called again.
-        """
-        with self._lock:
-            self.engine._open()
-            found = _network(network)
-            same = fits_engine(found, self.engine)
-            if same and (self.overlay is None or self.overlay.name in found.overlays):
-                self._configure(found)
-                return
-            chosen = None if self.overlay is None else _overlay(None, found)
-            engine = software_engine(found, self._threads) if chosen is None else self._make_engine(found, chosen)
-            engine.check(found)
-            self.engine.close()
-            self.engine, self.overlay, self._run_one = engine, chosen, engine.one
-            self._pipeline.engine = engine  # says what is wrong, should the next line fail
-            self._configure(found)
-
-    def _make_engine(self, network: Network, overlay: Overlay) -> Engine:
-        assert self.board is not None
-        overlays = [overlay] + [find_overlay(segment.overlay) for segment in network.segments]
-        return board_engine(network, self.board, overlays, self._conservative, self._takeover)
+    unfired_ = 0
+    _run_one: Callable[..., int]
 
     def _configure(self, network: Network) -> None:
-        self.engine.configure(network)
-        self.network = network
-        self._pipeline = pipeline = Pipeline(network, self.engine, self._deadline)
+        self._run_one = self.engine.one
+        super()._configure(network)
         self.class_names = network.classes
         self.classes_ = np.arange(len(network.classes))
         # The short way of live data: one word, no arrays.
-        self._run_one = self.engine.one
         self._bound: set[Any] = set()
-        if isinstance(pipeline.decoder, HighestBit):
-            self._bound = pipeline.single
-            self._mask, self._by_length = pipeline.decoder.mask, pipeline.decoder.by_length
+        decoder = self._pipeline.decoder
+        if isinstance(decoder, HighestBit):
+            self._bound = self._pipeline.single
+            self._mask, self._by_length = decoder.mask, decoder.by_length
 
     # -- answers -----------------------------------------------------------------------------------------
 
@@ -227,7 +152,7 @@ class Classifier:
             if not isinstance(value, (int, np.integer)) or value < 1:
                 raise InputError("{} must be an integer of at least 1, not {!r}".format(name, value))
         self.engine._open()
-        if batch_size == 1 and isinstance(self.engine, SegmentedEngine):
+        if batch_size == 1 and isinstance(self.engine.bare, SegmentedEngine):
             raise InputError(
                 "batch_size 1: network {!r} reconfigures the logic {} times a batch; take at least 2, better "
                 "hundreds".format(self.network.name, len(self.network.segments) + 1)
@@ -367,29 +292,8 @@ class Classifier:
                 rows = self._pipeline.one(picture, invert)
             if not len(rows):
                 raise InputError("no pictures: expected at least one to profile")
-            return measure_layers(self.engine, rows, repeats, self._deadline)
-
-    # -- end ---------------------------------------------------------------------------------------------
-
-    def close(self) -> None:
-        """Give engine and board up (a board that was handed in stays open); idempotent."""
-        with self._lock:
-            if hasattr(self, "engine"):
-                self.engine.close()
-            if self._own_board and self.board is not None:
-                self._own_board = False  # it may have other users, and close() may be called again
-                self.board.close()
-
-    def __enter__(self) -> Classifier:
-        self.engine._open()
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        place = "overlay={!r}, ".format(self.overlay.name) if self.overlay else ""
-        return "Classifier({!r}, {}board={!r})".format(self.network.name, place, self.engine.name)
+            self.engine.mend()
+            return measure_layers(self.engine.bare, rows, repeats, self._deadline)
 
     # -- inside ------------------------------------------------------------------------------------------
 
@@ -404,21 +308,3 @@ class Classifier:
                 self.engine._open()
                 work = self._pipeline.make_ready(pictures, invert)
             return self._pipeline.predictions(work)
-
-
-def _network(network: NetworkLike) -> Network:
-    return network if isinstance(network, Network) else find_network(network)
-
-
-def _overlay(overlay: Any, network: Network) -> Overlay:
-    if isinstance(overlay, Overlay):
-        return overlay
-    if overlay is None:
-        if not network.overlays:
-            raise InputError(
-                'network {!r} names no overlay: give overlay=..., or compute it with board="cpu"'.format(
-                    network.name
-                )
-            )
-        overlay = network.overlays[0]
-    return find_overlay(overlay)

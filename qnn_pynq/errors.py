@@ -2,6 +2,9 @@
 from __future__ import annotations
 
 __all__ = [
+    "AlarmDeadlineError",
+    "AlarmError",
+    "AnomalyError",
     "BoardBusyError",
     "BoardError",
     "BoardTakenError",
@@ -12,16 +15,23 @@ __all__ = [
     "DeadlineError",
     "DescriptorError",
     "DigestError",
+    "EarlyDoneError",
     "FetchError",
+    "ForeignBitstreamError",
     "InputError",
     "KernelError",
     "MissingDependencyError",
+    "NoDataError",
     "NotFoundError",
+    "NotPicklableError",
     "OverlayMissingError",
     "QnnError",
     "QnnWarning",
+    "RecordingError",
     "ScoresUnavailableError",
+    "StatusError",
     "UnsupportedNetworkError",
+    "WrongAnswerError",
 ]
 
 
@@ -93,13 +103,69 @@ class BoardTakenError(BoardError):
     """Another classifier has taken this board over."""
 
 
-class BusError(BoardError):
-    """The logic accessed an address outside every live buffer."""
+class AnomalyError(BoardError):
+    """Something that the hardware did wrong; `kind` names it, in counters and events too."""
+
+    kind = "anomaly"
 
 
-class DeadlineError(QnnError, TimeoutError):
+class DeadlineError(AnomalyError, TimeoutError):
     """The hardware did not answer in time."""
+
+    kind = "deadline"
+
+
+class EarlyDoneError(AnomalyError):
+    """A run that was done sooner than the circuit can be."""
+
+    kind = "early done"
+
+
+class NoDataError(AnomalyError):
+    """A run that was done, with results that were never written."""
+
+    kind = "done without data"
+
+
+class StatusError(AnomalyError):
+    """A status register with bits that only a fault sets."""
+
+    kind = "error bit"
+
+
+class BusError(AnomalyError):
+    """An access, of the processor or of the logic, to an address that nobody answers for."""
+
+    kind = "bus error"
+
+
+class WrongAnswerError(AnomalyError):
+    """An answer that is not the known one, or with which a second run does not agree."""
+
+    kind = "wrong answer"
+
+
+class ForeignBitstreamError(AnomalyError):
+    """The logic was configured by somebody else since the weights were written."""
+
+    kind = "foreign bitstream"
+
+
+class AlarmError(BoardError):
+    """Anomalies in a row that recovering did not end; its cause (`__cause__`) is the last one."""
+
+
+class AlarmDeadlineError(AlarmError, DeadlineError):
+    """An alarm after a deadline, so that who catches TimeoutError catches a persistent hang."""
+
+
+class RecordingError(BoardError, ValueError):
+    """A recording that is damaged, or that the driver's traffic does not follow."""
 
 
 class ClosedError(QnnError, ValueError):
     """Use after close()."""
+
+
+class NotPicklableError(QnnError, TypeError):
+    """An object that holds hardware or a thread, and cannot be copied or sent to another process."""

@@ -27,6 +27,7 @@ class Family(NamedTuple):
 _BUILT_IN = {
     "bnn-pynq": Family("qnn_pynq.drivers.bnn_pynq:BnnPynqDriver", "qnn_pynq.twins.bnn_pynq:BnnPynqTwin"),
     "qnn-mo": Family("qnn_pynq.drivers.qnn_mo:QnnMoDriver", "qnn_pynq.twins.qnn_mo:QnnMoTwin"),
+    "stream": Family("qnn_pynq.drivers.stream:StreamDriver", "qnn_pynq.twins.stream:StreamTwin"),
 }
 
 

@@ -1,26 +1,30 @@
-"""The machine that we run on, and the checks of its board: device tree, FPGA manager, memory, pynq.
+"""The machine that the doctor looks at: files below a root that can be moved, and facts that can be set.
 
-Files below `/proc` and `/sys` are read under a root that can be moved, so that a folder can describe a board.
+A folder with a few files of `/proc`, `/sys` and `/etc` describes a board, so that every check has its test.
 """
 
 from __future__ import annotations
 
 import os
+import platform
 import re
+import sys
+import time
 from collections import namedtuple
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Mapping
 
-__all__ = ["HARDWARE_CHECKS", "Check", "Host", "numbers"]
+__all__ = ["BOARDS", "PYNQ_BOARD", "VENV", "Check", "Host", "numbers"]
 
-_PYNQ_BOARD = "proc/device-tree/chosen/pynq_board"
-_BOARDS = ("Pynq-Z1", "Pynq-Z2")
-_FPGA_MANAGER = "sys/class/fpga_manager/fpga0"
+PYNQ_BOARD = "proc/device-tree/chosen/pynq_board"
+VENV = "usr/local/share/pynq-venv"  # of every image from 2.7 on
+BOARDS = ("Pynq-Z1", "Pynq-Z2")
 _MIB = 1024.0
-# The largest buffers of the shipped drivers, with room for another overlay's.
-_CMA_WANTED_MIB = 16
-_MEMORY_WANTED_MIB = 64
+# Which image a kernel or an Ubuntu is of: Ubuntu 22.04 has two.
+_TOOLS = {"2020.1": (2, 6), "2020.2": (2, 7), "2022.1": (3, 0), "2024.1": (3, 1), "2025.2": (4, 0)}
+_UBUNTU = {"18.04": (2, 6), "20.04": (2, 7), "24.04": (4, 0)}
 
 
 class Check(namedtuple("_Check", "name status value advice")):
@@ -51,11 +55,26 @@ class Host:
         Folder that stands for `/`.
     environ : mapping, optional
         Environment variables; those of this process by default.
+
+    Attributes
+    ----------
+    uid : int
+        Effective user.
+    machine : str
+        Of the processor, as `uname -m` says it.
+    prefix : str
+        Of this Python.
+    now : float
+        Seconds of the system's clock.
     """
 
     def __init__(self, root: str | Path = "/", environ: Mapping[str, str] | None = None) -> None:
         self.root = Path(root)
         self.environ = os.environ if environ is None else environ
+        self.uid = os.geteuid()
+        self.machine = platform.machine()
+        self.prefix = sys.prefix
+        self.now = time.time()
 
     def text(self, path: str) -> str | None:
         """Content of a file below the root without trailing NULs and white space; None if there is none."""
@@ -73,6 +92,21 @@ class Host:
                 return int(rest.split()[0]) / _MIB
         return None
 
+    def version(self, distribution: str) -> str | None:
+        """Version of an installed distribution; None if there is none."""
+        metadata = import_module("importlib.metadata")
+        try:
+            found: str = metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            return None
+        return found
+
+    def package_folder(self, name: str) -> Path | None:
+        """Where a package lies, without importing it; None if there is none."""
+        spec = find_spec(name)
+        places = list(spec.submodule_search_locations or ()) if spec is not None else []
+        return Path(places[0]) if places else None
+
     @property
     def zynq7000(self) -> bool:
         return "xlnx,zynq-7000" in (self.text("proc/device-tree/compatible") or "")
@@ -80,7 +114,31 @@ class Host:
     @property
     def on_board(self) -> bool:
         """Whether this is a board that the overlays are for (and neither a PC nor another board)."""
-        return self.zynq7000 or (self.text(_PYNQ_BOARD) or "") in _BOARDS
+        return self.zynq7000 or (self.text(PYNQ_BOARD) or "") in BOARDS
+
+    @property
+    def board(self) -> str | None:
+        """Name of the board: from the device tree, else from $BOARD."""
+        return self.text(PYNQ_BOARD) or self.environ.get("BOARD") or None
+
+    @property
+    def kernel(self) -> str:
+        return self.text("proc/sys/kernel/osrelease") or "unknown"
+
+    @property
+    def ubuntu(self) -> str | None:
+        """Version of Ubuntu, from os-release or from the greeting of the console."""
+        found = re.search(r'^VERSION_ID="?([\d.]+)', self.text("etc/os-release") or "", re.M)
+        found = found or re.search(r"Ubuntu (\d\d\.\d\d)", self.text("etc/issue") or "")
+        return found.group(1) if found else None
+
+    @property
+    def image(self) -> tuple[int, int] | None:
+        """(major, minor) of the PYNQ image, by the tools that its kernel was built with, else by its Ubuntu."""
+        tools = re.search(r"xilinx-v?(\d{4}\.\d)", self.kernel)
+        if tools and tools.group(1) in _TOOLS:
+            return _TOOLS[tools.group(1)]
+        return _UBUNTU.get(self.ubuntu or "")
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -92,135 +150,3 @@ def numbers(version: str) -> tuple[int, ...]:
             break
         numbers.append(int(digits.group()))
     return tuple(numbers)
-
-
-def check_memory(host: Host) -> Check:
-    free = host.meminfo("MemAvailable")
-    if free is None:
-        return Check("free memory", "info", "unknown (no MemAvailable in /proc/meminfo)", "")
-    if free < _MEMORY_WANTED_MIB:
-        return Check("free memory", "warn", "{:.0f} MiB".format(free), "close other notebooks and programs")
-    return Check("free memory", "ok", "{:.0f} MiB".format(free), "")
-
-
-def check_pynq(host: Host) -> Check:
-    metadata = import_module("importlib.metadata")
-    try:
-        version = metadata.version("pynq")
-    except metadata.PackageNotFoundError:
-        if host.on_board:
-            return Check(
-                "pynq",
-                "fail",
-                "not installed in this Python",
-                "use the image's own Python (sudo -i, or /usr/local/share/pynq-venv/bin/python3)",
-            )
-        return Check("pynq", "info", "not installed", "needed on a board only; the emulated board works without it")
-    if host.zynq7000 and numbers(version) >= (4,):
-        return Check(
-            "pynq",
-            "warn",
-            version,
-            "pynq 4 dropped PYNQ-Z1 and Z2 and loads no Zynq-7000 overlay: put the image's own version "
-            "back (pip install --no-deps 'pynq<4'), or write the 3.1 image again",
-        )
-    if numbers(version) < (2, 7):
-        return Check("pynq", "warn", version, "tested from 2.7 on: use image 2.7 or newer")
-    return Check("pynq", "ok", version, "")
-
-
-def check_root(host: Host) -> Check:
-    uid = os.geteuid()
-    value = "root" if uid == 0 else "user id {}".format(uid)
-    if host.on_board and uid != 0:
-        return Check("root", "fail", value, "the FPGA needs root: sudo -i, then run it again (Jupyter runs as root)")
-    return Check("root", "ok" if host.on_board else "info", value, "")
-
-
-def check_xrt(host: Host) -> Check:
-    value = host.environ.get("XILINX_XRT")
-    if value:
-        return Check("XILINX_XRT", "ok", value, "")
-    if host.on_board:
-        return Check(
-            "XILINX_XRT",
-            "fail",
-            "not set",
-            "pynq finds no device without it: source /etc/profile.d/xrt_setup.sh (or sudo -i)",
-        )
-    return Check("XILINX_XRT", "info", "not set", "")
-
-
-def check_device_tree(host: Host) -> Check:
-    board = host.text(_PYNQ_BOARD) or host.environ.get("BOARD")
-    model = host.text("proc/device-tree/model")
-    if not board and not model:
-        return Check("board name", "info", "no device tree: this is a PC", "")
-    value = "{} ({})".format(board or "unknown", model or "no model")
-    if not board:
-        return Check(
-            "board name",
-            "warn" if host.zynq7000 else "info",
-            value,
-            "not a PYNQ image; set BOARD=Pynq-Z1 or Pynq-Z2" if host.zynq7000 else "",
-        )
-    if board not in _BOARDS:
-        return Check("board name", "warn", value, "the shipped overlays are for Pynq-Z1 and Z2; emulated and cpu work")
-    return Check("board name", "ok", value, "")
-
-
-def check_fpga_manager(host: Host) -> Check:
-    if not (host.root / _FPGA_MANAGER).exists():
-        if host.on_board:
-            return Check(
-                "fpga_manager",
-                "fail",
-                "no /{}".format(_FPGA_MANAGER),
-                "the kernel cannot program the FPGA: use a PYNQ image 2.7 to 3.1",
-            )
-        return Check("fpga_manager", "info", "none", "")
-    state = host.text(_FPGA_MANAGER + "/state") or "state unknown"
-    return Check("fpga_manager", "ok", "{}, {}".format(host.text(_FPGA_MANAGER + "/name") or "fpga0", state), "")
-
-
-def check_cma(host: Host) -> Check:
-    total, free = host.meminfo("CmaTotal"), host.meminfo("CmaFree")
-    if not total:
-        if host.on_board:
-            return Check(
-                "contiguous memory",
-                "fail",
-                "none (no CmaTotal in /proc/meminfo)",
-                "boot with cma=128M on the kernel command line",
-            )
-        return Check("contiguous memory", "info", "none; a board needs it, the emulated one does not", "")
-    value = "{:.0f} MiB free of {:.0f} MiB".format(free or 0, total)
-    if (free or 0) < _CMA_WANTED_MIB:
-        return Check("contiguous memory", "warn", value, "close other notebooks that hold buffers, or reboot")
-    return Check("contiguous memory", "ok", value, "")
-
-
-def check_board(host: Host) -> Check:
-    if not host.on_board:
-        return Check("board", "info", "no FPGA here: the emulated board answers", "")
-    boards = import_module("qnn_pynq.boards")
-    errors = import_module("qnn_pynq.errors")
-    try:
-        with boards.open_board("zynq") as board:
-            return Check("board", "ok", "{} ({})".format(board.name, board.kind), "")
-    except errors.BoardBusyError as error:
-        return Check("board", "warn", str(error), "end the other program or notebook that uses the board")
-    except errors.QnnError as error:
-        return Check("board", "fail", str(error), "see the checks above; board='emulated' works meanwhile")
-
-
-HARDWARE_CHECKS = (
-    check_memory,
-    check_pynq,
-    check_root,
-    check_xrt,
-    check_device_tree,
-    check_fpga_manager,
-    check_cma,
-    check_board,
-)

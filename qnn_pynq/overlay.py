@@ -31,12 +31,16 @@ class OverlayFile:
 
 @dataclass(frozen=True)
 class Ip:
-    """The register window of the circuit: physical `address` and `range` in bytes."""
+    """The register window of a circuit: physical `address` and `range` in bytes.
+
+    `interrupt` is the name of its interrupt pin in the block design, None where it has none or none is wired.
+    """
 
     name: str
     vlnv: str
     address: int
     range: int
+    interrupt: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,11 @@ class Overlay:
     description: str = ""
     limits: dict[str, Any] = field(default_factory=dict)
     resources: dict[str, Any] = field(default_factory=dict)
+    ips: tuple[Ip, ...] = ()  # every register window, the first is `ip`; alone where none are given
+
+    def __post_init__(self) -> None:
+        if self.ip not in self.ips[:1]:  # also after dataclasses.replace(overlay, ip=...)
+            object.__setattr__(self, "ips", (self.ip, *self.ips[1:]))
 
 
 def load_overlay(path: str | Path) -> Overlay:
@@ -97,13 +106,14 @@ def load_overlay(path: str | Path) -> Overlay:
     check_geometry(kind, fields.inner_of("geometry", geometry))
     timing = fields.take("timing", "object", {})
     check_timing(kind, fields.inner_of("timing", timing))
+    ips = _read_ips(fields)
     overlay = Overlay(
         name=name,
         title=fields.text("title", name),
         description=fields.text("description", ""),
         kind=kind,
         boards=fields.strings("boards"),
-        ip=_read_ip(fields.inner("ip")),
+        ip=ips[0],
         clock_mhz=float(fields.number("clock_mhz")),
         files=_read_files(fields.inner("files")),
         geometry=geometry,
@@ -113,6 +123,7 @@ def load_overlay(path: str | Path) -> Overlay:
         path=target.parent,
         limits=fields.take("limits", "object", {}),
         resources=fields.take("resources", "object", {}),
+        ips=ips,
     )
     fields.done()
     if not overlay.boards:
@@ -120,8 +131,28 @@ def load_overlay(path: str | Path) -> Overlay:
     return overlay
 
 
+def _read_ips(fields: Fields) -> tuple[Ip, ...]:
+    """`ip`, or all of `ips`, where `ip` may be left out or repeats the first."""
+    if not fields.has("ips"):
+        return (_read_ip(fields.inner("ip")),)
+    ips: list[Ip] = []
+    for inner in fields.objects("ips"):
+        ip = _read_ip(inner)
+        for other in ips:
+            if other.name == ip.name:
+                inner.fail("name", '"{}" is there twice: expected different names'.format(ip.name))
+            if other.address < ip.address + ip.range and ip.address < other.address + other.range:
+                problem = "0x{:X} overlaps {} at 0x{:X}: expected windows apart from each other"
+                inner.fail("address", problem.format(ip.address, other.name, other.address))
+        ips.append(ip)
+    if fields.has("ip") and _read_ip(fields.inner("ip")) != ips[0]:
+        fields.fail("ip", "is not the first of ips: expected {}, or no ip at all".format(ips[0].name))
+    return tuple(ips)
+
+
 def _read_ip(fields: Fields) -> Ip:
-    ip = Ip(fields.text("name"), fields.text("vlnv"), _address(fields, "address"), _address(fields, "range"))
+    ip = Ip(fields.text("name"), fields.text("vlnv"), _address(fields, "address"), _address(fields, "range"),
+            fields.text("interrupt", None))
     fields.done()
     if ip.range < 4 or ip.address % 4 or ip.range % 4:
         fields.fail("range", "0x{:X} at 0x{:X}: expected multiples of 4".format(ip.range, ip.address))

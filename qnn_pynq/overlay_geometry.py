@@ -20,7 +20,7 @@ def check_geometry(kind: str, fields: Fields) -> None:
 
 def check_timing(kind: str, fields: Fields) -> None:
     """Refuse an incomplete cycle model; all of it must be there where our own driver and twin need it."""
-    complete = kind in _GEOMETRY
+    complete = kind in ("bnn-pynq", "qnn-mo")
     if fields.empty and not complete:
         return
     fields.take("model", "true or false")
@@ -87,6 +87,14 @@ def _check_qnn_mo(fields: Fields) -> None:
         fields.fail("max_outputs", problem.format(channels["max_outputs"], channels["max_inputs"]))
 
 
+def _check_stream(fields: Fields) -> None:
+    """The description of a circuit with streams, which is a format of its own."""
+    from .interface.reading import read_description
+
+    read_description(fields.inner("description"))
+    fields.done()
+
+
 def check_identity(overlay: Any) -> None:
     """Refuse a descriptor whose geometry is not that of its bitstream.
 
@@ -106,4 +114,6 @@ _PUBLISHED = {
     "0525fc1c957da54333e63778f376632f5c756b6877d08a63c746ee4778eba7d0": (2, 5, 384, 384, 64, 64, 3, 2, 64),
     "c4eaeafbcbdeb261bae4d03d332e3cc6e178e02d9fe47e2faa05858f15036dee": (3, 3, 512, 256, 210, 210, 2, 2, 128),
 }
-_GEOMETRY: dict[str, Callable[[Any], None]] = {"bnn-pynq": _check_bnn_pynq, "qnn-mo": _check_qnn_mo}
+_GEOMETRY: dict[str, Callable[[Any], None]] = {
+    "bnn-pynq": _check_bnn_pynq, "qnn-mo": _check_qnn_mo, "stream": _check_stream,
+}

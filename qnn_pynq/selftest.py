@@ -21,7 +21,7 @@ import numpy as np
 from . import catalogue
 from .answers import Answers, differences, known_answers
 from .boards import open_board
-from .boards.zynq import fpga_present
+from .boards.zynq_device import fpga_present
 from .engines import Engine, board_engine, software_engine
 from .engines.decode import make_decoder
 from .errors import InputError, QnnError

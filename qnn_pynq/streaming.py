@@ -8,15 +8,13 @@ from collections import deque
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from queue import Empty, Full, Queue
-from threading import Event, Thread, current_thread
-from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple
+from typing import TYPE_CHECKING, Any, Iterator
 
-import numpy as np
 from PIL import Image
 
-from .errors import ClosedError, InputError
+from .errors import InputError
 from .preprocess import Invert, each
+from .producer import Producer
 from .results import Prediction
 
 if TYPE_CHECKING:
@@ -24,118 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Stream"]
 
-_POLL = 0.1  # seconds between looks at the stop flag while a queue is full or empty
 _WINDOW = 256  # batches behind `rate` and `latency`
-
-
-class _Batch(NamedTuple):
-    """Pictures on their way: as they came, made ready by a pipeline, and when the first was asked for; or an error."""
-
-    pictures: list[Any]
-    made: Any
-    begun: float
-    error: BaseException | None = None
-
-
-class _Producer:
-    """Takes pictures from the source and makes them ready, in a thread that an abandoned stream ends."""
-
-    def __init__(self, make: Callable[[list[Any]], Any], source: Iterator[Any], size: int, ahead: int) -> None:
-        self._make = make
-        self._source = source
-        self._size = size
-        self.queue: Queue[_Batch | None] = Queue(ahead)
-        self.stop = Event()
-        self._process = os.getpid()
-        self.thread = Thread(target=self._run, name="qnn-pynq stream", daemon=True)
-
-    def _run(self) -> None:
-        try:
-            while not self.stop.is_set() and self._one_batch():
-                pass
-        finally:
-            self._offer(None)
-            close = getattr(self._source, "close", None)
-            if close is not None:
-                close()
-
-    def _one_batch(self) -> bool:
-        """Offer the next batch; False at the end of the source or after an error."""
-        begun = time.perf_counter()
-        batch: list[Any] = []
-        failure: BaseException | None = None
-        try:
-            for picture in islice(self._source, self._size):
-                batch.append(_kept(picture))
-                if self.stop.is_set():
-                    return False
-        except BaseException as error:  # whatever it is, it belongs to whoever iterates
-            failure = error
-        for part in self._made(batch, begun):
-            self._offer(part)
-            failure = part.error or failure
-            if part.error is not None:
-                return False
-        if failure is not None:
-            self._offer(_Batch([], None, begun, failure))
-        return failure is None and len(batch) == self._size
-
-    def _made(self, batch: list[Any], begun: float) -> Iterator[_Batch]:
-        """The batch made ready; where a picture is bad, those before it, then its error."""
-        if not batch:
-            return
-        try:
-            yield _Batch(batch, self._make(batch), begun)
-            return
-        except Exception as error:
-            failure = error
-        for picture in batch:
-            try:
-                yield _Batch([picture], self._make([picture]), begun)
-            except Exception as error:
-                failure = error
-                break
-        yield _Batch([], None, begun, failure)
-
-    def _offer(self, batch: _Batch | None) -> None:
-        while not self.stop.is_set():
-            try:
-                self.queue.put(batch, timeout=_POLL)
-                return
-            except Full:
-                continue
-
-    def check_caller(self) -> None:
-        """Raise where waiting for a batch would be waiting for ever."""
-        if current_thread() is self.thread:
-            raise InputError("the source of a stream takes answers from the same stream: take them outside of it")
-        if os.getpid() != self._process:
-            raise ClosedError("a stream does not go on in a forked process: make another one there")
-
-    def take(self) -> _Batch | None:
-        """The next batch; None at the end. Short waits, so that Ctrl-C gets through everywhere."""
-        while True:
-            try:
-                return self.queue.get(timeout=_POLL)
-            except Empty:
-                if not self.thread.is_alive() and self.queue.empty():
-                    return None
-
-    def end(self) -> None:
-        """Stop taking pictures and drop what is ready; idempotent."""
-        self.stop.set()
-        while True:
-            try:
-                self.queue.get_nowait()
-            except Empty:
-                return
-
-
-def _kept(picture: Any) -> Any:
-    """A picture that stays as it is when the source uses its buffer again, as cameras do."""
-    if isinstance(picture, np.ndarray):
-        return picture.copy()
-    return bytes(picture) if isinstance(picture, bytearray) else picture
 
 
 def _source(pictures: Any) -> Iterator[Any]:
@@ -165,13 +52,18 @@ class Stream:
 
     One thread takes pictures from the iterable and prepares them; whoever iterates computes. At most
     `ahead` prepared batches wait between the two, so memory is bounded and a fast source is held back.
-    An error of the source or of a picture is raised after the predictions of all pictures before it, and
-    ends the stream.
+    An error of the source, of a picture or of the hardware is raised after the predictions of all pictures before it,
+    and ends the stream.
+
+    Ctrl-C, and whatever else a signal raises, ends the taking of pictures; those that were taken are not lost:
+    iterating on gives their predictions, the interrupted batch computed again, each once. `close()` drops them.
 
     Attributes
     ----------
     frames : int
         Predictions handed out.
+    taken : int
+        Pictures taken from the iterable; the last `taken - frames` have no prediction.
     latency : float
         Median seconds from taking a batch's first picture to its predictions, over the last batches.
     rate : float
@@ -183,8 +75,10 @@ class Stream:
     ) -> None:
         self._classifier = classifier
         self._invert = invert
-        self._producer = _Producer(partial(_make_ready, classifier, invert), _source(pictures), batch_size, ahead)
-        self._ready: deque[Prediction] = deque()
+        self._producer = Producer(partial(_make_ready, classifier, invert), _source(pictures), batch_size, ahead)
+        # Number of a batch, of its first prediction, and its predictions: replaced in one step, so that an interrupt
+        # finds either the former or the next one.
+        self._page: tuple[int, int, list[Prediction]] = (-1, 0, [])
         self._done: deque[tuple[float, float, int]] = deque(maxlen=_WINDOW)  # end, latency, pictures
         self._ended = False
         self.frames = 0
@@ -194,21 +88,27 @@ class Stream:
 
     def __next__(self) -> Prediction:
         self._producer.check_caller()
-        while not self._ready:
+        frames = self.frames
+        while True:
             if self._ended:
                 raise StopIteration
+            _, first, answers = self._page
+            if frames - first < len(answers):
+                break
             try:
                 self._next_batch()
-            except BaseException:
+            except Exception:
                 self.close()
                 raise
-        self.frames += 1
-        return self._ready.popleft()
+            except BaseException:
+                self._producer.enough()
+                raise
+        answer = answers[frames - first]
+        self.frames = frames + 1  # nothing that an interrupt could come between
+        return answer
 
     def _next_batch(self) -> None:
-        if self._producer.thread.ident is None:
-            self._producer.thread.start()
-        batch = self._producer.take()
+        batch = self._producer.first(self._page[0])
         if batch is None:
             self.close()
             return
@@ -216,9 +116,14 @@ class Stream:
             raise batch.error
         pipeline, work = batch.made
         answers = self._classifier._answer_work(pipeline, work, batch.pictures, self._invert)
+        self._page = batch.number, self.frames, answers
         now = time.perf_counter()
         self._done.append((now, now - batch.begun, len(answers)))
-        self._ready.extend(answers)
+
+    @property
+    def taken(self) -> int:
+        """Pictures taken from the iterable."""
+        return self._producer.taken
 
     @property
     def latency(self) -> float:
@@ -237,7 +142,6 @@ class Stream:
     def close(self) -> None:
         """Stop: no more pictures are taken. Idempotent."""
         self._ended = True
-        self._ready.clear()
         self._producer.end()
         if self._producer.thread.is_alive():
             self._producer.thread.join(timeout=1.0)  # a source that blocks for ever must not block us
@@ -251,4 +155,4 @@ class Stream:
     def __del__(self) -> None:
         producer = getattr(self, "_producer", None)
         if producer is not None:
-            producer.stop.set()
+            producer.end()

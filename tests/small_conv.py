@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
-from qnn_pynq.network import Conv, Crop, Decode, Encoding, InputSpec, Linear, Network, Pool
+from qnn_pynq.network import Conv, Crop, Decode, Encoding, InputSpec, Linear, Network, Pool, Segment
 
 
 def bits(rng, shape, count):
@@ -60,3 +62,17 @@ def small_network(seed=0, code_bits=2, overlay="qnn-mo-w1a2", pool=3, crop=True)
     return Network(
         "small", "small", "", (overlay,), spec, layers, Decode("largest-sum", 1, 0.05), tuple("abcde"), {}
     )
+
+
+def mixed_network(seed=0):
+    """2-bit layers with a 3 x 3 pool, then a 3-bit one with a 2 x 2 pool, then a 3-bit one."""
+    rng = np.random.default_rng(seed)
+    widening = dataclasses.replace(binary_conv(rng, 128, 64, code_bits=3), input_bits=2)
+    layers = (
+        pixel_conv(rng, 64),
+        binary_conv(rng, 64, 128, groups=2), Pool(3, 1, (1, 1)),
+        widening, Pool(2, 2),
+        binary_conv(rng, 64, 32, code_bits=3),
+        linear(rng, 4 * 4 * 32, 5, 3),
+    )
+    return dataclasses.replace(small_network(seed), layers=layers, segments=(Segment(3, "qnn-mo-w1a3"),))

@@ -345,13 +345,23 @@ def test_a_board_that_we_opened_is_closed():
             call()
 
 
-def test_a_deadline_is_an_error_and_load_recovers():
-    with _classifier(deadline=0.5) as classifier:
+@pytest.mark.parametrize("policy", ["none", "retry"])
+def test_a_deadline_is_an_error_and_load_recovers(policy, monkeypatch):
+    with _classifier(deadline=0.5, policy=policy) as classifier:
         classifier.board.twin.inject(_hang)
+        if policy == "retry":  # it hangs again, however often the logic is configured
+            reset = classifier.board.reset
+
+            def hangs_again():
+                reset()
+                classifier.board.twin.inject(_hang)
+
+            monkeypatch.setattr(classifier.board, "reset", hangs_again)
         with pytest.raises(DeadlineError):
             classifier.predict(_rows(3))
         with pytest.raises(BoardError, match="load"):
             classifier.predict(_rows(3))
+        monkeypatch.undo()
         classifier.load(classifier.network)
         assert (classifier.predict(_rows(9)) == small.answers(classifier.network, _rows(9))).all()
 

@@ -24,6 +24,16 @@ BUILTIN = {
     "BusError": RuntimeError,
     "DeadlineError": TimeoutError,
     "ClosedError": ValueError,
+    "AnomalyError": RuntimeError,
+    "EarlyDoneError": RuntimeError,
+    "NoDataError": RuntimeError,
+    "StatusError": RuntimeError,
+    "WrongAnswerError": RuntimeError,
+    "ForeignBitstreamError": RuntimeError,
+    "AlarmError": RuntimeError,
+    "AlarmDeadlineError": TimeoutError,
+    "NotPicklableError": TypeError,
+    "RecordingError": ValueError,
 }
 
 
@@ -39,3 +49,14 @@ def test_every_error_is_also_the_builtin_that_a_user_would_catch(name: str) -> N
     assert error.__doc__
     with pytest.raises(BUILTIN[name], match="told why"):
         raise error("told why")
+
+
+def test_every_anomaly_has_a_name_of_its_own() -> None:
+    found = [getattr(errors, name) for name in errors.__all__]
+    kinds = [kind.kind for kind in found if issubclass(kind, errors.AnomalyError) and "Alarm" not in kind.__name__]
+    assert len(kinds) == len(set(kinds)) == 8
+
+
+def test_an_alarm_after_a_hang_is_caught_as_a_timeout() -> None:
+    for caught in (errors.AlarmError, TimeoutError, errors.DeadlineError, errors.BoardError):
+        assert issubclass(errors.AlarmDeadlineError, caught)

@@ -244,14 +244,15 @@ def test_numbers_that_make_no_batch_are_refused(classifier):
             classifier.stream([], **options)
 
 
-def test_an_interrupted_run_on_a_board_asks_for_a_load(monkeypatch):
+@pytest.mark.parametrize("policy", ["none", "retry"])
+def test_after_an_interrupted_run_on_a_board_the_logic_is_configured_again(policy, monkeypatch):
     network = small_network()
     X = pictures_of(network, 40)
-    with EmulatedBoard() as board, Classifier(network, board=board) as classifier:
+    with EmulatedBoard() as board, Classifier(network, board=board, policy=policy) as classifier:
         wanted = classifier.predict(X).tolist()
         stream = classifier.stream(iter(X), batch_size=4)
         next(stream)
-        wait = board.wait
+        wait, generation = board.wait, board.generation
 
         def interrupted(*arguments, **options):
             monkeypatch.setattr(board, "wait", wait)
@@ -260,11 +261,19 @@ def test_an_interrupted_run_on_a_board_asks_for_a_load(monkeypatch):
         monkeypatch.setattr(board, "wait", interrupted)
         with pytest.raises(KeyboardInterrupt):
             list(stream)
-        assert list(stream) == [] and wait_until(lambda: not stream_threads())
-        with pytest.raises(BoardError, match="load a network again"):
-            classifier.predict(X)
-        classifier.load(network)
+        assert wait_until(lambda: not stream_threads())
+        # Nothing more is taken, and nothing that was taken is lost.
+        assert stream.frames == 4 and 8 <= stream.taken < 40
+        if policy == "retry":
+            assert [answer.index for answer in stream] == wanted[4 : stream.taken]
+        assert (stream.frames == stream.taken) == (policy == "retry")
+        stream.close()
+        if policy == "none":
+            with pytest.raises(BoardError, match="load a network again"):
+                classifier.predict(X)
+            classifier.load(network)
         assert classifier.predict(X).tolist() == wanted
+        assert board.generation == generation + 1
 
 
 _ENDLESS = """

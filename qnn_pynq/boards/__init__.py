@@ -43,9 +43,12 @@ def open_board(board: None | str | Board = None, **options: Any) -> Board:
         raise InputError(f"board {board!r}: expected None, 'auto', 'emulated', 'zynq' or a Board "
                          "(and for a Classifier also 'cpu')")
     if board != "emulated":
-        from .zynq import ZynqBoard, fpga_present, shared_board
+        from .zynq_device import fpga_present
 
         if board == "zynq" or fpga_present():
+            from .zynq import ZynqBoard
+            from .zynq_shared import shared_board
+
             real = ZynqBoard(**options) if options else shared_board()
             log.info("using the FPGA of %s", real.name)
             return real

@@ -1,14 +1,14 @@
 """The contract of a board: clock, registers, buffers, ownership. Drivers see nothing else."""
 from __future__ import annotations
 
-import itertools
 import threading
 from abc import ABC, abstractmethod
 from typing import Any, Callable, Sequence, Tuple, Union
 
 import numpy as np
 
-from ..errors import BoardBusyError, BoardError, BoardTakenError, BusError, ClosedError, DeadlineError
+from ..errors import BoardBusyError, BoardError, BoardTakenError, BusError, ClosedError
+from . import waiting
 from .clock import Clock
 
 __all__ = ["Board", "Buffer", "Registers", "shape_bytes"]
@@ -99,6 +99,7 @@ class Board(ABC):
         self.closed = False
         self._owner: Any = None
         self._in_flight: Any = None
+        self.last_wait: Any = None  # of waiting.Wait
 
     # -- ownership ----------------------------------------------------------------------------
     @property
@@ -180,7 +181,7 @@ class Board(ABC):
         return self.clock.now()
 
     def wait(self, ip: str, done: Done, timeout: float, what: str = "the accelerator") -> int:
-        """Wait until an IP shows a bit.
+        """Wait until an IP shows a bit: by its interrupt where the overlay names one, else by polling.
 
         Parameters
         ----------
@@ -196,25 +197,23 @@ class Board(ABC):
         int
             The last value read (0/1 for a callable).
         """
-        registers = self.ip(ip)
-        start = self.clock.now()
-        for attempt in itertools.count():
-            value = int(done(registers)) if callable(done) else registers.read(done[0]) & done[1]
-            if value:
-                return value
-            elapsed = self.clock.now() - start
-            if elapsed >= timeout:
-                raise DeadlineError(
-                    f"{what}: no answer within {timeout:g} s; reset() the board and load the network again, "
-                    "or allow more time")
-            self._idle(attempt, elapsed, timeout - elapsed)
-        raise AssertionError
+        return waiting.wait(self, ip, done, timeout, what)
 
-    def _idle(self, attempt: int, elapsed: float, left: float) -> None:
-        # Spin while the run is short, then sleep 4 % of the time waited: late by 4 % at most,
-        # and some 190 polls in a run of a second.
-        if elapsed > 0.0002:
-            self.clock.sleep(min(left, max(0.04 * elapsed, 0.00002)))
+    async def wait_async(self, ip: str, done: Done, timeout: float, what: str = "the accelerator") -> int:
+        """As `wait`, without blocking the event loop."""
+        return await waiting.wait_async(self, ip, done, timeout, what)
+
+    def interrupt_line(self, ip: str) -> Any:
+        """The InterruptLine of an IP, or None where it has none."""
+        return None
+
+    def idle(self, attempt: int, elapsed: float, left: float) -> None:
+        """Let time pass until the next look, after `attempt` vain ones and `elapsed` seconds."""
+        self.clock.sleep(waiting.pause(elapsed, left))
+
+    async def idle_async(self, attempt: int, elapsed: float, left: float) -> None:
+        """As `idle`, without blocking the event loop."""
+        await self.clock.sleep_async(waiting.pause(elapsed, left))
 
     def __enter__(self) -> Board:
         return self

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import BoardError, BusError, ClosedError, InputError
 from ..families import twin_class
+from ..faults import FaultPlan
 from ..twins.base import Memory, Twin
 from .base import Board, Buffer, Registers, shape_bytes
 from .clock import Clock, RealClock, VirtualClock
@@ -103,13 +104,17 @@ class EmulatedBuffer(Buffer):
 
     def flush(self, nbytes: int | None = None) -> None:
         self._check()
+        self._board.touch()
         self._board.settle()
         self._logic[:nbytes] = self._bytes[:nbytes]
+        self._board.touch()
 
     def invalidate(self, nbytes: int | None = None) -> None:
         self._check()
+        self._board.touch()
         self._board.settle()
         self._bytes[:nbytes] = self._logic[:nbytes]
+        self._board.touch()
 
     def close(self) -> None:
         if not self.closed:
@@ -119,16 +124,17 @@ class EmulatedBuffer(Buffer):
 
 
 class EmulatedRegisters(Registers):
-    """Window onto a twin."""
+    """Window onto one IP of a twin."""
 
-    def __init__(self, board: EmulatedBoard, twin: Twin, window: int) -> None:
+    def __init__(self, board: EmulatedBoard, twin: Twin, name: str, window: int) -> None:
         self._board, self._twin, self.window = board, twin, window
+        self._part = twin.ip(name)
 
     def _target(self) -> Twin:
         self._board.check_open()
         if self._board.twin is not self._twin:
             raise BusError("the logic was configured again: take the registers from board.ip() anew")
-        return self._twin
+        return self._part
 
     def read(self, offset: int) -> int:
         return self._target().read(self.check(offset))
@@ -156,11 +162,13 @@ class EmulatedBoard(Board):
         Default: a virtual clock, on which waiting costs no real time.
     realtime : bool
         Take as long as the modelled circuit does.
+    faults : FaultPlan, optional
+        What goes wrong, and when.
 
     Attributes
     ----------
     twin : Twin or None
-        The emulated IP of the loaded overlay.
+        The emulated logic of the loaded overlay.
     memory : EmulatedMemory
     """
 
@@ -169,12 +177,13 @@ class EmulatedBoard(Board):
     emulated = True
 
     def __init__(self, memory_limit: int = 128 << 20, clock: Clock | None = None,
-                 realtime: bool = False) -> None:
+                 realtime: bool = False, faults: FaultPlan | None = None) -> None:
         if not isinstance(memory_limit, (int, np.integer)) or memory_limit < 1:
             raise InputError(f"memory_limit {memory_limit!r}: expected a whole number of bytes above 0, "
                              "such as 128 << 20")
         super().__init__(clock if clock is not None else RealClock() if realtime else VirtualClock())
         self.memory = EmulatedMemory(int(memory_limit))
+        self.faults = faults
         self.twin: Any = None
         self._overlay: Any = None
         self._modelled = 0.0  # of twins that are gone
@@ -189,10 +198,11 @@ class EmulatedBoard(Board):
 
     def _configure(self, overlay: Any) -> None:
         twin = twin_class(overlay.kind)(overlay, self.memory, self.clock)
+        twin.faults, twin.reprogrammed = self.faults, self.forget
         if self.twin is not None:
             self._modelled += self.twin.modelled_seconds
         self.twin, self._overlay = twin, overlay
-        self._registers = {overlay.ip.name: EmulatedRegisters(self, twin, overlay.ip.range)}
+        self._registers = {ip.name: EmulatedRegisters(self, twin, ip.name, ip.range) for ip in overlay.ips}
         self._in_flight = None
         self.generation += 1
         log.debug("emulated board: configured with %s", overlay.name)
@@ -212,7 +222,15 @@ class EmulatedBoard(Board):
         with self.lock:
             self.check_open()
             self.settle()
-            return EmulatedBuffer(self, *shape_bytes(shape, dtype))
+            sizes, kind, nbytes = shape_bytes(shape, dtype)
+            if self.faults is not None:
+                self.faults.check_allocation(nbytes)
+            return EmulatedBuffer(self, sizes, kind, nbytes)
+
+    def touch(self) -> None:
+        """Where an injected signal may come."""
+        if self.faults is not None:
+            self.faults.touch()
 
     def settle(self) -> None:
         """Let the logic do what is due by the clock."""
@@ -221,14 +239,23 @@ class EmulatedBoard(Board):
 
     def skip(self, attempt: int, left: float) -> None:
         """Move on to the end of the run in flight, or by `left` seconds when there is none."""
+        self.touch()
+        self.clock.sleep_until(self._next(attempt, left))
+        self.settle()
+
+    def _next(self, attempt: int, left: float) -> float:
         now, until = self.clock.now(), self.twin.busy_until
         if until is not None and attempt:
             until = max(until, now + 1e-6 * 2.0 ** min(attempt, 60))  # it restarts itself, for ever
-        self.clock.sleep_until(now + left if until is None else min(until, now + left))
-        self.settle()
+        return now + left if until is None else min(until, now + left)
 
-    def _idle(self, attempt: int, elapsed: float, left: float) -> None:
+    def idle(self, attempt: int, elapsed: float, left: float) -> None:
         self.skip(attempt, left)
+
+    async def idle_async(self, attempt: int, elapsed: float, left: float) -> None:
+        self.touch()
+        await self.clock.sleep_async(max(0.0, self._next(attempt, left) - self.clock.now()))
+        self.settle()
 
     def reset(self) -> None:
         with self.lock:

@@ -3,187 +3,27 @@ from __future__ import annotations
 
 import logging
 import os
-import re
-import tempfile
+import threading
+import weakref
 from pathlib import Path
 from typing import Any, Callable
-from weakref import ref
 
 import numpy as np
 
-from ..errors import BoardBusyError, BoardError, BoardUnavailableError, ClosedError, DeadlineError
-from .base import Board, Buffer, Registers, shape_bytes
+from ..errors import BoardError, BoardUnavailableError, BusError, QnnError
+from .base import Board, shape_bytes
 from .clock import Clock, RealClock
-from .program import check_program, play_plainly
+from .interrupts import InterruptLine
+from .zynq_buffer import ZynqBuffer
+from .zynq_device import activate, board_name, find_device, fpga_present, is_remote, kernel_of, plain_name
+from .zynq_kernel import KernelLog
+from .zynq_lock import ProcessLock, on_fork
+from .zynq_registers import RemoteRegisters, ZynqRegisters
+from .zynq_state import check_clock, check_design, check_manager, check_ports, drop_caches, state_file
 
-__all__ = ["ZynqBoard", "ZynqBuffer", "ZynqRegisters", "fpga_present", "shared_board"]
+__all__ = ["ZynqBoard"]
 
 log = logging.getLogger(__name__)
-FPGA_MANAGER = Path("/sys/class/fpga_manager/fpga0")
-DEVICE_TREE = Path("/proc/device-tree")
-
-
-def fpga_present() -> bool:
-    """Whether this machine is a Zynq-7000 with an FPGA manager. Needs neither pynq nor root."""
-    try:
-        return FPGA_MANAGER.exists() and b"xlnx,zynq-7000" in (DEVICE_TREE / "compatible").read_bytes()
-    except OSError:
-        return False
-
-
-def _find_device() -> Any:
-    """pynq's active device, or BoardUnavailableError with the cause and the remedy."""
-    real = fpga_present()
-    if real and hasattr(os, "geteuid") and os.geteuid() != 0:
-        raise BoardUnavailableError("the FPGA needs root: start Python with `sudo -i`, "
-                                    "or use the image's Jupyter")
-    if real and not os.environ.get("XILINX_XRT"):
-        raise BoardUnavailableError("XILINX_XRT is not set, so pynq finds no device: use a login shell "
-                                    "(`sudo -i`), or `source /etc/profile.d/xrt_setup.sh` first")
-    try:
-        from pynq.pl_server.device import Device
-    except ImportError as error:
-        raise BoardUnavailableError(
-            f"pynq cannot be imported ({error}): on a board use the image's own Python environment "
-            "(`sudo -i`); without a board use board='emulated'") from error
-    except OSError as error:  # pynq <= 3.0.1 loads libxrt_core.so while it is imported
-        raise BoardUnavailableError(f"pynq found no XRT library ({error}): check XILINX_XRT") from error
-    try:
-        return Device.active_device
-    except RuntimeError as error:
-        cause = "pynq does not recognise the FPGA" if real else "this machine has no FPGA that pynq can use"
-        raise BoardUnavailableError(f"{cause} ({error}): without a board use board='emulated'") from error
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def _board_name(device: Any) -> str:
-    """Pynq-Z1, Pynq-Z2, ... as well as can be known, or ""."""
-    names = [str(getattr(device, "name", "")), os.environ.get("BOARD", "")]
-    try:
-        names.append((DEVICE_TREE / "chosen" / "pynq_board").read_text().strip("\0\n "))
-    except OSError:
-        pass
-    return next((name for name in names if _plain(name).startswith("pynq")), "")
-
-
-class _ProcessLock:
-    """One process at a time; the kernel drops the lock when its holder dies."""
-
-    def __init__(self, tag: str) -> None:
-        import fcntl
-
-        self._fd = -1
-        folder = "/run/lock" if os.access("/run/lock", os.W_OK) else tempfile.gettempdir()
-        self.path = os.path.join(folder, "qnn-pynq-{}.lock".format(re.sub(r"\W", "_", tag)))
-        try:
-            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-        except OSError as error:
-            raise BoardUnavailableError(f"lock file {self.path} cannot be opened: {error}") from error
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.read(self._fd, 32).decode("ascii", "replace").strip() or "?"
-            os.close(self._fd)
-            self._fd = -1
-            who = "this process" if holder == str(os.getpid()) else f"process {holder}"
-            raise BoardBusyError(
-                f"the FPGA is in use by {who} ({self.path}): close its board or end it (a notebook: shut its "
-                "kernel down); within one process share one board") from error
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, str(os.getpid()).encode("ascii"), 0)
-
-    def __del__(self) -> None:
-        self.release()
-
-    def release(self) -> None:
-        """Let the next one in; idempotent."""
-        if self._fd >= 0:
-            os.ftruncate(self._fd, 0)
-            os.close(self._fd)
-            self._fd = -1
-
-
-class ZynqRegisters(Registers):
-    """Window onto an IP; real memory maps are played by the C loop."""
-
-    def __init__(self, board: ZynqBoard, mmio: Any) -> None:
-        self._board = board
-        self._generation = board.generation
-        self._mmio = mmio  # keeps the mapping alive
-        self._array = mmio.array
-        self.window = int(mmio.length)
-        self.mapped = isinstance(self._array, np.ndarray) and self._array.dtype == np.uint32
-
-    def _check(self, offset: int) -> int:
-        self._board.check_open()
-        if self._generation != self._board.generation:
-            # An address without a slave behind it stalls the processor for good.
-            raise BoardError("the logic was configured again: take the registers from board.ip() anew")
-        return self.check(offset)
-
-    def read(self, offset: int) -> int:
-        return int(self._array[self._check(offset) >> 2])
-
-    def write(self, offset: int, value: int) -> None:
-        if not 0 <= value <= 0xFFFFFFFF:
-            raise BoardError(f"register value {value}: expected 0..2**32-1")
-        self._array[self._check(offset) >> 2] = int(value)
-
-    def play(self, program: np.ndarray, timeout: float) -> None:
-        check_program(program, self.window)
-        if not self.mapped:
-            play_plainly(self, program, self._board.clock, timeout)
-            return
-        from ..kernels import PLAY_DONE, play
-
-        self._check(0)
-        status, step = play(self._array, program, timeout)
-        if status != PLAY_DONE:
-            _, offset, value = program[step].tolist()
-            raise DeadlineError(f"step {step} of {len(program)}: register {offset:#x} showed none of the "
-                                f"bits {value:#x} within {timeout:g} s; reset the board and configure again")
-
-
-class ZynqBuffer(Buffer):
-    """A pynq buffer, cacheable: flush and invalidate are real."""
-
-    def __init__(self, buffer: Any) -> None:
-        self._buffer = buffer
-        self._bytes = buffer.reshape(-1).view(np.uint8)
-        self._array: Any = buffer.view(np.ndarray)  # arithmetic on a PynqBuffer keeps a wrong address
-        self._slices = type(buffer).__name__ == "PynqBuffer"  # RemoteBuffer's slices have wrong addresses
-        self.device_address = int(buffer.device_address)  # of the root, once
-        self.nbytes = int(buffer.nbytes)
-
-    @property
-    def array(self) -> np.ndarray:
-        self._check()
-        view: np.ndarray = self._array
-        return view
-
-    def _check(self) -> None:
-        if self.closed:
-            raise ClosedError(f"buffer at {self.device_address:#x} is closed: allocate another")
-
-    def _part(self, nbytes: int | None) -> Any:
-        self._check()
-        if nbytes is None or nbytes >= self.nbytes or not self._slices:
-            return self._buffer
-        return self._bytes[:nbytes]
-
-    def flush(self, nbytes: int | None = None) -> None:
-        self._part(nbytes).flush()
-
-    def invalidate(self, nbytes: int | None = None) -> None:
-        self._part(nbytes).invalidate()
-
-    def close(self) -> None:
-        # Freed with the last view: unmapping under one would kill the process.
-        self.closed = True
-        self._buffer = self._bytes = self._array = None
 
 
 class ZynqBoard(Board):
@@ -195,6 +35,11 @@ class ZynqBoard(Board):
         Default: pynq's active device. A given one is made the active one, since pynq looks there.
     clock : Clock, optional
 
+    Attributes
+    ----------
+    clock_mhz : float or None
+        Of the logic, as measured after the last load; None where it cannot be read.
+
     Raises
     ------
     BoardUnavailableError
@@ -204,23 +49,73 @@ class ZynqBoard(Board):
     """
 
     kind = "zynq"
-    users = 1  # see shared_board()
+    users = 1  # see zynq_shared
 
     def __init__(self, device: Any = None, clock: Clock | None = None) -> None:
         super().__init__(clock if clock is not None else RealClock())
-        self.device = _find_device() if device is None else device
+        self.device = find_device() if device is None else device
         import pynq
 
         self._pynq = pynq
-        pynq.Device.active_device = self.device
-        self.board_name = _board_name(self.device)
+        self.remote = is_remote(self.device)
+        self._files = kernel_of(self.device)
+        self.board_name = board_name(self.device)
         self.name = self.board_name or "FPGA"
+        self.clock_mhz: float | None = None
         self._overlay: Any = None
         self._design: Any = None  # pynq's Overlay
+        self._bitstream = Path()
+        self._note = ""  # pynq's state file
         self._signature: Any = None
+        self._broken: BusError | None = None
+        self._parent: int | None = None  # in a forked child: whose board this is
         self._ips: dict[str, ZynqRegisters] = {}
-        self._lock_file = _ProcessLock(str(getattr(self.device, "tag", "fpga0")))
+        self._lines: dict[str, InterruptLine | None] = {}
+        self._buffers: weakref.WeakSet[ZynqBuffer] = weakref.WeakSet()
+        self._lock_file = ProcessLock(self._lock_name())
+        activate(self.device)
+        self._kernel_log = KernelLog(self._files.root / "dev/kmsg") if fpga_present() and not self.remote else None
+        on_fork(self)
 
+    def _lock_name(self) -> str:
+        if self.remote:
+            return "remote-{}".format(getattr(self.device, "ip_addr", "board"))
+        # pynq 2.7 may put the process into its tag, and the FPGA is one.
+        return "fpga0" if fpga_present() else str(getattr(self.device, "tag", "fpga0"))
+
+    # -- whose it is, and whether it can be used ------------------------------------------------
+    @property
+    def inherited(self) -> bool:
+        """Whether this process was forked from the one that opened the board."""
+        return self._parent is not None
+
+    def check_open(self) -> None:
+        if self._parent is not None:
+            raise BoardError(f"this board was opened by process {self._parent} before it forked this one: use it "
+                             "there, or open a board here once that one is closed")
+        super().check_open()
+
+    def check_usable(self) -> None:
+        """BusError after one, until the logic is configured again; else as `check_open`."""
+        self.check_open()
+        if self._broken is not None:
+            raise BusError(f"{self.name} cannot be used since {self._broken}: reset() it") from self._broken
+
+    def fail(self, error: BaseException, what: str) -> BusError:
+        """Mark the logic as unusable after an access that it did not answer; the error to raise."""
+        self._broken = BusError(f"{what} failed ({type(error).__name__}: {error})")
+        log.error("%s: %s", self.name, self._broken)
+        return BusError(f"{self._broken}; reset() the board and load the network again")
+
+    def forked(self, parent: int) -> None:
+        """Called in a forked child: neither lock nor memory nor registers are its own."""
+        self._parent = parent
+        self.lock = threading.RLock()  # another thread may have held it
+        self._lock_file.disown()
+        for buffer in list(self._buffers):
+            buffer.keep_forever()
+
+    # -- logic --------------------------------------------------------------------------------
     def load(self, overlay: Any) -> None:
         """Configure the logic, from files that the catalogue has verified.
 
@@ -231,73 +126,126 @@ class ZynqBoard(Board):
         OverlayMissingError, DigestError
             Bitstream or .hwh are not here yet, or not the right ones.
         BoardError
-            pynq cannot load it.
+            pynq cannot load it, or the logic would not answer: its state, clock or identity are wrong.
         """
         from ..catalogue import overlay_files
 
         with self.lock:
             self.check_open()
-            if self.loaded == overlay:
+            if self._broken is None and self.loaded == overlay:
                 return
-            if self.board_name and _plain(self.board_name) not in map(_plain, overlay.boards):
+            if self.board_name and plain_name(self.board_name) not in map(plain_name, overlay.boards):
                 raise BoardUnavailableError(f"overlay {overlay.name} is for {', '.join(overlay.boards)}, "
                                             f"this is a {self.board_name}")
             files = overlay_files(overlay)
-            bitstream = str(files["bitstream"])
+            self._bitstream = files["bitstream"]
             if files["hwh"] != files["bitstream"].with_suffix(".hwh"):
                 raise BoardError(f"{files['hwh']}: pynq wants it beside the bitstream, as "
                                  f"{files['bitstream'].with_suffix('.hwh')}")
-            self._configure(overlay, lambda: self._pynq.Overlay(bitstream, device=self.device))
+            self._configure(overlay, lambda: self._pynq.Overlay(str(self._bitstream), device=self.device))
 
-    def _configure(self, overlay: Any, load: Any) -> None:
+    def _configure(self, overlay: Any, load: Callable[[], Any]) -> None:
         self._forget()
+        activate(self.device)
         try:
-            design = load()
+            if self.remote:
+                from .zynq_remote import send_bitstream
+
+                send_bitstream(self.device, self._bitstream)
+            design = self._load(overlay, load)
+            check_manager(self._files)
+            check_design(self.device, self._bitstream)
+            self.clock_mhz = check_clock(self.device, self._files, overlay.clock_mhz)
+            check_ports(self.device)
+        except QnnError:
+            raise
         except Exception as error:
-            version = getattr(self._pynq, "__version__", "?")
-            hint = "; pynq 4 dropped Zynq-7000 boards, use the 3.1 image" if version.startswith("4") else ""
-            raise BoardError(f"pynq {version} cannot load overlay {overlay.name}: "
-                             f"{type(error).__name__}: {error}{hint}") from error
-        entry = design.ip_dict.get(overlay.ip.name)
-        if entry is None or int(entry["phys_addr"]) != overlay.ip.address:
-            raise BoardError(f"overlay {overlay.name}: ip {overlay.ip.name} is not at "
-                             f"{overlay.ip.address:#x} in the .hwh, which has {sorted(design.ip_dict)}: "
-                             "fetch the overlay again")
-        self._design, self._overlay, self._signature = design, overlay, self._state()
+            raise BoardError(self._cannot_load(overlay, error)) from error
+        if self._kernel_log is not None:
+            self._kernel_log.configured()  # by us
+        self._note = str(state_file(self.device) or "")
+        self._design, self._overlay, self._signature, self._broken = design, overlay, self._state(), None
         log.info("%s: configured with %s", self.name, overlay.name)
+
+    def _load(self, overlay: Any, load: Callable[[], Any]) -> Any:
+        """pynq's Overlay; once more without pynq's caches where these may be to blame."""
+        try:
+            design, problem = load(), None
+        except Exception as error:
+            design, problem = None, error
+        wrong = "" if design is None else _differs(design, overlay)
+        if problem is None and not wrong:
+            return design
+        gone = drop_caches(self.device)
+        if gone:
+            log.warning("%s: %s; trying again without pynq's %s", self.name, problem or wrong, " and ".join(gone))
+            design = self._pynq.Overlay(str(self._bitstream), device=self.device)
+            wrong = _differs(design, overlay)
+        elif problem is not None:
+            raise problem
+        if wrong:
+            raise BoardError(f"overlay {overlay.name}: {wrong}: fetch the overlay again")
+        return design
+
+    def _cannot_load(self, overlay: Any, error: Exception) -> str:
+        version = str(getattr(self._pynq, "__version__", "?"))
+        hint = ""
+        if version.startswith("4") and isinstance(error, (TypeError, KeyError)):
+            hint = ("; pynq 4 dropped the Zynq-7000: it cannot set the clocks of such a design. Use the 3.1 image, or "
+                    "put its own pynq back (pip install pynq==3.1.2)")
+        return f"pynq {version} cannot load overlay {overlay.name}: {type(error).__name__}: {error}{hint}"
 
     def _forget(self) -> None:
         self._overlay = self._design = self._in_flight = None
-        self._ips = {}
+        self._ips, self._lines = {}, {}
         self.generation += 1
 
     def _state(self) -> Any:
-        """Changes when any process loads a bitstream through pynq >= 3 (its state file)."""
+        """Changes when any process loads another bitstream through pynq >= 3 (its state file)."""
         try:
-            from pynq.pl_server.global_state import STATE_DIR
-
-            stat = os.stat(os.path.join(STATE_DIR, f"global_pl_state_{self.device.tag}.json"))
-            return stat.st_mtime_ns, stat.st_ino
-        except (ImportError, AttributeError, OSError):
+            stat = os.stat(self._note)
+        except OSError:
             return None
+        return stat.st_mtime_ns, stat.st_ino
 
     @property
     def loaded(self) -> Any:
-        if self._overlay is not None and not (self._design.is_loaded() and self._state() == self._signature):
-            log.warning("%s: somebody else has configured the logic", self.name)
-            self._forget()
+        if self._overlay is not None:
+            log_says = self._kernel_log is not None and self._kernel_log.configured()
+            if log_says or self._state() != self._signature or not self._design.is_loaded():
+                log.warning("%s: somebody else has configured the logic", self.name)
+                self._forget()
         return self._overlay
 
+    @property
+    def design(self) -> Any:
+        """pynq's own Overlay of what is loaded, or None; pynq's drivers of the IPs are its attributes."""
+        return self._design if self.loaded is not None else None
+
     def ip(self, name: str) -> ZynqRegisters:
-        self.check_open()
+        self.check_usable()
         if name not in self._ips:
             overlay = self.loaded
-            if overlay is None or name != overlay.ip.name:
-                has = overlay.ip.name if overlay is not None else "no overlay; load one first"
+            found = [ip for ip in overlay.ips if ip.name == name] if overlay is not None else []
+            if not found:
+                has = ", ".join(ip.name for ip in overlay.ips) if overlay is not None else "no overlay; load one first"
                 raise BoardError(f"ip {name!r}: the logic has {has}")
-            ip = overlay.ip
-            self._ips[name] = ZynqRegisters(self, self._pynq.MMIO(ip.address, ip.range, device=self.device))
+            check_manager(self._files)
+            try:
+                mmio = self._pynq.MMIO(found[0].address, found[0].range, device=self.device)
+            except Exception as error:
+                raise self.fail(error, f"mapping {name} at {found[0].address:#x}") from error
+            self._ips[name] = (RemoteRegisters if self.remote else ZynqRegisters)(self, mmio)
         return self._ips[name]
+
+    def interrupt_line(self, ip: str) -> InterruptLine | None:
+        if ip not in self._lines:
+            pin = next((found.interrupt for found in self._overlay.ips if found.name == ip), None)
+            line = None
+            if pin and not self.remote:
+                line = InterruptLine(pin if "/" in pin else f"{ip}/{pin}")
+            self._lines[ip] = line
+        return self._lines[ip]
 
     def allocate(self, shape: int | tuple[int, ...], dtype: Any = np.uint8) -> ZynqBuffer:
         sizes, kind, nbytes = shape_bytes(shape, dtype)
@@ -310,7 +258,9 @@ class ZynqBoard(Board):
                                  "and notebooks, or use smaller batches") from error
             buffer[:] = 0
             buffer.flush()  # a dirty line that leaves the cache late would overwrite what the logic wrote
-            return ZynqBuffer(buffer)
+            made = ZynqBuffer(buffer)
+            self._buffers.add(made)
+            return made
 
     def reset(self) -> None:
         with self.lock:
@@ -332,24 +282,15 @@ class ZynqBoard(Board):
             if not self.closed and self.users <= 0:
                 super().close()
                 self._forget()
+                if self._kernel_log is not None:
+                    self._kernel_log.close()
                 self._lock_file.release()
 
 
-_shared: Callable[[], ZynqBoard | None] = lambda: None  # noqa: E731 (a dead weak reference)
-
-
-def shared_board() -> ZynqBoard:
-    """The FPGA's board of this process: one for all classifiers, so that a notebook's cell can be run again.
-
-    Closed when each of them has closed it.
-    """
-    global _shared
-    board = _shared()
-    if board is not None:
-        with board.lock:
-            if not board.closed:
-                board.users += 1
-                return board
-    board = ZynqBoard()
-    _shared = ref(board)
-    return board
+def _differs(design: Any, overlay: Any) -> str:
+    """What of the overlay is not in pynq's design, or ""."""
+    for ip in overlay.ips:
+        entry = design.ip_dict.get(ip.name)
+        if entry is None or int(entry["phys_addr"]) != ip.address:
+            return f"ip {ip.name} is not at {ip.address:#x} in the .hwh, which has {sorted(design.ip_dict)}"
+    return ""

@@ -17,7 +17,7 @@ import warnings
 from typing import Any, Iterator, Sequence
 
 from .. import __version__
-from . import answering, health, listing, making, measuring, overlays, profiling
+from . import answering, health, interfacing, listing, making, measuring, overlays, profiling, recording
 from .output import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -63,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     common = argparse.ArgumentParser(add_help=False)
     _add_common(common, top=False)
-    for module in (answering, measuring, profiling, listing, overlays, making, health):
+    for module in (answering, measuring, profiling, listing, overlays, making, interfacing, health, recording):
         module.add_parsers(commands, common)
     return parser
 
@@ -155,7 +155,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _report(error: Exception, args: argparse.Namespace) -> int:
     """The message on standard error (and the error as JSON where JSON was asked for); returns the exit code."""
-    from ..errors import QnnError
+    from ..errors import BoardUnavailableError, QnnError
 
     if args.debug:
         traceback.print_exc()
@@ -175,6 +175,8 @@ def _report(error: Exception, args: argparse.Namespace) -> int:
     else:
         code = EXIT_FAILED
         text = "{}: {} (a defect: run it again with --debug and report what it prints)".format(kind, text)
+    if isinstance(error, BoardUnavailableError) and hasattr(args, "board"):
+        text += "; --board emulated needs neither the FPGA nor root"
     # Our own messages may list, line by line, which file to put where.
     complain("error", text or kind, keep_lines=isinstance(error, QnnError))
     if args.json:

@@ -11,7 +11,7 @@ __all__ = ["add_parsers"]
 
 _DOCTOR = """\
 Look at Python, the C kernels, pynq, the FPGA, memory, networks and overlays of this machine, and say what
-to do about what is missing. Changes nothing.
+to do about what is missing. Changes nothing, and needs no root.
 
 marks:
   ok    as it should be
@@ -61,7 +61,7 @@ def _doctor(args: argparse.Namespace) -> int:
     from .. import doctor
 
     checks = doctor.examine()
-    failed = [check for check in checks if check.status == "fail"]
+    failed, warned = ([check for check in checks if check.status == status] for status in ("fail", "warn"))
     if args.json:
         emit_json({"ok": not failed, "checks": [dict(check._asdict()) for check in checks]})
     else:
@@ -72,6 +72,9 @@ def _doctor(args: argparse.Namespace) -> int:
                 emit("      {:{}}  -> {}".format("", width, check.advice))
         counts = ["{} {}".format(sum(c.status == s for c in checks), s) for s in ("ok", "info", "warn", "fail")]
         emit("\n" + ", ".join(counts))
+        first = next((check for check in failed + warned if check.advice), None)
+        if first is not None:
+            emit("next: {}: {}".format(first.name, first.advice))
     return EXIT_FAILED if failed else EXIT_OK
 
 

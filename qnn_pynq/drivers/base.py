@@ -8,7 +8,23 @@ import numpy as np
 
 from ..boards.base import Board
 
-__all__ = ["Driver", "LayerProfile"]
+__all__ = ["Driver", "LayerProfile", "Limits"]
+
+
+class Limits(NamedTuple):
+    """When a wait on the circuit is an anomaly.
+
+    Attributes
+    ----------
+    margin, factor : float
+        It may last `margin` seconds and `factor` times what the cycle model says.
+    earliest : float
+        Done in less than this part of the least time that the circuit can take is too soon; 0 looks at none.
+    """
+
+    margin: float = 1.0
+    factor: float = 20.0
+    earliest: float = 1.0
 
 
 class LayerProfile(NamedTuple):
@@ -62,6 +78,8 @@ class Driver(ABC):
         Seconds of the accelerator: "configure" and "run" (last run), "modelled": whether they
         come from the cycle model instead of a clock; "images" (last run); and the host's seconds
         of "transfer": flush, invalidate, and moves between layers (last run).
+    limits : Limits
+        Of the waits; may be replaced at any time.
     """
 
     kind = ""
@@ -71,6 +89,7 @@ class Driver(ABC):
         self.overlay = overlay
         self.conservative = conservative
         self.network: Any = None
+        self.limits = Limits()
         self.timing: dict[str, Any] = {
             "configure": 0.0, "run": 0.0, "transfer": 0.0, "images": 0, "modelled": board.emulated,
         }
@@ -108,6 +127,18 @@ class Driver(ABC):
 
         `timeout` are seconds for each wait on the circuit; host work in between does not count.
         """
+
+    @abstractmethod
+    def expected_seconds(self, images: int) -> float:
+        """Seconds that the cycle model gives a run of `images`."""
+
+    @property
+    def displaced(self) -> bool:
+        """Whether somebody configured the logic since `configure`."""
+        return False
+
+    def cancel(self) -> None:  # noqa: B027 (a driver that never waits long needs none)
+        """Let a wait in another thread end soon, with ClosedError; for a `close` that follows."""
 
     def layers(self) -> tuple[LayerProfile, ...]:
         """Per-layer profile of the last run; empty where the overlay runs all layers at once."""

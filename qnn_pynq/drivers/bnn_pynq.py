@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..boards.base import Board, Buffer
-from ..errors import QnnError
-from .bnn_pynq_weights import check_network, fit_layers, weight_program
+from ..errors import NoDataError, QnnError
+from .bnn_pynq_weights import check_network, fit_layers, impossible_word, least_cycles, weight_program
 from .polled import START, PolledDriver
 
 __all__ = ["BnnPynqDriver", "Reg"]
@@ -32,13 +32,22 @@ class Reg(IntEnum):
 
 _MAX_IMAGES = 16384  # per run: 1.7 MB of input; a longer run gains less than 0.02 %
 _MIN_IMAGES = 16  # the input stage fetches 16 images at a time
+_LINE = 64  # at least a cache line: inputs and outputs share none
 
 
 class BnnPynqDriver(PolledDriver):
     """One network on one LFC overlay.
 
     Not thread-safe between `start` and `finish`: a second `start` is refused with BoardBusyError.
-    Buffers grow to the largest batch seen, `capacity` images at most, and are then reused.
+    Its buffer grows to the largest batch seen, `capacity` images at most, and is then reused.
+
+    Before a run the output words are filled with `poison`, a word that the network cannot give, where there is one: a
+    run that was done without writing its results is then NoDataError. Else they are filled with another word each
+    time, and two such runs do not agree by giving the same old answers.
+
+    Attributes
+    ----------
+    poison : int or None
     """
 
     kind = "bnn-pynq"
@@ -50,10 +59,15 @@ class BnnPynqDriver(PolledDriver):
             raise ValueError(f"capacity {capacity}: expected at least one image")
         self._capacity = capacity
         self._rows = 0  # images that the buffers hold
-        self._input: Buffer | None = None
-        self._output: Buffer | None = None
-        self._words: np.ndarray | None = None
+        # One buffer, outputs in front: one flush covers both, one invalidate the outputs alone.
+        self._buffer: Buffer | None = None
+        self._inputs: Any = None
+        self._words: Any = None
+        self._skip = 0
         self._started = 0.0
+        self.poison: int | None = None
+        self._filler = 0  # the same words in the same runs: a recording of them can be replayed
+        self._first, self._interval = least_cycles(overlay.geometry["layers"])
 
     @property
     def capacity(self) -> int:
@@ -89,8 +103,9 @@ class BnnPynqDriver(PolledDriver):
             The logic stopped answering; the driver refuses to run until it is configured again.
         """
         self.check(network)
-        program = weight_program(fit_layers(network.layers, self.overlay.geometry["layers"]),
-                                 self.overlay.geometry["layers"], self.conservative)
+        geometry = self.overlay.geometry["layers"]
+        fitted = fit_layers(network.layers, geometry)
+        program = weight_program(fitted, geometry, self.conservative)
         with self.board.lock:
             self._check_open()
             self._check_idle()
@@ -109,6 +124,7 @@ class BnnPynqDriver(PolledDriver):
                 raise
             self.timing["configure"] = self.board.accelerator_seconds - before
             self._generation = self.board.generation
+            self.poison = impossible_word(fitted[-1], geometry[-1])
             self.network = network
         log.debug("%s: %s configured, %d accesses, %.1f ms", self.overlay.name, network.name, len(program),
                   1e3 * self.timing["configure"])
@@ -132,26 +148,22 @@ class BnnPynqDriver(PolledDriver):
             self._check_count(images)
             if images > self._rows:
                 self._grow(images)
-            assert self._input is not None
-            view: np.ndarray = self._input.array[:images]
+            view: np.ndarray = self._inputs[:images]
             return view
 
     def _grow(self, images: int) -> None:
         rows = min(self._capacity, max(_MIN_IMAGES, 1 << (images - 1).bit_length()))
         self._free()
-        new = self.board.allocate((rows, self.bytes_in), np.uint8)
-        try:
-            self._output = self.board.allocate((rows, self.bytes_out // 8), np.uint64)
-        except BaseException:
-            new.close()
-            raise
-        self._input, self._rows = new, rows
+        self._skip = -(-rows * self.bytes_out // _LINE) * _LINE
+        self._buffer = self.board.allocate(self._skip + rows * self.bytes_in, np.uint8)
+        self._words = self._buffer.array[: rows * self.bytes_out].view(np.uint64)
+        self._inputs = self._buffer.array[self._skip :].reshape(rows, self.bytes_in)
+        self._rows = rows
 
     def _free(self) -> None:
-        for buffer in (self._input, self._output):
-            if buffer is not None:
-                buffer.close()
-        self._input = self._output = None
+        if self._buffer is not None:
+            self._buffer.close()
+        self._buffer = self._inputs = self._words = None
         self._rows = 0
 
     def start(self, images: int) -> None:
@@ -172,21 +184,25 @@ class BnnPynqDriver(PolledDriver):
             self._check_count(images)
             if images > self._rows:
                 raise ValueError(f"{images} images, but input() was asked for {self._rows} at most")
-            assert self._input is not None and self._output is not None
+            assert self._buffer is not None
             registers = self.board.ip(self.overlay.ip.name)
             self._drop_done(registers)
             begun = perf_counter()
-            self._input.flush(images * self.bytes_in)
+            self._filler = (self._filler * 0x5851F42D4C957F2D + 0x14057B7EF767814F) % (1 << 64)
+            self._words[:images] = self._filler if self.poison is None else self.poison
+            self._buffer.flush(self._skip + images * self.bytes_in)
             self.timing["transfer"] = perf_counter() - begun
-            source, target = self._input.device_address, self._output.device_address
+            target = self._buffer.device_address
+            source = target + self._skip
             for reg, value in ((Reg.IN_LOW, source & 0xFFFFFFFF), (Reg.IN_HIGH, source >> 32),
                                (Reg.OUT_LOW, target & 0xFFFFFFFF), (Reg.OUT_HIGH, target >> 32),
                                (Reg.DO_INIT, 0), (Reg.NUM_REPS, images)):
                 registers.write(reg, value)
             self._started = self.board.accelerator_seconds
-            registers.write(Reg.CTRL, START)
+            # Before the start: an interrupt in between must not leave a run that nobody knows of.
             self._running = images
             self.board.mark_in_flight(self)
+            registers.write(Reg.CTRL, START)
 
     def finish(self, timeout: float | None = None) -> np.ndarray:
         """Wait for the run and take its words.
@@ -194,7 +210,7 @@ class BnnPynqDriver(PolledDriver):
         Parameters
         ----------
         timeout : float, optional
-            Seconds; default 1 + 20 times what the cycle model says.
+            Seconds; default: by `limits`, 1 + 20 times what the cycle model says.
 
         Returns
         -------
@@ -205,26 +221,41 @@ class BnnPynqDriver(PolledDriver):
         ------
         DeadlineError
             No answer in time. The run stays in flight: `finish` may be called again.
+        StatusError, EarlyDoneError, NoDataError
+            The run is not to be trusted, and may still be in the circuit.
         """
         with self.board.lock:
             images = self._in_flight()
-            expected = self.expected_seconds(images)
-            self.board.wait(self.overlay.ip.name, (Reg.CTRL, self._done_mask),
-                            1.0 + 20.0 * expected if timeout is None else timeout,
-                            "{} on {} image{} (the cycle model says {:.3g} ms)".format(
-                                self.overlay.name, images, "" if images == 1 else "s", 1e3 * expected))
-            self._over()
-            self.timing["run"] = self.board.accelerator_seconds - self._started
+            self.timing["run"] = self._await(
+                self.expected_seconds(images), self._least_seconds(images), timeout, self._started,
+                "{} on {} image{}".format(self.overlay.name, images, "" if images == 1 else "s"))
             self.timing["images"] = images
-            assert self._output is not None
+            assert self._buffer is not None
             begun = perf_counter()
-            self._output.invalidate(images * self.bytes_out)
+            self._buffer.invalidate(images * self.bytes_out)
+            words: np.ndarray = self._words[:images]
+            self._check_written(words)
+            self._over()
             self.timing["transfer"] += perf_counter() - begun
-            words: np.ndarray = self._output.array[:images, 0]
             return words
+
+    def _check_written(self, words: np.ndarray) -> None:
+        if self.poison is None:
+            return
+        if words.size == 1:
+            missing = int(words.item(0) == self.poison)
+        else:
+            missing = int(np.count_nonzero(words == np.uint64(self.poison)))
+        if missing:
+            raise NoDataError(f"{self.overlay.name}: done, but {missing} of {words.size} results were never written")
 
     def expected_seconds(self, images: int) -> float:
         """Seconds that the cycle model gives a run of `images`."""
         timing = self.overlay.timing
         cycles = timing["first_image_cycles"] + (images - 1) * timing["cycles_per_image"] if images else 0
         return float(cycles * 1e-6 / self.overlay.clock_mhz)
+
+    def _least_seconds(self, images: int) -> float:
+        """Seconds that the circuit cannot do without: by its folding, and half of what was recorded."""
+        cycles = self._first + (images - 1) * self._interval
+        return max(0.95e-6 * cycles / self.overlay.clock_mhz, 0.5 * self.expected_seconds(images))

@@ -6,14 +6,29 @@ from abc import abstractmethod
 from typing import Any
 
 from ..boards.base import Board
-from ..errors import BoardBusyError, BoardError, ClosedError, QnnError
+from ..errors import (
+    BoardBusyError,
+    BoardError,
+    ClosedError,
+    DeadlineError,
+    EarlyDoneError,
+    ForeignBitstreamError,
+    QnnError,
+    StatusError,
+)
 from .base import Driver
 
-__all__ = ["CTRL", "DONE", "IDLE", "START", "PolledDriver"]
+__all__ = ["CTRL", "DONE", "IDLE", "START", "PolledDriver", "StrayRunError"]
 
 log = logging.getLogger(__name__)
 CTRL = 0x00
 START, DONE, IDLE = 0x1, 0x2, 0x4
+_NEVER = 0xFFFFFD70  # control bits that no HLS block has; a bus without a slave often reads as all ones
+_LOOK = 0.05  # seconds of waiting between looks at `cancel`
+
+
+class StrayRunError(BoardBusyError, StatusError):
+    """The circuit runs where it should be idle."""
 
 
 class PolledDriver(Driver):
@@ -27,19 +42,71 @@ class PolledDriver(Driver):
         self._done_mask = DONE if conservative else DONE | IDLE
         self._running = 0  # images in flight
         self._generation = -1
-        self._closed = False
+        self._closed = self._cancelled = False
         self._missing = "no network is configured: call configure() first"
 
     @abstractmethod
     def _free(self) -> None:
         """Give the buffers back."""
 
+    def cancel(self) -> None:
+        self._cancelled = True
+
     @staticmethod
     def _drop_done(registers: Any) -> None:
         """One read takes a stale done away, and shows whether the logic is free."""
-        if not registers.read(CTRL) & (IDLE | DONE):
-            raise BoardBusyError("the accelerator is still busy with an earlier run, which cannot be "
+        status = registers.read(CTRL)
+        if status & _NEVER:
+            raise _strange(status)
+        if not status & (IDLE | DONE):
+            raise StrayRunError("the accelerator is still busy with an earlier run, which cannot be "
                                  "aborted: reset() the board and load the network again")
+
+    def _await(self, expected: float, least: float, timeout: float | None, started: float, what: str) -> float:
+        """Wait for the circuit, which was started at `started` accelerator seconds and takes at least `least`.
+
+        Returns
+        -------
+        float
+            Seconds of the circuit.
+
+        Raises
+        ------
+        DeadlineError, StatusError, EarlyDoneError
+        ClosedError
+            `cancel` was called.
+        """
+        board, limits = self.board, self.limits
+        if timeout is None:
+            timeout = limits.margin + limits.factor * expected
+        what = f"{what} (the cycle model says {1e3 * expected:.3g} ms)"
+        done, look = (CTRL, self._done_mask | _NEVER), max(_LOOK, timeout / 1000)
+        begun = 0.0
+        if timeout > look:
+            begun = board.clock.now()
+        left = timeout
+        while True:
+            if self._cancelled:
+                raise ClosedError(f"{what}: closed while it was waited for")
+            try:
+                status = board.wait(self.overlay.ip.name, done, min(left, look), what)
+                break
+            except DeadlineError:
+                left = begun + timeout - board.clock.now() if timeout > look else 0.0
+                if left <= 0:
+                    raise DeadlineError(
+                        f"{what}: no answer within {timeout:g} s; reset() the board and load the network again, "
+                        "or allow more time") from None
+        if status & _NEVER:
+            raise _strange(status)
+        if status & self._done_mask == DONE and IDLE & self._done_mask:
+            # At most a cycle lies between the two: another look must find it idle.
+            if not board.ip(self.overlay.ip.name).read(CTRL) & IDLE:
+                raise EarlyDoneError(f"{what}: done, but still busy")
+        seconds = board.accelerator_seconds - started
+        if seconds < limits.earliest * least:
+            raise EarlyDoneError(f"{what}: done after {1e3 * seconds:.3g} ms, sooner than the circuit can be")
+        return seconds
 
     def _over(self) -> None:
         self._running = 0
@@ -69,15 +136,20 @@ class PolledDriver(Driver):
         self._check_ready()
         return images
 
+    @property
+    def displaced(self) -> bool:
+        """Whether the logic was configured again since the weights were written."""
+        return bool(self._generation != self.board.generation or self.board.loaded != self.overlay)
+
     def _check_ready(self) -> None:
         self._check_open()
         if self.network is None:
             raise BoardError(self._missing)
         self.board.require(self)
-        if self.board.loaded != self.overlay or self._generation != self.board.generation:
+        if self.displaced:
             self.network = None
-            raise BoardError("the logic was configured again since the weights were written: "
-                             "load the network again")
+            raise ForeignBitstreamError("the logic was configured again since the weights were written: "
+                                        "load the network again")
 
     def free(self) -> None:
         with self.board.lock:
@@ -101,3 +173,8 @@ class PolledDriver(Driver):
             if not self._running or self.board.closed or self._generation != self.board.generation:
                 self._free()
             self.board.release(self)
+
+
+def _strange(status: int) -> StatusError:
+    return StatusError(f"control register {status:#010x}: bits that the circuit does not have; the bus or the logic "
+                       "is broken, or another bitstream is loaded")

@@ -201,7 +201,7 @@ class QnnMoDriver(PolledDriver):
             self.buffers.flush_input()
             self._put = set()
             self.timing["transfer"] = perf_counter() - begun
-            walk = self._walk = Walk(self.board, self.overlay, self.buffers, plan, images, self._done_mask,
+            walk = self._walk = Walk(self.board, self.overlay, self.buffers, plan, images, self._await,
                                      self.conservative)
             self._running = images
             self.board.mark_in_flight(self)

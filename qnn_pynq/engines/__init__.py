@@ -46,7 +46,8 @@ def board_engine(
 
 
 def fits_engine(network: Network, engine: Engine) -> bool:
-    """Whether `engine` is of the kind that computes `network`."""
+    """Whether `engine`, or what it guards, is of the kind that computes `network`."""
+    engine = getattr(engine, "inner", engine)
     if isinstance(engine, SegmentedEngine) or (network.segments and isinstance(engine, BoardEngine)):
         return False
     return isinstance(engine, (ConvolutionEngine, OffloadEngine)) == is_convolutional(network)

@@ -11,7 +11,11 @@ from ..errors import BoardError, ClosedError, InputError, UnsupportedNetworkErro
 from ..kernels import Encoder
 from ..network import Dense, Network
 
-__all__ = ["Engine", "EngineResult", "make_encoder"]
+__all__ = ["Engine", "EngineResult", "NotReadyError", "make_encoder"]
+
+
+class NotReadyError(BoardError):
+    """A run was refused because of what an earlier one left behind."""
 
 
 class EngineResult(NamedTuple):
@@ -78,6 +82,11 @@ class Engine(ABC):
         self.state = "new"
         self._stages: dict[str, float] = {}
 
+    @property
+    def bare(self) -> Engine:
+        """The engine that computes: itself, or the one that it guards."""
+        return self
+
     @abstractmethod
     def check(self, network: Network) -> None:
         """Raise UnsupportedNetworkError unless this engine computes the network. Changes nothing."""
@@ -122,8 +131,13 @@ class Engine(ABC):
         sums : bool
             Give the last layer's accumulators too, where `gives_sums`.
         """
-        self.start(pictures, out, sums)
-        return self.wait(deadline)
+        try:
+            self.start(pictures, out, sums)
+            return self.wait(deadline)
+        except BaseException:
+            if self.state == "running":  # broken off between two steps
+                self.abandon()
+            raise
 
     def one(self, picture: np.ndarray, deadline: float | None = None) -> int:
         """Output word of one picture, uint8 with as many elements as the network has pixels, C order."""
@@ -132,6 +146,30 @@ class Engine(ABC):
     def profile(self) -> dict[str, float]:
         """Seconds of each stage of the last run."""
         return dict(self._stages)
+
+    def abandon(self, reset: bool = True) -> None:
+        """Give up the run in flight, if there is one; the next `configure` makes a new beginning.
+
+        Parameters
+        ----------
+        reset : bool
+            Let `configure` reset the board: a run may still be in the circuit.
+        """
+        self._open()
+        self.state, self.network = "failed", None
+
+    def mend(self) -> None:  # noqa: B027 (only a guarded engine goes on by itself)
+        """Recover from a run that was broken off, where that needs no new `configure`."""
+
+    def owned(self) -> bool:
+        """Whether what is computed on is still ours."""
+        return True
+
+    def limit(self, limits: Any) -> None:  # noqa: B027 (engines without hardware wait for nothing)
+        """Take other `Limits` for the waits on hardware."""
+
+    def cancel(self) -> None:  # noqa: B027 (engines without hardware wait for nothing)
+        """From another thread: let a wait on hardware end soon, with ClosedError; `close` follows."""
 
     @abstractmethod
     def close(self) -> None:
@@ -150,15 +188,15 @@ class Engine(ABC):
     def _idle(self) -> None:
         self._open()
         if self.state == "running":
-            raise BoardError("a run is in flight on {}: wait() for it first".format(self.name))
+            raise NotReadyError("a run is in flight on {}: wait() for it first".format(self.name))
 
     def _ready(self, pictures: np.ndarray, out: np.ndarray | None) -> Network:
         """Check that a run may begin, and its arrays."""
         self._idle()
         if self.state == "failed":
-            raise BoardError("the last run or load on {} failed: load a network again".format(self.name))
+            raise NotReadyError("the last run or load on {} failed: load a network again".format(self.name))
         if self.network is None:
-            raise BoardError("no network is configured on {}: load one first".format(self.name))
+            raise NotReadyError("no network is configured on {}: load one first".format(self.name))
         if out is not None and (out.dtype != np.uint64 or out.shape != (len(pictures),)):
             raise InputError(
                 "out must be uint64 of shape ({},), got {} of shape {}".format(

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class ConvolutionEngine(Engine):
-    """Answers the same codes as the overlay would.
+    """Answers the same codes as the overlay would; also to codes (N, H, W, C) that `OffloadEngine.first_stage` gave.
 
     Parameters
     ----------
@@ -36,6 +36,7 @@ class ConvolutionEngine(Engine):
         if not isinstance(threads, (int, np.integer)) or not 1 <= threads <= 64:
             raise InputError("threads must be an integer from 1 to 64, not {!r}".format(threads))
         self._stack: Any = None
+        self._middle: Any = None
         self._pending: EngineResult | None = None
         self.layer_seconds: np.ndarray | None = None
 
@@ -48,6 +49,7 @@ class ConvolutionEngine(Engine):
         self.check(network)
         parts = split_layers(network)
         self._stack = ConvStack(parts.first + parts.middle, parts.picture_shape[0], parts.picture_shape[1])
+        self._middle = None
         self.network, self.state = network, "ready"
         _log.debug("%s in software", network.name)
 
@@ -55,12 +57,21 @@ class ConvolutionEngine(Engine):
         """Compute at once; `wait` gives the result. `out` is not used: there are no words."""
         network = self._ready(pictures, out)
         begun = perf_counter()
-        maps = pictures_to_maps(network, pictures)
-        seconds = np.zeros(self._stack.convolutions)
-        codes = self._stack.run(maps, seconds=seconds)
+        if pictures.ndim == 2:
+            stack, maps = self._stack, pictures_to_maps(network, pictures)
+        else:
+            stack, maps = self._behind_first(network), pictures
+        seconds = np.zeros(stack.convolutions)
+        codes = stack.run(maps, seconds=seconds)
         self.layer_seconds = seconds / max(1, len(pictures))
         self._stages = {"kernel": perf_counter() - begun}
         self._pending = EngineResult(None, None, self._stages, codes)
+
+    def _behind_first(self, network: Network) -> Any:
+        if self._middle is None:
+            parts = split_layers(network)
+            self._middle = ConvStack(parts.middle, parts.middle_shape[0], parts.middle_shape[1])
+        return self._middle
 
     def wait(self, deadline: float | None = None) -> EngineResult:
         self._open()
@@ -71,4 +82,4 @@ class ConvolutionEngine(Engine):
 
     def close(self) -> None:
         self.state = "closed"
-        self.network = self._stack = self._pending = None
+        self.network = self._stack = self._middle = self._pending = None

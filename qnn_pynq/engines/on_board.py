@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 
 from ..boards import Board
-from ..errors import BoardBusyError, BoardError, BoardTakenError, InputError, QnnError
+from ..errors import (
+    AnomalyError,
+    BoardBusyError,
+    BoardError,
+    BoardTakenError,
+    ForeignBitstreamError,
+    InputError,
+    QnnError,
+)
 from ..families import driver_class
 from ..network import Network
 from .base import Engine, EngineResult
@@ -94,6 +102,19 @@ class BoardEngine(Engine):
         self.network, self.state = network, "ready"
         _log.debug("%s on %s by overlay %s", network.name, self.board.name, self.overlay.name)
 
+    def abandon(self, reset: bool = True) -> None:
+        super().abandon()
+        self._hung = self._hung or reset
+
+    def owned(self) -> bool:
+        return self.board.owner is self.driver
+
+    def limit(self, limits: Any) -> None:
+        self.driver.limits = limits
+
+    def cancel(self) -> None:
+        self.driver.cancel()
+
     def recover(self) -> None:
         """Reset the board after a run that did not end, where the board is still ours."""
         if self._hung and not self.board.closed and self.board.owner is self.driver:
@@ -160,7 +181,13 @@ class BoardEngine(Engine):
                 self.state, self.network = "failed", None
             else:
                 self.state = "ready"  # interrupted, or out of memory, before anything was started
+            if isinstance(error, BoardError) and not isinstance(error, AnomalyError) and self._displaced():
+                raise ForeignBitstreamError("the logic was configured again during a run: {}".format(error)) from error
             raise
+
+    def _displaced(self) -> bool:
+        """Whether the logic was configured by somebody else while the board was ours."""
+        return not self.board.closed and self.owned() and self.driver.displaced
 
     def _start_chunk(self) -> None:
         done = self._done

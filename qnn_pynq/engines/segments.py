@@ -98,8 +98,10 @@ class SegmentedEngine(Engine):
         self._parts = cut_segments(network)
         with self.board.lock:
             # Whichever of ours has the board may hand it on, even where nobody else's is taken.
-            self._engines[0].takeover = self.takeover or self._owned()
+            self._engines[0].takeover = self.takeover or self.owned()
             for engine in self._engines:
+                if engine.state == "running":  # an interrupt left it there
+                    engine.abandon()
                 engine.recover()
             self._switch(0)
         self.network, self.state = network, "ready"
@@ -140,15 +142,29 @@ class SegmentedEngine(Engine):
             for start, engine in zip(starts, self._engines) for layer in engine.layers()
         )
 
+    def abandon(self, reset: bool = True) -> None:
+        super().abandon()
+        self._loaded = -1
+        for engine in self._engines:
+            engine.abandon(reset and engine.owned())
+
+    def owned(self) -> bool:
+        return any(engine.owned() for engine in self._engines)
+
+    def limit(self, limits: Any) -> None:
+        for engine in self._engines:
+            engine.limit(limits)
+
+    def cancel(self) -> None:
+        for engine in self._engines:
+            engine.cancel()
+
     def close(self) -> None:
         self.state, self.network = "closed", None
         for engine in self._engines:
             engine.close()
 
     # -- inside ------------------------------------------------------------------------------------------
-
-    def _owned(self) -> bool:
-        return any(self.board.owner is engine.driver for engine in self._engines)
 
     def _switch(self, index: int) -> float:
         """Configure the logic for a segment; the seconds that it took."""
@@ -164,7 +180,7 @@ class SegmentedEngine(Engine):
     def _start(self, index: int, inputs: np.ndarray) -> None:
         with self.board.lock:
             self.board.check_open()
-            if not self._owned():
+            if not self.owned():
                 raise BoardTakenError(
                     "{} was taken by another classifier: load the network again".format(self.board.name)
                 )

@@ -2,15 +2,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 import numpy as np
 
 from ..boards.clock import Clock
 
+if TYPE_CHECKING:
+    from ..faults import FaultPlan
+
 __all__ = ["Memory", "Twin"]
 
-Fault = Callable[["Twin", str, Any], Any]
+Injected = Callable[["Twin", str, Any], Any]
 
 
 class Memory(ABC):
@@ -35,14 +38,28 @@ class Twin(ABC):
     memory : Memory
     clock : Clock
         A run is busy until this clock says so.
+
+    Attributes
+    ----------
+    faults : FaultPlan or None
+        Asked for a fault at every run and load, and told of every access; whoever makes the twin sets it.
+    reprogrammed : callable or None
+        What tells the board that somebody else configures the logic; without it the registers read 0 from then on.
     """
+
+    faults: FaultPlan | None = None
+    reprogrammed: Callable[[], None] | None = None
 
     def __init__(self, overlay: Any, memory: Memory, clock: Clock) -> None:
         self.overlay = overlay
         self.memory = memory
         self.clock = clock
         self.modelled_seconds = 0.0  # FPGA time by the cycle model, whatever the clock
-        self._faults: list[Fault] = []
+        self._faults: list[Injected] = []
+
+    def ip(self, name: str) -> Twin:
+        """The twin behind one register window; a kind of overlay with several of them overrides it."""
+        return self
 
     @abstractmethod
     def read(self, offset: int) -> int:
@@ -81,7 +98,7 @@ class Twin(ABC):
         return False
 
     # -- misbehaviour -------------------------------------------------------------------------
-    def inject(self, fault: Fault) -> None:
+    def inject(self, fault: Injected) -> None:
         """Add `fault(twin, event, value) -> value`, called at every hook point of the family."""
         self._faults.append(fault)
 

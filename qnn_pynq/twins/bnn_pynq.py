@@ -6,6 +6,7 @@ strictly. Time is a model, stated in the overlay descriptor.
 """
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -13,6 +14,8 @@ import numpy as np
 
 from ..boards.clock import Clock
 from ..boards.program import WAIT
+from ..errors import BusError
+from ..faults import Fault
 from ..kernels import DenseStack
 from ..packing import unfold_thresholds, unfold_weights
 from .base import Memory
@@ -141,11 +144,60 @@ class BnnPynqTwin(ControlTwin):
                 for g, words, values in zip(self.layers, self.weights, self.thresholds)])
         return self._stack
 
+    # -- faults -------------------------------------------------------------------------------
+    def _struck(self) -> Fault | None:
+        # Single memory writes are too many to ask for each: a program of them is one opportunity.
+        return None if self.registers[Reg.DO_INIT] else super()._struck()
+
+    def _flip_weight(self, fault: Fault) -> None:
+        """One of all weight bits, those of unused words included."""
+        place = fault.place % sum(words.size * g["simd"] for words, g in zip(self.weights, self.layers))
+        for words, geometry in zip(self.weights, self.layers):
+            if place < words.size * geometry["simd"]:
+                word, bit = divmod(place, geometry["simd"])
+                words.reshape(-1)[word] ^= np.uint64(1 << bit)
+                break
+            place -= words.size * geometry["simd"]
+        self._stack = None
+
     # -- whole programs -----------------------------------------------------------------------
     def play(self, program: np.ndarray, timeout: float) -> bool:
         """A run of memory writes, each waited for, at once; anything else access by access."""
         self.settle()
-        if self._faults or self._busy_until is not None or self._done or self._auto_restart or self._ier:
+        fault = None if self.faults is None or not program.size else self.faults.strike()
+        if fault is None:
+            return self._play_at_once(program, timeout)
+        return self._play_struck(fault, program, timeout)
+
+    def _play_struck(self, fault: Fault, program: np.ndarray, timeout: float) -> bool:
+        """The same with a fault at one of the memory writes."""
+        starts = np.flatnonzero((program["offset"] & 0x7C == 0) & (program["op"] != WAIT))
+        step = int(starts[fault.place % starts.size]) if starts.size else 0
+        unseen = fault.kind == "lost done" and not (program["value"][program["op"] == WAIT] & 4).all()
+        if fault.kind == "hang" or unseen:
+            self._play_at_once(program[:step], timeout)
+            self._busy_until = math.inf
+            return False  # the first wait finds out
+        if fault.kind in ("bus error", "reprogrammed", "signal"):
+            self._play_at_once(program[:step], timeout)
+            if fault.kind == "signal":
+                assert self.faults is not None
+                self.faults.interrupt()
+            if fault.kind == "bus error":
+                raise BusError(f"step {step}: the logic met a decode error (injected)")
+            self._vanish()
+            return False
+        if fault.kind == "done without data":
+            program = np.delete(program, (step, step + 1))
+        played = self._play_at_once(program, timeout)
+        if fault.kind in ("corrupt word", "flip weight"):
+            self._flip_weight(fault)
+        elif fault.kind == "slow":
+            self.clock.sleep(fault.extra_seconds)
+        return played
+
+    def _play_at_once(self, program: np.ndarray, timeout: float) -> bool:
+        if self._gone or self._faults or self._busy_until is not None or self._done or self._auto_restart or self._ier:
             return False
         reg = ((program["offset"] & 0x7C) >> 2).astype(np.uint8)
         value = np.ascontiguousarray(program["value"])

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..boards.clock import Clock
+from ..faults import Fault
 from ..kernels import ConvLayer, pack, unpack
 from ..network_types import Conv, Pool
 from ..overlay_geometry import check_identity
@@ -116,6 +117,43 @@ class QnnMoTwin(ControlTwin):
         tiles = lanes // g["simd"] * (channels // g["pe"])
         words = self._pixel // 8
         return max(r[Reg.OFM_DIM] ** 2 * r[Reg.KERNEL_DIM] ** 2 * tiles, size**2 * words, out_size**2 * words)
+
+    # -- faults -------------------------------------------------------------------------------------------
+
+    def _flip_weight(self, fault: Fault) -> None:
+        """In the circuit, until the next load; at a load in shared memory, until the host writes there again."""
+        if self.registers[Reg.DO_INIT]:
+            kernel, g = self.registers[Reg.KERNEL_DIM], self._limits
+            weights = g["pe"] // 2 * self._block(min(max(kernel, 1), g["max_kernel"]))
+            port = Reg.IN2 if fault.amount < 0.5 else Reg.IN1
+            words = self.memory.read(self._address(port), 8 * weights).view(_WORD)
+        else:
+            words = self.weights.reshape(-1)
+        place, bit = divmod(fault.place % (64 * words.size), 64)
+        words[place] ^= np.uint64(1 << bit)
+        self._latest = {}
+
+    def _before(self, fault: Fault) -> None:
+        super()._before(fault)
+        if self.registers[Reg.DO_INIT]:
+            self._former = self.weights.copy(), self.thresholds.copy()
+
+    def _after(self, fault: Fault, begun: float, seconds: float) -> float:
+        if not self.registers[Reg.DO_INIT]:
+            return super()._after(fault, begun, seconds)
+        weights, thresholds = self._former
+        words = self.weights.reshape(-1)
+        if fault.kind == "done without data":
+            self.weights, self.thresholds = weights, thresholds
+        elif fault.kind == "early done":  # what was not there yet when the next run began
+            first = int(fault.amount * words.size)
+            words[first:] = weights.reshape(-1)[first:]
+            seconds *= fault.amount
+        elif fault.kind == "corrupt word":
+            words[fault.place % words.size] ^= np.uint64(1 + fault.place % (2**64 - 1))
+        else:
+            return super()._after(fault, begun, seconds)
+        return seconds
 
     # -- one convolution ----------------------------------------------------------------------------------
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from pathlib import Path
 
 import lfc
 import numpy as np
 import pytest
 
-import qnn_pynq.boards.zynq as zynq
-from qnn_pynq.boards import open_board
+from qnn_pynq.boards import open_board, zynq_device
 from qnn_pynq.boards.clock import RealClock, VirtualClock
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.errors import (
     BoardBusyError,
     BoardError,
     BoardTakenError,
-    BoardUnavailableError,
     BusError,
     ClosedError,
     DeadlineError,
@@ -218,7 +215,7 @@ def test_realtime_takes_as_long_as_the_model_says():
 
 def test_open_board_says_which_and_emulates_only_without_an_fpga(monkeypatch, caplog):
     caplog.set_level(logging.INFO, "qnn_pynq")
-    monkeypatch.setattr(zynq, "fpga_present", lambda: False)
+    monkeypatch.setattr(zynq_device, "fpga_present", lambda: False)
     for name in (None, "auto", "emulated"):
         with open_board(name) as board:
             assert board.kind == "emulated" and board.emulated
@@ -229,60 +226,3 @@ def test_open_board_says_which_and_emulates_only_without_an_fpga(monkeypatch, ca
     with open_board("emulated", memory_limit=4096) as small, pytest.raises(ValueError, match="memory_limit"):
         assert small.memory.limit == 4096
         open_board(small, memory_limit=1)
-
-
-def _pretend_zynq(monkeypatch, tmp_path, root=True, xrt="/usr"):
-    (tmp_path / "compatible").write_bytes(b"digilent,zynq-zybo\0xlnx,zynq-7000\0")
-    monkeypatch.setattr(zynq, "FPGA_MANAGER", tmp_path)
-    monkeypatch.setattr(zynq, "DEVICE_TREE", tmp_path)
-    monkeypatch.setattr(zynq.os, "geteuid", lambda: 0 if root else 1000)
-    monkeypatch.delenv("XILINX_XRT", raising=False)
-    if xrt:
-        monkeypatch.setenv("XILINX_XRT", xrt)
-
-
-@pytest.mark.parametrize("options, cause", [
-    ({"root": False}, "needs root"),
-    ({"xrt": None}, "XILINX_XRT is not set"),
-    ({}, "pynq cannot be imported|does not recognise the FPGA|XRT library"),
-])
-def test_an_fpga_that_is_there_but_unusable_is_an_error_with_its_cause(monkeypatch, tmp_path, options, cause):
-    _pretend_zynq(monkeypatch, tmp_path, **options)
-    for name in (None, "auto", "zynq"):
-        with pytest.raises(BoardUnavailableError, match=cause):
-            open_board(name)
-
-
-def test_asking_for_the_fpga_where_there_is_none_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr(zynq, "FPGA_MANAGER", tmp_path / "absent")
-    assert not zynq.fpga_present()
-    with pytest.raises(BoardUnavailableError, match="board='emulated'"):
-        open_board("zynq")
-
-
-def test_the_process_lock_refuses_a_second_holder_and_names_the_first():
-    import os
-
-    first = zynq._ProcessLock("test/{}".format(os.getpid()))
-    try:
-        with pytest.raises(BoardBusyError, match="this process"):
-            zynq._ProcessLock("test/{}".format(os.getpid()))
-    finally:
-        first.release()
-        first.release()
-    second = zynq._ProcessLock("test/{}".format(os.getpid()))
-    second.release()
-    os.unlink(second.path)
-
-
-def test_the_lock_of_a_process_that_died_is_free(tmp_path):
-    import os
-    import subprocess
-    import sys
-
-    tag = "died-{}".format(os.getpid())
-    code = "import os, qnn_pynq.boards.zynq as z; z._ProcessLock({!r}); os._exit(9)".format(tag)
-    subprocess.run([sys.executable, "-c", code], check=False, cwd=str(Path(__file__).resolve().parents[2]))
-    lock = zynq._ProcessLock(tag)
-    lock.release()
-    os.unlink(lock.path)

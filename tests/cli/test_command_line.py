@@ -27,6 +27,9 @@ COMMANDS = [
     "train",
     "doctor",
     "selftest",
+    "profile",
+    "record",
+    "replay",
 ]
 
 

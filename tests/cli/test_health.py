@@ -40,6 +40,16 @@ def test_advice_is_printed(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "-> sudo -i" in run("doctor").out
 
 
+def test_the_next_step_is_the_worst_finding_s_advice(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [Check("a", "warn", "x", "first"), Check("b", "fail", "y", "second"), Check("c", "fail", "z", "third")]
+    monkeypatch.setattr(doctor, "examine", lambda: found)
+    assert run("doctor").out.endswith("0 ok, 0 info, 1 warn, 2 fail\nnext: b: second\n")
+    monkeypatch.setattr(doctor, "examine", lambda: found[:1])
+    assert run("doctor").out.endswith("next: a: first\n")
+    monkeypatch.setattr(doctor, "examine", lambda: checks("ok", "info"))
+    assert "next:" not in run("doctor").out
+
+
 GOOD = Outcome("net", "cpu", "kernels", pictures=32)
 WRONG = Outcome("net", "zynq", "fast", 32, [{"picture": 4, "expected": "0x1", "got": "0x2"}])
 NOT_RUN = Outcome("net", "zynq", "fast", note="no bitstream")

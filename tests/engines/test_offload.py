@@ -9,34 +9,20 @@ import numpy as np
 import oracle_conv
 import pytest
 import small
-from small_conv import binary_conv, linear, pixel_conv, small_network
+from small_conv import mixed_network, small_network
 
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.catalogue import find_overlay
 from qnn_pynq.classifier import Classifier
 from qnn_pynq.engines import OffloadEngine, SegmentedEngine, board_engine
 from qnn_pynq.errors import BoardTakenError, DeadlineError, InputError, UnsupportedNetworkError
-from qnn_pynq.network import Pool, Segment
+from qnn_pynq.network import Segment
 
 W1A2, W1A3 = "qnn-mo-w1a2", "qnn-mo-w1a3"
 
 
 def pictures(count, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, 16, 16, 3)).astype(np.uint8)
-
-
-def mixed_network(seed=0):
-    """2-bit layers with a 3 x 3 pool, then a 3-bit one with a 2 x 2 pool, then a 3-bit one."""
-    rng = np.random.default_rng(seed)
-    widening = dataclasses.replace(binary_conv(rng, 128, 64, code_bits=3), input_bits=2)
-    layers = (
-        pixel_conv(rng, 64),
-        binary_conv(rng, 64, 128, groups=2), Pool(3, 1, (1, 1)),
-        widening, Pool(2, 2),
-        binary_conv(rng, 64, 32, code_bits=3),
-        linear(rng, 4 * 4 * 32, 5, 3),
-    )
-    return dataclasses.replace(small_network(seed), layers=layers, segments=(Segment(3, W1A3),))
 
 
 @pytest.mark.parametrize("conservative", [False, True])
@@ -123,7 +109,7 @@ def test_segments_on_two_overlays_answer_as_one_network(seed):
     network = mixed_network(seed)
     X = pictures(5, seed)
     with Classifier(network, board=EmulatedBoard()) as classifier, Classifier(network, board="cpu") as software:
-        assert isinstance(classifier.engine, SegmentedEngine)
+        assert isinstance(classifier.engine.bare, SegmentedEngine)
         for _ in range(2):  # the second batch begins with the other overlay in the logic
             found = classifier.features(X)
             assert np.array_equal(found, oracle_conv.forward(network.layers[:-1], X))
@@ -213,7 +199,7 @@ def test_after_a_hang_any_network_can_be_loaded(first, then):
     def some(network):
         return np.zeros((2, network.input.pixels), np.uint8)
 
-    with EmulatedBoard() as board, Classifier(first, board=board) as classifier:
+    with EmulatedBoard() as board, Classifier(first, board=board, policy="none") as classifier:
         board.twin.inject(hang)
         with pytest.raises(DeadlineError):
             classifier.predict(some(first))
@@ -225,7 +211,7 @@ def test_after_a_hang_any_network_can_be_loaded(first, then):
 def test_a_hung_classifier_that_is_closed_leaves_the_board_free():
     network = small_network()
     with EmulatedBoard() as board:
-        with Classifier(network, board=board) as classifier:
+        with Classifier(network, board=board, policy="none") as classifier:
             board.twin.inject(lambda _, event, value: float("inf") if event == "duration" else value)
             with pytest.raises(DeadlineError):
                 classifier.predict(pictures(1))

@@ -1,0 +1,72 @@
+"""An interrupt pin of the loaded design, through pynq's Interrupt: to wait on from plain code or from asyncio."""
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+__all__ = ["InterruptLine"]
+
+log = logging.getLogger(__name__)
+
+
+class InterruptLine:
+    """One pin, by its full name in the block design (cell/pin).
+
+    The circuit's driver enables the interrupt in the circuit, and acknowledges it there before it starts the next
+    run; who waits for it here looks at the circuit as well, so a lost interrupt costs time and nothing else.
+    pynq listens on the event loop of the thread that first asked for any interrupt, and on no other.
+    """
+
+    def __init__(self, pin: str) -> None:
+        self.pin = pin
+        self._loop: Any = None
+        self._interrupt: Any = None
+
+    def _on(self, loop: Any) -> Any:
+        """pynq's Interrupt for this loop, or None where the pin cannot be listened to."""
+        if self._loop is not loop:
+            self._loop, self._interrupt = loop, None
+            try:
+                from pynq import Interrupt
+
+                self._interrupt = Interrupt(self.pin)
+            except (ImportError, ValueError, RuntimeError, OSError) as error:
+                log.warning("interrupt %s cannot be used (%s): polling instead", self.pin, error)
+        return self._interrupt
+
+    def wait(self, seconds: float) -> bool | None:
+        """Wait in plain code.
+
+        Returns
+        -------
+        bool or None
+            Whether it fired in time; None where it cannot be waited for, such as inside a running event loop.
+        """
+        try:
+            asyncio.get_running_loop()
+            return None  # of this thread: it could not be run a second time
+        except RuntimeError:
+            pass
+        try:
+            loop = asyncio.get_event_loop()
+        except RuntimeError:  # a thread without one
+            return None
+        if loop.is_closed() or loop.is_running():
+            return None
+        return loop.run_until_complete(self.wait_async(seconds))
+
+    async def wait_async(self, seconds: float) -> bool | None:
+        """Wait without blocking the event loop; returns what `wait` does."""
+        interrupt = self._on(asyncio.get_running_loop())
+        if interrupt is None:
+            return None
+        try:
+            await asyncio.wait_for(interrupt.wait(), seconds)
+        except (asyncio.TimeoutError, TimeoutError):
+            return False
+        except RuntimeError as error:  # the design was loaded anew
+            log.debug("interrupt %s: %s", self.pin, error)
+            self._loop = None
+            return None
+        return True

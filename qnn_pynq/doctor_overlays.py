@@ -1,0 +1,139 @@
+"""Checks of networks and overlays: whether they can be read, are here, are whole, and are for this board."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Iterator
+from xml.etree import ElementTree
+
+from .host import Check, Host
+
+__all__ = ["OVERLAY_CHECKS"]
+
+_FETCH = "qnn-pynq overlays fetch {}"
+
+
+def check_networks(host: Host) -> Check:
+    catalogue, errors = import_module("qnn_pynq.catalogue"), import_module("qnn_pynq.errors")
+    names, wrong = [], []
+    for name, path in sorted(catalogue.networks().items()):
+        try:
+            network = catalogue.find_network(path)
+        except errors.QnnError as error:
+            wrong.append("{}: {}".format(name, error))
+            continue
+        said = network.provenance.get("accuracy")
+        accuracy = said.get("test") if isinstance(said, dict) else None
+        names.append("{} ({:.2f} %)".format(name, 100 * accuracy) if isinstance(accuracy, (int, float)) else name)
+    value = "{}: {}".format(len(names), ", ".join(names))
+    if wrong:
+        return Check("networks", "warn", "; ".join(wrong + [value]), "repair or remove them")
+    if not names:
+        return Check("networks", "fail", "none found", "install the package again, or set QNN_PYNQ_PATH")
+    return Check("networks", "ok", value, "")
+
+
+def check_overlays(host: Host) -> Check:
+    errors = import_module("qnn_pynq.errors")
+    here, missing, wrong = [], [], []
+    catalogue = import_module("qnn_pynq.catalogue")
+    for name in sorted(catalogue.overlays()):
+        try:
+            catalogue.overlay_files(name)
+            here.append(name)
+        except errors.OverlayMissingError:
+            missing.append(name)
+        except errors.QnnError as error:
+            wrong.append("{}: {}".format(name, error))
+    value = "digests right: {}; not fetched: {}".format(", ".join(here) or "none", ", ".join(missing) or "none")
+    if wrong:
+        return Check("overlay files", "warn", "; ".join(wrong + [value]), _FETCH.format("NAME"))
+    if missing and host.on_board:
+        return Check("overlay files", "warn", value, _FETCH.format(missing[0]) + _elsewhere(host, missing))
+    if missing:
+        advice = _FETCH.format("NAME") + " (a board needs them, the emulated one does not)"
+        return Check("overlay files", "info", value, advice)
+    return Check("overlay files", "ok", value, "")
+
+
+def _elsewhere(host: Host, missing: list[str]) -> str:
+    """Files that another user fetched: root and `xilinx` have a cache each."""
+    for name in missing:
+        for folder in sorted((host.root / "home").glob("*/.cache/qnn-pynq/overlays/" + name)):
+            place = "/" + str(folder.relative_to(host.root))
+            return "; another user's are in {0}: qnn-pynq overlays fetch {1} --from {0}".format(place, name)
+    return ""
+
+
+def _descriptors() -> Iterator[Any]:
+    """Overlays whose descriptor can be read; check_overlays reports the others."""
+    catalogue, errors = import_module("qnn_pynq.catalogue"), import_module("qnn_pynq.errors")
+    for name in sorted(catalogue.overlays()):
+        try:
+            yield catalogue.find_overlay(name)
+        except errors.QnnError:
+            continue
+
+
+def check_hwh(host: Host) -> Check:
+    catalogue, errors = import_module("qnn_pynq.catalogue"), import_module("qnn_pynq.errors")
+    read = []
+    for overlay in _descriptors():
+        again = _FETCH.format(overlay.name)
+        alone = _without_hwh(overlay)
+        if alone is not None:
+            value = "{} has no {} beside it".format(alone, overlay.files["hwh"].name)
+            return Check(".hwh files", "warn", value, "pynq loads no bitstream without its .hwh: " + again)
+        try:
+            path = catalogue.overlay_files(overlay).get("hwh")
+        except errors.QnnError:
+            continue  # check_overlays reports it
+        if path is None:
+            continue
+        try:
+            modules = {module.get("INSTANCE") for module in ElementTree.parse(str(path)).iter("MODULE")}
+        except (ElementTree.ParseError, OSError) as error:
+            return Check(".hwh files", "warn", "{} cannot be parsed: {}".format(path, error), again)
+        if overlay.ip.name not in modules:
+            return Check(".hwh files", "warn", "{} has no module {}".format(path, overlay.ip.name), again)
+        read.append(overlay.name)
+    return Check(".hwh files", "ok" if read else "info", ", ".join(read) or "none here to read", "")
+
+
+def _without_hwh(overlay: Any) -> Path | None:
+    """The bitstream, where it lies in a folder without its .hwh."""
+    catalogue = import_module("qnn_pynq.catalogue")
+    files = overlay.files
+    if not {"bitstream", "hwh"} <= set(files):
+        return None
+    for path in (overlay.path / files["bitstream"].name, catalogue.cached_path(overlay, files["bitstream"])):
+        if path.is_file() and not (path.parent / files["hwh"].name).is_file():
+            return Path(path)
+    return None
+
+
+def check_overlay_boards(host: Host) -> Check:
+    board = host.board
+    if not board:
+        return Check("overlays for this board", "info", "no board", "")
+    fit, other = [], []
+    for overlay in _descriptors():
+        if _plain(board) in map(_plain, overlay.boards):
+            fit.append(overlay.name)
+        else:
+            other.append("{} ({})".format(overlay.name, ", ".join(overlay.boards)))
+    value = "{}: {}".format(board, ", ".join(fit) or "none")
+    if other:
+        value += "; for others: " + ", ".join(other)
+    if not fit:
+        advice = "a bitstream of another chip cannot be loaded: board='emulated' and board='cpu' work"
+        return Check("overlays for this board", "warn", value, advice)
+    return Check("overlays for this board", "ok", value, "")
+
+
+def _plain(name: str) -> str:
+    return "".join(sign for sign in name.lower() if sign.isalnum())
+
+
+OVERLAY_CHECKS = (check_networks, check_overlays, check_hwh, check_overlay_boards)

@@ -1,0 +1,9 @@
+"""Streams of circuits that are not ours: descriptions, types, and the C++ and Tcl that follow from them."""
+
+from __future__ import annotations
+
+from .description import Description, Dma, Stream
+from .reading import describe, load_description
+from .types import StreamType, parse_type
+
+__all__ = ["Description", "Dma", "Stream", "StreamType", "describe", "load_description", "parse_type"]

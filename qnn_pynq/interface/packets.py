@@ -1,0 +1,61 @@
+"""How a batch lies in memory and in packets: strides, transfers, and the longest batch of one run."""
+
+from __future__ import annotations
+
+from ..errors import DescriptorError
+from .description import Description, Dma, Stream
+
+__all__ = ["batch_bytes", "batch_packets", "longest_batch", "sample_stride"]
+
+_MOST_BYTES = 32 << 20  # of all buffers of one run: a quarter of the contiguous memory of a PYNQ image
+_WHOLE = 128  # bytes: a multiple of every beat
+
+
+def sample_stride(stream: Stream, dma: Dma | None) -> int:
+    """Bytes from one sample to the next. Packets of single samples begin where the DMA can begin."""
+    if dma is None or stream.tlast != "sample" or dma.unaligned:
+        return stream.sample_bytes
+    step = dma.data_bits // 8
+    return -(-stream.sample_bytes // step) * step
+
+
+def batch_bytes(stream: Stream, dma: Dma | None, samples: int) -> int:
+    """Bytes of the buffer of a batch."""
+    return samples * sample_stride(stream, dma)
+
+
+def batch_packets(stream: Stream, dma: Dma, samples: int) -> list[tuple[int, int]]:
+    """(offset, bytes) of the packets of a batch."""
+    if stream.tlast == "sample":
+        stride = sample_stride(stream, dma)
+        return [(number * stride, stream.sample_bytes) for number in range(samples)]
+    whole = samples * stream.sample_bytes
+    if stream.tlast == "batch" or dma.scatter_gather:
+        return [(0, whole)]
+    piece = dma.longest // _WHOLE * _WHOLE
+    return [(start, min(piece, whole - start)) for start in range(0, whole, piece)]
+
+
+def longest_batch(description: Description) -> int:
+    """Samples that one run can have.
+
+    Raises
+    ------
+    DescriptorError
+        Not even one sample fits into a transfer.
+    """
+    most = description.max_samples or 1 << 30
+    each = 0
+    for stream in description.streams:
+        dma = None if stream.dma is None else description.dma(stream.dma)
+        each += sample_stride(stream, dma)
+        if dma is None or dma.scatter_gather or stream.tlast == "never":
+            continue
+        if stream.sample_bytes > dma.longest:
+            raise DescriptorError(
+                "{}: a sample of {} has {} bytes: expected at most the {} of one transfer of {} (length_bits {}); "
+                "build the DMA with more length bits, or with scatter-gather".format(
+                    description.source, stream.name, stream.sample_bytes, dma.longest, dma.name, dma.length_bits))
+        if stream.tlast == "batch":
+            most = min(most, dma.longest // stream.sample_bytes)
+    return min(most, max(1, _MOST_BYTES // each))

@@ -1,0 +1,108 @@
+"""Arrays of users into stream words and back: everything that can be wrong is refused before a byte moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..kernels.fixed import from_fixed, to_fixed
+from .description import Stream
+from .types import castable
+
+__all__ = ["check_array", "decode", "encode", "shape_text"]
+
+_OVERFLOW = {"refuse": "refuse", "saturate": "AP_SAT"}
+
+
+def shape_text(stream: Stream) -> str:
+    """The shapes that a stream's arrays may have, for messages."""
+    many = "({})".format(", ".join(["n", *map(str, stream.shape)])) if stream.shape else "(n,)"
+    return "{} for one sample, {} for n".format(stream.shape, many)
+
+
+def check_array(stream: Stream, value: Any) -> tuple[np.ndarray, bool]:
+    """What a user gave for an input: samples first, in a dtype that the C kernel reads, and whether it was one sample.
+
+    Raises
+    ------
+    InputError
+        Dtype or shape; values are checked by `encode`.
+    """
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise InputError("{}: has masked values; fill them first".format(stream.name))
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        text = "{}: no array ({}); expected shape {}"
+        raise InputError(text.format(stream.name, error, shape_text(stream))) from error
+    kind = stream.type
+    whole = kind.kind == "int" or stream.raw
+    if array.dtype.kind not in ("biu" if whole else "biuf") or array.dtype.itemsize > 8:
+        hint = "; numpy.rint(x).astype(int) rounds" if whole and array.dtype.kind == "f" else ""
+        raise InputError("{}: dtype {}, expected {} for {}{}".format(
+            stream.name, array.dtype, "integers" if whole else "real numbers of up to 64 bits",
+            kind.text + (" as raw bits" if stream.raw else ""), hint))
+    rank = len(stream.shape)
+    if array.ndim not in (rank, rank + 1) or array.shape[array.ndim - rank:] != stream.shape:
+        raise InputError("{}: shape {}, expected {}".format(stream.name, array.shape, shape_text(stream)))
+    single = array.ndim == rank
+    return castable(array.reshape((-1, *stream.shape)) if not single else array[np.newaxis]), single
+
+
+def encode(stream: Stream, array: np.ndarray, out: np.ndarray) -> None:
+    """Cast checked samples into containers.
+
+    Parameters
+    ----------
+    array : ndarray
+        (n, *shape), from `check_array`.
+    out : ndarray
+        (n, elements) of the container's dtype, C order.
+
+    Raises
+    ------
+    InputError
+        The first number that the type does not hold, with its place.
+    """
+    kind = stream.type
+    flat = array.reshape(len(array), -1)
+    if kind.kind == "float":
+        with np.errstate(over="ignore"):
+            out[...] = flat
+        lost = np.isinf(out) & np.isfinite(flat) if flat.dtype != out.dtype else np.zeros(1, bool)
+        refused = int(np.argmax(lost)) if lost.any() else -1
+    else:
+        rounding = "AP_RND_CONV" if stream.rounding == "nearest" else kind.rounding
+        overflow = _OVERFLOW.get(stream.overflow, kind.overflow)
+        fraction = 0 if stream.raw else kind.fraction
+        refused = to_fixed(flat, kind.width, fraction, kind.signed, rounding, overflow, out)[1]
+    if refused >= 0:
+        _refuse(stream, array, refused)
+
+
+def _refuse(stream: Stream, array: np.ndarray, place: int) -> None:
+    value = array.reshape(-1)[place].item()
+    where = ", ".join(map(str, np.unravel_index(place, array.shape)))
+    if isinstance(value, float) and not np.isfinite(value):
+        raise InputError("{}[{}] is {}: {} has no such value; take it out first".format(
+            stream.name, where, value, stream.type.text))
+    low, high = stream.type.limits
+    if stream.raw:
+        low, high = (int(limit / stream.type.step) for limit in (low, high))
+    remedy = "scale the data" if stream.type.kind == "float" else 'scale the data, or describe the stream with ' \
+        '"overflow": "saturate"'
+    raise InputError("{}[{}] is {!r}: {} holds {!r} to {!r}; {}".format(
+        stream.name, where, value, stream.type.text, low, high, remedy))
+
+
+def decode(stream: Stream, words: np.ndarray) -> np.ndarray:
+    """Containers (n, elements) that came from a circuit as results (n, *shape): a new array of the declared type."""
+    kind = stream.type
+    shape = (len(words), *stream.shape)
+    if kind.kind == "float":
+        return words.copy().reshape(shape)
+    dtype = kind.container if stream.raw else kind.result
+    fraction = 0 if stream.raw else kind.fraction
+    return from_fixed(np.ascontiguousarray(words), kind.width, fraction, kind.signed, dtype).reshape(shape)

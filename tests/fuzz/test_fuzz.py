@@ -1,0 +1,69 @@
+"""Damaged input for every reader, thousands of cases; `tools/fuzz.py` does the same by the million."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+pytest.importorskip("resource")  # Unix
+
+import fuzz  # noqa: E402
+from fuzz_targets import Target, make_targets  # noqa: E402
+
+from qnn_pynq.errors import InputError  # noqa: E402
+
+CASES = 150
+
+
+@pytest.fixture(scope="module")
+def targets(tmp_path_factory):
+    return make_targets(tmp_path_factory.mktemp("fuzz"))
+
+
+def test_there_are_targets_of_every_kind(targets):
+    assert len(targets) >= 20
+
+
+def test_every_seed_is_read(targets):
+    for target in targets.values():
+        for seed in target.seeds:
+            target.run(seed)
+
+
+def test_every_case_ends_in_a_result_or_in_one_of_our_errors(targets):
+    refused = 0
+    for target in targets.values():
+        found = fuzz.fuzz(target, CASES, 5)
+        assert not found.findings, target.name
+        assert found.read + found.refused == CASES
+        refused += found.refused
+    assert refused > CASES * len(targets) / 2
+
+
+def test_a_case_is_the_same_again(targets):
+    target = targets["overlay.json"]
+    cases = [fuzz.case(target, 1, number) for number in range(20)]
+    assert cases == [fuzz.case(target, 1, number) for number in range(20)] != cases[::-1]
+    assert cases != [fuzz.case(target, 2, number) for number in range(20)]
+
+
+def test_what_is_wrong_is_found():
+    def stumble(data: bytes) -> None:
+        if len(data) % 3 == 0:
+            raise KeyError("x")
+        if len(data) % 3 == 1:
+            raise InputError("no")
+
+    found = fuzz.fuzz(Target("bad", [bytes(30)], stumble), 100, 1)
+    assert found.findings[0][1] == "KeyError: 'x'" and 0 < found.read < 100 and 0 < found.refused < 100
+    before = signal.signal(signal.SIGALRM, fuzz._ring)
+    try:
+        assert fuzz.try_case(lambda data: time.sleep(5), b"", 0.05) == "more than 0.05 s"
+    finally:
+        signal.signal(signal.SIGALRM, before)

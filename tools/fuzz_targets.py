@@ -1,0 +1,271 @@
+"""What the fuzzer throws bytes at: every reader of files, pictures and descriptors, with seeds that are read well.
+
+A target is a function of bytes that returns, or raises one of our errors; whatever else happens is a finding.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import pickle
+import sys
+import tempfile
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any, Callable, NamedTuple
+from unittest import mock
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+import small  # noqa: E402
+import small_conv  # noqa: E402
+
+from qnn_pynq import catalogue, doctor_overlays, doctor_pynq, recording_file  # noqa: E402
+from qnn_pynq.answers import known_answers  # noqa: E402
+from qnn_pynq.convert import bnn_pynq, qnn_mo_files, qnn_mo_layers  # noqa: E402
+from qnn_pynq.convert.pickled import read_pickled  # noqa: E402
+from qnn_pynq.datasets import read_idx  # noqa: E402
+from qnn_pynq.interface.reading import load_description  # noqa: E402
+from qnn_pynq.network import load_network, save_network  # noqa: E402
+from qnn_pynq.npyfile import read_array  # noqa: E402
+from qnn_pynq.overlay import load_overlay  # noqa: E402
+from qnn_pynq.preprocess import prepare  # noqa: E402
+from qnn_pynq.testsets import find_test_set  # noqa: E402
+
+__all__ = ["Target", "make_targets"]
+
+
+class Target(NamedTuple):
+    """`text`: the seeds are JSON. `weight`: its part of a campaign; slow readers get less."""
+
+    name: str
+    seeds: list[bytes]
+    run: Callable[[bytes], Any]
+    text: bool = False
+    weight: float = 1.0
+
+
+def _npy(array: Any) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def _npz(**arrays: Any) -> bytes:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)
+    return stream.getvalue()
+
+
+def _picture(kind: str, mode: str, side: int = 12, **options: Any) -> bytes:
+    rng = np.random.RandomState(side)
+    stream = io.BytesIO()
+    picture = Image.fromarray(rng.randint(0, 256, (side, side, 3)).astype(np.uint8)).convert(mode)
+    picture.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def _folder(base: Path, name: str) -> Path:
+    made = base / name
+    made.mkdir()
+    return made
+
+
+def _file(path: Path, read: Callable[[Path], Any]) -> Callable[[bytes], Any]:
+    def run(data: bytes) -> Any:
+        path.write_bytes(data)
+        return read(path)
+
+    return run
+
+
+def make_targets(base: Path) -> dict[str, Target]:
+    """All targets; their files lie under `base`, which should be in memory."""
+    warnings.simplefilter("ignore")
+    found = [*_descriptors(base), *_arrays(base), *_others(base), *_pictures()]
+    return {target.name: target for target in found}
+
+
+def _descriptors(base: Path) -> list[Target]:
+    targets = []
+    networks = {"dense": small.network(table=True, levels=2), "convolutional": small_conv.small_network()}
+    for name, network in networks.items():
+        path = save_network(network, base / name) / "network.json"
+        run = _file(path, lambda p: load_network(p.parent))
+        targets.append(Target("network.json, " + name, [path.read_bytes()], run, True, 1))
+    folder = _folder(base, "overlay")
+    seeds = [path.read_bytes() for path in sorted((ROOT / "overlays").glob("*/overlay.json"))]
+    run = _file(folder / "overlay.json", lambda p: load_overlay(p.parent))
+    targets.append(Target("overlay.json", seeds, run, True))
+    description = {
+        "format": "qnn-pynq-streams", "version": 1, "name": "loopback",
+        "inputs": [{"name": "x", "type": "ap_fixed<16,6>", "shape": [4]}],
+        "outputs": [{"name": "y", "type": "ap_fixed<16,6>", "shape": [4]}],
+    }
+    described = base / "streams.json"
+    targets.append(Target("streams.json", [json.dumps(description).encode()], _file(described, load_description), True))
+    def conv(into: list[int], out: list[int], kernel: int, padding: float) -> dict[str, Any]:
+        return {"func": "conv_layer", "input_bits": 2, "output_bits": 2, "weight_bits": 1, "threshold_bits": 16,
+                "kernel_shape": kernel, "kernel_stride": 1, "input": into, "output": out, "padding": padding}
+
+    listed = {"network": "tiny", "binparam": "b", "use_binparams": True, "layers": [
+        {"func": "split_layer", "split": 2, "input_channels": 8, "input_dim": 5}, conv([4, 5, 5], [6, 5, 5], 3, 1),
+        {"func": "maxpool_layer", "kernel_shape": 3, "kernel_stride": 2, "input": [6, 6, 6], "output": [6, 2, 2],
+         "padding": 0.5},
+        {"func": "merge_layer", "merge": 2, "output_channels": 12, "output_dim": 2}, conv([12, 2, 2], [40, 2, 2], 1, 0),
+        {"func": "none"}]}
+    run = _file(base / "list.json", lambda p: qnn_mo_layers.read_layer_list(p, 64))
+    targets.append(Target("layer list", [json.dumps(listed).encode()], run, True))
+    state = json.dumps({"bitfile_name": "a.bit", "timestamp": "2026/1/1", "shutdown_ips": {}}).encode()
+    targets.append(Target("pynq's state file", [state], _file(base / "state.json", doctor_pynq._is_state), True, 0.5))
+    return targets
+
+
+def _arrays(base: Path) -> list[Target]:
+    rng = np.random.RandomState(1)
+    weights = rng.randint(0, 256, (16, 8)).astype(np.uint8)
+    seeds = [_npy(weights), _npy(np.float32(weights))]
+    kinds = ("uint8", "float32")
+    run = _file(base / "w.npy", lambda p: read_array(p.parent, p.name, kinds, (None, 8), "network.json", "weights"))
+    targets = [Target(".npy", seeds, run, False, 2)]
+    arrays = {"conv0/W": np.float32(weights), "bn/mean": np.float64([1, 2]), "n": np.int32(weights[0])}
+    pickles = []
+    for protocol in (3, 4):  # those of np.save
+        head = io.BytesIO()
+        np.lib.format.write_array_header_1_0(head, {"descr": "|O", "fortran_order": False, "shape": ()})
+        box = np.empty((), object)
+        box[()] = arrays
+        pickles.append(head.getvalue() + pickle.dumps(box, protocol))
+    targets.append(Target("pickled .npy", pickles, _file(base / "p.npy", read_pickled), False, 3))
+    network = small.network()
+    folder = save_network(network, base / "answered")
+    document = json.loads((folder / "network.json").read_text())
+    document["selftest"] = "selftest.npz"
+    rows = small.pictures(4, network)
+    good = _npz(pictures=rows, words=small.words(network, rows))
+    (folder / "selftest.npz").write_bytes(good)
+    (folder / "network.json").write_text(json.dumps(document))
+    loaded = load_network(folder)
+    run = _file(folder / "selftest.npz", lambda p: known_answers(loaded))
+    targets.append(Target("selftest.npz", [good], run, False, 0.5))
+    labels = rng.randint(0, 10, 3)
+    blob = [_picture("JPEG", "RGB", 32) for _ in range(2)]
+    ends = np.cumsum([0] + [len(one) for one in blob])
+    pack = _npz(blob=np.frombuffer(b"".join(blob), np.uint8), offsets=ends, labels=np.array([0, 1]),
+                classes=np.array(["0", "1"]))
+    plain = _npz(x_test=rng.randint(0, 256, (3, 8, 8)).astype(np.uint8), y_test=labels)
+    run = _file(base / "t.npz", lambda p: find_test_set(network, p))
+    targets.append(Target("test set .npz", [plain, pack], run, False, 0.5))
+    return targets
+
+
+def _others(base: Path) -> list[Target]:
+    idx = b"\0\0\x08\x03" + b"".join(n.to_bytes(4, "big") for n in (2, 3, 4)) + bytes(range(24))
+    targets = [Target("idx", [idx, b"\0\0\x08\x01\0\0\0\x02\1\2"], _file(base / "i", read_idx), False, 2),
+               Target("idx.gz", [gzip.compress(idx)], _file(base / "i.gz", read_idx))]
+    rng = np.random.RandomState(2)
+    geometry = {"pe": 2, "simd": 64, "threshold_bits": 64, "activation_bits": 2}
+    for what in ("weights", "thres"):
+        folder = _folder(base, "bins of " + what)
+        for pe in range(2):
+            for other, words in (("weights", 9), ("thres", 1)):
+                (folder / "0-{}-{}.bin".format(pe, other)).write_bytes(rng.bytes(8 * words))
+        path = folder / "0-1-{}.bin".format(what)
+        targets.append(Target(".bin, offload " + what, [path.read_bytes()], _file(
+            path, lambda p: qnn_mo_files.read_run(p.parent, 0, 64, 2, 3, geometry))))
+    place = _folder(base, "lfc")
+    path = place / "0-0-weights.bin"
+    targets.append(Target(".bin, dense", [rng.bytes(128)], _file(
+        path, lambda p: bnn_pynq._read_layer(p.parent, 0, "weights", 1, 16))))
+    targets.append(Target("classes.txt", [b"zero\none\ntwo\n", "null\néins\n".encode("utf-8-sig")], _file(
+        base / "classes.txt", lambda p: bnn_pynq._classes(p.parent, p)), False, 0.5))
+    return targets + _hardware_files(base) + [_recordings(base)]
+
+
+def _hardware_files(base: Path) -> list[Target]:
+    folder = _folder(base, "hardware")
+    bits = (b"\0\x09\x0f\xf0\x0f\xf0\x0f\xf0\x0f\xf0\0\0\x01a\0\x0bdesign;V=1\0b\0\x0b7z020clg400\0c\0\x0b2018/02/01\0"
+            b"d\0\x0909:00:00\0e\0\0\0\x20" + bytes(32))
+    design = (b'<?xml version="1.0" encoding="UTF-8"?><EDKSYSTEM><MODULES><MODULE INSTANCE="BlackBoxJam_0" VLNV='
+              b'"xilinx.com:hls:BlackBoxJam:1.0"><PARAMETERS/></MODULE></MODULES></EDKSYSTEM>')
+    document = json.loads((ROOT / "overlays" / "bnn-pynq-lfc-w1a1" / "overlay.json").read_text())
+    for key, name, data in (("bitstream", "a.bit", bits), ("hwh", "a.hwh", design)):
+        entry = document["files"][key]
+        entry.clear()
+        entry.update(name=name, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+        (folder / name).write_bytes(data)
+    (folder / "overlay.json").write_text(json.dumps(document))
+    overlay = load_overlay(folder)
+
+    def parse(path: Path) -> Any:
+        with mock.patch.object(doctor_overlays, "_descriptors", lambda: [overlay]), \
+                mock.patch.object(catalogue, "overlay_files", lambda _: {"hwh": path}):
+            return doctor_overlays.check_hwh(None)
+
+    def verify(path: Path) -> Any:
+        found = catalogue.overlay_files(overlay)
+        assert path.read_bytes() == bits, "a changed bitstream was accepted"
+        return found
+
+    return [Target(".hwh", [design], _file(folder / "b.hwh", parse), False, 1),
+            Target(".bit header", [bits], _file(folder / "a.bit", verify), False, 1)]
+
+
+def _recordings(base: Path) -> Target:
+    """The inner text is mutated; outside it the sha256 in the first line refuses everything."""
+    path = base / "recording"
+    recording = recording_file.Recording(
+        {"format": "qnn-pynq-recording", "board": "b"}, bytes(8),
+        (recording_file.Event("allocate", 5, 5, (64,), 4096),
+         recording_file.Event("flush", 6, 6, (0, 8, bytes(8)), None)))
+    recording_file.save_recording(recording, path)
+    text = recording_file._unpack(path.read_bytes())
+
+    def run(data: bytes) -> Any:
+        packed = gzip.compress(data, 1)
+        first = "qnn-pynq-recording {} {}\n".format(recording_file.VERSION, hashlib.sha256(packed).hexdigest())
+        path.write_bytes(first.encode() + packed)
+        return recording_file.load_recording(path)
+
+    return Target("recording", [text], run, False, 1)
+
+
+def _pictures() -> list[Target]:
+    digits, photograph = small.network().input, small_conv.small_network().input
+    kinds = {
+        "PNG": [_picture("PNG", mode) for mode in ("RGB", "L", "P", "RGBA", "1")],
+        "JPEG": [_picture("JPEG", "RGB"), _picture("JPEG", "L", progressive=True), _picture("JPEG", "CMYK")],
+        "GIF, BMP, TIFF, PPM": [_picture(kind, "RGB") for kind in ("GIF", "BMP", "TIFF", "PPM")],
+    }
+
+    def run(data: bytes) -> Any:
+        if len(data) & 2 and data[:4] == b"\x89PNG":
+            data = _with_right_sums(data)
+        return prepare(data, photograph if len(data) & 1 else digits)
+
+    return [Target(name, seeds, run, False, 0.5) for name, seeds in kinds.items()]
+
+
+def _with_right_sums(data: bytes) -> bytes:
+    """A PNG whose chunks have the checksums that they should have, so that what is behind them is met too."""
+    found, at = bytearray(data), 8
+    while at + 12 <= len(found):
+        end = at + 8 + int.from_bytes(found[at:at + 4], "big")
+        if end + 4 > len(found):
+            break
+        found[end:end + 4] = zlib.crc32(found[at + 4:end]).to_bytes(4, "big")
+        at = end + 4
+    return bytes(found)
+
+
+def memory_folder() -> Any:
+    """A temporary folder, in memory where there is one."""
+    return tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
