@@ -277,8 +277,9 @@ def test_after_an_interrupted_run_on_a_board_the_logic_is_configured_again(polic
 
 
 _ENDLESS = """
-import sys, numpy as np
+import signal, sys, numpy as np
 sys.path[:0] = {paths!r}
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore it
 from PIL import Image
 from small_conv import small_network
 from qnn_pynq.classifier import Classifier
@@ -301,5 +302,8 @@ def test_ctrl_c_stops_a_stream_and_leaves_the_classifier_ready(tmp_path):
     with subprocess.Popen([sys.executable, str(script)], stdout=pipe, stderr=pipe, universal_newlines=True) as process:
         assert process.stdout is not None and process.stdout.readline().strip() == "running"
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert (out.strip(), process.returncode) == ("stopped True", 0), err
