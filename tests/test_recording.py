@@ -180,7 +180,7 @@ def test_a_recording_of_the_logic_that_was_reset(tmp_path: Path) -> None:
 PARTS = {"n": st.integers(0, 2**64 - 1) | st.integers(0, 200), "s": st.text(max_size=3), "b": st.binary(max_size=40)}
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
 @pytest.mark.parametrize("name", [LFC, OFFLOAD])
 def test_whatever_a_well_formed_file_says_the_outcome_is_a_result_or_our_error(
