@@ -193,7 +193,7 @@ class StreamOverlay:
                 self._words(stream, count)[...] = words[stream.name][start:start + count]
             board.mark_in_flight(self)
             try:
-                self._driver.run(self._buffers, count, max(0.0, deadline - board.clock.now()))
+                self._driver.run(self._buffers, count, deadline, timeout)
             except BaseException as error:
                 self._stop(error)
                 raise
