@@ -38,14 +38,16 @@ class _PynqChannel(DmaChannel):
             self._next()
 
     def _next(self) -> None:
+        channel = self.pynq
         offset, nbytes = self._packets[len(self.transferred)]
         whole = self._buffer.pynq_buffer
         # A slice, since releases before 4.0 ignore `start` with scatter-gather.
         part = whole.reshape(-1).view("u1")[offset:offset + nbytes]
         try:
-            self.pynq.transfer(part)
+            channel.transfer(part)
         except (RuntimeError, ValueError) as error:
-            raise DmaError("{}: pynq refuses the transfer: {}; engine='own' may not".format(self.what, error)) from error
+            text = "{}: pynq refuses the transfer: {}; engine='own' may not"
+            raise DmaError(text.format(self.what, error)) from error
 
     def poll(self) -> bool:
         if self.done:
