@@ -221,6 +221,8 @@ def _check_together(fields: Fields, description: Description) -> None:
                 problem = ('nothing tells the circuit where the batch of "{}" ends: expected an input whose tlast is '
                            '"batch", "tlast": "sample", or "control": "start"')
                 fields.fail("outputs", problem.format(stream.name))
+    if not description.boards:
+        fields.fail("boards", "[] is empty: expected at least one board")
     windows = [(dma.name, dma.address, dma.range) for dma in description.dmas]
     if description.control == "start":
         windows.append((description.ip, description.address, description.range))
