@@ -114,7 +114,7 @@ class Rescuer(Engine):
             except AnomalyError as another:
                 again = another
             finally:
-                self._note(kind, action, self._now() - begun if action != "none" else 0.0, count)
+                self._note(kind, action, self._now() - begun if action != "none" else 0.0, count, begun)
             if again is None:
                 return
             error = again
@@ -206,9 +206,9 @@ class Rescuer(Engine):
                 engine.close()
         self.software = self._reference = None
 
-    def _note(self, kind: str, action: str, seconds: float, count: int) -> None:
+    def _note(self, kind: str, action: str, seconds: float, count: int, noticed: float | None = None) -> None:
         first = self.recovery.results
-        event = Event(self._now(), kind, action, seconds, first, first + count - 1)
+        event = Event(self._now() if noticed is None else noticed, kind, action, seconds, first, first + count - 1)
         self.recovery.add(event)
         self._told.append(event)
 
