@@ -138,8 +138,8 @@ class Session:
             if hasattr(self, "engine"):
                 self.engine.close()
             if self._own_board and self.board is not None:
-                self._own_board = False  # it may have other users, and close() may be called again
                 self.board.close()
+                self._own_board = False
 
     def __enter__(self) -> Any:
         self.engine._open()
