@@ -63,7 +63,7 @@ def read_description(fields: Fields) -> Description:
     control = fields.take("control", "string", "none", allowed=("none", "start"))
     inputs = tuple(_read_stream(inner, True) for inner in fields.objects("inputs"))
     outputs = tuple(_read_stream(inner, False) for inner in fields.objects("outputs"))
-    ip = fields.inner("ip") if fields.has("ip") else fields.inner_of("ip", {})
+    ip = fields.inner_of("ip", fields.take("ip", "object", {}))
     timing = fields.take("timing", "object", {})
     description = Description(
         name=name,
@@ -170,7 +170,7 @@ def _read_dmas(fields: Fields, streams: Sequence[Stream]) -> tuple[Dma, ...]:
     for stream in streams:
         if stream.dma is not None:
             widest[stream.dma] = max(32, widest.get(stream.dma, 0), stream.beat_bits)
-    for inner in fields.objects("dmas") if fields.has("dmas") else []:
+    for inner in fields.objects("dmas") if fields.has("dmas") else fields.take("dmas", "list", []):
         name = inner.text("name")
         check_identifier(inner, "name", name)
         if name in found or name not in widest:
