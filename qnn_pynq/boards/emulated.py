@@ -119,8 +119,8 @@ class EmulatedBuffer(Buffer):
     def close(self) -> None:
         if not self.closed:
             self._board.settle()  # results that are due still arrive; later ones meet a bus error
+            self._release()  # first, so that a close() that was interrupted can be called again
             self.closed = True
-            self._release()
 
 
 class EmulatedRegisters(Registers):
