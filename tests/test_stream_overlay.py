@@ -1,6 +1,7 @@
 """Circuits with streams end to end on the emulated board; expected values by plain integers."""
 from __future__ import annotations
 
+import json
 import threading
 
 import numpy as np
@@ -16,15 +17,19 @@ from qnn_pynq.errors import (
     AnomalyError,
     BoardError,
     BoardTakenError,
+    BusError,
     ClosedError,
     DeadlineError,
     DescriptorError,
     InputError,
+    NotFoundError,
     OverlayMissingError,
 )
 from qnn_pynq.faults import KINDS, Fault, FaultPlan
 from qnn_pynq.interface import describe, parse_type
+from qnn_pynq.interface.circuit import make_circuit
 from qnn_pynq.kernels.fixed import fixed_container
+from qnn_pynq.overlay import load_overlay
 
 
 def same(x):
@@ -445,3 +450,55 @@ def test_time_passes_as_described():
         slow(np.zeros((100, 3)))
         took = slow.board.clock.now() - begun
         assert 100_000e-8 < took < 2.5 * 105_000e-8  # at least the cycles; a poll may come as much later again
+
+
+# -- overlays of the catalogue ----------------------------------------------------------------------
+def overlay_folder(folder, description, **changes):
+    """An overlay.json of kind "stream", as a user would publish one."""
+    folder.mkdir(parents=True)
+    document = {
+        "format": "qnn-pynq-overlay", "version": 1, "name": folder.name, "kind": "stream", "boards": ["Pynq-Z1"],
+        "clock_mhz": 100, "geometry": {"description": description.to_json()},
+        "ips": [{"name": ip.name, "vlnv": ip.vlnv, "address": hex(ip.address), "range": hex(ip.range)}
+                for ip in make_circuit(description).ips],
+        "files": {"bitstream": {"name": "loop.bit", "sha256": "0" * 64, "size": 1}}, **changes}
+    (folder / "overlay.json").write_text(json.dumps(document))
+    return folder
+
+
+def test_an_overlay_folder_or_name_works_as_its_description(tmp_path, monkeypatch):
+    folder = overlay_folder(tmp_path / "my-loop", EXAMPLES["started"])
+    monkeypatch.setenv("QNN_PYNQ_PATH", str(tmp_path))
+    for source in (folder, str(folder / "overlay.json"), "my-loop", load_overlay(folder)):
+        with opened(source, lambda x, w: (x, w[0, :4])) as circuit:
+            assert circuit.description == EXAMPLES["started"] and circuit.overlay.name == "my-loop"
+            got = circuit(np.ones(3), np.ones((2, 5)))
+            assert got["y"].tolist() == [1] * 3 and got["m"].tolist() == [1] * 4
+    with pytest.raises(InputError, match="overlay my-loop names its own"):
+        opened("my-loop", bitstream=folder / "loop.bit")
+
+
+def test_overlays_of_other_kinds_or_other_ips_are_refused(tmp_path):
+    with pytest.raises(DescriptorError, match='kind "bnn-pynq", expected "stream"; Classifier is for the others'):
+        opened("bnn-pynq-lfc-w1a1")
+    with pytest.raises(NotFoundError, match="no-such-overlay"):
+        opened("no-such-overlay")
+    other = [{"name": "axi_dma_7", "vlnv": "a:b:c:1", "address": "0x40400000", "range": "0x10000"}]
+    with pytest.raises(DescriptorError, match=r"ips \['axi_dma_7'\] are not those of its description, \['axi_dma_0'\]"):
+        opened(overlay_folder(tmp_path / "other", EXAMPLES["loop"], ips=other))
+    with pytest.raises(DescriptorError, match=r"geometry.description.inputs\[0\].type: missing"):
+        wrong = EXAMPLES["loop"].to_json()
+        del wrong["inputs"][0]["type"]
+        load_overlay(overlay_folder(tmp_path / "wrong", EXAMPLES["loop"], geometry={"description": wrong}))
+
+
+def test_an_emulated_stream_overlay_without_a_function_says_so(tmp_path):
+    with EmulatedBoard() as board:
+        board.load(load_overlay(overlay_folder(tmp_path / "plain", EXAMPLES["started"])))
+        assert board.ip("started_0").read(0) == 4 and board.ip("axi_dma_0").read(4) == 0x10001
+        with pytest.raises(BoardError, match="ip 'other': the logic has axi_dma_0, started_0"):
+            board.ip("other")
+        registers = board.ip("axi_dma_0")
+        board.reset()
+        with pytest.raises(BusError, match="take the registers from board.ip"):
+            registers.read(4)
