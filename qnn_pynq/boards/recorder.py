@@ -168,8 +168,11 @@ class _Buffer(Buffer):
         size = self._size(nbytes)
 
         def call() -> bytes:
+            before = self._content(self.nbytes)
             self._buffer.invalidate(nbytes)
-            return self._content(size)
+            after = self._content(self.nbytes)
+            # Some boards take more than was asked for, and the driver may flush it again.
+            return after if after[size:] != before[size:] else after[:size]
 
         self._recorder.asked("invalidate", (self._number, size), call)
 

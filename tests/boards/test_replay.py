@@ -185,6 +185,29 @@ def test_a_result_of_another_length_is_an_error(tape: Recording) -> None:
         ten_words(ReplayBoard(changed(tape, position, answer=b"")))
 
 
+def test_a_board_that_invalidates_more_than_was_asked_for_is_replayed_so() -> None:
+    """Its driver would otherwise flush other bytes there."""
+
+    class Whole(EmulatedBoard):
+        def allocate(self, shape: Any, dtype: Any = np.uint8) -> Any:
+            buffer = super().allocate(shape, dtype)
+            part, buffer.invalidate = buffer.invalidate, lambda nbytes=None: part(None)  # type: ignore
+            return buffer
+
+    board = Whole()
+
+    def use(given: Any) -> bytes:
+        buffer = given.allocate(8)
+        if isinstance(given, RecordingBoard):
+            board.memory.write(buffer.device_address, np.arange(8, dtype=np.uint8))
+        buffer.invalidate(2)
+        buffer.flush()
+        return bytes(buffer.array)
+
+    content, tape = recorded(use, board)
+    assert content == use(ReplayBoard(tape)) == bytes(range(8))
+
+
 def test_both_keep_the_contract_of_a_board() -> None:
     program = make_program([(WRITE, 0x10, 7)])
 
