@@ -9,7 +9,7 @@ from typing import Any, Union
 import numpy as np
 
 from .boards import Board, open_board
-from .calibration import Calibration, calibrate
+from .calibration import Calibration, calibrate, from_user
 from .catalogue import find_network, find_overlay
 from .drivers.base import Limits
 from .engines import Engine, board_engine, fits_engine, software_engine
@@ -101,14 +101,16 @@ class Session:
             self._pipeline.engine = engine  # says what is wrong, should the next line fail
             self._configure(found)
 
-    def calibrate(self, pictures: Any = None, runs: int = 20) -> Calibration:
-        """Measure how long runs take on this board, and take the deadlines from that.
+    def calibrate(self, pictures: Any = None, runs: int = 20, seconds: float | None = None) -> Calibration:
+        """Measure how long runs take on this board, or say it, and take the deadlines from that.
 
         Parameters
         ----------
         pictures : as for `predict`, optional
             Their number is the batch; by default one random picture.
         runs : int
+        seconds : float, optional
+            Of the accelerator for this batch; nothing is measured then.
 
         Returns
         -------
@@ -122,7 +124,7 @@ class Session:
                 rows = np.random.RandomState(0).randint(0, 256, (1, self._pipeline.pixels)).astype(np.uint8)
             else:
                 rows = self._pipeline.rows(pictures)
-            found = calibrate(self.engine, rows, runs)
+            found = calibrate(self.engine, rows, runs) if seconds is None else from_user(self.engine, rows, seconds)
             self.engine.limit(found.limits(self.policy.deadline_factor))
             return found
 

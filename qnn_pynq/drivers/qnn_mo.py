@@ -45,6 +45,10 @@ class QnnMoDriver(PolledDriver):
 
     Notes
     -----
+    Maps are not filled in advance to see whether a run wrote them, as the dense driver does with its words: that would
+    take a flush of up to a map before each run on each image. A run that was done without data shows by its time, if
+    that is too short, or by known inputs and a second computation (`Policy`).
+
     A deadline, an interrupt or any other error between `start` and the end of `finish` breaks the walk off:
     the network must be loaded again, after a reset of the board where the circuit still runs.
     """
