@@ -57,6 +57,7 @@ class Session:
         self.recovery = Recovery()
         self.board: Board | None = None
         self.overlay: Overlay | None = None
+        self._former: list[Engine] = []  # replaced, and perhaps not closed yet
         found = _network(network)
         if isinstance(board, str) and board == "cpu":
             if overlay is not None:
@@ -96,7 +97,7 @@ class Session:
             chosen = None if self.overlay is None else _overlay(None, found)
             engine = software_engine(found, self._threads) if chosen is None else self._make_engine(found, chosen)
             engine.check(found)
-            self.engine.close()
+            self._former.append(self.engine)
             self.engine, self.overlay = engine, chosen
             self._pipeline.engine = engine  # says what is wrong, should the next line fail
             self._configure(found)
@@ -138,6 +139,7 @@ class Session:
             self.engine.cancel()
         with self._lock:
             if hasattr(self, "engine"):
+                self._close_former()
                 self.engine.close()
             if self._own_board and self.board is not None:
                 self.board.close()
@@ -167,7 +169,15 @@ class Session:
         engine = board_engine(network, self.board, overlays, self._conservative, self._takeover)
         return engine if self.policy.name == "none" else GuardedEngine(engine, self.policy, self.recovery)
 
+    def _close_former(self) -> None:
+        """Close engines that others replaced, also if an interrupt came in between."""
+        while self._former:
+            if self._former[-1] is not self.engine:
+                self._former[-1].close()
+            self._former.pop()
+
     def _configure(self, network: Network) -> None:
+        self._close_former()
         self.engine.limit(Limits(factor=float(self.policy.deadline_factor)))
         self.engine.configure(network)
         self.network = network

@@ -146,7 +146,7 @@ class Rescuer(Engine):
 
     @abstractmethod
     def _take_software(self) -> None:
-        """`software` answers from now on."""
+        """`software` is going to answer."""
 
     def _alarm(self, error: BoardError, count: int) -> None:
         """Do what the policy says: return where the work goes on."""
@@ -161,8 +161,8 @@ class Rescuer(Engine):
         if policy.on_alarm == "cpu":
             assert self.network is not None
             self.inner.abandon()
-            self.software = self._software(self.network)
             self._take_software()
+            self.software = self._software(self.network)
             self._note("alarm", "software", 0.0, count)
             _log.error("alarm on %s: the processor answers from now on", self.inner.name)
             return
@@ -201,10 +201,10 @@ class Rescuer(Engine):
         return engine
 
     def _drop_software(self) -> None:
-        for engine in (self.software, self._reference):
+        engines, self.software, self._reference = (self.software, self._reference), None, None
+        for engine in engines:
             if engine is not None:
                 engine.close()
-        self.software = self._reference = None
 
     def _note(self, kind: str, action: str, seconds: float, count: int, noticed: float | None = None) -> None:
         first = self.recovery.results

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import pickle
 import sys
@@ -523,6 +524,16 @@ def test_an_interrupt_anywhere_in_a_load_or_a_close_leaves_nothing_behind(policy
             if not struck:
                 break
         assert at > 100
+    nets = [dataclasses.replace(small.network(lfc.overlay(kind), 1), overlays=("bnn-pynq-lfc-" + kind,))
+            for kind in ("w1a1", "w1a2")]
+    with Classifier(nets[0], board, policy=policy, takeover=False) as classifier:
+        rows = small.pictures(2, nets[0])
+        for at in range(0, 10_000, 90):  # each takes another engine
+            struck, _ = _interrupted(lambda: classifier.load(nets[1]), at)
+            classifier.load(nets[0])
+            assert classifier.predict(rows).tolist() == small.answers(nets[0], rows).tolist()
+            if not struck:
+                break
     for at in range(10_000):
         classifier = make(policy, board)
         classifier.predict(ROWS)
