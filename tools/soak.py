@@ -29,7 +29,7 @@ from fault_trials import SILENT, Case, Stuck, Watchdog, make_case
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.classifier import Classifier
 from qnn_pynq.errors import QnnError
-from qnn_pynq.faults import FaultPlan
+from qnn_pynq.faults import KINDS, FaultPlan
 from qnn_pynq.policy import Policy
 
 __all__ = ["Soak", "main"]
@@ -126,10 +126,10 @@ class Soak:
     samples : list of Sample
     """
 
-    def __init__(self, policy: str = "strict", rate: float = 0.01, seed: int = 1,
+    def __init__(self, policy: str = "strict", rate: float = 0.01, seed: int = 1, kinds: Sequence[str] = KINDS,
                  make: Callable[..., Any] = Classifier, cases: Sequence[Sequence[str]] = CASES) -> None:
         self.policy, self.rate, self.seed = policy, rate, seed
-        self.desks = [Desk(names, FaultPlan(seed + number, rate), Policy(policy), make)
+        self.desks = [Desk(names, FaultPlan(seed + number, rate, kinds), Policy(policy), make)
                       for number, names in enumerate(cases)]
         self.samples: list[Sample] = []
 
