@@ -1,7 +1,9 @@
 """StreamOverlay on a ZynqBoard over the real pynq package: by our DMA driver and by pynq's own."""
 from __future__ import annotations
 
+import asyncio
 import gc
+import threading
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ pytest.importorskip("pynq", reason="needs the real pynq package (tools/pynq_env.
 
 import pynq.lib.dma  # noqa: E402
 from emulated_device import VERSION, EmulatedZynq, Window, active  # noqa: E402
+from emulated_dma import INTC, IRQ, Intc, Interrupts  # noqa: E402
 
 from qnn_pynq import StreamOverlay, open_board  # noqa: E402
 from qnn_pynq.drivers.axi_dma_status import DmaError, DmaPacketError  # noqa: E402
@@ -176,3 +179,76 @@ def test_what_is_missing_is_named(tmp_path):
         make_circuit(loop(), tmp_path / "none.bit")
     with pytest.raises(BoardError, match="pynq's DMA driver needs an FPGA; use engine='own' on emulated board"):
         StreamOverlay(loop(), board="emulated", twin=lambda x: x, engine="pynq")
+
+
+class InterruptedZynq(StreamZynq):
+    """The same with the receiver's interrupt on a controller that pynq knows; transfers take `seconds`."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.bus = threading.RLock()
+        self.seconds = 0.0
+
+    def get_bitfile_metadata(self, bitfile_name, partial=False):
+        parser = super().get_bitfile_metadata(bitfile_name, partial)
+        pin = "axi_dma_0/s2mm_introut"
+        parser.interrupt_pins = {pin: {"controller": "axi_intc_0", "index": 0, "fullpath": pin}}
+        parser.interrupt_controllers = {"axi_intc_0": {"parent": "", "index": 0, "raw_irq": IRQ}}
+        parser.ip_dict["axi_intc_0"] = dict(parser.ip_dict["axi_dma_0"], fullpath="axi_intc_0", phys_addr=INTC,
+                                            type="xilinx.com:ip:axi_intc:4.1", parameters={})
+        parser.ip_dict["axi_dma_0"]["interrupts"] = {"s2mm_introut": parser.interrupt_pins[pin]}
+        return parser
+
+    def program(self):
+        super().program()
+        dma = self.twin.dmas["axi_dma_0"]
+        dma.inject(lambda twin, event, value: self.seconds if event == "duration" else value)
+        self.intc = Intc(lambda: [dma.interrupts["s2mm_introut"]])
+        self.windows = {INTC: self.intc}
+
+    def mmap(self, base_addr, length):
+        window = super().mmap(base_addr, length)
+        read, write = window._read, window._write
+
+        def locked_read(offset):
+            with self.bus:
+                return read(offset)
+
+        def locked_write(offset, value):
+            with self.bus:
+                write(offset, value)
+
+        return Window(locked_read, locked_write, length)
+
+    def settle(self):
+        with self.bus:
+            super().settle()
+
+
+def counted(twin):
+    """A list that grows with every read of the twin's registers."""
+    found, plain = [], twin.read
+    twin.read = lambda offset: found.append(offset) or plain(offset)
+    return found
+
+
+def test_a_wired_interrupt_ends_the_wait(tmp_path):
+    description = loop(interrupt=True)
+    reads = []
+    for deaf in (False, True):
+        made = asyncio.new_event_loop()
+        asyncio.set_event_loop(made)
+        device = InterruptedZynq(make_circuit(description, write_design(tmp_path, description), lambda x: x))
+        device.seconds = 0.05
+        with active(device), open_board("zynq", device=device) as board:
+            with StreamOverlay(description, tmp_path / "loop.bit", board=board) as circuit, Interrupts(device) as uio:
+                device.intc.deaf = deaf
+                board.ip("axi_dma_0").read(0)
+                count = counted(device.twin.dmas["axi_dma_0"])
+                x = np.ones((4, 3, 2))
+                assert np.array_equal(circuit(x), x)  # a deaf controller costs time, and nothing else
+                assert (uio.fired > 0) != deaf
+                reads.append(len(count))
+        made.close()
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    assert max(reads) < 60, reads  # hundreds, when looked at again and again
