@@ -24,17 +24,17 @@ TINY = (("tiny dense",),)
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch):
-    monkeypatch.setattr(soaks, "_EVERY", 0.01)
+    monkeypatch.setattr(soaks, "_EVERY", 0.0)
 
 
-def soak(seconds=0.4, cases=TINY, **options):
+def soak(rounds, cases=TINY, **options):
     made = soaks.Soak(cases=cases, **options)
-    made.run(seconds)
+    made.run(1000.0, rounds=rounds)
     return made
 
 
 def test_it_is_flat_and_right():
-    made = soak(3.0, (("tiny dense",), ("small convolutional", "dorefa-w1a2-cifar10")), rate=0.02)
+    made = soak(30, (("tiny dense",), ("small convolutional", "dorefa-w1a2-cifar10")), rate=0.02)
     assert made.verdict(64.0) == []
     total = made.total
     assert total["results"] > 100 and total["errors"] > 0 and total["wrong"] == 0
@@ -45,7 +45,7 @@ class Grows(Classifier):
     kept: list = []
 
     def stream(self, *arguments, **options):
-        self.kept.append(np.ones(1 << 18))
+        self.kept.append(np.ones(1 << 21))
         return super().stream(*arguments, **options)
 
 
@@ -88,7 +88,7 @@ class Leaks(Classifier):
 def test_what_is_broken_is_found(broken, what):
     Threads.over = threading.Event()
     try:
-        made = soak(1.5 if broken is Grows else 0.5, make=broken, rate=0.0)
+        made = soak(24, make=broken, rate=0.0)
     finally:
         Threads.over.set()
         for file in Files.kept:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import math
 import os
 import resource
 import sys
@@ -133,18 +134,19 @@ class Soak:
                       for number, names in enumerate(cases)]
         self.samples: list[Sample] = []
 
-    def run(self, seconds: float, tell: Callable[[int], None] = lambda count: None) -> None:
-        """So many seconds of the machine."""
-        begun = time.perf_counter()
+    def run(self, seconds: float, tell: Callable[[int], None] = lambda count: None, rounds: float = math.inf) -> None:
+        """So many seconds of the machine, or rounds of one stream each."""
+        begun, done = time.perf_counter(), 0
         while True:
+            done += 1
             for desk in self.desks:
                 with Watchdog(_WALL):
                     desk.stream()
             now = time.perf_counter() - begun
-            if not self.samples or now - self.samples[-1].seconds >= _EVERY or now >= seconds:
+            if not self.samples or now - self.samples[-1].seconds >= _EVERY or done >= rounds:
                 self._sample(now)
                 tell(int(now))
-            if now >= seconds:
+            if now >= seconds or done >= rounds:
                 break
         for desk in self.desks:
             desk.close()
