@@ -15,7 +15,7 @@ from qnn_pynq.boards.program import WRITE, make_program
 from qnn_pynq.boards.recorder import RecordingBoard
 from qnn_pynq.boards.replay import ReplayBoard
 from qnn_pynq.drivers.bnn_pynq import BnnPynqDriver
-from qnn_pynq.errors import BoardError, BusError, ClosedError, DeadlineError, RecordingError
+from qnn_pynq.errors import BoardBusyError, BoardError, BusError, ClosedError, DeadlineError, RecordingError
 from qnn_pynq.recording_file import Event, Recording
 
 CIRCUIT = lfc.tiny()
@@ -214,6 +214,12 @@ def test_both_keep_the_contract_of_a_board() -> None:
     def use(board: Any) -> None:
         board.load(CIRCUIT)
         assert board.loaded == CIRCUIT
+        board.mark_in_flight("somebody")
+        board.load(CIRCUIT)  # there already: nothing happens to the run
+        with pytest.raises(BoardBusyError):
+            board.claim("somebody else")
+        board.reset()
+        board.claim("somebody else")
         registers = board.ip(CIRCUIT.ip.name)
         assert registers.window == CIRCUIT.ip.range
         registers.play(program, 1.0)
@@ -236,6 +242,6 @@ def test_both_keep_the_contract_of_a_board() -> None:
     _, tape = recorded(use)
     use(ReplayBoard(tape))
     assert [event.kind for event in tape.events] == [
-        "load", "play", "wait", "read", "allocate", "flush", "invalidate", "free"
+        "load", "load", "reset", "play", "wait", "read", "allocate", "flush", "invalidate", "free"
     ]
-    assert tape.events[5] == Event("flush", *tape.events[5][1:3], (0, 4, b"\0\0\0\0"), None)
+    assert tape.events[7] == Event("flush", *tape.events[7][1:3], (0, 4, b"\0\0\0\0"), None)
