@@ -45,9 +45,8 @@ class QnnMoDriver(PolledDriver):
 
     Notes
     -----
-    Maps are not filled in advance to see whether a run wrote them, as the dense driver does with its words: that would
-    take a flush of up to a map before each run on each image. A run that was done without data shows by its time, if
-    that is too short, or by known inputs and a second computation (`Policy`).
+    Whether a run wrote its maps is looked at only where `limits` say so. Else a run that was done without data shows by
+    its time, if that is too short, or by known inputs and a second computation (`Policy`).
 
     A deadline, an interrupt or any other error between `start` and the end of `finish` breaks the walk off:
     the network must be loaded again, after a reset of the board where the circuit still runs.
@@ -206,7 +205,7 @@ class QnnMoDriver(PolledDriver):
             self._put = set()
             self.timing["transfer"] = perf_counter() - begun
             walk = self._walk = Walk(self.board, self.overlay, self.buffers, plan, images, self._await,
-                                     self.conservative)
+                                     self.conservative, self.limits.marked)
             self._running = images
             self.board.mark_in_flight(self)
             try:

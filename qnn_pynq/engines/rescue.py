@@ -186,7 +186,9 @@ class Rescuer(Engine):
 
     def _limit(self) -> None:
         limits = self.limits
-        self.inner.limit(limits._replace(margin=limits.margin * self._patience, factor=limits.factor * self._patience))
+        patience, marked = self._patience, limits.marked or self.policy.name in ("canary", "reload")
+        self.inner.limit(limits._replace(
+            margin=limits.margin * patience, factor=limits.factor * patience, marked=marked))
 
     def _canaries(self) -> Canary:
         if self._canary is None or self._canary.network is not self.network:
