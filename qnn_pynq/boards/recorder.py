@@ -179,4 +179,5 @@ class _Buffer(Buffer):
     def close(self) -> None:
         if not self._buffer.closed:
             self._buffer.close()
-            self._recorder.note("free", (self._number,), None)
+            if not self._recorder.closed:
+                self._recorder.note("free", (self._number,), None)

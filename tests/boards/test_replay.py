@@ -235,13 +235,18 @@ def test_both_keep_the_contract_of_a_board() -> None:
             buffer.array[:] = 0
         with pytest.raises(BoardError, match="nothing-of-the-kind"):
             board.ip("nothing-of-the-kind")
+        late = board.allocate(4)
         board.close()
+        late.close()
         with pytest.raises(ClosedError):
             board.load(CIRCUIT)
 
     _, tape = recorded(use)
-    use(ReplayBoard(tape))
+    board = ReplayBoard(tape)
+    use(board)
+    board.finish()
     assert [event.kind for event in tape.events] == [
-        "load", "load", "reset", "play", "wait", "read", "allocate", "flush", "invalidate", "free"
+        "load", "load", "reset", "play", "wait", "read", "allocate", "flush", "invalidate", "free",
+        "allocate",
     ]
     assert tape.events[7] == Event("flush", *tape.events[7][1:3], (0, 4, b"\0\0\0\0"), None)
