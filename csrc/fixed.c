@@ -130,28 +130,29 @@ static int from_double(const qnn_fixed *t, double scale, double x, uint64_t *raw
     return fit(t, x < 0, whole, 0, raw);
 }
 
-/* A block of up to 32 bits, to the nearest (ties to even) or down, by additions that the compiler turns into vector
-   code. 0: a value lies outside, or is no number; what was stored then is of no meaning. */
-#define QUICK(NAME, TYPE)                                                                                     \
-    static int NAME(const TYPE *x, int n, double scale, const qnn_fixed *t, void *out, size_t at)            \
+/*
+ * A block to the nearest (ties to even) or down, by additions that the compiler turns into vector code: what is added
+ * to 1.5 * 2^(bits of the mantissa - 1) loses its fraction. 0: a value lies outside, or is no number; what was stored
+ * then is of no meaning.
+ */
+#define QUICK(NAME, TARGET, SOURCE, REAL, FLAG, MAGIC, DOWN)                                                  \
+    TARGET static int NAME(const SOURCE *x, int n, const qnn_fixed *t, void *out, size_t at)                 \
     {                                                                                                         \
-        const double magic = 6755399441055744.0; /* 1.5 * 2^52: what is added to it loses its fraction */     \
-        const double highest = (double)ones(t->width - t->is_signed);                                         \
-        const double lowest = t->is_signed ? -highest - 1 : 0;                                                \
-        double r[BLOCK];                                                                                      \
-        int bad = 0, i;                                                                                       \
+        const REAL magic = MAGIC, scale = (REAL)power_of_two(t->fraction);                                    \
+        const REAL highest = (REAL)ones(t->width - t->is_signed);                                             \
+        const REAL lowest = t->is_signed ? -highest - 1 : 0;                                                  \
+        REAL r[BLOCK];                                                                                        \
+        FLAG bad = 0;                                                                                         \
+        int i;                                                                                                \
                                                                                                               \
         if (t->rounding == RND_CONV)                                                                          \
             for (i = 0; i < n; i++)                                                                           \
                 r[i] = (x[i] * scale + magic) - magic;                                                        \
         else                                                                                                  \
-            for (i = 0; i < n; i++) {                                                                         \
-                const double s = x[i] * scale, near = (s + magic) - magic;                                    \
-                                                                                                              \
-                r[i] = near - (near > s);                                                                     \
-            }                                                                                                 \
+            for (i = 0; i < n; i++)                                                                           \
+                r[i] = DOWN(x[i] * scale, magic);                                                             \
         for (i = 0; i < n; i++)                                                                               \
-            bad |= !(r[i] >= lowest) | !(r[i] <= highest);                                                    \
+            bad |= r[i] >= lowest && r[i] <= highest ? 0 : 1;                                                 \
         if (bad)                                                                                              \
             return 0;                                                                                         \
         switch (t->bytes) {                                                                                   \
@@ -170,15 +171,45 @@ static int from_double(const qnn_fixed *t, double scale, double x, uint64_t *raw
         return 1;                                                                                             \
     }
 
-QUICK(quick_float, float)
-QUICK(quick_double, double)
+/* Singles where they hold the bits with one to spare, doubles else. */
+#define QUICKS(SUFFIX, TARGET, DOWNF, DOWN)                                                                   \
+    QUICK(short_##SUFFIX, TARGET, float, float, int32_t, 12582912.0f, DOWNF)                                  \
+    QUICK(float_##SUFFIX, TARGET, float, double, int64_t, 6755399441055744.0, DOWN)                           \
+    QUICK(double_##SUFFIX, TARGET, double, double, int64_t, 6755399441055744.0, DOWN)
+
+static float downf(float s, float magic)
+{
+    const float near = (s + magic) - magic;
+
+    return near - (float)(near > s);
+}
+
+static double down(double s, double magic)
+{
+    const double near = (s + magic) - magic;
+
+    return near - (double)(near > s);
+}
+
+QUICKS(plain, , downf, down)
+#if defined(__x86_64__) && defined(__GNUC__)
+#define FLOORF(s, magic) __builtin_floorf(s) /* one instruction here, a library's function without avx2 */
+#define FLOOR(s, magic) __builtin_floor(s)
+QUICKS(avx2, __attribute__((target("avx2"))), FLOORF, FLOOR)
+#define CHOOSE(KIND) (__builtin_cpu_supports("avx2") ? KIND##_avx2 : KIND##_plain)
+#else
+#define CHOOSE(KIND) KIND##_plain
+#endif
+
+enum { SHORT_BITS = 22, SHORT_REACH = 100 };
 
 #define FROM_REAL(NAME, TYPE, BLOCKWISE)                                                                      \
     static size_t NAME(const TYPE *x, size_t n, const qnn_fixed *t, void *out)                                \
     {                                                                                                         \
-        const double scale = power_of_two(t->fraction);                                                         \
+        const double scale = power_of_two(t->fraction);                                                       \
         /* a scale below 1 could push a tiny number to 0, which rounding down must still see */               \
         const int quick = t->width <= 32 && (t->rounding == RND_CONV || (t->rounding == TRN && t->fraction >= 0)); \
+        int (*const block)(const TYPE *, int, const qnn_fixed *, void *, size_t) = BLOCKWISE;                 \
         size_t at = 0;                                                                                        \
                                                                                                               \
         while (at < n) {                                                                                      \
@@ -186,7 +217,7 @@ QUICK(quick_double, double)
             const size_t end = at + (size_t)m;                                                                \
             uint64_t raw;                                                                                     \
                                                                                                               \
-            if (!quick || !BLOCKWISE(x + at, m, scale, t, out, at))                                           \
+            if (!quick || !block(x + at, m, t, out, at))                                                      \
                 for (; at < end; at++) {                                                                      \
                     if (!from_double(t, scale, x[at], &raw))                                                  \
                         return at;                                                                            \
@@ -197,8 +228,9 @@ QUICK(quick_double, double)
         return n;                                                                                             \
     }
 
-FROM_REAL(from_floats, float, quick_float)
-FROM_REAL(from_doubles, double, quick_double)
+FROM_REAL(from_floats, float, t->width <= SHORT_BITS && t->fraction >= -SHORT_REACH && t->fraction <= SHORT_REACH
+                                  ? CHOOSE(short) : CHOOSE(float))
+FROM_REAL(from_doubles, double, CHOOSE(double))
 
 size_t qnn_fixed_from(const qnn_fixed *t, int source, const void *values, size_t n, void *out)
 {

@@ -91,16 +91,14 @@ class Canary:
 
 
 def _brought(network: Network) -> tuple[Answers, str]:
-    try:
-        chosen = _chosen(network)
-        if chosen is not None:
-            return chosen, "chosen"
-        found = known_answers(network)
-    except DescriptorError as error:
-        _log.warning("known inputs of %s cannot be used: %s", network.name, error)
-        found = None
-    if found is not None:
-        return Answers(np.ascontiguousarray(found.pictures), found.words, found.codes), "self-test"
+    for source, read in (("chosen", _chosen), ("self-test", known_answers)):
+        try:
+            found = read(network)
+        except DescriptorError as error:
+            _log.warning("known inputs of %s cannot be used: %s", network.name, error)
+            continue
+        if found is not None:
+            return Answers(np.ascontiguousarray(found.pictures), found.words, found.codes), source
     rng = np.random.RandomState(0)
     pictures: Any = rng.randint(0, 256, (_RANDOM, network.input.pixels)).astype(np.uint8)
     return answered(network, pictures), "random"

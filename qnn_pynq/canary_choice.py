@@ -1,6 +1,6 @@
 """Chooses known inputs that notice flipped weights, off line: greedily, by sampled single-bit flips.
 
-    python -m qnn_pynq.canary_choice lfc-w1a1-mnist --inputs 64
+    python -m qnn_pynq.canary_choice lfc-w1a1-mnist --inputs 256
 
 Candidates are the network's self-test pictures and random ones of several kinds. Each sampled flip is put into a copy
 of the network, and the software engine says which candidates answer otherwise. Then the candidate that notices most
@@ -118,7 +118,12 @@ def candidates(network: Network, count: int, seed: int = 0) -> np.ndarray:
             base = found[rng.randint(len(found))].reshape(noise.shape)
             noise = np.where(rng.rand(height, width, 1) < rng.uniform(0.1, 0.9), base, noise)
         found.append(noise.reshape(-1).astype(np.uint8))
-    return np.ascontiguousarray(found, np.uint8)
+    rows = np.ascontiguousarray(found, np.uint8)
+    # Small files: no more grey levels than the first layer tells apart, or 16.
+    coding = network.input.encoding
+    if coding.kind == "threshold":
+        return np.where(rows >= (coding.threshold or 0), np.uint8(255), np.uint8(0))
+    return rows // 17 * np.uint8(17)
 
 
 def detections(network: Network, pictures: np.ndarray, flips: Sequence[Flip]) -> np.ndarray:
@@ -177,8 +182,8 @@ def write(network: Network, inputs: np.ndarray, path: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("network")
-    parser.add_argument("--inputs", type=int, default=64, help="how many to choose")
-    parser.add_argument("--candidates", type=int, default=512)
+    parser.add_argument("--inputs", type=int, default=256, help="how many to choose")
+    parser.add_argument("--candidates", type=int, default=1024)
     parser.add_argument("--flips", type=int, default=1000, help="sampled for the choice, and as many for the rates")
     parser.add_argument("--out", type=Path, help="file to write; default: canary.npz in the network's folder")
     options = parser.parse_args(arguments)

@@ -13,7 +13,7 @@ import numpy as np
 
 from .datasets import data_places
 from .errors import InputError
-from .npyfile import NPZ_ERRORS
+from .npyfile import NPZ_ERRORS, open_npz
 
 __all__ = ["COLOUR_SETS", "ColourPictures", "ColourSet", "colour_folder", "find_colour", "read_colour", "read_pack"]
 
@@ -118,13 +118,19 @@ def read_colour(folder: Path, part: str) -> ColourPictures:
                 folder, part, _PACKS[part], _BATCHES[part][0]
             )
         )
+    return _checked(found, "{} {}".format(folder, part))
+
+
+def _checked(found: ColourPictures, source: str) -> ColourPictures:
+    if found.labels.ndim != 1:
+        raise InputError("{}: labels of shape {}, expected (n,)".format(source, found.labels.shape))
     count = len(found.labels)
     if len(found.pictures) != count or not count:
-        raise InputError("{} {}: {} pictures but {} labels".format(folder, part, len(found.pictures), count))
+        raise InputError("{}: {} pictures but {} labels".format(source, len(found.pictures), count))
     if found.labels.min() < 0 or found.labels.max() >= len(found.classes):
         raise InputError(
-            "{} {}: labels {} to {} but {} classes".format(
-                folder, part, found.labels.min(), found.labels.max(), len(found.classes)
+            "{}: labels {} to {} but {} classes".format(
+                source, found.labels.min(), found.labels.max(), len(found.classes)
             )
         )
     return found
@@ -135,14 +141,16 @@ def read_pack(path: Path) -> ColourPictures:
     from PIL import Image
 
     try:
-        with np.load(str(path), allow_pickle=False) as pack:
+        with open_npz(path) as pack:
             blob, offsets = pack["blob"], pack["offsets"].tolist()
             labels, classes = pack["labels"].astype(np.int64), _texts(pack["classes"])
         pictures = [
             np.asarray(Image.open(io.BytesIO(blob[start:stop].tobytes())).convert("RGB"))
             for start, stop in zip(offsets[:-1], offsets[1:])
         ]
-        return ColourPictures(np.stack(pictures), labels, classes)
+        return _checked(ColourPictures(np.stack(pictures), labels, classes), str(path))
+    except InputError:
+        raise
     except (KeyError, TypeError, *NPZ_ERRORS) as error:
         raise InputError("{}: no pack of JPEG pictures of one size: {}".format(path, error)) from error
 
@@ -155,7 +163,7 @@ def _read_columns(folder: Path, part: str) -> ColourPictures:
         raise InputError("{}: no {}_*.webp".format(folder, part))
     try:
         columns = [np.asarray(Image.open(str(file)).convert("RGB")).reshape(-1, _SIDE, _SIDE, 3) for file in files]
-        with np.load(str(folder / "labels.npz"), allow_pickle=False) as found:
+        with open_npz(folder / "labels.npz") as found:
             return ColourPictures(np.concatenate(columns), found[part].astype(np.int64), _texts(found["classes"]))
     except (KeyError, TypeError, *NPZ_ERRORS) as error:
         raise InputError("{}: no columns of pictures with labels.npz: {}".format(folder, error)) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import struct
 import zlib
@@ -18,6 +19,7 @@ from .errors import InputError
 __all__ = ["DATASETS", "FILES", "PublicDataSet", "data_places", "files_in", "find_files", "read_idx"]
 
 Files = Tuple[Path, Path]
+_MOST_SIDES = 8  # numpy has at least 32
 
 
 class PublicDataSet(NamedTuple):
@@ -82,11 +84,13 @@ def read_idx(path: Path) -> np.ndarray:
         raise InputError("{}: cannot be read: {}".format(path, error)) from error
     if len(data) < 4 or data[0] or data[1] or data[2] != 8:
         raise InputError("{}: not an idx file of unsigned bytes".format(path))
+    if data[3] > _MOST_SIDES:
+        raise InputError("{}: {} dimensions, expected at most {}".format(path, data[3], _MOST_SIDES))
     head = 4 + 4 * data[3]
     if len(data) < head:
         raise InputError("{}: header cut off after {} bytes".format(path, len(data)))
     shape = struct.unpack(">{}I".format(data[3]), data[4:head])
-    expected = int(np.prod(shape, dtype=np.int64))
+    expected = math.prod(shape)
     if len(data) - head != expected:
         raise InputError("{}: {} bytes of data, {} expected for {}".format(path, len(data) - head, expected, shape))
     return np.frombuffer(data, np.uint8, expected, head).reshape(shape)

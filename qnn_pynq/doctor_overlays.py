@@ -93,7 +93,7 @@ def check_hwh(host: Host) -> Check:
             continue
         try:
             modules = {module.get("INSTANCE") for module in ElementTree.parse(str(path)).iter("MODULE")}
-        except (ElementTree.ParseError, OSError) as error:
+        except (ElementTree.ParseError, OSError, LookupError, ValueError) as error:  # and unknown encodings
             return Check(".hwh files", "warn", "{} cannot be parsed: {}".format(path, error), again)
         if overlay.ip.name not in modules:
             return Check(".hwh files", "warn", "{} has no module {}".format(path, overlay.ip.name), again)

@@ -137,7 +137,7 @@ def check_pynq_state(host: Host) -> Check:
 def _is_state(path: Path) -> bool:
     try:
         return "bitfile_name" in json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
 
 

@@ -20,12 +20,35 @@ NPZ_ERRORS = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, z
 _MAPPED = 16 << 20
 
 
+class _Archive:
+    """The arrays of an open `.npz` file; ValueError for a member that is none, which numpy gives as bytes."""
+
+    def __init__(self, found: Any) -> None:
+        self._found = found
+        self.files = list(found.files)
+
+    def keys(self) -> list[str]:
+        return self.files
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        array = self._found[name]
+        if not isinstance(array, np.ndarray):
+            raise ValueError("{} is no .npy array".format(name))
+        return array
+
+    def __enter__(self) -> _Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._found.close()
+
+
 def open_npz(path: Path) -> Any:
     """The archive `path`, open; one of `NPZ_ERRORS` where it is none, a plain `.npy` file included."""
     found = np.load(str(path), allow_pickle=False)
     if isinstance(found, np.ndarray):
         raise ValueError("one array of shape {}, expected an archive of several (np.savez)".format(found.shape))
-    return found
+    return _Archive(found)
 
 
 class BadArray(Exception):

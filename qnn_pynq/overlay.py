@@ -134,6 +134,7 @@ def load_overlay(path: str | Path) -> Overlay:
 def _read_ips(fields: Fields) -> tuple[Ip, ...]:
     """`ip`, or all of `ips`, where `ip` may be left out or repeats the first."""
     if not fields.has("ips"):
+        fields.take("ips", "list", None)
         return (_read_ip(fields.inner("ip")),)
     ips: list[Ip] = []
     for inner in fields.objects("ips"):
@@ -145,7 +146,8 @@ def _read_ips(fields: Fields) -> tuple[Ip, ...]:
                 problem = "0x{:X} overlaps {} at 0x{:X}: expected windows apart from each other"
                 inner.fail("address", problem.format(ip.address, other.name, other.address))
         ips.append(ip)
-    if fields.has("ip") and _read_ip(fields.inner("ip")) != ips[0]:
+    first = fields.take("ip", "object", None)
+    if first is not None and _read_ip(fields.inner_of("ip", first)) != ips[0]:
         fields.fail("ip", "is not the first of ips: expected {}, or no ip at all".format(ips[0].name))
     return tuple(ips)
 

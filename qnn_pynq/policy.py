@@ -31,6 +31,7 @@ class Policy:
         "canary": known inputs every `every_images` or `every_seconds`; `Recovery.doubtful` names the results since the
         last good ones when they fail.
         "reload": the weights are written again every `every_images`.
+        Both also look whether each run of a layer-by-layer overlay wrote its maps (dense overlays: every policy does).
         "strict": a result is handed out only when a second computation agrees (see `agree`).
     attempts : int
         Most runs of one input, the first included.

@@ -7,8 +7,6 @@ board had written into memory with what the twin of the overlay writes there.
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import logging
 import platform
 from typing import Any, NamedTuple
@@ -20,6 +18,7 @@ from .answers import Answers, differences, known_answers
 from .boards import Board
 from .boards.recorder import RecordingBoard
 from .boards.replay import ReplayBoard
+from .canary import weights_digest
 from .catalogue import find_network, find_overlay
 from .engines import Engine, board_engine, software_engine
 from .errors import InputError, QnnError, RecordingError
@@ -144,7 +143,7 @@ def replay(path: PathLike, network: Network | None = None) -> Replayed:
     if not (isinstance(named, dict) and isinstance(named.get("name"), str)):
         raise RecordingError("{}: its header names no network".format(path))
     network = find_network(named["name"]) if network is None else network
-    if _digest(network) != named.get("digest"):
+    if weights_digest(network) != named.get("digest"):
         raise RecordingError(
             "{}: recorded with another network {!r} than the one here: give that one".format(path, network.name)
         )
@@ -221,24 +220,9 @@ def _header(
         "image": "{}.{}".format(*host.image) if host.image else None,
         "python": platform.python_version(),
         "machine": host.machine,
-        "network": {"name": network.name, "digest": _digest(network)},
+        "network": {"name": network.name, "digest": weights_digest(network)},
         "overlays": list(network.overlays[:1]) + [segment.overlay for segment in network.segments],
         "conservative": conservative,
         "pictures": pictures,
         "windows": recorder.windows,
     }
-
-
-def _digest(network: Network) -> str:
-    """sha256 of what decides the traffic: the layers, with the first MiB of each array."""
-    found = hashlib.sha256()
-    for layer in network.layers:
-        found.update(type(layer).__name__.encode("ascii"))
-        for field in dataclasses.fields(layer):
-            value = getattr(layer, field.name)
-            if isinstance(value, np.ndarray):
-                part = np.ascontiguousarray(value.reshape(-1)[: (1 << 20) // value.itemsize])
-                found.update("{} {} {}".format(field.name, value.dtype, value.shape).encode("ascii") + part.tobytes())
-            else:
-                found.update("{} {!r}".format(field.name, value).encode("utf-8"))
-    return found.hexdigest()

@@ -127,22 +127,21 @@ class _Comparison:
     def _free(self, position: int, event: Event) -> None:
         self.memory.remove(self.buffers[event.arguments[0]][0])
 
-    def _part(self, event: Event) -> np.ndarray:
-        number, nbytes = event.arguments[:2]
-        address, size = self.buffers[number]
+    def _part(self, event: Event, nbytes: int) -> np.ndarray:
+        address, size = self.buffers[event.arguments[0]]
         if nbytes > size:
             raise RecordingError("{} bytes of a buffer of {}".format(nbytes, size))
         return self.memory.read(address, nbytes)
 
     def _flush(self, position: int, event: Event) -> None:
-        self._part(event)[:] = np.frombuffer(event.arguments[2], np.uint8)
+        content = np.frombuffer(event.arguments[2], np.uint8)
+        self._part(event, content.size)[:] = content
 
     def _invalidate(self, position: int, event: Event) -> None:
         if self.twin is not None:
             self.twin.settle()
-        ours, theirs = self._part(event), np.frombuffer(event.answer, np.uint8)
-        if ours.size != theirs.size:
-            raise RecordingError("{} bytes recorded of {}".format(theirs.size, ours.size))
+        theirs = np.frombuffer(event.answer, np.uint8)
+        ours = self._part(event, theirs.size)
         wrong = np.flatnonzero(ours != theirs)
         if wrong.size:
             first = int(wrong[0])

@@ -9,7 +9,7 @@ from typing import Any, Union
 import numpy as np
 
 from .boards import Board, open_board
-from .calibration import Calibration, calibrate
+from .calibration import Calibration, calibrate, from_user
 from .catalogue import find_network, find_overlay
 from .drivers.base import Limits
 from .engines import Engine, board_engine, fits_engine, software_engine
@@ -57,6 +57,7 @@ class Session:
         self.recovery = Recovery()
         self.board: Board | None = None
         self.overlay: Overlay | None = None
+        self._former: list[Engine] = []  # replaced, and perhaps not closed yet
         found = _network(network)
         if isinstance(board, str) and board == "cpu":
             if overlay is not None:
@@ -96,19 +97,21 @@ class Session:
             chosen = None if self.overlay is None else _overlay(None, found)
             engine = software_engine(found, self._threads) if chosen is None else self._make_engine(found, chosen)
             engine.check(found)
-            self.engine.close()
+            self._former.append(self.engine)
             self.engine, self.overlay = engine, chosen
             self._pipeline.engine = engine  # says what is wrong, should the next line fail
             self._configure(found)
 
-    def calibrate(self, pictures: Any = None, runs: int = 20) -> Calibration:
-        """Measure how long runs take on this board, and take the deadlines from that.
+    def calibrate(self, pictures: Any = None, runs: int = 20, seconds: float | None = None) -> Calibration:
+        """Measure how long runs take on this board, or say it, and take the deadlines from that.
 
         Parameters
         ----------
         pictures : as for `predict`, optional
             Their number is the batch; by default one random picture.
         runs : int
+        seconds : float, optional
+            Of the accelerator for this batch; nothing is measured then.
 
         Returns
         -------
@@ -122,7 +125,7 @@ class Session:
                 rows = np.random.RandomState(0).randint(0, 256, (1, self._pipeline.pixels)).astype(np.uint8)
             else:
                 rows = self._pipeline.rows(pictures)
-            found = calibrate(self.engine, rows, runs)
+            found = calibrate(self.engine, rows, runs) if seconds is None else from_user(self.engine, rows, seconds)
             self.engine.limit(found.limits(self.policy.deadline_factor))
             return found
 
@@ -136,10 +139,11 @@ class Session:
             self.engine.cancel()
         with self._lock:
             if hasattr(self, "engine"):
+                self._close_former()
                 self.engine.close()
             if self._own_board and self.board is not None:
-                self._own_board = False  # it may have other users, and close() may be called again
                 self.board.close()
+                self._own_board = False
 
     def __enter__(self) -> Any:
         self.engine._open()
@@ -165,7 +169,15 @@ class Session:
         engine = board_engine(network, self.board, overlays, self._conservative, self._takeover)
         return engine if self.policy.name == "none" else GuardedEngine(engine, self.policy, self.recovery)
 
+    def _close_former(self) -> None:
+        """Close engines that others replaced, also if an interrupt came in between."""
+        while self._former:
+            if self._former[-1] is not self.engine:
+                self._former[-1].close()
+            self._former.pop()
+
     def _configure(self, network: Network) -> None:
+        self._close_former()
         self.engine.limit(Limits(factor=float(self.policy.deadline_factor)))
         self.engine.configure(network)
         self.network = network

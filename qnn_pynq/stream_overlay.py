@@ -12,7 +12,7 @@ import numpy as np
 from .boards import Board, open_board
 from .boards.base import Buffer
 from .drivers.stream import StreamDriver
-from .errors import AnomalyError, ClosedError, InputError, OverlayMissingError
+from .errors import BoardError, ClosedError, InputError, OverlayMissingError
 from .interface.circuit import StreamCircuit, make_circuit
 from .interface.description import Description, Stream
 from .interface.packets import batch_bytes, longest_batch, sample_stride
@@ -25,6 +25,7 @@ __all__ = ["StreamOverlay"]
 log = logging.getLogger(__name__)
 PathLike = Union[str, "os.PathLike[str]"]
 Results = Union[np.ndarray, "dict[str, np.ndarray]"]
+_ABANDONED: list[Buffer] = []  # memory that logic may write into for as long as this process lives
 
 
 class StreamOverlay:
@@ -81,6 +82,7 @@ class StreamOverlay:
         self._split = bool(split)
         self._buffers: dict[str, Buffer] = {}
         self._broken = False  # a run did not end: what the circuit holds of it must go first
+        self._kept: list[Buffer] = []  # of such runs
         self.seconds: dict[str, float] = {}
         self._own_board = not isinstance(board, Board)
         self.board = open_board(board)
@@ -179,11 +181,10 @@ class StreamOverlay:
     def _move(self, samples: int, words: dict[str, np.ndarray], parts: dict[str, list[np.ndarray]], deadline: float,
               timeout: float) -> None:
         board = self.board
-        if self._broken or board.loaded != self.overlay:
-            if self._broken:
-                log.info("%s: configuring the logic again, after a run that did not end", self.description.name)
-                board.reset()
-                self._broken = False
+        if self._broken:
+            log.info("%s: configuring the logic again, after a run that did not end", self.description.name)
+            self._configure_again()
+        if board.loaded != self.overlay:
             board.load(self.overlay)
         self._allocate(min(samples, self._longest))
         for start in range(0, samples, self._longest):
@@ -192,7 +193,7 @@ class StreamOverlay:
                 self._words(stream, count)[...] = words[stream.name][start:start + count]
             board.mark_in_flight(self)
             try:
-                self._driver.run(self._buffers, count, max(0.0, deadline - board.clock.now()))
+                self._driver.run(self._buffers, count, deadline, timeout)
             except BaseException as error:
                 self._stop(error)
                 raise
@@ -207,12 +208,18 @@ class StreamOverlay:
         try:
             self._driver.reset()
             if any(stream.dma is None for stream in self.description.streams):
-                self.board.reset()  # an AXI master has no reset of its own
-                self._broken = False
+                self._configure_again()  # an AXI master has no reset of its own
         except Exception as second:
             log.warning("%s: after %s, the reset failed too: %s", self.description.name, error, second)
-            self._kept = self._buffers  # they may still be written to: neither free nor use them
+            self._kept += self._buffers.values()  # they may still be written to: neither free nor use them
             self._buffers = {}
+
+    def _configure_again(self) -> None:
+        """Now nothing of an earlier run is left, in the logic or on its way into a buffer."""
+        self.board.reset()
+        self._broken = False
+        while self._kept:
+            self._kept.pop().close()
 
     def _allocate(self, samples: int) -> None:
         for stream in self.description.streams:
@@ -247,8 +254,7 @@ class StreamOverlay:
         """Configure the logic again: ends whatever hangs."""
         with self.board.lock:
             self.board.require(self)
-            self.board.reset()
-            self._broken = False
+            self._configure_again()
 
     @property
     def closed(self) -> bool:
@@ -262,9 +268,10 @@ class StreamOverlay:
             self._closed = True
             if self._broken and not self.board.closed and self.board.owner is self:
                 try:
-                    self.board.reset()  # whoever comes next finds nothing of the broken run
-                except AnomalyError as error:
+                    self._configure_again()  # whoever comes next finds nothing of the broken run
+                except BoardError as error:
                     log.warning("%s: %s", self.description.name, error)
+                    _ABANDONED.extend(self._kept)
             self._driver.close()
             for buffer in self._buffers.values():
                 buffer.close()

@@ -167,7 +167,12 @@ def _read_npz(path: Path, network: Any) -> Labelled:
                         raise InputError(
                             "{}: {} must be integers (n,), not {} {}".format(path, labels, values.dtype, values.shape)
                         )
-                    return Labelled(data[pictures], values.astype(np.int64), str(path))
+                    found = data[pictures]
+                    if found.ndim < 2:
+                        raise InputError(
+                            "{}: {} must be pictures (n, ...), not of shape {}".format(path, pictures, found.shape)
+                        )
+                    return Labelled(found, values.astype(np.int64), str(path))
     except NPZ_ERRORS as error:
         if isinstance(error, InputError):
             raise

@@ -62,6 +62,8 @@ def test_the_model_and_the_user_may_say_it():
         assert model.median == model.model and model.limits() == Limits(1.0, 20.0, 1.0)
         user = from_user(classifier.engine, ROWS, 0.5)
         assert user.expected(user.model) == pytest.approx(0.5) and user.source == "user" and "0.5" not in str(model)
+        assert classifier.calibrate(ROWS, seconds=0.5) == user
+        assert classifier.engine.driver.limits == user.limits()
         with pytest.raises(InputError, match="above 0"):
             from_user(classifier.engine, ROWS, 0)
 

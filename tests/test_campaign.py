@@ -179,3 +179,30 @@ def test_the_command_ends_with_1_where_something_is_wrong(monkeypatch, capsys):
     assert campaigns.main(arguments) == 1
     found = re.search(r"trial (\d+): leaks", capsys.readouterr().err)
     assert campaigns.main(arguments + ["--only", found.group(1)]) == 1
+
+
+def test_the_canarys_rates_are_counted_by_network(monkeypatch):
+    import canary_flips
+
+    from qnn_pynq.errors import WrongAnswerError
+
+    class Sees:
+        source = "made up"
+
+        def __init__(self, network):
+            self.checks = 0
+
+        def __len__(self):
+            return 3
+
+        def check(self, engine):
+            self.checks += 1
+            if self.checks % 2:
+                raise WrongAnswerError("no")
+
+    monkeypatch.setattr(canary_flips, "Canary", Sees)
+    monkeypatch.setattr(canary_flips, "networks", lambda: ["lfc-w1a1-mnist"])
+    monkeypatch.setattr(canary_flips, "PICTURES", {"dense": 20, "convolutional": 2})
+    table = canary_flips.canary_table(10, 1, lambda total, unit: lambda count: None)
+    assert "| lfc-w1a1-mnist | 3 (made up) | the network | 10 | 50.00 % |" in table
+    assert "| the circuit | 1 | 100.00 % |" in table

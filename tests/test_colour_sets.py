@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from qnn_pynq import datasets
-from qnn_pynq.colour_sets import COLOUR_SETS, find_colour, read_colour
+from qnn_pynq.colour_sets import COLOUR_SETS, find_colour, read_colour, read_pack
 from qnn_pynq.errors import InputError, NotFoundError
 from qnn_pynq.testsets import dataset_of, find_test_set
 
@@ -150,10 +150,13 @@ def test_damaged_sets_are_refused(tmp_path: Path) -> None:
     with np.load(str(folder / "val.npz")) as pack:
         arrays = dict(pack)
     offsets = arrays["offsets"]
-    for change in ({"offsets": offsets + 1}, {"offsets": offsets / 3}, {"blob": arrays["blob"][:50]}):
+    for change in ({"offsets": offsets + 1}, {"offsets": offsets / 3}, {"blob": arrays["blob"][:50]},
+                   {"labels": arrays["labels"] + 9}, {"labels": np.int64(0)}):
         np.savez(str(folder / "val.npz"), **dict(arrays, **change))
         with pytest.raises(InputError, match="val.npz"):
             read_colour(folder, "test")
+        with pytest.raises(InputError, match="val.npz"):
+            read_pack(folder / "val.npz")
     (folder / "val.npz").write_bytes(b"PK")
     with pytest.raises(InputError, match="val.npz"):
         read_colour(folder, "test")

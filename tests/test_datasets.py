@@ -29,7 +29,11 @@ def test_idx_files_are_read_plain_and_compressed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\0\0\7\1", idx(np.zeros(9, np.uint8))[:-1], b"\0\0\x08\3\0\0\0\1"]
+    "content", [
+        b"", b"\0\0\7\1", idx(np.zeros(9, np.uint8))[:-1], b"\0\0\x08\3\0\0\0\1",
+        b"\0\0\x08\x55" + 0x55 * b"\0\0\0\1" + b"x",  # more sides than an array can have
+        b"\0\0\x08\3" + 2 * b"\x80\0\0\0" + b"\0\0\0\4",  # 2 ** 64 bytes
+    ]
 )
 def test_broken_idx_files_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)

@@ -60,6 +60,7 @@ def test_a_bitstream_without_its_hwh_beside_it(tmp_path: Path) -> None:
     [
         ("<EDKSYSTEM><MODULES><MODULE INSTANCE='other'/></MODULES></EDKSYSTEM>", "no module"),
         ("<EDKSYSTEM>", "cannot be parsed"),
+        ('<?xml version="1.0" encoding="UUTF-8"?><a/>', "cannot be parsed"),
     ],
 )
 def test_a_wrong_hwh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, words: str) -> None:

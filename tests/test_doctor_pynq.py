@@ -132,7 +132,7 @@ def test_state_files_that_cannot_be_written(
     assert found.status == "warn" and closed in found.value and advice in found.advice
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '"bit', "3"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '"bit', "3", 100000 * "["], ids=range(7))
 def test_state_files_that_a_power_cut_damaged(tmp_path: Path, text: str) -> None:
     folder = state_files(tmp_path, text)
     found = check_pynq_state(z1(tmp_path))

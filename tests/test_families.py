@@ -44,7 +44,7 @@ def test_another_package_adds_a_kind_but_does_not_replace_ours(install):
             _point("bnn-pynq", families.Family(dict, dict)))
     from collections import OrderedDict
 
-    assert families.kinds() == ("bnn-pynq", "mine", "qnn-mo")
+    assert families.kinds() == ("bnn-pynq", "mine", "qnn-mo", "stream")
     assert families.driver_class("mine") is dict and families.twin_class("mine") is OrderedDict
     assert families.driver_class("bnn-pynq") is BnnPynqDriver
 

@@ -133,3 +133,10 @@ def test_a_bad_step_is_refused_before_anything_is_touched(step, words):
 def test_bad_arguments_are_refused(arguments, words):
     with pytest.raises(KernelError, match=words):
         play(*arguments)
+
+
+def test_a_long_wait_leaves_the_processor_to_others():
+    """5 % is the aim; a spinning loop takes all of it."""
+    before = time.thread_time()
+    assert play(np.zeros(4, np.uint32), program((WAIT, 0, 1)), 1.0) == (PLAY_TIMEOUT, 0)
+    assert time.thread_time() - before < 0.1

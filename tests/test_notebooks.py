@@ -26,6 +26,7 @@ NOTEBOOKS = sorted(folder().glob("*.ipynb"))
 # What each says of its pictures, with the test set and without, and how many plots it draws.
 SAYS = {
     "lfc_fashion_mnist": ("10000 pictures from", "100 pictures from the demo pictures (no test set here)", 4),
+    "when_the_fpga_hangs": ("10000 pictures from", "100 pictures from the demo pictures (no test set here)", 2),
     "dorefa_imagenette": ("3925 pictures from", "5 pictures from this notebook (no test set here)", 4),
 }
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import xml.etree.ElementTree as ElementTree
@@ -235,3 +236,42 @@ WRONG_OFFLOAD = [
 @pytest.mark.parametrize(("fields", "message"), WRONG_OFFLOAD)
 def test_wrong_offload_fields_are_named(tmp_path, fields, message):
     assert message in refusal(tmp_path, base=OFFLOAD[0], **fields)
+
+
+def several(tmp_path: Path, ips, **fields):
+    """The shipped descriptor with the fields `ips` and others changed, as another kind of overlay."""
+    document = json.loads((SHIPPED / NAMES[0] / "overlay.json").read_text())
+    document.update({"kind": "mine", "ips": ips, "timing": {}, **fields})
+    path = tmp_path / "overlay.json"
+    path.write_text(json.dumps({key: value for key, value in document.items() if value != "absent"}))
+    return load_overlay(path)
+
+
+IP = {"name": "a", "vlnv": "x:y:a:1.0", "address": "0x40000000", "range": "0x1000"}
+SECOND = {"name": "b", "vlnv": "x:y:b:1.0", "address": "0x40001000", "range": "0x1000", "interrupt": "done"}
+
+
+def test_an_overlay_may_have_several_ips(tmp_path):
+    found = several(tmp_path, [IP, SECOND], ip="absent")
+    assert [ip.name for ip in found.ips] == ["a", "b"] and found.ip is found.ips[0]
+    assert [ip.interrupt for ip in found.ips] == [None, "done"]
+    assert several(tmp_path, [IP, SECOND], ip=IP) == several(tmp_path, [IP, SECOND], ip=None) == found
+
+
+def test_with_one_ip_nothing_has_changed(overlay):
+    assert overlay.ips == (overlay.ip,) and overlay.ip.interrupt is None
+    moved = dataclasses.replace(overlay, ip=dataclasses.replace(overlay.ip, address=0x50000000))
+    assert moved.ips == (moved.ip,) and moved.ip.address == 0x50000000
+
+
+@pytest.mark.parametrize("ips, ip, message", [
+    ([], "absent", r"ips: \[\] is empty"),
+    ([IP, IP], "absent", r'ips\[1\].name: "a" is there twice'),
+    ([IP, dict(SECOND, address="0x40000800")], "absent", r"ips\[1\].address: 0x40000800 overlaps a at 0x40000000"),
+    ([IP, SECOND], SECOND, "ip: is not the first of ips: expected a, or no ip at all"),
+    ([dict(IP, interrupt=1)], "absent", r"ips\[0\].interrupt: 1 is no string"),
+    (None, "absent", "ip: missing"),
+])
+def test_ips_that_do_not_fit_are_refused(tmp_path, ips, ip, message):
+    with pytest.raises(DescriptorError, match=message):
+        several(tmp_path, ips, ip=ip)

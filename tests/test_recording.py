@@ -25,7 +25,7 @@ from qnn_pynq.drivers import bnn_pynq
 from qnn_pynq.errors import DeadlineError, InputError, QnnError, RecordingError
 from qnn_pynq.faults import Fault, FaultPlan
 from qnn_pynq.recording import record, replay
-from qnn_pynq.recording_file import KINDS, Recording, load_recording, save_recording
+from qnn_pynq.recording_file import KINDS, Event, Recording, load_recording, save_recording
 
 LFC, OFFLOAD = "lfc-w1a2-mnist", "dorefa-w1a2-cifar10"
 
@@ -122,6 +122,14 @@ def test_a_driver_that_changed_is_found(tapes: dict[str, Path], monkeypatch: pyt
         replay(tapes[LFC])
 
 
+def test_a_recording_with_more_than_the_driver_asks_is_found(tapes: dict[str, Path]) -> None:
+    found = load_recording(tapes[OFFLOAD])
+    path = tapes[OFFLOAD].with_name("longer")
+    save_recording(found._replace(events=[*found.events, Event("reset", 0, 0, (), 9)]), path)
+    with pytest.raises(RecordingError, match="the driver has ended, the recording goes on: reset"):
+        replay(path)
+
+
 @pytest.mark.parametrize("name, at, words", [(LFC, 0, "showed none of the bits"), (OFFLOAD, 5, "no answer within")])
 def test_a_run_that_hangs_is_recorded_up_to_its_error(tmp_path: Path, name: str, at: int, words: str) -> None:
     path = tmp_path / "x.recording"
@@ -180,7 +188,7 @@ def test_a_recording_of_the_logic_that_was_reset(tmp_path: Path) -> None:
 PARTS = {"n": st.integers(0, 2**64 - 1) | st.integers(0, 200), "s": st.text(max_size=3), "b": st.binary(max_size=40)}
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
 @pytest.mark.parametrize("name", [LFC, OFFLOAD])
 def test_whatever_a_well_formed_file_says_the_outcome_is_a_result_or_our_error(
@@ -217,3 +225,16 @@ def test_whatever_a_well_formed_file_says_the_outcome_is_a_result_or_our_error(
         replay(path)
     except QnnError:
         pass
+
+
+@pytest.mark.parametrize("name", [LFC, OFFLOAD])
+def test_a_classifier_takes_the_same_way_as_the_recorded_run(tapes: dict[str, Path], name: str) -> None:
+    """What docs/board.md shows: our own tests can be written on top of a file that somebody sent."""
+    known = known_answers(find_network(name))
+    assert known is not None
+    with Classifier(name, board=ReplayBoard(tapes[name]), policy="none") as classifier:
+        assert classifier.predict(known.pictures[:1]).shape == (1,)
+        answers = classifier.predict(known.pictures[:2])
+        assert classifier.board is not None and classifier.board.name == "recording of emulated board"
+    with Classifier(name, board="cpu") as classifier:
+        assert np.array_equal(answers, classifier.predict(known.pictures[:2]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -133,11 +134,17 @@ def test_files_that_are_no_test_set(tmp_path: Path) -> None:
         ("labels", {"images": PICTURES, "labels": LABELS / 2}),
         ("length", {"images": PICTURES, "labels": LABELS[:2]}),
         ("range", {"images": PICTURES, "labels": LABELS + 1}),
+        ("number", {"images": np.float64(1), "labels": LABELS}),
     ):
         path = tmp_path / (name + ".npz")
         np.savez(str(path), **arrays)
         with pytest.raises(InputError, match=name + ".npz"):
             find_test_set(network(), path)
+    with zipfile.ZipFile(str(tmp_path / "bytes.npz"), "w") as archive:
+        for member in ("images.npy", "labels.npy"):
+            archive.writestr(member, "no array")
+    with pytest.raises(InputError, match="bytes.npz"):
+        find_test_set(network(), tmp_path / "bytes.npz")
     (tmp_path / "text.npz").write_text("no zip")
     with pytest.raises(InputError, match="text.npz"):
         find_test_set(network(), tmp_path / "text.npz")

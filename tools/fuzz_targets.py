@@ -33,6 +33,7 @@ from qnn_pynq.answers import known_answers  # noqa: E402
 from qnn_pynq.convert import bnn_pynq, qnn_mo_files, qnn_mo_layers  # noqa: E402
 from qnn_pynq.convert.pickled import read_pickled  # noqa: E402
 from qnn_pynq.datasets import read_idx  # noqa: E402
+from qnn_pynq.errors import InputError  # noqa: E402
 from qnn_pynq.interface.reading import load_description  # noqa: E402
 from qnn_pynq.network import load_network, save_network  # noqa: E402
 from qnn_pynq.npyfile import read_array  # noqa: E402
@@ -164,6 +165,21 @@ def _arrays(base: Path) -> list[Target]:
     plain = _npz(x_test=rng.randint(0, 256, (3, 8, 8)).astype(np.uint8), y_test=labels)
     run = _file(base / "t.npz", lambda p: find_test_set(network, p))
     targets.append(Target("test set .npz", [plain, pack], run, False, 0.5))
+    lists = [
+        {"x_test": rng.randint(0, 256, (3, 8, 8)).tolist(), "y_test": labels.tolist()},
+        {"blob": list(b"".join(blob)), "offsets": ends.tolist(), "labels": [0, 1], "classes": ["0", "1"]}]
+
+    def members(data: bytes) -> Any:
+        try:
+            arrays = {key: np.array(value) for key, value in json.loads(data.decode("utf-8", "surrogatepass")).items()}
+            (base / "m.npz").write_bytes(_npz(**{
+                key: array.astype(np.uint8) if key in ("x_test", "blob") else array for key, array in arrays.items()}))
+        except Exception as error:  # no arrays: nothing to read
+            raise InputError(str(error)) from None
+        return find_test_set(network, base / "m.npz")
+
+    seeds = [json.dumps(arrays).encode() for arrays in lists]
+    targets.append(Target("test set .npz, its arrays", seeds, members, True, 0.2))
     return targets
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from typing import Any, Sequence
@@ -22,7 +23,7 @@ def mutate(dice: random.Random, seeds: Sequence[bytes], text: bool) -> bytes:
     if text and dice.random() < 0.6:
         try:
             return mutate_json(dice, data)
-        except (ValueError, RecursionError):
+        except (ValueError, OverflowError, RecursionError):
             pass
     changed = bytearray(data)
     for _ in range(1 << dice.randrange(4)):
@@ -67,13 +68,13 @@ def mutate_json(dice: random.Random, data: bytes) -> bytes:
         if not places or len(places) > 5000:
             break
         holder, key = dice.choice(places)
-        how, value = dice.randrange(8), dice.choice(_VALUES)
+        how, value = dice.randrange(8), copy.deepcopy(dice.choice(_VALUES))
         if how < 3:
             holder[key] = value
         elif how == 3:
             del holder[key]
         elif how == 4 and isinstance(holder[key], (int, float)) and not isinstance(holder[key], bool):
-            holder[key] = holder[key] + dice.choice((-1, 1, 0.5)) if dice.random() < 0.5 else -holder[key]
+            holder[key] = holder[key] + dice.choice((-1, 1)) if dice.random() < 0.5 else -holder[key]
         elif how == 5:
             other_holder, other_key = dice.choice(places)
             holder[key] = json.loads(json.dumps(other_holder[other_key])) if _has(other_holder, other_key) else value

@@ -57,11 +57,12 @@ class EmulatedMemory(Memory):
         self._blocks.insert(place, block)
         return address, block
 
-    def free(self, address: int) -> None:
-        """Forget the buffer that starts at `address`."""
+    def free(self, address: int, block: np.ndarray | None = None) -> None:
+        """Forget the buffer that starts at `address`; with its `block`, nobody else's that lies there by now."""
         place = bisect.bisect_left(self._starts, address)
         if place < len(self._starts) and self._starts[place] == address:
-            del self._starts[place], self._blocks[place]
+            if block is None or self._blocks[place] is block:
+                del self._starts[place], self._blocks[place]
 
     def clear(self) -> None:
         """Forget every buffer."""
@@ -90,7 +91,8 @@ class EmulatedBuffer(Buffer):
         self.device_address, self._logic = board.memory.allocate(nbytes)
         self._array = np.zeros(shape, dtype)
         self._bytes = self._array.reshape(-1).view(np.uint8)
-        self._release = weakref.finalize(self, board.memory.free, self.device_address)
+        self._free = board.memory.free
+        self._release = weakref.finalize(self, self._free, self.device_address, self._logic)
 
     @property
     def array(self) -> np.ndarray:
@@ -119,8 +121,9 @@ class EmulatedBuffer(Buffer):
     def close(self) -> None:
         if not self.closed:
             self._board.settle()  # results that are due still arrive; later ones meet a bus error
+            # The flag last, and not by the finalizer, which runs once: an interrupted close() can be called again.
+            self._free(self.device_address, self._logic)
             self.closed = True
-            self._release()
 
 
 class EmulatedRegisters(Registers):

@@ -103,7 +103,8 @@ class ZynqBoard(Board):
 
     def fail(self, error: BaseException, what: str) -> BusError:
         """Mark the logic as unusable after an access that it did not answer; the error to raise."""
-        self._broken = BusError(f"{what} failed ({type(error).__name__}: {error})")
+        said = " ".join(str(error).split())[:300]  # gRPC takes five lines
+        self._broken = BusError(f"{what} failed ({type(error).__name__}: {said})")
         log.error("%s: %s", self.name, self._broken)
         return BusError(f"{self._broken}; reset() the board and load the network again")
 
@@ -163,7 +164,8 @@ class ZynqBoard(Board):
             raise BoardError(self._cannot_load(overlay, error)) from error
         if self._kernel_log is not None:
             self._kernel_log.configured()  # by us
-        self._note = str(state_file(self.device) or "")
+        # pynq's note of a remote board lies on this machine, where every other one's load changes it.
+        self._note = "" if self.remote else str(state_file(self.device) or "")
         self._design, self._overlay, self._signature, self._broken = design, overlay, self._state(), None
         log.info("%s: configured with %s", self.name, overlay.name)
 

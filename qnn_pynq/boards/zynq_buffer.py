@@ -28,9 +28,9 @@ class ZynqBuffer(Buffer):
 
     def __init__(self, buffer: Any) -> None:
         self._buffer = buffer
-        self._bytes = buffer.reshape(-1).view(np.uint8)
+        # A RemoteBuffer's slice would move the wrong bytes, and pynq 3.1 cannot make one of a slice.
+        self._bytes = buffer.reshape(-1).view(np.uint8) if type(buffer).__name__ == "PynqBuffer" else None
         self._array: Any = np.asarray(_Memory(buffer))  # arithmetic on a PynqBuffer keeps a wrong address
-        self._slices = type(buffer).__name__ == "PynqBuffer"  # a RemoteBuffer's slice would move the wrong bytes
         self.device_address = int(buffer.device_address)  # of the root, once: slices of a RemoteBuffer have wrong ones
         self.nbytes = int(buffer.nbytes)
 
@@ -52,7 +52,7 @@ class ZynqBuffer(Buffer):
 
     def _part(self, nbytes: int | None) -> Any:
         self._check()
-        if nbytes is None or nbytes >= self.nbytes or not self._slices:
+        if nbytes is None or nbytes >= self.nbytes or self._bytes is None:
             return self._buffer
         return self._bytes[:nbytes]
 

@@ -11,7 +11,7 @@ from ..boards.base import Board, Buffer
 from ..errors import BoardError
 from ..interface.description import Dma
 from .axi_dma import AxiDma, DmaChannel, Packet
-from .axi_dma_status import DmaError, Register, check_status
+from .axi_dma_status import DmaError, check_status
 
 __all__ = ["PynqDma"]
 
@@ -38,14 +38,16 @@ class _PynqChannel(DmaChannel):
             self._next()
 
     def _next(self) -> None:
+        channel = self.pynq
         offset, nbytes = self._packets[len(self.transferred)]
         whole = self._buffer.pynq_buffer
         # A slice, since releases before 4.0 ignore `start` with scatter-gather.
         part = whole.reshape(-1).view("u1")[offset:offset + nbytes]
         try:
-            self.pynq.transfer(part)
+            channel.transfer(part)
         except (RuntimeError, ValueError) as error:
-            raise DmaError("{}: pynq refuses the transfer: {}; reset it".format(self.what, error)) from error
+            text = "{}: pynq refuses the transfer: {}; engine='own' may not"
+            raise DmaError(text.format(self.what, error)) from error
 
     def poll(self) -> bool:
         if self.done:
@@ -59,10 +61,13 @@ class _PynqChannel(DmaChannel):
         except RuntimeError as error:
             raise DmaError("{}: {}; reset it".format(self.what, error)) from error
         wanted = self._packets[len(self.transferred)][1]
+        channel._active_buffer = None  # releases before 3.1 would keep it, and its memory, for ever
         # With scatter-gather, pynq reads back descriptors that may still be in the cache: then no bytes at all.
         scattered = self.dma.dma.scatter_gather and not channel.transferred
         self._took(wanted if scattered else int(channel.transferred))
-        if not self.done:
+        if self.done:
+            self._buffer = None
+        else:
             self._next()
         return True
 
@@ -91,7 +96,3 @@ class PynqDma(AxiDma):
         for each in (self.driver.sendchannel, self.driver.recvchannel):
             if each is not None and not self.dma.scatter_gather:
                 each.start()  # pynq's transfer() wants a channel that runs
-
-    @property
-    def status_register(self) -> int:
-        return int(Register.STATUS)

@@ -12,7 +12,7 @@ __all__ = ["Driver", "LayerProfile", "Limits"]
 
 
 class Limits(NamedTuple):
-    """When a wait on the circuit is an anomaly.
+    """When a run of the circuit is an anomaly.
 
     Attributes
     ----------
@@ -20,11 +20,15 @@ class Limits(NamedTuple):
         It may last `margin` seconds and `factor` times what the cycle model says.
     earliest : float
         Done in less than this part of the least time that the circuit can take is too soon; 0 looks at none.
+    marked : bool
+        Look whether each run wrote its results also where that costs something: layer by layer, a flush and two
+        invalidates of the maps of each run. Words of dense networks are always looked at.
     """
 
     margin: float = 1.0
     factor: float = 20.0
     earliest: float = 1.0
+    marked: bool = False
 
 
 class LayerProfile(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..boards.base import Board, Buffer
 from ..errors import NoDataError, QnnError
-from .bnn_pynq_weights import check_network, fit_layers, impossible_word, least_cycles, weight_program
+from .bnn_pynq_weights import check_network, fit_layers, least_cycles, weight_program
 from .polled import START, PolledDriver
 
 __all__ = ["BnnPynqDriver", "Reg"]
@@ -41,13 +41,9 @@ class BnnPynqDriver(PolledDriver):
     Not thread-safe between `start` and `finish`: a second `start` is refused with BoardBusyError.
     Its buffer grows to the largest batch seen, `capacity` images at most, and is then reused.
 
-    Before a run the output words are filled with `poison`, a word that the network cannot give, where there is one: a
-    run that was done without writing its results is then NoDataError. Else they are filled with another word each
-    time, and two such runs do not agree by giving the same old answers.
-
-    Attributes
-    ----------
-    poison : int or None
+    Before each run the output words are filled with a pseudo-random one, another each time. A run that was done without
+    writing a result is then NoDataError instead of an answer of the run before. A result that is that very word, one of
+    2**64, is taken for the same, and a policy computes it again.
     """
 
     kind = "bnn-pynq"
@@ -65,8 +61,7 @@ class BnnPynqDriver(PolledDriver):
         self._words: Any = None
         self._skip = 0
         self._started = 0.0
-        self.poison: int | None = None
-        self._filler = 0  # the same words in the same runs: a recording of them can be replayed
+        self._poison = 0  # the same words in the same runs: a recording of them can be replayed
         self._first, self._interval = least_cycles(overlay.geometry["layers"])
 
     @property
@@ -124,7 +119,6 @@ class BnnPynqDriver(PolledDriver):
                 raise
             self.timing["configure"] = self.board.accelerator_seconds - before
             self._generation = self.board.generation
-            self.poison = impossible_word(fitted[-1], geometry[-1])
             self.network = network
         log.debug("%s: %s configured, %d accesses, %.1f ms", self.overlay.name, network.name, len(program),
                   1e3 * self.timing["configure"])
@@ -188,8 +182,8 @@ class BnnPynqDriver(PolledDriver):
             registers = self.board.ip(self.overlay.ip.name)
             self._drop_done(registers)
             begun = perf_counter()
-            self._filler = (self._filler * 0x5851F42D4C957F2D + 0x14057B7EF767814F) % (1 << 64)
-            self._words[:images] = self._filler if self.poison is None else self.poison
+            self._poison = (self._poison * 0x5851F42D4C957F2D + 0x14057B7EF767814F) % (1 << 64)
+            self._words[:images] = self._poison
             self._buffer.flush(self._skip + images * self.bytes_in)
             self.timing["transfer"] = perf_counter() - begun
             target = self._buffer.device_address
@@ -240,12 +234,10 @@ class BnnPynqDriver(PolledDriver):
             return words
 
     def _check_written(self, words: np.ndarray) -> None:
-        if self.poison is None:
-            return
         if words.size == 1:
-            missing = int(words.item(0) == self.poison)
+            missing = int(words.item(0) == self._poison)
         else:
-            missing = int(np.count_nonzero(words == np.uint64(self.poison)))
+            missing = int(np.count_nonzero(words == np.uint64(self._poison)))
         if missing:
             raise NoDataError(f"{self.overlay.name}: done, but {missing} of {words.size} results were never written")
 

@@ -10,7 +10,7 @@ from ..boards.program import PROGRAM_DTYPE, WAIT, WRITE
 from ..errors import UnsupportedNetworkError
 from ..packing import fold_thresholds, fold_weights
 
-__all__ = ["FittedLayer", "check_network", "fit_layers", "impossible_word", "least_cycles", "weight_program"]
+__all__ = ["FittedLayer", "check_network", "fit_layers", "least_cycles", "weight_program"]
 
 _CTRL, _START, _DONE, _IDLE = 0x00, 0x1, 0x2, 0x4
 
@@ -111,30 +111,6 @@ def least_cycles(geometry: Sequence[Any]) -> tuple[int, int]:
     folds = [(limits["outputs"] // limits["pe"], limits["inputs"] // limits["simd"]) for limits in geometry]
     first = sum((count - 1) * cycles for count, cycles in folds) + folds[0][1]
     return first, max(count * cycles for count, cycles in folds)
-
-
-def impossible_word(fitted: FittedLayer, limits: Any) -> int | None:
-    """An output word that the last layer never gives, whatever its input; None if none is known.
-
-    Neurons whose threshold no sum exceeds never fire, those below every sum always do; and of two with equal
-    weights the one with the higher threshold fires only with the other.
-    """
-    thresholds = fitted.thresholds[:, 0].astype(int).tolist()
-    least, most = (0 if limits["accumulator"] == "popcount" else -limits["inputs"]), limits["inputs"]
-    word, found = 0x5AA5_3CC3_5AA5_3CC3 & (1 << len(thresholds)) - 1, False
-    lowest: dict[bytes, int] = {}
-    for neuron, threshold in enumerate(thresholds):
-        if threshold >= most:
-            word, found = word | 1 << neuron, True
-        elif threshold < least:
-            word, found = word & ~(1 << neuron), True
-    if found:
-        return word
-    for neuron in sorted(range(len(thresholds)), key=thresholds.__getitem__):
-        other = lowest.setdefault(fitted.weights[neuron].tobytes(), neuron)
-        if thresholds[other] < thresholds[neuron]:
-            return (word | 1 << neuron) & ~(1 << other)
-    return None
 
 
 def weight_program(fitted: Sequence[FittedLayer], geometry: Sequence[Any],

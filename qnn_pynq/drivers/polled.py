@@ -161,9 +161,8 @@ class PolledDriver(Driver):
 
     def close(self) -> None:
         with self.board.lock:
-            if self._closed:
-                return
-            if self._running and not self.board.closed:
+            # Again and again, if need be: an interrupt may have broken an earlier close off.
+            if self._running and not self._closed and not self.board.closed:
                 try:
                     self.finish()
                 except QnnError as error:

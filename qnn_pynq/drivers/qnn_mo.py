@@ -45,6 +45,9 @@ class QnnMoDriver(PolledDriver):
 
     Notes
     -----
+    Whether a run wrote its maps is looked at only where `limits` say so. Else a run that was done without data shows by
+    its time, if that is too short, or by known inputs and a second computation (`Policy`).
+
     A deadline, an interrupt or any other error between `start` and the end of `finish` breaks the walk off:
     the network must be loaded again, after a reset of the board where the circuit still runs.
     """
@@ -202,7 +205,7 @@ class QnnMoDriver(PolledDriver):
             self._put = set()
             self.timing["transfer"] = perf_counter() - begun
             walk = self._walk = Walk(self.board, self.overlay, self.buffers, plan, images, self._await,
-                                     self.conservative)
+                                     self.conservative, self.limits.marked)
             self._running = images
             self.board.mark_in_flight(self)
             try:

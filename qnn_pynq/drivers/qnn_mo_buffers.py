@@ -107,6 +107,20 @@ class OffloadBuffers:
         gather(source.array, target.array, stage.gathered, stage.moves, images, self._plan.bits)
         target.flush(max(piece.end(images) for piece in stage.gathered))
 
+    def mark(self, piece: Piece, images: int, word: int) -> None:
+        """Put `word` where a run on each image is going to end its map."""
+        area, end = self.areas[piece.area], piece.end(images)
+        area.invalidate(end)  # a line that reaches into another map must hold what the logic wrote there
+        for place in _ends(piece, images):
+            area.array[place].view("<u8")[0] = word
+        area.flush(end)
+
+    def unwritten(self, piece: Piece, images: int, word: int) -> int:
+        """Images whose map still ends with `word`."""
+        area = self.areas[piece.area]
+        area.invalidate(piece.end(images))
+        return sum(int(area.array[place].view("<u8")[0]) == word for place in _ends(piece, images))
+
     def codes(self, images: int) -> np.ndarray:
         """uint8 (images, H, W, C) of the last map, an array of its own."""
         pieces = self._plan.exit
@@ -139,3 +153,9 @@ class OffloadBuffers:
 
 def _pages(nbytes: int) -> int:
     return -(-nbytes // _PAGE) * _PAGE
+
+
+def _ends(piece: Piece, images: int) -> list[slice]:
+    """The last eight bytes of each image's map."""
+    ends = [piece.at(image, images) + piece.nbytes for image in range(images)]
+    return [slice(end - 8, end) for end in ends]

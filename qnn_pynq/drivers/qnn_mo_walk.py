@@ -8,6 +8,7 @@ from typing import Any, Callable, Sequence
 import numpy as np
 
 from ..boards.base import Board
+from ..errors import NoDataError
 from ..plan_parts import Plan, Run
 from .base import LayerProfile
 from .polled import CTRL, START
@@ -37,6 +38,8 @@ class Walk:
         `PolledDriver._await`.
     conservative : bool
         Every register before every start.
+    marked : bool
+        Look whether each run wrote its maps.
 
     Attributes
     ----------
@@ -45,7 +48,8 @@ class Walk:
     """
 
     def __init__(self, board: Board, overlay: Any, buffers: OffloadBuffers, plan: Plan, images: int,
-                 wait: Callable[[float, float, Any, float, str], float], conservative: bool) -> None:
+                 wait: Callable[[float, float, Any, float, str], float], conservative: bool,
+                 marked: bool = False) -> None:
         self._board = board
         self._overlay = overlay
         self._buffers = buffers
@@ -53,6 +57,8 @@ class Walk:
         self._images = images
         self._await = wait
         self._conservative = conservative
+        self._marked = marked
+        self._mark = 0
         self._shadow: dict[int, int] = {}  # what the registers hold
         self._started = 0.0
         self._seconds = [0.0] * len(plan.stages)
@@ -75,10 +81,14 @@ class Walk:
             if index:
                 self._load(run)
             self._seconds[number] += self._wait(run.load_cycles, timeout, what + ", load")
+            if self._marked:
+                self._mark_maps(run)
             for image in range(images):
                 source = buffers.address(run.source, image, images) + run.skip
                 self._start(run_registers(run, source, buffers.address(run.target, image, images)))
                 self._seconds[number] += self._wait(run.run_cycles, timeout, what + f", image {image}")
+            if self._marked:
+                self._check_maps(run, what)
         begun = perf_counter()
         codes = buffers.codes(images)
         self.transfer += perf_counter() - begun
@@ -92,6 +102,20 @@ class Walk:
                          seconds, self._images)
             for stage, seconds in zip(self._plan.stages, self._seconds)
         )
+
+    def _mark_maps(self, run: Run) -> None:
+        begun = perf_counter()
+        self._mark = (self._mark * 0x5851F42D4C957F2D + 0x14057B7EF767814F) % (1 << 64)
+        self._buffers.mark(run.target, self._images, self._mark)
+        self.transfer += perf_counter() - begun
+
+    def _check_maps(self, run: Run, what: str) -> None:
+        begun = perf_counter()
+        missing = self._buffers.unwritten(run.target, self._images, self._mark)
+        self.transfer += perf_counter() - begun
+        if missing:
+            raise NoDataError(f"{self._overlay.name}, {what}: done, but {missing} of {self._images} maps were never "
+                              "written")
 
     def _load(self, run: Run) -> None:
         self._start(load_registers(run, self._buffers.image_address(run.weights_at), self._conservative))

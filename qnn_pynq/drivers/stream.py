@@ -56,8 +56,10 @@ class StreamDriver:
             receives = any(stream.dma == name for stream in self.description.outputs)
             dma.reset(dma.receive if receives else dma.send)
 
-    def run(self, buffers: Mapping[str, Buffer], samples: int, timeout: float) -> None:
+    def run(self, buffers: Mapping[str, Buffer], samples: int, deadline: float, timeout: float) -> None:
         """One batch: the words of the inputs are in their buffers, those of the outputs arrive there.
+
+        `deadline` is on the board's clock; `timeout` is what the user allowed, for messages.
 
         Raises
         ------
@@ -66,8 +68,7 @@ class StreamDriver:
         DmaError
             An error bit, or a packet of another length.
         """
-        description, board = self.description, self.board
-        deadline = board.clock.now() + timeout
+        description = self.description
         self.prepare()
         receivers: list[Any] = []
         senders: list[Any] = []

@@ -67,10 +67,11 @@ class GuardedEngine(Rescuer):
         """Take a network; after an alarm too."""
         self._open()
         self.check(network)
+        self.network, self.state = None, "failed"
         if self.inner.state == "running":
             self.inner.abandon()
         self._drop_software()
-        self.network, self.state = network, "failed"
+        self.network = network
         self._patience, self._row = 1, 0
         self._limit()
         try:

@@ -153,8 +153,6 @@ class BoardEngine(Engine):
         return self._layers
 
     def close(self) -> None:
-        if self.state == "closed":
-            return
         self.state, self.network = "closed", None
         try:
             with self.board.lock:

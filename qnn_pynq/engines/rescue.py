@@ -114,7 +114,7 @@ class Rescuer(Engine):
             except AnomalyError as another:
                 again = another
             finally:
-                self._note(kind, action, self._now() - begun if action != "none" else 0.0, count)
+                self._note(kind, action, self._now() - begun if action != "none" else 0.0, count, begun)
             if again is None:
                 return
             error = again
@@ -146,7 +146,7 @@ class Rescuer(Engine):
 
     @abstractmethod
     def _take_software(self) -> None:
-        """`software` answers from now on."""
+        """`software` is going to answer."""
 
     def _alarm(self, error: BoardError, count: int) -> None:
         """Do what the policy says: return where the work goes on."""
@@ -161,8 +161,8 @@ class Rescuer(Engine):
         if policy.on_alarm == "cpu":
             assert self.network is not None
             self.inner.abandon()
-            self.software = self._software(self.network)
             self._take_software()
+            self.software = self._software(self.network)
             self._note("alarm", "software", 0.0, count)
             _log.error("alarm on %s: the processor answers from now on", self.inner.name)
             return
@@ -186,7 +186,9 @@ class Rescuer(Engine):
 
     def _limit(self) -> None:
         limits = self.limits
-        self.inner.limit(limits._replace(margin=limits.margin * self._patience, factor=limits.factor * self._patience))
+        patience, marked = self._patience, limits.marked or self.policy.name in ("canary", "reload")
+        self.inner.limit(limits._replace(
+            margin=limits.margin * patience, factor=limits.factor * patience, marked=marked))
 
     def _canaries(self) -> Canary:
         if self._canary is None or self._canary.network is not self.network:
@@ -201,14 +203,14 @@ class Rescuer(Engine):
         return engine
 
     def _drop_software(self) -> None:
-        for engine in (self.software, self._reference):
+        engines, self.software, self._reference = (self.software, self._reference), None, None
+        for engine in engines:
             if engine is not None:
                 engine.close()
-        self.software = self._reference = None
 
-    def _note(self, kind: str, action: str, seconds: float, count: int) -> None:
+    def _note(self, kind: str, action: str, seconds: float, count: int, noticed: float | None = None) -> None:
         first = self.recovery.results
-        event = Event(self._now(), kind, action, seconds, first, first + count - 1)
+        event = Event(self._now() if noticed is None else noticed, kind, action, seconds, first, first + count - 1)
         self.recovery.add(event)
         self._told.append(event)
 

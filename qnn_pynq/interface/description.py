@@ -178,7 +178,7 @@ class Description:
             "dmas": [{"name": dma.name, "address": hexadecimal(dma.address), "range": hexadecimal(dma.range),
                       "length_bits": dma.length_bits, "scatter_gather": dma.scatter_gather,
                       "data_bits": dma.data_bits, "unaligned": dma.unaligned, "interrupt": dma.interrupt}
-                     for dma in self.dmas],
+                     for dma in self.dmas] or None,
             "ip": {"name": self.ip, "vlnv": self.vlnv, "address": hexadecimal(self.address),
                    "range": hexadecimal(self.range)},
             "timing": {"cycles_per_sample": self.cycles_per_sample, "latency_cycles": self.latency_cycles},

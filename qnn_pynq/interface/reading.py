@@ -63,7 +63,7 @@ def read_description(fields: Fields) -> Description:
     control = fields.take("control", "string", "none", allowed=("none", "start"))
     inputs = tuple(_read_stream(inner, True) for inner in fields.objects("inputs"))
     outputs = tuple(_read_stream(inner, False) for inner in fields.objects("outputs"))
-    ip = fields.inner("ip") if fields.has("ip") else fields.inner_of("ip", {})
+    ip = fields.inner_of("ip", fields.take("ip", "object", {}))
     timing = fields.take("timing", "object", {})
     description = Description(
         name=name,
@@ -170,7 +170,7 @@ def _read_dmas(fields: Fields, streams: Sequence[Stream]) -> tuple[Dma, ...]:
     for stream in streams:
         if stream.dma is not None:
             widest[stream.dma] = max(32, widest.get(stream.dma, 0), stream.beat_bits)
-    for inner in fields.objects("dmas") if fields.has("dmas") else []:
+    for inner in fields.objects("dmas") if fields.has("dmas") else fields.take("dmas", "list", []):
         name = inner.text("name")
         check_identifier(inner, "name", name)
         if name in found or name not in widest:
@@ -221,6 +221,8 @@ def _check_together(fields: Fields, description: Description) -> None:
                 problem = ('nothing tells the circuit where the batch of "{}" ends: expected an input whose tlast is '
                            '"batch", "tlast": "sample", or "control": "start"')
                 fields.fail("outputs", problem.format(stream.name))
+    if not description.boards:
+        fields.fail("boards", "[] is empty: expected at least one board")
     windows = [(dma.name, dma.address, dma.range) for dma in description.dmas]
     if description.control == "start":
         windows.append((description.ip, description.address, description.range))

@@ -48,7 +48,7 @@ def check_array(stream: Stream, value: Any) -> tuple[np.ndarray, bool]:
     if array.ndim not in (rank, rank + 1) or array.shape[array.ndim - rank:] != stream.shape:
         raise InputError("{}: shape {}, expected {}".format(stream.name, array.shape, shape_text(stream)))
     single = array.ndim == rank
-    return castable(array.reshape((-1, *stream.shape)) if not single else array[np.newaxis]), single
+    return castable(array[np.newaxis] if single else array), single
 
 
 def encode(stream: Stream, array: np.ndarray, out: np.ndarray) -> None:
@@ -67,7 +67,7 @@ def encode(stream: Stream, array: np.ndarray, out: np.ndarray) -> None:
         The first number that the type does not hold, with its place.
     """
     kind = stream.type
-    flat = array.reshape(len(array), -1)
+    flat = array.reshape(len(array), stream.elements)
     if kind.kind == "float":
         with np.errstate(over="ignore"):
             out[...] = flat

@@ -192,6 +192,8 @@ class _Channel:
 
     def _finished(self, ends: bool, moment: float) -> None:
         """A transfer, or a descriptor, is through."""
+        if not self.sends:
+            self.dma.swallow = False
         if ends:
             self.left -= 1
             if not self.left:

@@ -46,6 +46,7 @@ class CircuitTwin(Twin):
         self.free_at = 0.0  # when the next sample may begin
         self.done_at: float | None = None  # of a run that was started, all of whose samples are in
         self.samples = 0  # since the start, or ever
+        self.hung = False
         for queue in self.queues.values():
             queue.clear()
         if self.registers is not None:
@@ -73,6 +74,8 @@ class CircuitTwin(Twin):
 
     def pump(self, now: float) -> bool:
         """Work on one sample if it is all there; whether it was."""
+        if self.hung:
+            return False
         registers = self.registers
         if registers is not None:
             if self.done_at is not None and now >= self.done_at:
@@ -87,7 +90,11 @@ class CircuitTwin(Twin):
         ready = self._ready()
         if ready > now:
             return False
-        self._work(max(ready, self.free_at))
+        try:
+            self._work(max(ready, self.free_at))
+        except BusError:
+            self.hung = True  # as HLS's masters do
+            raise
         return True
 
     def _ready(self) -> float:
@@ -142,6 +149,8 @@ class CircuitTwin(Twin):
     @property
     def next_moment(self) -> float:
         """When something happens by itself; inf: never."""
+        if self.hung:
+            return math.inf
         if self.registers is not None:
             if self.done_at is not None:
                 return self.done_at

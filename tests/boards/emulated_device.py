@@ -67,6 +67,8 @@ class Pool:
     def allocate(self, shape: Any, dtype: Any, **_: Any) -> PynqBuffer:
         dtype = np.dtype(dtype)
         nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        if self.device.faults is not None:
+            self.device.faults.check_allocation(nbytes)
         address, _logic = self.memory.allocate(nbytes)
         raw = np.zeros(max(nbytes, 1), np.uint8)
         buffer = PynqBuffer(shape, dtype, bo=address, device=self.device, buffer=memoryview(raw),
@@ -123,16 +125,29 @@ class EmulatedZynq(Device):
             self.twin.settle()
 
     def mmap(self, base_addr: int, length: int) -> Window:
-        ip = self.overlay.ip
-        if base_addr == ip.address and self.twin is not None:
-            twin = self.twin
-            return Window(twin.read, twin.write, min(length, ip.range))
+        for ip in self.overlay.ips if self.twin is not None else ():
+            if base_addr == ip.address:
+                twin = self.twin.ip(ip.name)
+                return Window(self._touching(twin.read), self._touching(twin.write), min(length, ip.range))
         if base_addr in self.windows:
             model = self.windows[base_addr]
             return Window(model.read, model.write, min(length, model.range))
         if base_addr == SLCR:
             return Window(lambda at: self.slcr.get(at, 0), lambda at, value: self.slcr.update({at: value}), length)
         raise RuntimeError("nothing is mapped at {:#x}".format(base_addr))
+
+    def _touching(self, access: Any) -> Any:
+        """Where an injected signal may come."""
+        if self.faults is None:
+            return access
+
+        def touched(*arguments: int) -> Any:
+            self.faults.touch()
+            answer = access(*arguments)
+            self.faults.touch()
+            return answer
+
+        return touched
 
     def get_bitfile_metadata(self, bitfile_name: str, partial: bool = False) -> Any:
         if VERSION < (3, 0):  # its HWH is abstract on a PC
@@ -161,13 +176,17 @@ class EmulatedZynq(Device):
         if VERSION >= (3, 0):  # the state file and the metadata cache, as on the board
             embedded_device.EmbeddedDevice.gen_cache(self, bitstream, parser)
         self.program()
+        self.parsed = parser
         super().post_download(bitstream, parser, *([self.name] if VERSION >= (3, 0) else []))
 
     def program(self) -> None:
         """What the FPGA manager does, whoever asks it."""
         self.twin = twin_class(self.overlay.kind)(self.overlay, self.pool.memory, self.clock)
-        if self.faults is not None:
-            self.twin.faults = self.faults
+        self.twin.faults, self.twin.reprogrammed = self.faults, self.reprogram
+
+    def reprogram(self) -> None:
+        """Somebody else's load, as pynq sees it."""
+        self.reset(self.parsed, "another time", "/home/xilinx/another.bit")
 
     def flush(self, bo: int, offset: int, ptr: Any, size: int) -> None:
         self.pool.copy(bo, offset, size, to_logic=True)

@@ -15,7 +15,7 @@ from qnn_pynq.boards.program import WRITE, make_program
 from qnn_pynq.boards.recorder import RecordingBoard
 from qnn_pynq.boards.replay import ReplayBoard
 from qnn_pynq.drivers.bnn_pynq import BnnPynqDriver
-from qnn_pynq.errors import BoardError, BusError, ClosedError, DeadlineError, RecordingError
+from qnn_pynq.errors import BoardBusyError, BoardError, BusError, ClosedError, DeadlineError, RecordingError
 from qnn_pynq.recording_file import Event, Recording
 
 CIRCUIT = lfc.tiny()
@@ -185,12 +185,41 @@ def test_a_result_of_another_length_is_an_error(tape: Recording) -> None:
         ten_words(ReplayBoard(changed(tape, position, answer=b"")))
 
 
+def test_a_board_that_invalidates_more_than_was_asked_for_is_replayed_so() -> None:
+    """Its driver would otherwise flush other bytes there."""
+
+    class Whole(EmulatedBoard):
+        def allocate(self, shape: Any, dtype: Any = np.uint8) -> Any:
+            buffer = super().allocate(shape, dtype)
+            part, buffer.invalidate = buffer.invalidate, lambda nbytes=None: part(None)  # type: ignore
+            return buffer
+
+    board = Whole()
+
+    def use(given: Any) -> bytes:
+        buffer = given.allocate(8)
+        if isinstance(given, RecordingBoard):
+            board.memory.write(buffer.device_address, np.arange(8, dtype=np.uint8))
+        buffer.invalidate(2)
+        buffer.flush()
+        return bytes(buffer.array)
+
+    content, tape = recorded(use, board)
+    assert content == use(ReplayBoard(tape)) == bytes(range(8))
+
+
 def test_both_keep_the_contract_of_a_board() -> None:
     program = make_program([(WRITE, 0x10, 7)])
 
     def use(board: Any) -> None:
         board.load(CIRCUIT)
         assert board.loaded == CIRCUIT
+        board.mark_in_flight("somebody")
+        board.load(CIRCUIT)  # there already: nothing happens to the run
+        with pytest.raises(BoardBusyError):
+            board.claim("somebody else")
+        board.reset()
+        board.claim("somebody else")
         registers = board.ip(CIRCUIT.ip.name)
         assert registers.window == CIRCUIT.ip.range
         registers.play(program, 1.0)
@@ -206,13 +235,18 @@ def test_both_keep_the_contract_of_a_board() -> None:
             buffer.array[:] = 0
         with pytest.raises(BoardError, match="nothing-of-the-kind"):
             board.ip("nothing-of-the-kind")
+        late = board.allocate(4)
         board.close()
+        late.close()
         with pytest.raises(ClosedError):
             board.load(CIRCUIT)
 
     _, tape = recorded(use)
-    use(ReplayBoard(tape))
+    board = ReplayBoard(tape)
+    use(board)
+    board.finish()
     assert [event.kind for event in tape.events] == [
-        "load", "play", "wait", "read", "allocate", "flush", "invalidate", "free"
+        "load", "load", "reset", "play", "wait", "read", "allocate", "flush", "invalidate", "free",
+        "allocate",
     ]
-    assert tape.events[5] == Event("flush", *tape.events[5][1:3], (0, 4, b"\0\0\0\0"), None)
+    assert tape.events[7] == Event("flush", *tape.events[7][1:3], (0, 4, b"\0\0\0\0"), None)

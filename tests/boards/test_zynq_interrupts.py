@@ -160,7 +160,7 @@ def test_an_interrupt_that_nobody_acknowledged_does_not_make_a_busy_loop(board, 
     moved.start(2, acknowledge=False)
     reads = device.reads
     assert board.wait("axi_dma_0", (STATUS, IDLE), 5.0) == IDLE
-    assert device.reads - reads < 400 and moved.came(2)
+    assert device.reads - reads < 2000 and moved.came(2)  # a busy loop makes 20,000
 
 
 def test_a_wait_by_interrupt_meets_its_deadline(board, device, uio, loop):

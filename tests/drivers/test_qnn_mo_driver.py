@@ -29,8 +29,10 @@ from qnn_pynq.errors import (
     ClosedError,
     DeadlineError,
     InputError,
+    NoDataError,
 )
 from qnn_pynq.families import driver_class, twin_class
+from qnn_pynq.faults import Fault, FaultPlan
 from qnn_pynq.kernels import ConvLayer
 from qnn_pynq.network import Conv, Pool
 from qnn_pynq.twins.qnn_mo import QnnMoTwin
@@ -843,3 +845,39 @@ def test_closing_the_board_first_is_fine(driver):
     with pytest.raises(ClosedError):
         driver.start(1)
     driver.close()
+
+
+
+# -- maps that were never written ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("conservative", [False, True])
+@pytest.mark.parametrize("images", [1, 3])
+def test_marked_maps_give_the_oracles_codes_with_a_cache_that_writes_back_late(conservative, images):
+    net = _net(4)
+    made = offload.driver(net=net, board=EvictingBoard(), conservative=conservative)
+    made.limits = made.limits._replace(marked=True)
+    for seed in (1, 2):
+        codes = offload.codes(made, images, seed)
+        assert np.array_equal(offload.run(made, codes), oracle_conv.forward(net.layers, codes))
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_each_run_that_was_done_without_data_is_noticed_where_the_limits_say_so(marked):
+    noticed, runs = [], 0
+    for at in range(100):
+        plan = FaultPlan(faults=[Fault("done without data", at)])
+        made = offload.driver(net=_net(), board=EmulatedBoard(faults=plan))
+        made.limits = made.limits._replace(marked=marked)
+        codes = offload.codes(made, 2)
+        try:
+            offload.run(made, codes)
+        except NoDataError as error:
+            assert "1 of 2 maps" in str(error)
+            noticed.append(at)
+            with pytest.raises(BoardError, match=AGAIN):
+                offload.run(made, codes)
+        runs = made.board.twin.runs
+        if not plan.struck:
+            break
+    assert runs == 6 and len(noticed) == (6 if marked else 0)

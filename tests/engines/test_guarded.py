@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import pickle
 import sys
@@ -126,24 +127,19 @@ def test_without_a_policy_each_anomaly_is_raised_by_its_name(kind, error):
         assert not classifier.recovery.anomalies
 
 
-@pytest.mark.parametrize("overlay, net", [
-    ("w1a1", small.network(lfc.overlay("w1a1"), 3, sizes=(832, 1024, 1024, 1024, 60))),
-    ("w1a1", "lfc-w1a1-mnist"),
-    ("w1a2", "lfc-w1a2-mnist"),
-])
-def test_results_that_were_never_written_are_noticed(overlay, net):
-    for policy in ("retry", "none"):
-        with Classifier(net, once("done without data"), overlay=lfc.overlay(overlay), policy=policy) as classifier:
-            rows = small.pictures(5, classifier.network, 2)
-            wanted = small.answers(classifier.network, rows).tolist()
-            assert classifier.predict(rows).tolist() == wanted and classifier.engine.driver.poison is not None
-            go(classifier)
-            if policy == "retry":
-                assert classifier.predict(rows[0]).tolist() == wanted[:1]
-                assert classifier.recovery.anomalies == {"done without data": 1}
-            else:
-                with pytest.raises(NoDataError, match="5 of 5"):
-                    classifier.predict(rows)
+@pytest.mark.parametrize("many", [False, True])
+def test_results_that_were_never_written_are_noticed(many):
+    rows, wanted = (ROWS, WANTED) if many else (ROWS[3:4], WANTED[3:4])
+    with make(board=once("done without data")) as classifier:
+        assert classifier.predict(rows).tolist() == wanted.tolist()
+        go(classifier)
+        assert classifier.predict(rows).tolist() == wanted.tolist()
+        assert classifier.recovery.anomalies == {"done without data": 1}
+    with make("none", once("done without data")) as classifier:
+        classifier.predict(rows)
+        go(classifier)
+        with pytest.raises(NoDataError, match="{0} of {0} results".format(len(rows))):
+            classifier.predict(rows)
 
 
 def test_status_bits_that_no_circuit_has_are_an_anomaly():
@@ -475,8 +471,8 @@ class Interrupter:
     def __call__(self, frame, event, argument):
         if event not in ("call", "c_return") or "qnn_pynq" not in frame.f_code.co_filename or self.struck:
             return
-        if frame.f_code.co_name in ("__del__", "_note_freed"):
-            return
+        if frame.f_code.co_name == "free" and "emulated" in frame.f_code.co_filename:
+            return  # the book-keeping of memory that no board has
         self.left -= 1
         if self.left < 0:
             self.struck = True
@@ -515,6 +511,38 @@ def test_an_interrupt_anywhere_in_a_run_leaves_a_classifier_that_goes_on(policy,
         assert at > 60  # it was interrupted in more than thirty places of each kind of run
         board = classifier.board
     assert board.memory.used == 0 and board.owner is None
+
+
+@pytest.mark.parametrize("policy", ["retry", "none"])
+def test_an_interrupt_anywhere_in_a_load_or_a_close_leaves_nothing_behind(policy):
+    board, other = EmulatedBoard(), small.network(seed=2)
+    with make(policy, board) as classifier:
+        for at in range(0, 10_000, 5):
+            struck, _ = _interrupted(lambda: classifier.load(other), at)
+            classifier.load(NET)
+            assert classifier.predict(ROWS[:3]).tolist() == WANTED[:3].tolist()
+            if not struck:
+                break
+        assert at > 100
+    nets = [dataclasses.replace(small.network(lfc.overlay(kind), 1), overlays=("bnn-pynq-lfc-" + kind,))
+            for kind in ("w1a1", "w1a2")]
+    with Classifier(nets[0], board, policy=policy, takeover=False) as classifier:
+        rows = small.pictures(2, nets[0])
+        for at in range(0, 10_000, 90):  # each takes another engine
+            struck, _ = _interrupted(lambda: classifier.load(nets[1]), at)
+            classifier.load(nets[0])
+            assert classifier.predict(rows).tolist() == small.answers(nets[0], rows).tolist()
+            if not struck:
+                break
+    for at in range(10_000):
+        classifier = make(policy, board)
+        classifier.predict(ROWS)
+        struck, _ = _interrupted(classifier.close, at)
+        classifier.close()
+        assert board.memory.used == 0 and board.owner is None
+        if not struck:
+            break
+    assert at > 10
 
 
 def test_an_interrupt_anywhere_in_a_stream_loses_and_doubles_nothing():
