@@ -135,8 +135,8 @@ class Campaign:
         """Markdown."""
         total = sum((self._sum(policy) for policy in self.policies), Counter())
         lines = [
-            "{:,} faults in {:,} trials ({:,} with one fault, {:,} with many), {:,} pictures, seed {}; {:.0f} s on one "
-            "core ({}). {} pictures a trial, in batches of 1 to 20 or as a stream; `canary` and `reload` every {} "
+            "{:,} faults in {:,} trials ({:,} with one fault, {:,} with many), {:,} pictures, seed {}; {:.0f} s by the "
+            "wall ({}). {} pictures a trial, in batches of 1 to 20 or as a stream; `canary` and `reload` every {} "
             "pictures.".format(self.faults, self.number, self.number - total["storms"], total["storms"],
                                total["inputs"], self.seed, self.seconds, platform.machine(), INPUTS, EVERY),
             "",
