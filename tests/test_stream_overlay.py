@@ -333,6 +333,36 @@ def test_a_broken_run_leaves_nothing_behind():
         assert loop([3, 3, 3]).tolist() == [3, 3, 3] and loop.board.generation == generation + 1
 
 
+def test_after_a_deadline_the_dma_stands_still_at_once():
+    """Before the next call: what comes late must not be written into memory that is somebody else's by then."""
+    plan = FaultPlan(faults=[Fault("slow", 0, amount=1.0)])
+    with opened(EXAMPLES["loop"], board=EmulatedBoard(faults=plan), timeout=0.1) as loop:
+        with pytest.raises(DeadlineError):
+            loop([1, 2, 3])
+        target = loop._buffers["y"]
+        loop.board.clock.advance(100.0)  # it would have come meanwhile
+        target.invalidate()
+        assert not target.array.any()
+        for channel in (0x00, 0x30):
+            assert loop.board.ip("axi_dma_0").read(channel + 4) & 1  # halted
+        assert loop([1, 2, 3]).tolist() == [1, 2, 3]
+
+
+def test_a_dma_that_somebody_left_broken_is_reset_before_the_first_run():
+    circuit = make_circuit(EXAMPLES["loop"], function=same)
+    with EmulatedBoard() as board:
+        board.load(circuit)
+        registers = board.ip("axi_dma_0")
+        registers.write(0x30, 1)
+        registers.write(0x48, 0x3000_0000)
+        registers.write(0x58, 64)
+        board.twin.circuit.queues["y"].put(np.zeros(2, np.uint8), False, 0.0)
+        assert registers.read(0x34) & 0x41 == 0x41  # halted by a decode error
+        with opened(circuit, same, board=board) as loop:
+            assert board.twin.ip("axi_dma_0").read(0x34) & 0x41 == 0x41  # the same configuration
+            assert loop([1, 2, 3]).tolist() == [1, 2, 3]
+
+
 @pytest.mark.parametrize("example, function", [
     ("loop", same), ("masters", same), ("started", lambda x, w: (x, w[0, :4]))])
 @pytest.mark.parametrize("kind", KINDS)
