@@ -77,10 +77,8 @@ def differences_of_twin(recording: Recording) -> list[str]:
 
     Raises
     ------
-    NotFoundError
-        The recording's overlay is not known here.
     RecordingError
-        The recording does things that no board allows.
+        The recording's overlay is not known here, or it does things that no board allows.
     """
     return _Comparison().run(recording)
 
