@@ -391,6 +391,32 @@ def test_after_any_fault_the_next_call_is_right(kind, example, function):
     assert "wrong" not in outcomes or kind in ("corrupt word", "done without data"), outcomes
 
 
+@pytest.mark.parametrize("example, function", [
+    ("loop", same), ("masters", same), ("started", lambda x, w: (x, w[0, :4]))])
+def test_under_many_faults_every_answer_is_right_and_nothing_leaks(example, function):
+    """But for corrupted and missing data, which nothing here can notice."""
+    description = EXAMPLES[example]
+    noticed = [kind for kind in KINDS if kind not in ("corrupt word", "done without data")]
+    plan = FaultPlan(seed=7, rate=0.15, kinds=noticed)
+    plan.active = False
+    board = EmulatedBoard(faults=plan)
+    right = 0
+    with opened(description, function, board=board, timeout=0.2) as circuit:
+        for call in range(120):
+            values = [(np.arange(2 * each.elements).reshape(2, *each.shape) + call) % 4 for each in description.inputs]
+            if example != "masters":
+                values = [array / 4 for array in values]
+            plan.active = call < 119
+            try:
+                got = circuit(*values)
+            except (AnomalyError, BoardError, KeyboardInterrupt):
+                continue
+            first = got["y"] if isinstance(got, dict) else got
+            assert np.array_equal(first, values[0])
+            right += 1
+    assert right >= 80 and sum(plan.counts.values()) >= 10 and call == 119 and board.memory.used == 0
+
+
 def test_a_function_that_raises_or_gives_nonsense_is_named():
     def broken(x):
         raise KeyError("no")

@@ -30,6 +30,7 @@ class StreamTwin(Twin):
             overlay.geometry["description"])
         self.circuit = CircuitTwin(overlay, memory, clock, self.description, getattr(overlay, "function", None))
         self.dmas = {dma.name: self._make_dma(dma) for dma in self.description.dmas}
+        self.circuit.strike = self.strike
         self._blocks: list[Any] = [self.circuit, *self.dmas.values()]
         self._settling = False
         self.error: BaseException | None = None  # of the function; the next access raises it

@@ -36,6 +36,7 @@ class CircuitTwin(Twin):
         self.queues = {stream.name: Fifo(max(64, stream.sample_bytes)) for stream in description.inputs}
         self.queues.update({stream.name: Fifo(_OUTPUT_FIFO) for stream in description.outputs})
         self.cycle = 1e-6 / description.clock_mhz
+        self.strike: Callable[[float], float] | None = None  # of the whole logic: seconds after injected faults
         self.corrupt: Any = None  # an injected fault: bits to turn round in the next sample
         self.registers = StartRegisters(description.arguments) if description.control == "start" else None
         self.reset()
@@ -59,6 +60,10 @@ class CircuitTwin(Twin):
         self._access()
         if self.registers is not None and self.registers.write(offset, value):
             self.samples, self.done_at = 0, None
+            if self.strike is not None and all(stream.dma is None for stream in self.description.inputs):
+                extra = self.strike(0.0)  # else the transfer into the circuit is what a fault is planned for
+                self.hung = math.isinf(extra)
+                self.free_at = self.clock.now() + extra
         self.settle()
 
     def _access(self) -> None:
