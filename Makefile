@@ -27,6 +27,12 @@ asan: ## the kernels under AddressSanitizer and UBSan
 campaign: ## faults by the thousand on the emulated board
 	$(PYTHON) tools/campaign.py --faults 10000
 
+fuzz: ## damaged input for every reader, a million cases
+	$(PYTHON) tools/fuzz.py --cases 1000000
+
+soak: ## an hour of streaming with faults
+	$(PYTHON) tools/soak.py --minutes 60
+
 bench: ## the speed of our Python API beside its peers
 	$(PYTHON) benchmarks/lfc.py
 	$(PYTHON) benchmarks/dorefa.py --burst 0.1
@@ -37,4 +43,4 @@ dist: ## sdist and wheel into dist/
 clean: ## remove what a build leaves
 	rm -rf build dist *.egg-info qnn_pynq/_kernels.c qnn_pynq/*.so
 
-.PHONY: help build test test-all lint types check asan campaign bench dist clean
+.PHONY: help build test test-all lint types check asan campaign fuzz soak bench dist clean

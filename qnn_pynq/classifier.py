@@ -14,7 +14,7 @@ from .errors import InputError, ScoresUnavailableError
 from .labels import class_numbers
 from .network import Network
 from .pipeline import Pictures, Pipeline, Work
-from .preprocess import Invert, is_batch, prepare_many
+from .preprocess import Invert, prepare_many
 from .profile import Profile
 from .profiling import measure_layers
 from .results import Evaluation, Prediction
@@ -284,14 +284,7 @@ class Classifier(Session):
         if not isinstance(repeats, (int, np.integer)) or repeats < 1:
             raise InputError("repeats must be an integer of at least 1, not {!r}".format(repeats))
         with self._lock:
-            spec = self.network.input
-            array = isinstance(picture, np.ndarray)
-            if isinstance(picture, (list, tuple)) or (array and (picture.ndim == 4 or is_batch(picture, spec))):
-                rows = prepare_many(picture, spec, invert)
-            else:
-                rows = self._pipeline.one(picture, invert)
-            if not len(rows):
-                raise InputError("no pictures: expected at least one to profile")
+            rows = self._pipeline.some(picture, invert)
             self.engine.mend()
             return measure_layers(self.engine.bare, rows, repeats, self._deadline)
 

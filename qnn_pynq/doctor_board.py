@@ -8,6 +8,7 @@ import time
 from importlib import import_module
 from pathlib import Path
 
+from .doctor_overlays import descriptors
 from .host import BOARDS, Check, Host
 
 __all__ = ["BOARD_CHECKS"]
@@ -71,6 +72,21 @@ def check_fpga_manager(host: Host) -> Check:
         advice = "the last bitstream was not taken: load an overlay again; if that fails, switch the board off and on"
         return Check("fpga_manager", "warn", value, advice)
     return Check("fpga_manager", "ok", value, "")
+
+
+def check_logic_clock(host: Host) -> Check:
+    """FCLK0, which a program before us may have left at another rate."""
+    rate = host.text("sys/kernel/debug/clk/fclk0/clk_rate")
+    if not (rate and rate.isdigit()):
+        return Check("clock of the logic", "info", "unknown (no fclk0 in debugfs, or not root)", "")
+    value = "FCLK0 at {:g} MHz, says the kernel".format(int(rate) * 1e-6)
+    if int(rate) == 0:
+        return Check("clock of the logic", "warn", value, "stopped: registers do not answer; load an overlay anew")
+    fastest = max((overlay.clock_mhz for overlay in descriptors()), default=0.0)
+    if fastest and int(rate) > 1.01e6 * fastest:
+        advice = "faster than {:g} MHz, as overlays are made for: loading one with this library sets it".format(fastest)
+        return Check("clock of the logic", "warn", value, advice)
+    return Check("clock of the logic", "ok", value, "")
 
 
 def check_memory(host: Host) -> Check:
@@ -165,6 +181,7 @@ BOARD_CHECKS = (
     check_device_tree,
     check_image,
     check_fpga_manager,
+    check_logic_clock,
     check_memory,
     check_cma,
     check_clock,

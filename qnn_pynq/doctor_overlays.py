@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from .host import Check, Host
 
-__all__ = ["OVERLAY_CHECKS"]
+__all__ = ["OVERLAY_CHECKS", "descriptors"]
 
 _FETCH = "qnn-pynq overlays fetch {}"
 
@@ -66,7 +66,7 @@ def _elsewhere(host: Host, missing: list[str]) -> str:
     return ""
 
 
-def _descriptors() -> Iterator[Any]:
+def descriptors() -> Iterator[Any]:
     """Overlays whose descriptor can be read; check_overlays reports the others."""
     catalogue, errors = import_module("qnn_pynq.catalogue"), import_module("qnn_pynq.errors")
     for name in sorted(catalogue.overlays()):
@@ -79,7 +79,7 @@ def _descriptors() -> Iterator[Any]:
 def check_hwh(host: Host) -> Check:
     catalogue, errors = import_module("qnn_pynq.catalogue"), import_module("qnn_pynq.errors")
     read = []
-    for overlay in _descriptors():
+    for overlay in descriptors():
         again = _FETCH.format(overlay.name)
         alone = _without_hwh(overlay)
         if alone is not None:
@@ -118,7 +118,7 @@ def check_overlay_boards(host: Host) -> Check:
     if not board:
         return Check("overlays for this board", "info", "no board", "")
     fit, other = [], []
-    for overlay in _descriptors():
+    for overlay in descriptors():
         if _plain(board) in map(_plain, overlay.boards):
             fit.append(overlay.name)
         else:

@@ -168,7 +168,7 @@ class FaultPlan:
 
     def touch(self) -> None:
         """Before and after each access to the board: the place where an armed signal comes."""
-        if self._signal >= 0:
+        if self._signal >= 0 and self.active:
             self._signal -= 1
             if self._signal < 0:
                 self.interrupt()

@@ -9,7 +9,7 @@ import numpy as np
 
 from .engines import Engine, EngineResult
 from .engines.decode import HighestBit, LargestSum, make_decoder
-from .errors import ScoresUnavailableError
+from .errors import InputError, ScoresUnavailableError
 from .network import Network
 from .preprocess import Invert, is_batch, prepare, prepare_many
 from .results import Evaluation, Prediction
@@ -74,6 +74,18 @@ class Pipeline:
         if isinstance(X, np.ndarray) and not is_batch(X, spec) and X.shape in self.single:
             return self.one(X, "auto")
         return prepare_many(X, spec)
+
+    def some(self, pictures: Any, invert: Invert) -> np.ndarray:
+        """One picture, or a list or array of at least one → (n, pixels)."""
+        spec = self.network.input
+        array = isinstance(pictures, np.ndarray)
+        if isinstance(pictures, (list, tuple)) or (array and (pictures.ndim == 4 or is_batch(pictures, spec))):
+            rows = prepare_many(pictures, spec, invert)
+        else:
+            rows = self.one(pictures, invert)
+        if not len(rows):
+            raise InputError("no pictures: expected at least one to profile")
+        return rows
 
     def make_ready(self, pictures: list[Any], invert: Invert) -> Work:
         """All that needs no hardware; may run beside a run."""

@@ -27,7 +27,8 @@ class Event(NamedTuple):
         on), "software" (the processor answers from now on), or "none": nothing was done, or what was tried failed
         too, and the next event says how.
     seconds : float
-        Until the known inputs gave the known answers again, by the board's clock; 0 where nothing was recovered.
+        Until the known inputs gave the known answers again, by the board's clock; 0 where nothing was recovered. On an
+        emulated board that is weights and runs: its clock does not know how long configuring the logic takes.
     first, last : int
         Numbers of the results that were waited for; `last` is below `first` where there were none.
     """

@@ -21,6 +21,7 @@ from qnn_pynq.doctor_board import (
     check_fpga_manager,
     check_image,
     check_lock,
+    check_logic_clock,
     check_memory,
 )
 from qnn_pynq.errors import BoardBusyError, BoardUnavailableError
@@ -81,6 +82,22 @@ def test_no_fpga_manager(tmp_path: Path) -> None:
 def test_the_state_of_the_fpga_manager(tmp_path: Path, state: str, status: str) -> None:
     found = check_fpga_manager(z1(tmp_path, {STATE: state + "\n"}))
     assert found.status == status and state in found.value and bool(found.advice) == (status == "warn")
+
+
+@pytest.mark.parametrize(
+    "rate, status, advice",
+    [
+        ("100000000", "ok", ""),
+        ("50000000", "ok", ""),
+        ("0", "warn", "registers do not answer"),
+        ("142857132", "warn", "faster than 100 MHz"),
+        ("none", "info", ""),
+    ],
+)
+def test_the_clock_of_the_logic(tmp_path: Path, rate: str, status: str, advice: str) -> None:
+    found = check_logic_clock(z1(tmp_path, {"sys/kernel/debug/clk/fclk0/clk_rate": rate + "\n"}))
+    assert found.status == status and advice in found.advice and bool(found.advice) == (status == "warn")
+    assert check_logic_clock(pc(tmp_path / "pc")).status == "info"
 
 
 @pytest.mark.parametrize(

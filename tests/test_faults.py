@@ -68,6 +68,13 @@ def test_a_resting_plan_neither_strikes_nor_counts():
     assert plan.opportunities == plan.allocations == 0 and not plan.struck
     plan.active = True
     assert plan.strike() is not None
+    armed = FaultPlan(faults=[Fault("signal", 0)])
+    armed.strike()
+    armed.active = False
+    armed.touch()
+    armed.active = True
+    with pytest.raises(KeyboardInterrupt):
+        armed.touch()
 
 
 @pytest.mark.parametrize("make", [

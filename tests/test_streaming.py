@@ -187,6 +187,39 @@ def test_a_closed_stream_ends_and_closes_its_source(classifier):
     assert wait_until(lambda: closed == [True])
 
 
+def test_a_close_from_another_thread_ends_a_stream_that_waits_for_its_source(classifier):
+    silent = threading.Event()
+
+    def source():
+        yield pictures(classifier, 1)[0]
+        silent.wait(30)
+
+    stream = classifier.stream(source(), batch_size=1)
+    assert next(stream).index >= 0
+    timer = threading.Timer(0.2, stream.close)
+    timer.start()
+    begun = time.monotonic()
+    assert list(stream) == [] and time.monotonic() - begun < 10
+    silent.set()
+    timer.join()
+    assert wait_until(lambda: not stream_threads())
+
+
+def test_pictures_that_fail_as_a_batch_alone_are_all_answered(monkeypatch):
+    with Classifier(small.network(), board="cpu") as classifier:
+        X = pictures(classifier, 7)
+        wanted = classifier.predict(X).tolist()
+        make = classifier._pipeline.make_ready
+
+        def little_memory(batch, invert):
+            if len(batch) > 1:
+                raise MemoryError
+            return make(batch, invert)
+
+        monkeypatch.setattr(classifier._pipeline, "make_ready", little_memory)
+        assert [answer.index for answer in classifier.stream(iter(X), batch_size=4)] == wanted
+
+
 def test_an_abandoned_stream_ends_its_thread(classifier):
     X = pictures(classifier, 1)
     stream = classifier.stream((X[0] for _ in iter(int, 1)), batch_size=1)

@@ -135,8 +135,8 @@ class Campaign:
         """Markdown."""
         total = sum((self._sum(policy) for policy in self.policies), Counter())
         lines = [
-            "{:,} faults in {:,} trials ({:,} with one fault, {:,} with many), {:,} pictures, seed {}; {:.0f} s on one "
-            "core ({}). {} pictures a trial, in batches of 1 to 20 or as a stream; `canary` and `reload` every {} "
+            "{:,} faults in {:,} trials ({:,} with one fault, {:,} with many), {:,} pictures, seed {}; {:.0f} s by the "
+            "wall ({}). {} pictures a trial, in batches of 1 to 20 or as a stream; `canary` and `reload` every {} "
             "pictures.".format(self.faults, self.number, self.number - total["storms"], total["storms"],
                                total["inputs"], self.seed, self.seconds, platform.machine(), INPUTS, EVERY),
             "",
@@ -159,12 +159,19 @@ class Campaign:
                 ])))
         lines += ["", "Escape rate: part of the single silent faults ({}) after which a wrong result was handed out "
                   "and not named in doubt afterwards. Of single faults of each kind, the part after which a wrong "
-                  "result was handed out, named or not:".format(", ".join(SILENT)), "",
-                  "| fault | " + " | ".join(self.policies) + " |", "|---" * (1 + len(self.policies)) + "|"]
-        for kind in KINDS:
-            cells = [_rate(tally["reached " + kind], tally["one " + kind]) for tally in map(self._sum, self.policies)]
-            lines.append("| {} | {} |".format(kind, " | ".join(cells)))
+                  "result was handed out, named or not:".format(", ".join(SILENT)), ""]
+        lines += self._by_kind("reached ")
+        lines += ["", "And the part after which a call ended in an error; the others did no harm, or the user noticed "
+                  "nothing of the recovery:", ""]
+        lines += self._by_kind("error ")
         return "\n".join(lines) + "\n"
+
+    def _by_kind(self, what: str) -> list[str]:
+        lines = ["| fault | " + " | ".join(self.policies) + " |", "|---" * (1 + len(self.policies)) + "|"]
+        for kind in KINDS:
+            cells = [_rate(tally[what + kind], tally["one " + kind]) for tally in map(self._sum, self.policies)]
+            lines.append("| {} | {} |".format(kind, " | ".join(cells)))
+        return lines
 
     def verdict(self) -> list[str]:
         """What must not be, in words; empty if all is well."""

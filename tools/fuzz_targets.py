@@ -103,7 +103,8 @@ def _descriptors(base: Path) -> list[Target]:
         run = _file(path, lambda p: load_network(p.parent))
         targets.append(Target("network.json, " + name, [path.read_bytes()], run, True, 1))
     folder = _folder(base, "overlay")
-    seeds = [path.read_bytes() for path in sorted((ROOT / "overlays").glob("*/overlay.json"))]
+    shipped = ("bnn-pynq-lfc-w1a1", "qnn-mo-w1a2", "qnn-mo-w1a3")
+    seeds = [(catalogue.find_overlay(name).path / "overlay.json").read_bytes() for name in shipped]
     run = _file(folder / "overlay.json", lambda p: load_overlay(p.parent))
     targets.append(Target("overlay.json", seeds, run, True))
     description = {
@@ -212,7 +213,7 @@ def _hardware_files(base: Path) -> list[Target]:
             b"d\0\x0909:00:00\0e\0\0\0\x20" + bytes(32))
     design = (b'<?xml version="1.0" encoding="UTF-8"?><EDKSYSTEM><MODULES><MODULE INSTANCE="BlackBoxJam_0" VLNV='
               b'"xilinx.com:hls:BlackBoxJam:1.0"><PARAMETERS/></MODULE></MODULES></EDKSYSTEM>')
-    document = json.loads((ROOT / "overlays" / "bnn-pynq-lfc-w1a1" / "overlay.json").read_text())
+    document = json.loads((catalogue.find_overlay("bnn-pynq-lfc-w1a1").path / "overlay.json").read_text())
     for key, name, data in (("bitstream", "a.bit", bits), ("hwh", "a.hwh", design)):
         entry = document["files"][key]
         entry.clear()

@@ -40,6 +40,7 @@ class PolledDriver(Driver):
     def __init__(self, board: Board, overlay: Any, conservative: bool = False) -> None:
         super().__init__(board, overlay, conservative)
         self._done_mask = DONE if conservative else DONE | IDLE
+        self._done = CTRL, self._done_mask | _NEVER
         self._running = 0  # images in flight
         self._generation = -1
         self._closed = self._cancelled = False
@@ -62,8 +63,11 @@ class PolledDriver(Driver):
             raise StrayRunError("the accelerator is still busy with an earlier run, which cannot be "
                                  "aborted: reset() the board and load the network again")
 
-    def _await(self, expected: float, least: float, timeout: float | None, started: float, what: str) -> float:
+    def _await(self, expected: float, least: float, timeout: float | None, started: float,
+               what: tuple[Any, ...]) -> float:
         """Wait for the circuit, which was started at `started` accelerator seconds and takes at least `least`.
+
+        `what` are a format and its arguments: only an error needs the text.
 
         Returns
         -------
@@ -76,37 +80,41 @@ class PolledDriver(Driver):
         ClosedError
             `cancel` was called.
         """
-        board, limits = self.board, self.limits
+        board, limits, ip, mask = self.board, self.limits, self.overlay.ip.name, self._done_mask
         if timeout is None:
             timeout = limits.margin + limits.factor * expected
-        what = f"{what} (the cycle model says {1e3 * expected:.3g} ms)"
-        done, look = (CTRL, self._done_mask | _NEVER), max(_LOOK, timeout / 1000)
-        begun = 0.0
-        if timeout > look:
-            begun = board.clock.now()
-        left = timeout
-        while True:
-            if self._cancelled:
-                raise ClosedError(f"{what}: closed while it was waited for")
-            try:
-                status = board.wait(self.overlay.ip.name, done, min(left, look), what)
-                break
-            except DeadlineError:
-                left = begun + timeout - board.clock.now() if timeout > look else 0.0
-                if left <= 0:
-                    raise DeadlineError(
-                        f"{what}: no answer within {timeout:g} s; reset() the board and load the network again, "
-                        "or allow more time") from None
+        done = self._done
+        if timeout <= _LOOK:
+            status = self._look(ip, done, timeout, timeout, expected, what)
+        else:
+            look, end = max(_LOOK, timeout / 1000), board.clock.now() + timeout
+            status = 0
+            while not status:
+                left = end - board.clock.now()
+                status = self._look(ip, done, min(left, look), timeout if left <= look else 0.0, expected, what)
         if status & _NEVER:
             raise _strange(status)
-        if status & self._done_mask == DONE and IDLE & self._done_mask:
-            # At most a cycle lies between the two: another look must find it idle.
-            if not board.ip(self.overlay.ip.name).read(CTRL) & IDLE:
-                raise EarlyDoneError(f"{what}: done, but still busy")
+        # At most a cycle lies between done and idle: another look must find it idle.
+        if status == DONE and mask & IDLE and not board.ip(ip).read(CTRL) & IDLE:
+            raise EarlyDoneError(f"{_text(what, expected)}: done, but still busy")
         seconds = board.accelerator_seconds - started
         if seconds < limits.earliest * least:
-            raise EarlyDoneError(f"{what}: done after {1e3 * seconds:.3g} ms, sooner than the circuit can be")
+            raise EarlyDoneError(f"{_text(what, expected)}: done after {1e3 * seconds:.3g} ms, sooner than the circuit "
+                                 "can be")
         return seconds
+
+    def _look(self, ip: str, done: tuple[int, int], seconds: float, timeout: float, expected: float,
+              what: tuple[Any, ...]) -> int:
+        """The bits after a part of a wait; 0 if there are none yet. `timeout` is said where it was the last part."""
+        if self._cancelled:
+            raise ClosedError(f"{_text(what, expected)}: closed while it was waited for")
+        try:
+            return self.board.wait(ip, done, seconds, self.overlay.name)
+        except DeadlineError:
+            if not timeout:
+                return 0
+        raise DeadlineError(f"{_text(what, expected)}: no answer within {timeout:g} s; reset() the board and load the "
+                            "network again, or allow more time")
 
     def _over(self) -> None:
         self._running = 0
@@ -146,7 +154,8 @@ class PolledDriver(Driver):
         if self.network is None:
             raise BoardError(self._missing)
         self.board.require(self)
-        if self.displaced:
+        board = self.board
+        if self._generation != board.generation or board.loaded != self.overlay:  # `displaced`, on the short way
             self.network = None
             raise ForeignBitstreamError("the logic was configured again since the weights were written: "
                                         "load the network again")
@@ -177,3 +186,7 @@ class PolledDriver(Driver):
 def _strange(status: int) -> StatusError:
     return StatusError(f"control register {status:#010x}: bits that the circuit does not have; the bus or the logic "
                        "is broken, or another bitstream is loaded")
+
+
+def _text(what: tuple[Any, ...], expected: float) -> str:
+    return "{} (the cycle model says {:.3g} ms)".format(what[0].format(*what[1:]), 1e3 * expected)

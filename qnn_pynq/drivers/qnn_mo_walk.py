@@ -48,7 +48,7 @@ class Walk:
     """
 
     def __init__(self, board: Board, overlay: Any, buffers: OffloadBuffers, plan: Plan, images: int,
-                 wait: Callable[[float, float, Any, float, str], float], conservative: bool,
+                 wait: Callable[[float, float, Any, float, Any], float], conservative: bool,
                  marked: bool = False) -> None:
         self._board = board
         self._overlay = overlay
@@ -105,7 +105,7 @@ class Walk:
 
     def _mark_maps(self, run: Run) -> None:
         begun = perf_counter()
-        self._mark = (self._mark * 0x5851F42D4C957F2D + 0x14057B7EF767814F) % (1 << 64)
+        self._mark = self._mark + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
         self._buffers.mark(run.target, self._images, self._mark)
         self.transfer += perf_counter() - begun
 
@@ -133,4 +133,4 @@ class Walk:
         """Seconds of the circuit since `_start`."""
         expected = circuit_seconds(self._overlay, cycles)
         # The model is a lower bound; clocks are not exact.
-        return self._await(expected, 0.95 * expected, timeout, self._started, f"{self._overlay.name}, {what}")
+        return self._await(expected, 0.95 * expected, timeout, self._started, ("{}, {}", self._overlay.name, what))

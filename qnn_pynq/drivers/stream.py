@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 from typing import Any, Mapping
 
+import numpy as np
+
 from ..boards.base import Board, Buffer
-from ..errors import BoardError, DeadlineError
-from ..interface.packets import batch_bytes, batch_packets
+from ..errors import BoardError, DeadlineError, NoDataError
+from ..interface.packets import batch_bytes, batch_packets, sample_stride
 from .axi_dma import AxiDma
 
 __all__ = ["StreamDriver"]
 
 log = logging.getLogger(__name__)
 _CTRL, _START, _DONE, _IDLE = 0x00, 1, 2, 4
+_LEAST_MARK = 4  # bytes: less could be a result
 
 
 class StreamDriver:
@@ -31,6 +34,7 @@ class StreamDriver:
     def __init__(self, board: Board, overlay: Any, engine: str = "own") -> None:
         self.board, self.description = board, overlay.streams
         self._generation = -1
+        self._mark = 0  # the same in the same runs: a recording of them can be replayed
         self._make: Any = AxiDma
         if engine == "pynq":
             from .axi_dma_pynq import PynqDma
@@ -67,6 +71,8 @@ class StreamDriver:
             With what is in, what is out, and the likely cause.
         DmaError
             An error bit, or a packet of another length.
+        NoDataError
+            Done, and the end of an output of 4 bytes or more was never written.
         """
         description = self.description
         self.prepare()
@@ -82,6 +88,7 @@ class StreamDriver:
                     active.append((channel, stream, packets))
         for stream in description.inputs:
             buffers[stream.name].flush(self._bytes(stream, samples))
+        marks = self._put_marks(buffers, samples)
         for channel, stream, packets in receivers:  # first, or the circuit has nowhere to write
             channel.start(buffers[stream.name], packets)
         if description.control == "start":
@@ -94,6 +101,25 @@ class StreamDriver:
             self._wait_circuit(deadline, timeout)
         for stream in description.outputs:
             buffers[stream.name].invalidate(self._bytes(stream, samples))
+        for name, (place, mark) in marks.items():
+            if np.array_equal(buffers[name].array[place:place + mark.size], mark):
+                raise NoDataError("{}: done, but the end of {} was never written".format(description.name, name))
+
+    def _put_marks(self, buffers: Mapping[str, Buffer], samples: int) -> dict[str, tuple[int, np.ndarray]]:
+        """Bytes that no result is at the end of each output: there afterwards, nothing was written."""
+        self._mark = self._mark + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
+        word = np.frombuffer(self._mark.to_bytes(8, "little"), np.uint8)
+        found = {}
+        for stream in self.description.outputs:
+            stride = sample_stride(stream, None if stream.dma is None else self.description.dma(stream.dma))
+            last = stream.sample_bytes if stride > stream.sample_bytes else samples * stride
+            end = (samples - 1) * stride + stream.sample_bytes
+            size = min(8, last)
+            if size >= _LEAST_MARK:
+                found[stream.name] = end - size, word[:size]
+                buffers[stream.name].array[end - size:end] = word[:size]
+                buffers[stream.name].flush(end)
+        return found
 
     def _bytes(self, stream: Any, samples: int) -> int:
         return batch_bytes(stream, None if stream.dma is None else self.description.dma(stream.dma), samples)

@@ -148,11 +148,11 @@ class GuardedEngine(Rescuer):
                 self._since += count
                 if done >= len(pictures):
                     break
+            self._stages, result = _joined(parts, out)
         except BaseException:
             self.recovery.results = before  # nothing of it is handed out
             self._good = min(self._good, before)
             raise
-        self._stages, result = _joined(parts, out)
         return result
 
     def one(self, picture: np.ndarray, deadline: float | None = None) -> int:

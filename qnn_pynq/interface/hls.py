@@ -112,7 +112,7 @@ def _pragmas(description: Description) -> list[str]:
     lines = []
     for stream in description.streams:
         if stream.dma is not None:
-            lines.append("#pragma HLS INTERFACE axis register_mode=both port={}".format(stream.name))
+            lines.append("#pragma HLS INTERFACE axis port={}".format(stream.name))
         else:
             lines.append("#pragma HLS INTERFACE m_axi port={0} offset=slave bundle=gmem_{0} depth={1}".format(
                 stream.name, 8 * stream.elements))

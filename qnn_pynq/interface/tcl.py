@@ -37,9 +37,11 @@ def _dma_source(description: Description, dma: Dma) -> list[str]:
     sends = [stream for stream in description.inputs if stream.dma == dma.name]
     receives = [stream for stream in description.outputs if stream.dma == dma.name]
     config = {
-        "c_include_sg": int(dma.scatter_gather), "c_sg_include_stscntrl_strm": 0, "c_sg_length_width": dma.length_bits,
+        "c_include_sg": int(dma.scatter_gather), "c_sg_length_width": dma.length_bits,
         "c_include_mm2s": len(sends), "c_include_s2mm": len(receives),
     }
+    if dma.scatter_gather:
+        config["c_sg_include_stscntrl_strm"] = 0
     for group, way in ((sends, "mm2s"), (receives, "s2mm")):
         if group:
             config["c_m_axi_{}_data_width".format(way)] = dma.data_bits

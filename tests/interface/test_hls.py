@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from stream_circuits import EXAMPLES, stream
 
+from qnn_pynq import StreamOverlay
 from qnn_pynq.errors import InputError
-from qnn_pynq.interface import describe
+from qnn_pynq.interface import describe, parse_type
 from qnn_pynq.interface.generate import generate, vectors_text, write_vectors
 from qnn_pynq.interface.hls import header_source, kernel_source
 
@@ -134,3 +135,46 @@ def test_a_title_stays_a_comment(compiler, tmp_path):
 def test_vectors_that_do_not_fit_are_refused(inputs, outputs, message):
     with pytest.raises(InputError, match=message):
         vectors_text(EXAMPLES["loop"], inputs, outputs)
+
+
+def test_a_network_in_cpp_agrees_with_its_python_twin(compiler, tmp_path):
+    """The way of the tutorial: function, emulated board, vectors, C++; one weight off is found out."""
+    rng = np.random.RandomState(4)
+    fixed = parse_type("ap_fixed<16,6>")
+    w1, w2 = (fixed.quantise(rng.normal(size=size)) for size in ((4, 8), (8, 3)))
+    description = describe("iris", [stream("x", shape=(4,))], [stream("y", shape=(3,))])
+    x = rng.uniform(-4, 4, (30, 4))
+    with StreamOverlay(description, board="emulated",
+                       twin=lambda one: fixed.quantise(np.maximum(one @ w1, 0)) @ w2) as circuit:
+        y = circuit(x)
+    generate(description, tmp_path)
+    write_vectors(description, tmp_path, {"x": x}, {"y": y})
+    source = """#include "iris.h"
+static const double w1[4][8] = {%s}, w2[8][3] = {%s};
+void iris_compute(const x_t x[x_elements], y_t y[y_elements])
+{
+    ap_fixed<16, 6> hidden[8];
+    for (int k = 0; k < 8; k++) {
+        double sum = 0; // exact: 26-bit products
+        for (int i = 0; i < 4; i++)
+            sum += x[i].to_double() * w1[i][k];
+        hidden[k] = ap_fixed<16, 6>(sum > 0 ? sum : 0);
+    }
+    for (int k = 0; k < 3; k++) {
+        double sum = 0;
+        for (int i = 0; i < 8; i++)
+            sum += hidden[i].to_double() * w2[i][k];
+        y[k] = y_t(sum);
+    }
+}
+"""
+    def rows(weights):
+        return ", ".join("{" + ", ".join(repr(float(weight)) for weight in row) + "}" for row in weights)
+
+    (tmp_path / "iris_compute.cpp").write_text(source % (rows(w1), rows(w2)))
+    done = run(build(compiler, tmp_path, "iris"))
+    assert (done.returncode, done.stdout) == (0, "iris: 30 samples, 90 words of vectors.txt, 0 wrong\n"), done.stderr
+    w2[3, 1] += 2.0**-10
+    (tmp_path / "iris_compute.cpp").write_text(source % (rows(w1), rows(w2)))
+    done = run(build(compiler, tmp_path, "iris"))
+    assert done.returncode == 1 and "element 1 of sample" in done.stderr
