@@ -151,7 +151,7 @@ def read_pack(path: Path) -> ColourPictures:
         return _checked(ColourPictures(np.stack(pictures), labels, classes), str(path))
     except InputError:
         raise
-    except (KeyError, TypeError, *NPZ_ERRORS) as error:
+    except (KeyError, IndexError, TypeError, *NPZ_ERRORS) as error:
         raise InputError("{}: no pack of JPEG pictures of one size: {}".format(path, error)) from error
 
 
@@ -165,7 +165,7 @@ def _read_columns(folder: Path, part: str) -> ColourPictures:
         columns = [np.asarray(Image.open(str(file)).convert("RGB")).reshape(-1, _SIDE, _SIDE, 3) for file in files]
         with open_npz(folder / "labels.npz") as found:
             return ColourPictures(np.concatenate(columns), found[part].astype(np.int64), _texts(found["classes"]))
-    except (KeyError, TypeError, *NPZ_ERRORS) as error:
+    except (KeyError, IndexError, TypeError, *NPZ_ERRORS) as error:
         raise InputError("{}: no columns of pictures with labels.npz: {}".format(folder, error)) from error
 
 

@@ -39,7 +39,7 @@ KINDS = (
     "hang", "lost done", "early done", "done without data", "corrupt word", "flip weight", "bus error",
     "reprogrammed", "no memory", "slow", "signal",
 )
-_REMEMBERED = 10_000
+_REMEMBERED = 2_000
 _SIGNAL_WITHIN = 24  # touch points: about two runs of a dense overlay, of which each access has two
 
 

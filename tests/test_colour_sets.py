@@ -151,7 +151,7 @@ def test_damaged_sets_are_refused(tmp_path: Path) -> None:
         arrays = dict(pack)
     offsets = arrays["offsets"]
     for change in ({"offsets": offsets + 1}, {"offsets": offsets / 3}, {"blob": arrays["blob"][:50]},
-                   {"labels": arrays["labels"] + 9}, {"labels": np.int64(0)}):
+                   {"labels": arrays["labels"] + 9}, {"labels": np.int64(0)}, {"blob": np.uint8(1)}):
         np.savez(str(folder / "val.npz"), **dict(arrays, **change))
         with pytest.raises(InputError, match="val.npz"):
             read_colour(folder, "test")

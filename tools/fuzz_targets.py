@@ -223,7 +223,7 @@ def _hardware_files(base: Path) -> list[Target]:
     overlay = load_overlay(folder)
 
     def parse(path: Path) -> Any:
-        with mock.patch.object(doctor_overlays, "_descriptors", lambda: [overlay]), \
+        with mock.patch.object(doctor_overlays, "descriptors", lambda: [overlay]), \
                 mock.patch.object(catalogue, "overlay_files", lambda _: {"hwh": path}):
             return doctor_overlays.check_hwh(None)
 

@@ -88,6 +88,7 @@ def test_a_forked_child_neither_has_the_lock_nor_keeps_it():
     go, say = os.pipe()
     pid = os.fork()
     if pid == 0:  # lives on after the parent let go
+        os.close(say)  # so that it ends with its parent at the latest
         try:
             os.write(tell, b"y" if owner.parent == os.getppid() and lock._fd == -1 else b"n")
             os.read(go, 1)

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import gc
+import threading
+import time
 
 import lfc
 import numpy as np
@@ -13,7 +15,7 @@ pytest.importorskip("pynq", reason="needs the real pynq package: tools/pynq_env.
 import pynq  # noqa: E402
 from emulated_device import SYNCS_WHOLE_BUFFERS  # noqa: E402
 
-from qnn_pynq.boards import open_board  # noqa: E402
+from qnn_pynq.boards import open_board, zynq  # noqa: E402
 from qnn_pynq.boards.program import make_program  # noqa: E402
 from qnn_pynq.catalogue import cached_path  # noqa: E402
 from qnn_pynq.drivers.bnn_pynq import BnnPynqDriver  # noqa: E402
@@ -182,4 +184,26 @@ def test_classifiers_of_one_process_share_the_fpga_and_take_turns(device, circui
     assert not first.board.closed
     first.close()
     assert first.board.closed
+    open_board("zynq").close()
+
+
+def test_threads_that_open_the_fpga_at_once_share_it(device, monkeypatch):
+    real = zynq.activate
+    monkeypatch.setattr(zynq, "activate", lambda device: (time.sleep(0.05), real(device)))  # the others come meanwhile
+    boards, start = [], threading.Barrier(6)
+
+    def use():
+        start.wait()
+        boards.append(open_board("zynq"))
+
+    threads = [threading.Thread(target=use) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(boards) == 6 and all(board is boards[0] for board in boards)
+    for board in boards:
+        assert not board.closed
+        board.close()
+    assert boards[0].closed
     open_board("zynq").close()
