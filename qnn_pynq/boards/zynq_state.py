@@ -130,7 +130,7 @@ def check_design(device: Any, bitstream: Path) -> None:
     try:
         note = json.loads(path.read_text(encoding="utf-8"))
         named, digest = str(note["bitfile_name"]), str(note.get("bitfile_hash", ""))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         log.debug("%s says nothing: %s", path, error)
         return
     if digest and digest != _sha1(bitstream):

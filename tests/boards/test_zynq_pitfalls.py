@@ -70,7 +70,7 @@ def test_metadata_cached_from_another_hwh_of_the_same_bitstream_is_dropped(
 
 
 @notes
-@pytest.mark.parametrize("damage", ["bitfile gone", "note cut off", "metadata cut off", "metadata gone"])
+@pytest.mark.parametrize("damage", ["bitfile gone", "note cut off", "note too deep", "metadata cut off", "metadata gone"])
 def test_notes_that_pynq_cannot_read_any_more_do_not_stop_a_load(board, device, circuit, fetched, tmp_path, damage):
     copy = tmp_path / "design.bit"
     for suffix in (".bit", ".hwh"):
@@ -82,6 +82,8 @@ def test_notes_that_pynq_cannot_read_any_more_do_not_stop_a_load(board, device, 
         copy.unlink()  # pynq 3.0.1: FileNotFoundError, then "Unable to parse metadata"
     elif damage == "note cut off":
         Path(note).write_text(Path(note).read_text()[:40])
+    elif damage == "note too deep":
+        Path(note).write_text("[" * 100_000)
     elif damage == "metadata cut off":
         Path(metadata).write_bytes(Path(metadata).read_bytes()[:100])
     else:
