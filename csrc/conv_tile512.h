@@ -68,7 +68,7 @@
     LINE("cmpl $1, 8(%[at])") LINE("je 3f")                                                                        \
     WIDEN_ALL(STEPS, WIDE_R)
 
-#define TILE(STEPS, KIND, WHEN, WIDEN, WIDE_KIND)                                                                       \
+#define TILE(STEPS, KIND, WHEN, WIDEN, WIDE_KIND)                                                                  \
     __asm__ volatile(STEPS(CLEAR)                                                                                  \
                      LINE("1:") LINE("movslq (%[at]), %%rax") LINE("movl 4(%[at]), %%ecx")                         \
                      LINE("add %[first], %%rax")                                                                   \
@@ -89,13 +89,13 @@
 #define CASE(n)                                                                                                    \
     case n:                                                                                                        \
         if (full == 2)                                                                                             \
-            TILE(STEPS##n, TWO, "1", WIDEN_ALL, WIDE_BOTH);                                                             \
+            TILE(STEPS##n, TWO, "1", WIDEN_ALL, WIDE_BOTH);                                                        \
         else if (full && pair)                                                                                     \
-            TILE(STEPS##n, MIXED, "1", WIDEN_MIXED, 0);                                                                 \
+            TILE(STEPS##n, MIXED, "1", WIDEN_MIXED, 0);                                                            \
         else if (full)                                                                                             \
-            TILE(STEPS##n, ONE, "1", WIDEN_ALL, WIDE_S);                                                                \
+            TILE(STEPS##n, ONE, "1", WIDEN_ALL, WIDE_S);                                                           \
         else                                                                                                       \
-            TILE(STEPS##n, PAIR, "3", WIDEN_ALL, WIDE_S);                                                               \
+            TILE(STEPS##n, PAIR, "3", WIDEN_ALL, WIDE_S);                                                          \
         break;
 
 TARGET static __attribute__((noinline)) void some_pixels(const work *t, int pixels, int full, int pair)
