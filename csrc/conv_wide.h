@@ -3,13 +3,22 @@
  * once for each kind of vector by a file that defines FN (names), NAME, TARGET, ELEMENT, SUM, STEP (values of a
  * row that a product takes), LANES, VEC, ACC, NONE, LOADW, SPREAD, DOT, SAVE, REACHED, KEEP, PIXELS and BLOCKS, and either MOST 0
  * or TILES, which fills the sums of PIXELS times BLOCKS vectors, or of MOST pixels' last vectors, and may read beyond.
+ * NARROW, if defined: a vector behind all others with so few outputs has LANES / NARROW steps at once in its lanes,
+ * [output][step][value], TILES takes it for 0 vectors and GATHER adds what belongs together.
  * Rows of the input are widened once, into a ring; a kernel's row is contiguous there, so nothing is gathered.
  */
 #ifndef PLACE /* of a weight in a step of n vectors */
 #define PLACE(n, j, lane, i) (((j) * LANES + (lane)) * STEP + (i))
 #endif
+#ifdef NARROW
+#define TOGETHER (LANES / NARROW) /* steps */
+#else
+#define NARROW 0
+#define TOGETHER 1
+#endif
 typedef struct {
     int values, steps, blocks; /* of a kernel's row; vectors of outputs */
+    int narrow, fewer;         /* 1: the last vector is; steps of it */
     size_t row;                /* elements of a row in the ring */
     size_t limits;             /* bytes before the thresholds [level][outputs], behind the weights */
 } FN(layout);
@@ -21,7 +30,9 @@ static FN(layout) FN(layout_of)(const qnn_conv *c)
     l.values = c->s.kernel * c->s.inputs;
     l.steps = (l.values + STEP - 1) / STEP;
     l.blocks = (c->s.outputs + LANES - 1) / LANES;
-    l.row = (((size_t)(c->wide - 1) * c->s.stride + c->s.kernel) * c->s.inputs + STEP + 31) / 32 * 32;
+    l.narrow = l.blocks % BLOCKS && c->s.outputs - (l.blocks - 1) * LANES <= NARROW;
+    l.fewer = (l.steps + TOGETHER - 1) / TOGETHER;
+    l.row = (((size_t)(c->wide - 1) * c->s.stride + c->s.kernel) * c->s.inputs + TOGETHER * STEP + 31) / 32 * 32;
     l.limits = (size_t)l.blocks * c->s.kernel * l.steps * LANES * STEP * sizeof(ELEMENT);
     return l;
 }
@@ -38,7 +49,7 @@ static size_t FN(scratch_bytes)(const qnn_conv *c)
     const FN(layout) l = FN(layout_of)(c);
     const size_t beyond = MOST * (size_t)c->s.stride * c->s.inputs * sizeof(ELEMENT); /* a tile reads */
 
-    return (l.row * sizeof(ELEMENT) + (size_t)l.steps * 4) * c->s.kernel + beyond + 64;
+    return (l.row * sizeof(ELEMENT) + ((size_t)l.steps + l.fewer) * 4) * c->s.kernel + beyond + 64;
 }
 
 /* [BLOCKS vectors, or one behind the last full group][kernel row][step][vector][lane][value] */
@@ -52,6 +63,16 @@ static void FN(repack)(const qnn_conv *c, const void *weights, void *out)
 
     for (b = 0; b < l.blocks; b += n) {
         n = l.blocks - b >= BLOCKS ? BLOCKS : 1;
+        if (l.narrow && b == l.blocks - 1) {
+            for (ky = 0; ky < c->s.kernel; ky++)
+                for (o = b * LANES; o < c->s.outputs; o++)
+                    for (i = 0; i < l.values; i++) {
+                        k = i / (TOGETHER * STEP);
+                        to[((size_t)ky * l.fewer + k) * LANES * STEP + (o % LANES) * TOGETHER * STEP +
+                           i % (TOGETHER * STEP)] = from[((size_t)o * c->s.kernel + ky) * l.values + i];
+                    }
+            break;
+        }
         for (ky = 0; ky < c->s.kernel; ky++)
             for (k = 0; k < l.steps; k++)
                 for (j = 0; j < n; j++)
@@ -191,8 +212,12 @@ TARGET static void FN(row)(const qnn_conv *c, const void *image, const void *end
     for (y = 0, i = 0; y < kernel; y++)
         for (n = 0; n < l.steps; n++, i++)
             places[i] = (int32_t)(((size_t)((top + y) % kernel) * l.row + n * STEP) * sizeof(ELEMENT));
+    for (y = 0; y < kernel; y++)
+        for (n = 0; n < l.fewer; n++, i++)
+            places[i] = places[y * l.steps] + (int32_t)(n * TOGETHER * STEP * sizeof(ELEMENT));
     for (b = 0; b < l.blocks; b += nb) {
         const ELEMENT *w = (const ELEMENT *)c->weights + (size_t)b * kernel * l.steps * LANES * STEP;
+        const int narrow = l.narrow && b == l.blocks - 1;
         int many, k;
 
         nb = l.blocks - b >= BLOCKS ? BLOCKS : 1;
@@ -200,8 +225,13 @@ TARGET static void FN(row)(const qnn_conv *c, const void *image, const void *end
         for (x = 0; x < c->wide; x += many) {
             SUM sums[MOST > PIXELS * BLOCKS ? MOST * LANES : PIXELS * BLOCKS * LANES];
 
-            TILES(nb, w, ring + (size_t)x * c->s.stride * c->s.inputs, places, kernel * l.steps,
+            TILES(narrow ? 0 : nb, w, ring + (size_t)x * c->s.stride * c->s.inputs,
+                  places + (narrow ? kernel * l.steps : 0), kernel * (narrow ? l.fewer : l.steps),
                   (size_t)c->s.stride * c->s.inputs * sizeof(ELEMENT), sums);
+#ifdef GATHER
+            if (narrow)
+                GATHER(sums, many);
+#endif
             for (n = 0; n < many && x + n < c->wide; n++)
                 for (k = 0; k < nb; k++)
                     FN(codes)(c, &l, b + k, sums + (n * nb + k) * LANES,
@@ -243,3 +273,6 @@ static const qnn_conv_kernel FN(kernel) = {NAME, FN(weight_bytes), FN(scratch_by
 #undef PLACE
 #undef TILES
 #undef CODES
+#undef NARROW
+#undef TOGETHER
+#undef GATHER

@@ -68,7 +68,8 @@ const qnn_conv_kernel *qnn_wide_avx2(const qnn_conv *c)
 #ifdef QNN_HAVE_AVX512
 /*
  * Whole tiles in assembly, 24 and 18 sums in registers: what gcc makes of such loops differs from day to day.
- * A step multiplies 4 vectors of weights with 6 pixels, or one vector with 18; the places of a step's pixels are 0, p,
+ * A step multiplies 4 vectors of weights with 6 pixels, or one vector with 18; where that has at most 4 outputs, 4
+ * steps are one. The places of a step's pixels are 0, p,
  * 2p, 3p, 4p, 5p bytes behind that of the first one.
  */
 #define LINE(text) text "\n\t"
@@ -76,14 +77,14 @@ const qnn_conv_kernel *qnn_wide_avx2(const qnn_conv *c)
     LINE("vpbroadcastd " at ", %%zmm" x)                                                                           \
     LINE(dot " %%zmm" x ", %%zmm24, %%zmm" a) LINE(dot " %%zmm" x ", %%zmm25, %%zmm" b)                            \
     LINE(dot " %%zmm" x ", %%zmm26, %%zmm" c) LINE(dot " %%zmm" x ", %%zmm27, %%zmm" d)
-#define PIXEL1(dot, at, x, a) LINE("vpbroadcastd " at ", %%zmm" x) LINE(dot " %%zmm" x ", %%zmm24, %%zmm" a)
-#define SIX(dot, r, a, b, c, d, e, f)                                                                              \
-    PIXEL1(dot, "(" r ")", "25", a)                                                                                \
-    PIXEL1(dot, "(" r ",%[p])", "26", b)                                                                           \
-    PIXEL1(dot, "(" r ",%[p],2)", "27", c)                                                                         \
-    PIXEL1(dot, "(" r ",%[p3])", "28", d)                                                                          \
-    PIXEL1(dot, "(" r ",%[p],4)", "29", e)                                                                         \
-    PIXEL1(dot, "(" r ",%[p5])", "30", f)
+#define PIXEL1(dot, spread, at, x, a) LINE(spread " " at ", %%zmm" x) LINE(dot " %%zmm" x ", %%zmm24, %%zmm" a)
+#define SIX(dot, spread, r, a, b, c, d, e, f)                                                                      \
+    PIXEL1(dot, spread, "(" r ")", "25", a)                                                                        \
+    PIXEL1(dot, spread, "(" r ",%[p])", "26", b)                                                                   \
+    PIXEL1(dot, spread, "(" r ",%[p],2)", "27", c)                                                                 \
+    PIXEL1(dot, spread, "(" r ",%[p3])", "28", d)                                                                  \
+    PIXEL1(dot, spread, "(" r ",%[p],4)", "29", e)                                                                 \
+    PIXEL1(dot, spread, "(" r ",%[p5])", "30", f)
 #define STEP4(dot)                                                                                                 \
     LINE("vmovdqu64 (%[w]), %%zmm24") LINE("vmovdqu64 64(%[w]), %%zmm25")                                          \
     LINE("vmovdqu64 128(%[w]), %%zmm26") LINE("vmovdqu64 192(%[w]), %%zmm27") LINE("add $256, %[w]")               \
@@ -93,12 +94,12 @@ const qnn_conv_kernel *qnn_wide_avx2(const qnn_conv *c)
     PIXEL4(dot, "(%%rax,%[p3])", "31", "12", "13", "14", "15")                                                     \
     PIXEL4(dot, "(%%rax,%[p],4)", "28", "16", "17", "18", "19")                                                    \
     PIXEL4(dot, "(%%rax,%[p5])", "29", "20", "21", "22", "23")
-#define STEP1(dot)                                                                                                 \
+#define STEP1(dot, spread)                                                                                         \
     LINE("lea (%%rax,%[p3],2), %%rcx") LINE("lea (%%rcx,%[p3],2), %%rdx")                                          \
     LINE("vmovdqu64 (%[w]), %%zmm24") LINE("add $64, %[w]")                                                        \
-    SIX(dot, "%%rax", "0", "1", "2", "3", "4", "5")                                                                \
-    SIX(dot, "%%rcx", "6", "7", "8", "9", "10", "11")                                                              \
-    SIX(dot, "%%rdx", "12", "13", "14", "15", "16", "17")
+    SIX(dot, spread, "%%rax", "0", "1", "2", "3", "4", "5")                                                        \
+    SIX(dot, spread, "%%rcx", "6", "7", "8", "9", "10", "11")                                                      \
+    SIX(dot, spread, "%%rdx", "12", "13", "14", "15", "16", "17")
 #define CLEAR(n) LINE("vpxord %%zmm" #n ", %%zmm" #n ", %%zmm" #n)
 #define SAVE_ONE(n) LINE("vmovdqu64 %%zmm" #n ", 64*" #n "(%[to])")
 #define ALL18(DO)                                                                                                  \
@@ -114,19 +115,21 @@ const qnn_conv_kernel *qnn_wide_avx2(const qnn_conv *c)
                        "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",   \
                        "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31")
 #define TILES_OF(name, dot)                                                                                        \
-    __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni"), noinline)) static void name(                             \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni"), noinline)) static void name(                    \
         int blocks, const void *w, const void *first, const int32_t *at, long n, size_t p, void *to)               \
     {                                                                                                              \
         if (blocks == 4)                                                                                           \
             LOOP(STEP4(dot), ALL24);                                                                               \
+        else if (blocks)                                                                                           \
+            LOOP(STEP1(dot, "vpbroadcastd"), ALL18);                                                               \
         else                                                                                                       \
-            LOOP(STEP1(dot), ALL18);                                                                               \
+            LOOP(STEP1(dot, "vbroadcasti32x4"), ALL18);                                                            \
     }
 TILES_OF(tiles_of_shorts, "vpdpwssd")
 TILES_OF(tiles_of_floats, "vfmadd231ps")
 
 #define CODES_OF(name, sum, load, reached)                                                                         \
-    __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni"))) static inline void name(                                  \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni"))) static inline void name(                       \
         const sum *sums, const sum *limits, size_t step, int levels, const uint8_t *invert, int n, uint8_t *out)   \
     {                                                                                                              \
         const __mmask16 some = (__mmask16)((1u << n) - 1);                                                         \
@@ -141,6 +144,18 @@ TILES_OF(tiles_of_floats, "vfmadd231ps")
 #define ABOVE(a, b) _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ)
 CODES_OF(codes_of_shorts, int32_t, _mm512_loadu_si512, _mm512_cmpge_epi32_mask)
 CODES_OF(codes_of_floats, float, _mm512_loadu_ps, ABOVE)
+/* Four sums that belong to an output lie side by side. */
+__attribute__((target("avx512f"))) static inline void gathered(int32_t *sums, int many)
+{
+    for (; many > 0; many--, sums += 16) {
+        __m512i v = _mm512_loadu_si512(sums);
+
+        v = _mm512_add_epi32(v, _mm512_shuffle_epi32(v, _MM_PERM_BADC));
+        v = _mm512_add_epi32(v, _mm512_shuffle_epi32(v, _MM_PERM_CDAB));
+        _mm512_storeu_si512(sums, _mm512_maskz_compress_epi32(0x1111, v));
+    }
+}
+
 #define FN(n) shorts5_##n
 #define NAME "avx512 16-bit"
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
@@ -154,6 +169,8 @@ CODES_OF(codes_of_floats, float, _mm512_loadu_ps, ABOVE)
 #define BLOCKS 4
 #define MOST 18
 #define TILES tiles_of_shorts
+#define NARROW 4
+#define GATHER gathered
 #define CODES codes_of_shorts
 #include "conv_wide.h"
 

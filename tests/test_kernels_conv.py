@@ -109,6 +109,17 @@ def test_pixels_with_16_bit_weights(case):
     check(layer, pool, maps)
 
 
+@pytest.mark.parametrize("outputs", [1, 4, 5, 16, 17, 20, 48, 52, 64, 65, 68, 69, 84, 128, 132])
+@pytest.mark.parametrize("shape", [(3, 12, 4), (1, 1, 1), (2, 2, 3), (7, 3, 2), (5, 5, 1)])
+def test_last_vectors_of_16_bit_weights(outputs, shape):
+    inputs, kernel, stride = shape
+    rng = np.random.default_rng(outputs)
+    layer = make(rng, inputs, outputs, kernel, stride, (1, 0), weight_bits=16)
+    layer.weights[...] //= 4
+    layer.weights[-1] = -8192
+    check(layer, None, rng.integers(0, 256, (2, kernel + 3, 22 * stride + kernel, inputs)).astype(np.uint8))
+
+
 @given(cases(32))
 @settings(max_examples=80, deadline=None)
 def test_float_pixels(case):
