@@ -21,7 +21,7 @@ types: ## mypy
 
 check: lint types test ## what a commit must pass
 
-bench: ## the speed of our Python API beside its peers
+bench: ## the speed of our Python API and of the convolutions beside their peers
 	$(PYTHON) benchmarks/lfc.py
 	$(PYTHON) benchmarks/dorefa.py --burst 0.1
 
