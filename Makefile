@@ -33,7 +33,7 @@ fuzz: ## damaged input for every reader, a million cases
 soak: ## an hour of streaming with faults
 	$(PYTHON) tools/soak.py --minutes 60
 
-bench: ## the speed of our Python API beside its peers
+bench: ## the speed of our Python API and of the convolutions beside their peers
 	$(PYTHON) benchmarks/lfc.py
 	$(PYTHON) benchmarks/dorefa.py --burst 0.1
 

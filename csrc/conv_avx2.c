@@ -23,12 +23,6 @@
 #define ZERO _mm256_setzero_si256()
 #define LOAD(p) _mm256_loadu_si256((const __m256i *)(p))
 #define STORE(p, v) _mm256_storeu_si256((__m256i *)(p), v)
-#define STORE_SOME(p, v, n)                                                                                        \
-    do {                                                                                                           \
-        uint8_t some[LANES];                                                                                       \
-        STORE(some, v);                                                                                            \
-        memcpy(p, some, (size_t)(n));                                                                              \
-    } while (0)
 #define TAB(t) _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(t)))
 #define KEEP_TABLE KEEP
 #define LOOK(t, i) _mm256_shuffle_epi8(t, i)

@@ -5,7 +5,8 @@
  * half), MAKE (a table of the sums of its halves) or MAKE_TABLES (a pixel's tables), TAB (a table to a REGISTER),
  * LOOK and PAIRLOOK or SOME_PIXELS (a tile), ADD8, HIGH16, LIFT16 (bytes down and up in 16 bits), ADD16, SUB16,
  * TWICE16, BELOW16 (counts down where a > b), SET16, JOIN (even and odd halves to bytes), XOR, SWAP, LOAD, STORE,
- * STORE_SOME, ZERO, PAIR_RUN (how many times as long a pair vector goes without widening), KEEP, KEEP_TABLE, MAXIMUM, TARGET and NAME.
+ * ZERO, PAIR_RUN (how many times as long a pair vector goes without widening), KEEP, KEEP_TABLE, MAXIMUM, TARGET,
+ * NAME, and STORE_SOME where it knows a better one.
  *
  * An input pixel has one table for GROUP channels: T[w] = sum of the codes whose weight bit is 1. A step looks
  * up LANES outputs at once, the weights' bits are the index vector; S = sum of T[w] over the window, and the
@@ -21,6 +22,15 @@
  */
 #include <string.h>
 #include "conv.h"
+
+#ifndef STORE_SOME /* the first n bytes */
+#define STORE_SOME(p, v, n)                                                                                        \
+    do {                                                                                                           \
+        uint8_t some[LANES];                                                                                       \
+        STORE(some, v);                                                                                            \
+        memcpy(p, some, (size_t)(n));                                                                              \
+    } while (0)
+#endif
 
 #define PART (1 << (GROUP / 2)) /* sums that half a group can have */
 #define INLINE static inline __attribute__((always_inline)) TARGET

@@ -47,12 +47,6 @@ static inline __attribute__((always_inline)) uint8x8x2_t two(const uint8_t *t)
 #define ZERO vdupq_n_u8(0)
 #define LOAD(p) vld1q_u8(p)
 #define STORE(p, v) vst1q_u8(p, v)
-#define STORE_SOME(p, v, n)                                                                                        \
-    do {                                                                                                           \
-        uint8_t some[LANES];                                                                                       \
-        STORE(some, v);                                                                                            \
-        memcpy(p, some, (size_t)(n));                                                                              \
-    } while (0)
 #define PAIRLOOK(a, b, at, i) LOOK(a, i)
 #define ADD8 vaddq_u8
 #define ADD16(a, b) vreinterpretq_u8_u16(vaddq_u16(U16(a), U16(b)))

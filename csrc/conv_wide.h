@@ -1,8 +1,9 @@
 /*
  * Convolutions of pixels, 16-bit or float weights: outputs in the lanes, a pixel's value in all of them. Included
  * once for each kind of vector by a file that defines FN (names), NAME, TARGET, ELEMENT, SUM, STEP (values of a
- * row that a product takes), LANES, VEC, ACC, NONE, LOADW, SPREAD, DOT, SAVE, REACHED, KEEP, PIXELS and BLOCKS, and either MOST 0
- * or TILES, which fills the sums of PIXELS times BLOCKS vectors, or of MOST pixels' last vectors, and may read beyond.
+ * row that a product takes), LANES, VEC, ACC, NONE, LOADW, SPREAD, DOT, SAVE, REACHED, KEEP, PIXELS and BLOCKS, and
+ * either MOST 0 or TILES, which fills the sums of PIXELS times BLOCKS vectors, or of MOST pixels' last vectors, and
+ * may read beyond.
  * NARROW, if defined: a vector behind all others with so few outputs has LANES / NARROW steps at once in its lanes,
  * [output][step][value], TILES takes it for 0 vectors and GATHER adds what belongs together.
  * Rows of the input are widened once, into a ring; a kernel's row is contiguous there, so nothing is gathered.

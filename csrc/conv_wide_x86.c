@@ -67,10 +67,9 @@ const qnn_conv_kernel *qnn_wide_avx2(const qnn_conv *c)
 
 #ifdef QNN_HAVE_AVX512
 /*
- * Whole tiles in assembly, 24 and 18 sums in registers: what gcc makes of such loops differs from day to day.
+ * Whole tiles in assembly, 24 and 18 sums in registers: what gcc makes of such loops differs from version to version.
  * A step multiplies 4 vectors of weights with 6 pixels, or one vector with 18; where that has at most 4 outputs, 4
- * steps are one. The places of a step's pixels are 0, p,
- * 2p, 3p, 4p, 5p bytes behind that of the first one.
+ * steps are one. The places of a step's pixels are 0, p, 2p, 3p, 4p, 5p bytes behind that of the first one.
  */
 #define LINE(text) text "\n\t"
 #define PIXEL4(dot, at, x, a, b, c, d)                                                                             \

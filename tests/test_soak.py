@@ -81,6 +81,7 @@ class Leaks(Classifier):
         Grows.kept.append(self.board.allocate(10))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken, what", [
     (Grows, "memory grew"), (Threads, "threads"), (Files, "files"), (Drops, "lost"), (Turns, "wrong under strict"),
     (Turns, "unexplained"), (Leaks, "leaks"),
