@@ -74,11 +74,11 @@ def test_every_link_within_a_page_has_its_heading() -> None:
             assert anchor in known, "{}: #{}".format(page.name, anchor)
 
 
+@pytest.mark.skipif(not (ROOT / "qnn_pynq").exists(), reason="the pages link to files of a checkout")
 def test_every_local_link_leads_somewhere() -> None:
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-            there = (page.parent / link).exists() or ("notebooks/" in link and not (ROOT / "notebooks").exists())
-            assert there, "{}: {}".format(page.name, link)
+            assert (page.parent / link).exists(), "{}: {}".format(page.name, link)
 
 
 def test_the_readme_names_every_shipped_network_and_overlay_with_its_accuracy() -> None:
