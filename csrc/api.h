@@ -38,10 +38,8 @@ size_t qnn_stack_bytes(const qnn_stack *stack);
 int qnn_stack_run(qnn_stack *stack, const void *bits, size_t n, void *out, void *sums);
 int qnn_stack_run_pictures(qnn_stack *stack, const void *pictures, size_t n, void *out, void *sums);
 
-/* Index of the highest set bit of word & mask, -1 for none; size = bytes of one result, 1 or 2. */
-void qnn_highest_bit(const void *words, size_t n, uint64_t mask, int size, void *out);
-
-/* The same modulo `classes`, 0 for no bit, as integers of size 4 or 8; returns how many words had no bit. */
+/* Index of the highest set bit of word & mask modulo `classes`, 0 for no bit, as integers of size 4 or 8; returns how
+   many words had no bit. */
 size_t qnn_highest_class(const void *words, size_t n, uint64_t mask, int classes, int size, void *out);
 
 /* Play register accesses. 0 done, 1 deadline passed, 2 unknown op, 3 offset outside; *step = index reached. */

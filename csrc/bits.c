@@ -191,22 +191,6 @@ void qnn_encoder_run(const qnn_encoder *e, const void *pictures, size_t n, void 
         qnn_encode_row(e, picture, to);
 }
 
-void qnn_highest_bit(const void *words, size_t n, uint64_t mask, int size, void *out)
-{
-    const uint64_t *w = words;
-    size_t i;
-
-    for (i = 0; i < n; i++) {
-        uint64_t v = w[i] & mask;
-        int at = v ? 63 - __builtin_clzll(v) : -1;
-
-        if (size == 1)
-            ((int8_t *)out)[i] = (int8_t)at;
-        else
-            ((int16_t *)out)[i] = (int16_t)at;
-    }
-}
-
 size_t qnn_highest_class(const void *words, size_t n, uint64_t mask, int classes, int size, void *out)
 {
     const uint64_t *w = words;

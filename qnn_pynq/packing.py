@@ -1,4 +1,4 @@
-"""Words of dataflow overlays: weights and thresholds folded over PEs, activations in 64-bit words.
+"""Words of dataflow overlays: weights and thresholds folded over PEs.
 
 Word nf*SF+sf of PE pe holds the synapses sf*SIMD .. sf*SIMD+SIMD-1 of neuron nf*PE+pe, synapse s in
 bit s; threshold t of that neuron is value nf*T+t of the PE.
@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["bits_to_words", "fold_thresholds", "fold_weights", "unfold_thresholds", "unfold_weights",
-           "words_to_bits"]
+__all__ = ["fold_thresholds", "fold_weights", "unfold_thresholds", "unfold_weights"]
 
 _WORD = np.dtype("<u8")
 
@@ -85,17 +84,3 @@ def unfold_thresholds(values: np.ndarray, count: int) -> np.ndarray:
         raise ValueError(f"threshold values of shape {values.shape}: expected (PEs, a multiple of {count})")
     pe, nf = len(values), values.shape[1] // count
     return np.ascontiguousarray(values.reshape(pe, nf, count).transpose(1, 0, 2)).reshape(nf * pe, count)
-
-
-def bits_to_words(bits: np.ndarray) -> np.ndarray:
-    """Bit strings uint8 (N, bytes) to little-endian uint64 (N, ceil(bytes/8)), completed with 0."""
-    bits = np.asarray(bits, dtype=np.uint8)
-    padded = np.zeros((len(bits), -(-bits.shape[1] // 8) * 8), dtype=np.uint8)
-    padded[:, :bits.shape[1]] = bits
-    return padded.view(_WORD)
-
-
-def words_to_bits(words: np.ndarray, nbytes: int) -> np.ndarray:
-    """uint64 (N, W) to the first `nbytes` bytes of each row, uint8 (N, nbytes)."""
-    words = np.ascontiguousarray(words, dtype=_WORD)
-    return words.view(np.uint8).reshape(len(words), -1)[:, :nbytes]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from qnn_pynq import kernels
 from qnn_pynq.errors import KernelError
-from qnn_pynq.kernels import Encoder, highest_bit, highest_class, pack, unpack
+from qnn_pynq.kernels import Encoder, highest_class, pack, unpack
 
 ISAS = kernels.isa_supported()
 
@@ -167,15 +167,14 @@ def test_bad_encoders_are_refused(arguments, words):
     ),
     mask=st.one_of(st.just(2**64 - 1), st.integers(0, 2**64 - 1)),
 )
-def test_highest_bit_is_pythons_bit_length(words, mask):
+def test_the_highest_class_is_pythons_bit_length_modulo_the_classes(words, mask):
     expected = [(w & mask).bit_length() - 1 for w in words]
     array = np.array(words, np.uint64)
-    assert highest_bit(array, mask).tolist() == expected
-    out = np.empty(len(words), np.int16)
-    assert highest_bit(array, mask, out) is out
-    assert out.tolist() == expected
+    out = np.empty(len(words), np.intp)
     for classes in (1, 10, 64):
+        assert highest_class(array, classes, mask, out)[0] is out
         answers, none = highest_class(array, classes, mask)
+        assert answers.tolist() == out.tolist()
         assert answers.dtype == np.intp
         assert answers.tolist() == [max(0, bit) % classes for bit in expected]
         assert none == expected.count(-1)
@@ -199,17 +198,14 @@ def test_highest_bit_is_pythons_bit_length(words, mask):
         (lambda: Encoder(4, 8, threshold=1).encode(np.zeros((1, 5), np.uint8)), "pictures has shape"),
         (lambda: Encoder(4, 8, threshold=1).encode(np.zeros(4, np.uint8)), "pictures has shape"),
         (lambda: Encoder(4, 8, threshold=1).encode(np.zeros((1, 4), np.float64)), "pictures has dtype"),
-        (lambda: highest_bit(np.zeros(2, np.int64)), "words has dtype"),
-        (lambda: highest_bit(np.zeros((2, 2), np.uint64)), "words has shape"),
-        (lambda: highest_bit(np.zeros(17, np.uint8)[1:].view(np.uint64)), "aligned"),
         (lambda: highest_class(np.zeros(2, np.int64), 10), "words has dtype"),
         (lambda: highest_class(np.zeros(2, np.uint64), 0), "classes is 0"),
         (lambda: highest_class(np.zeros(2, np.uint64), 65), "classes is 65"),
         (lambda: highest_class(np.zeros(2, np.uint64), 10, out=np.zeros(2, np.int8)), "out has dtype"),
         (lambda: highest_class(np.zeros(17, np.uint8)[1:].view(np.uint64), 10), "aligned"),
-        (lambda: highest_bit(np.zeros(2, np.uint64), -1), "mask is -1"),
-        (lambda: highest_bit(np.zeros(2, np.uint64), 1 << 64), "mask is"),
-        (lambda: highest_bit(np.zeros(2, np.uint64), out=np.zeros(2, np.int32)), "out has dtype"),
+        (lambda: highest_class(np.zeros((2, 2), np.uint64), 10), "words has shape"),
+        (lambda: highest_class(np.zeros(2, np.uint64), 10, -1), "mask is -1"),
+        (lambda: highest_class(np.zeros(2, np.uint64), 10, 1 << 64), "mask is"),
     ],
 )
 def test_bad_arrays_are_refused(call, words):

@@ -53,13 +53,6 @@ def test_threshold_t_of_neuron_nf_pe_is_value_nf_t(nf, pe, count):
     assert np.array_equal(packing.unfold_thresholds(values, count), thresholds)
 
 
-def test_activations_are_little_endian_words():
-    bits = np.arange(1, 14, dtype=np.uint8).reshape(1, 13)
-    words = packing.bits_to_words(bits)
-    assert words.tolist() == [[0x0807060504030201, 0x0D0C0B0A09]]
-    assert np.array_equal(packing.words_to_bits(words, 13), bits)
-
-
 @pytest.mark.parametrize("call", [
     lambda: packing.fold_weights(np.zeros((10, 2), np.uint8), 16, 4, 8),
     lambda: packing.fold_weights(np.zeros((8, 2), np.uint8), 16, 4, 5),

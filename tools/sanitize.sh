@@ -33,7 +33,7 @@ q = ffi.cast('void *', out.ctypes.data); $2" 2>log; then
     fi
     grep -qE "$1" log || { cat log; exit 1; }
 }
-must_die "heap-buffer-overflow" "lib.qnn_highest_bit(p, 2048, 1023, 8, q)"
-must_die "misaligned address" "lib.qnn_highest_bit(p + 1, 8, 1023, 8, q)"
+must_die "heap-buffer-overflow" "lib.qnn_highest_class(p, 2048, 1023, 10, 8, q)"
+must_die "misaligned address" "lib.qnn_highest_class(p + 1, 8, 1023, 10, 8, q)"
 
 "$python" -m pytest -q -p no:cacheprovider -m "not cross" tests/test_kernels_*.py "$@"

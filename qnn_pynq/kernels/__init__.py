@@ -7,7 +7,7 @@ alignment is refused with `KernelError` before any C code sees it. Every call re
 from __future__ import annotations
 
 from ._isa import isa_active, isa_built, isa_supported, set_isa
-from .bits import Encoder, highest_bit, highest_class, move_bits, pack, unpack
+from .bits import Encoder, highest_class, move_bits, pack, unpack
 from .conv import ConvLayer, ConvStack
 from .dense import DenseStack
 from .linear import LinearLayer
@@ -21,7 +21,6 @@ __all__ = [
     "DenseStack",
     "Encoder",
     "LinearLayer",
-    "highest_bit",
     "highest_class",
     "isa_active",
     "isa_built",

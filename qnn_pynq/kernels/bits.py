@@ -10,7 +10,7 @@ from ..errors import KernelError
 from ._check import U8, integer, pointer, refuse, result, view
 from ._isa import active, ffi, lib
 
-__all__ = ["Encoder", "highest_bit", "highest_class", "move_bits", "pack", "unpack"]
+__all__ = ["Encoder", "highest_class", "move_bits", "pack", "unpack"]
 
 _U16 = np.dtype(np.uint16)
 _U64 = np.dtype(np.uint64)
@@ -175,25 +175,6 @@ class Encoder:
         if len(pictures):
             lib.qnn_encoder_run(self._c, pointer(pictures), len(pictures), pointer(out))
         return out
-
-
-def highest_bit(words: np.ndarray, mask: int = _ALL, out: np.ndarray | None = None) -> np.ndarray:
-    """Index of the highest set bit of each word & mask, -1 where there is none.
-
-    Parameters
-    ----------
-    words : uint64, (N,)
-    mask : int
-        Bits that count.
-    out : int8 or int16, (N,), optional
-        Written and returned; int8 by default.
-    """
-    refuse(words, "words", _U64, (None,))
-    mask = integer(mask, "mask", 0, _ALL)
-    dtype = np.dtype(np.int16 if out is not None and getattr(out, "dtype", None) == np.int16 else np.int8)
-    out = result(out, "out", dtype, words.shape)
-    lib.qnn_highest_bit(pointer(words), len(words), mask, dtype.itemsize, pointer(out))
-    return out
 
 
 def highest_class(
