@@ -128,6 +128,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit code: 0 done, 1 bad result or defect, 2 usage, 3 an error that the user can put right, 130
         Ctrl-C.
     """
+    try:
+        code = _run(argv)
+        print(end="", flush=True)  # what is still buffered must not raise at exit
+        return code
+    except KeyboardInterrupt:
+        complain("error", "interrupted")
+        return EXIT_INTERRUPTED
+    except OSError as error:  # of standard output; others were reported
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # whoever read us has gone (`| head`)
+            return 128 + signal.SIGPIPE
+        complain("error", "standard output cannot be written: {}".format(error.strerror))
+        return EXIT_USER
+
+
+def _run(argv: Sequence[str] | None) -> int:
     parser = build_parser()
     try:
         args = parser.parse_args(argv)
@@ -139,16 +155,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     with _messages(args.verbose):
         try:
-            code = int(run(args))
-            sys.stdout.flush()
-            return code
-        except KeyboardInterrupt:
-            complain("error", "interrupted")
-            return EXIT_INTERRUPTED
+            return int(run(args))
         except BrokenPipeError:
-            # Whoever read us has gone (`| head`); what is still buffered must not raise at exit either.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 128 + signal.SIGPIPE
+            raise
         except Exception as error:
             return _report(error, args)
 

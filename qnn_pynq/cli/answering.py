@@ -128,7 +128,7 @@ def _answer(classifier: Any, name: str, expected: str | None, args: argparse.Nam
     from ..errors import InputError
 
     try:
-        prediction = classifier.classify(io.BytesIO(sys.stdin.buffer.read()) if name == "-" else name)
+        prediction = classifier.classify(_standard_input() if name == "-" else name)
     except InputError as error:
         complain("error", "{}".format(error))
         return {"picture": name, "error": str(error)}
@@ -149,6 +149,12 @@ def _answer(classifier: Any, name: str, expected: str | None, args: argparse.Nam
     if not args.json:
         _print(Path(name).name, answer, best)
     return answer
+
+
+def _standard_input() -> io.BytesIO:
+    if sys.stdin is None:
+        raise Failure("-: standard input is closed: name a picture file")
+    return io.BytesIO(sys.stdin.buffer.read(_MOST_BYTES))  # an endless one ends
 
 
 def _print(name: str, answer: dict[str, Any], best: list[tuple[str, float]]) -> None:

@@ -98,6 +98,12 @@ def test_a_picture_from_standard_input(
     assert piped["label"] == run("classify", picture, *arguments).json["pictures"][0]["label"]
 
 
+def test_a_closed_standard_input_is_said(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    ran = run("classify", "-", "--board", "cpu")
+    assert ran.code == 3 and "standard input is closed" in ran.err
+
+
 def test_no_picture_is_wrong_usage_and_an_unknown_network_the_users_error(run: Any, picture: Path) -> None:
     ran = run("classify")
     assert ran.code == 2 and "--demo" in ran.err

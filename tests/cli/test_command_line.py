@@ -176,6 +176,35 @@ def test_a_reader_that_goes_away_is_no_defect() -> None:
     assert done.returncode == 141 and done.stderr == b""
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+@pytest.mark.parametrize("arguments", ["--version", "--help", "networks", "networks --json"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_behind_standard_output_is_said_and_no_traceback(arguments: str, unbuffered: str) -> None:
+    environment = dict(os.environ, PYTHONUNBUFFERED=unbuffered)
+    command = [sys.executable, "-m", "qnn_pynq", *arguments.split()]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environment)
+    lines = done.stderr.decode().splitlines()
+    assert done.returncode == 3 and lines, lines
+    assert all(line.startswith("qnn-pynq: error: ") and "No space left" in line for line in lines), lines
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-"])
+def test_closed_streams_do_no_harm(closed: str) -> None:
+    for arguments, code in (("networks", 0), ("networks --json", 0), ("networks show nope", 3)):
+        command = '"$0" -m qnn_pynq {} {}'.format(arguments, closed)
+        done = subprocess.run(["sh", "-c", command, sys.executable], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert done.returncode == code and b"defect" not in done.stderr and b"Trace" not in done.stderr, done
+
+
+def test_an_interrupt_while_the_command_line_is_read_is_one_line_too(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("qnn_pynq.cli.build_parser", interrupted)
+    assert run("doctor") == (130, "", "qnn-pynq: error: interrupted\n")
+
+
 def test_signs_that_the_terminal_lacks_do_not_break_the_output() -> None:
     environment = dict(os.environ, PYTHONIOENCODING="ascii")
     code = "from qnn_pynq.cli.output import emit; emit('90 \\u00b5s')"
