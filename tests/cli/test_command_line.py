@@ -193,7 +193,7 @@ def test_a_full_disk_behind_standard_output_is_said_and_no_traceback(arguments: 
 def test_closed_streams_do_no_harm(closed: str) -> None:
     for arguments, code in (("networks", 0), ("networks --json", 0), ("networks show nope", 3)):
         command = '"$0" -m qnn_pynq {} {}'.format(arguments, closed)
-        done = subprocess.run(["sh", "-c", command, sys.executable], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        done = subprocess.run(["sh", "-c", command, sys.executable], capture_output=True)
         assert done.returncode == code and b"defect" not in done.stderr and b"Trace" not in done.stderr, done
 
 
