@@ -140,7 +140,7 @@ static int from_double(const qnn_fixed *t, double scale, double x, uint64_t *raw
     {                                                                                                         \
         const REAL magic = MAGIC, scale = (REAL)power_of_two(t->fraction);                                    \
         const REAL highest = (REAL)ones(t->width - t->is_signed);                                             \
-        const REAL lowest = t->is_signed ? -highest - 1 : 0;                                                  \
+        const REAL lowest = !t->is_signed ? 0 : t->overflow == SAT_SYM ? -highest : -highest - 1;             \
         REAL r[BLOCK];                                                                                        \
         FLAG bad = 0;                                                                                         \
         int i;                                                                                                \

@@ -80,6 +80,12 @@ def test_worst_cases_are_exact(width, fraction, signed, rounding, overflow):
             check(np.array([value]), width, fraction, signed, rounding, overflow)
     else:
         check(np.array(every), width, fraction, signed, rounding, overflow)
+    for dtype in (np.float64, np.float32):  # a block without a number outside goes another way
+        given = np.array(every, np.float64)
+        given = given[np.abs(given) < 1e38].astype(dtype)
+        inside = [value for value in given.tolist()
+                  if exact(value, width, fraction, signed, rounding, "refuse") is not None]
+        check(np.array(inside, dtype), width, fraction, signed, rounding, overflow)
 
 
 @settings(max_examples=300, deadline=None)
