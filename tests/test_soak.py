@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from pathlib import Path
@@ -25,6 +26,9 @@ TINY = (("tiny dense",),)
 @pytest.fixture(autouse=True)
 def _often(monkeypatch):
     monkeypatch.setattr(soaks, "_EVERY", 0.0)
+    gc.freeze()  # what other tests left behind is not looked through at every look at the memory
+    yield
+    gc.unfreeze()
 
 
 def soak(rounds, cases=TINY, **options):
