@@ -13,6 +13,7 @@ __all__ = ["PYNQ_CHECKS"]
 # What pip can put back, by image.
 _RELEASES = {(2, 7): "2.7.0", (3, 0): "3.0.1", (3, 1): "3.1.2"}
 _XRT_LIBRARY = "lib/libxrt_core.so"
+_COMPANIONS = ("pynqmetadata", "pynqutils")  # packages that pynq imports from 3.0 on
 
 
 def check_root(host: Host) -> Check:
@@ -59,6 +60,11 @@ def check_pynq(host: Host) -> Check:
         value = "not installed in this Python"
         value += " ({}), which is not the image's".format(host.prefix) if there else ""
         return Check("pynq", "fail", value, advice)
+    lacking = [name for name in _COMPANIONS if numbers(version) >= (3,) and host.package_folder(name) is None]
+    if lacking:
+        value, names = "{} without {}".format(version, " and ".join(lacking)), " ".join(lacking)
+        advice = "pynq cannot be imported without: pip install --no-deps --no-build-isolation " + names
+        return Check("pynq", "fail" if host.on_board else "warn", value, advice)
     image = host.image if host.on_board else None
     back = "write the image to the card again"
     if image in _RELEASES:

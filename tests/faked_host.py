@@ -42,12 +42,13 @@ class FakedHost(Host):
         self.prefix = "/usr/local/share/pynq-venv"
         self.versions = {"pynq": "3.1.2", "pycparser": "2.21", "numpy": "1.21.5"} if versions is None else versions
         self.packages = root / "packages"
+        self.companions = ["pynqmetadata", "pynqutils"]
 
     def version(self, distribution: str) -> str | None:
         return self.versions.get(distribution)
 
     def package_folder(self, name: str) -> Path | None:
-        return self.packages / name if (self.packages / name).is_dir() else None
+        return self.packages / name if name in self.companions or (self.packages / name).is_dir() else None
 
 
 def z1(root: Path, files: dict[str, str] | None = None, **options: dict[str, str]) -> FakedHost:

@@ -76,6 +76,15 @@ def test_wrong_release_of_pynq_on_an_image(
     assert status == "ok" or found.advice
 
 
+def test_pynq_without_the_packages_that_it_imports(tmp_path: Path) -> None:
+    host = z1(tmp_path)
+    host.companions = ["pynqmetadata"]
+    found = check_pynq(host)
+    assert found.status == "fail" and found.value == "3.1.2 without pynqutils" and found.advice.endswith(" pynqutils")
+    host.versions["pynq"] = "2.7.0"  # which has them inside
+    assert "without" not in check_pynq(host).value
+
+
 def test_pynq_4_is_fine_on_a_pc(tmp_path: Path) -> None:
     assert check_pynq(pc(tmp_path, versions={"pynq": "4.0.0"})).status == "ok"
 
