@@ -49,7 +49,7 @@ def main() -> None:
     for name, function, numbers in rows:
         print("{:45}{:9.2f} ns".format(name, best(function, numbers, times)))
     ends = {"type": "ap_fixed<16,6>", "shape": [4]}
-    loop = describe("loop", [dict(ends, name="x")], [dict(ends, name="y")])
+    loop = describe("loopback", [dict(ends, name="x")], [dict(ends, name="y")])
     with StreamOverlay(loop, board="emulated", twin=lambda sample: sample) as circuit:
         one = x[:4]
         nanoseconds = best(lambda: circuit(one), 1, 200)

@@ -130,15 +130,13 @@ class StreamOverlay:
             The circuit did not answer, or not as described. The DMA is reset at once, the logic before the next call.
         """
         seconds = self.timeout if timeout is None else _check_timeout(timeout)
-        if self._closed:
-            raise ClosedError("{}: closed; open another StreamOverlay".format(self.description.name))
+        self._require_open()
         begun = time.perf_counter()
         samples, single, words = self._check(arrays, named)
         checked = time.perf_counter()
         parts: dict[str, list[np.ndarray]] = {stream.name: [] for stream in self.description.outputs}
         with self.board.lock:
-            if self._closed:
-                raise ClosedError("{}: closed while it waited for its turn".format(self.description.name))
+            self._require_open()
             self.board.require(self)
             if samples:
                 self._move(samples, words, parts, self.board.clock.now() + seconds, seconds)
@@ -146,6 +144,10 @@ class StreamOverlay:
         results = {stream.name: self._join(stream, parts[stream.name], single) for stream in self.description.outputs}
         self.seconds = {"cast": checked - begun, "run": moved - checked, "results": time.perf_counter() - moved}
         return next(iter(results.values())) if len(results) == 1 else results
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ClosedError("{}: closed; open another StreamOverlay".format(self.description.name))
 
     def _check(self, arrays: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[int, bool, dict[str, np.ndarray]]:
         """Number of samples, whether it is a single one, and the words of every input: all that can be refused is."""
@@ -253,6 +255,7 @@ class StreamOverlay:
     def reset(self) -> None:
         """Configure the logic again: ends whatever hangs."""
         with self.board.lock:
+            self._require_open()
             self.board.require(self)
             self._configure_again()
 
@@ -301,5 +304,5 @@ class StreamOverlay:
 
 def _check_timeout(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)) or not 0 < value < 1e9:
-        raise InputError("timeout {!r}: expected seconds above 0".format(value))
+        raise InputError("timeout {!r}: expected seconds above 0 and below 1e9".format(value))
     return float(value)

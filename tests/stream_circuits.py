@@ -9,7 +9,7 @@ def stream(name, kind="ap_fixed<16,6>", shape=(3,), **more):
 
 
 EXAMPLES = {
-    "loop": describe("loop", [stream("x")], [stream("y")]),
+    "loopback": describe("loopback", [stream("x")], [stream("y")]),
     "lanes": describe("lanes4", [stream("x", "ap_ufixed<8,0,AP_RND,AP_SAT>", (4, 6), lanes=8)],
                       [stream("y", "ap_ufixed<8,0>", (24,), lanes=2)]),
     "odd_widths": describe("odd", [stream("x", "ap_fixed<11,3>", (5,), tlast="sample")],

@@ -139,7 +139,7 @@ def test_every_integer_of_a_type_goes_round_a_loop(kind, shape, samples, rule, s
     count = samples * int(np.prod(shape, dtype=int))
     raw = data.draw(st.lists(st.integers(lowest, highest), min_size=count, max_size=count))
     ends = stream("x", kind, shape, tlast=rule)
-    description = describe("loop", [ends], [dict(ends, name="y")],
+    description = describe("loopback", [ends], [dict(ends, name="y")],
                            dmas=[{"name": "axi_dma_0", "scatter_gather": scatter_gather}])
     if parsed.kind == "fixed":
         values = np.array([q * 2.0**-parsed.fraction for q in raw], np.float64)
@@ -155,7 +155,7 @@ def test_every_integer_of_a_type_goes_round_a_loop(kind, shape, samples, rule, s
 
 def test_raw_streams_take_and_give_the_integers():
     ends = stream("x", "ap_fixed<64,3>", (2,), raw=True)
-    with opened(describe("loop", [ends], [dict(ends, name="y")])) as loop:
+    with opened(describe("loopback", [ends], [dict(ends, name="y")])) as loop:
         x = np.array([[-2**63, 2**63 - 1], [0, -1]])
         assert loop(x).dtype == np.int64 and np.array_equal(loop(x), x)
         with pytest.raises(InputError, match="dtype float64, expected integers for ap_fixed<64,3> as raw bits"):
@@ -168,7 +168,7 @@ def test_raw_streams_take_and_give_the_integers():
 ])
 def test_what_python_does_with_other_numbers_is_as_described(rule, value, expected):
     kind = "ap_fixed<6,4>"
-    with opened(describe("loop", [stream("x", kind, (), **rule)], [stream("y", kind, ())])) as loop:
+    with opened(describe("loopback", [stream("x", kind, (), **rule)], [stream("y", kind, ())])) as loop:
         assert loop(value) == expected
 
 
@@ -176,7 +176,7 @@ def test_the_circuits_type_rounds_and_wraps_what_the_function_returns():
     outputs = [stream("y", kind, (), dma="axi_dma_{}".format(number)) for number, kind in enumerate(
         ["ap_fixed<6,4>", "ap_fixed<6,4,AP_RND,AP_SAT>"])]
     outputs[1]["name"] = "z"
-    with opened(describe("loop", [stream("x", "float", ())], outputs), lambda x: (x, x)) as loop:
+    with opened(describe("loopback", [stream("x", "float", ())], outputs), lambda x: (x, x)) as loop:
         assert loop(0.49) == {"y": 0.25, "z": 0.5} and loop(9.0) == {"y": -7.0, "z": 7.75}
 
 
@@ -209,10 +209,10 @@ def test_a_circuit_that_is_started_gets_addresses_and_the_number_of_samples(exam
 
 # -- refused before a byte moves --------------------------------------------------------------------
 @pytest.mark.parametrize("arguments, named, message", [
-    ((), {}, "loop: got 0 arrays, expected each of its inputs once: x"),
-    (([1, 2, 3], [1, 2, 3]), {}, "loop: got 2 arrays"),
-    (([1, 2, 3],), {"x": [1, 2, 3]}, "loop: got x twice"),
-    ((), {"z": [1, 2, 3]}, "loop: got an unknown z"),
+    ((), {}, "loopback: got 0 arrays, expected each of its inputs once: x"),
+    (([1, 2, 3], [1, 2, 3]), {}, "loopback: got 2 arrays"),
+    (([1, 2, 3],), {"x": [1, 2, 3]}, "loopback: got x twice"),
+    ((), {"z": [1, 2, 3]}, "loopback: got an unknown z"),
     (([1, 2],), {}, r"x: shape \(2,\), expected \(3,\) for one sample, \(n, 3\) for n"),
     (([[[1, 2, 3]]],), {}, r"x: shape \(1, 1, 3\)"),
     (([1, 2, 3j],), {}, "x: dtype complex128, expected real numbers of up to 64 bits for ap_fixed<16,6>"),
@@ -228,7 +228,7 @@ def test_a_circuit_that_is_started_gets_addresses_and_the_number_of_samples(exam
     (([1, 2, 3],), {"timeout": "1"}, "timeout '1'"),
 ])
 def test_a_wrong_call_is_refused_and_nothing_moves(arguments, named, message):
-    with opened(EXAMPLES["loop"]) as loop:
+    with opened(EXAMPLES["loopback"]) as loop:
         loop([1, 2, 3])
         before = (loop.board.clock.now(), loop.board.memory.used, loop.board.modelled_seconds)
         with pytest.raises(InputError, match=message):
@@ -245,7 +245,7 @@ def test_a_wrong_call_is_refused_and_nothing_moves(arguments, named, message):
     ("float", 1e39, r"x is 1e\+39: float holds"),
 ])
 def test_the_range_of_every_kind_is_kept(kind, value, message):
-    with opened(describe("loop", [stream("x", kind, ())], [stream("y", kind, ())])) as loop:
+    with opened(describe("loopback", [stream("x", kind, ())], [stream("y", kind, ())])) as loop:
         with pytest.raises(InputError, match=message.replace("x is", r"x\[0\] is")):
             loop(value)
 
@@ -259,22 +259,22 @@ def test_numbers_of_samples_must_agree():
 
 
 def test_a_batch_is_cut_where_a_transfer_ends_or_refused():
-    description = describe("loop", [stream("x")], [stream("y")], dmas=[{"name": "axi_dma_0", "length_bits": 8}])
+    description = describe("loopback", [stream("x")], [stream("y")], dmas=[{"name": "axi_dma_0", "length_bits": 8}])
     x = np.arange(300).reshape(100, 3) / 16
     with opened(description) as loop:
         assert np.array_equal(loop(x), x)
         assert loop._buffers["x"].nbytes <= 255
     with opened(description, split=False) as loop:
-        with pytest.raises(InputError, match="loop: 100 samples: expected at most 42, what one transfer holds"):
+        with pytest.raises(InputError, match="loopback: 100 samples: expected at most 42, what one transfer holds"):
             loop(x)
         assert np.array_equal(loop(x[:42]), x[:42])
     with pytest.raises(DescriptorError, match="a sample of x has 512 bytes: expected at most the 255 of one transfer"):
-        opened(describe("loop", [stream("x", shape=(256,))], [stream("y")],
+        opened(describe("loopback", [stream("x", shape=(256,))], [stream("y")],
                         dmas=[{"name": "axi_dma_0", "length_bits": 8}]))
 
 
 def test_nothing_at_all_gives_nothing_and_touches_nothing():
-    with opened(EXAMPLES["loop"]) as loop:
+    with opened(EXAMPLES["loopback"]) as loop:
         before = loop.board.clock.now()
         got = loop(np.zeros((0, 3)))
         assert got.shape == (0, 3) and got.dtype == np.float32 and loop.board.clock.now() == before
@@ -283,27 +283,29 @@ def test_nothing_at_all_gives_nothing_and_touches_nothing():
 def test_an_fpga_needs_the_bitstream():
     board = EmulatedBoard()
     board.emulated = False
-    with pytest.raises(OverlayMissingError, match="loop: emulated board needs the bitstream; give it as bitstream="):
-        StreamOverlay(EXAMPLES["loop"], board=board)
+    with pytest.raises(OverlayMissingError, match="loopback: emulated board needs the bitstream; give it as bits"):
+        StreamOverlay(EXAMPLES["loopback"], board=board)
     assert board.owner is None
 
 
 @pytest.mark.parametrize("more, message", [
     ({"engine": "xilinx"}, "engine 'xilinx': expected 'own' or 'pynq'"),
     ({"timeout": -1}, "timeout -1"),
+    ({"timeout": float("inf")}, "timeout inf: expected seconds above 0 and below 1e9"),
     ({"function": 5}, "twin 5: expected a function"),
+    ({"bitstream": 5}, "bitstream 5: expected the path of a .bit"),
     ({"board": "cpu"}, "board 'cpu'"),
 ])
 def test_wrong_arguments_are_refused_at_once(more, message):
     with pytest.raises(InputError, match=message):
-        opened(EXAMPLES["loop"], **more)
+        opened(EXAMPLES["loopback"], **more)
 
 
 # -- what goes wrong on the way ---------------------------------------------------------------------
 def test_a_circuit_that_sends_another_number_of_words_is_found_out():
     """The circuit as it was built gives 2 numbers, the description says 3: TLAST is at the wrong place."""
-    built = describe("loop", [stream("x")], [stream("y", shape=(2,))])
-    with opened(EXAMPLES["loop"], lambda x: x[:2]) as loop:
+    built = describe("loopback", [stream("x")], [stream("y", shape=(2,))])
+    with opened(EXAMPLES["loopback"], lambda x: x[:2]) as loop:
         twin = loop.board.twin
         twin.circuit.description = built
         with pytest.raises(DmaError, match="S2MM of axi_dma_0: TLAST after 4 bytes, expected after 6; compare"):
@@ -313,7 +315,7 @@ def test_a_circuit_that_sends_another_number_of_words_is_found_out():
 
 
 def test_a_circuit_without_tlast_meets_the_deadline_with_a_hint():
-    with opened(EXAMPLES["loop"], timeout=0.5) as loop:
+    with opened(EXAMPLES["loopback"], timeout=0.5) as loop:
         loop.board.twin.circuit._hook = lambda event, value: value[:0]  # swallows its results
         with pytest.raises(DeadlineError, match="not done within 0.5 s; S2MM: packet 1 of 1 .6 bytes. is not through.*"
                            "every input is in, so the circuit wants more"):
@@ -324,7 +326,7 @@ def test_a_circuit_without_tlast_meets_the_deadline_with_a_hint():
 def test_a_broken_run_leaves_nothing_behind():
     """A DMA reset does not empty the circuit; the configuration before the next call does."""
     plan = FaultPlan(faults=[Fault("lost done", 1)])
-    with opened(EXAMPLES["loop"], board=EmulatedBoard(faults=plan), timeout=0.1) as loop:
+    with opened(EXAMPLES["loopback"], board=EmulatedBoard(faults=plan), timeout=0.1) as loop:
         assert loop([1, 1, 1]).tolist() == [1, 1, 1]
         generation = loop.board.generation
         with pytest.raises(DeadlineError):
@@ -336,7 +338,7 @@ def test_a_broken_run_leaves_nothing_behind():
 def test_after_a_deadline_the_dma_stands_still_at_once():
     """Before the next call: what comes late must not be written into memory that is somebody else's by then."""
     plan = FaultPlan(faults=[Fault("slow", 0, amount=1.0)])
-    with opened(EXAMPLES["loop"], board=EmulatedBoard(faults=plan), timeout=0.1) as loop:
+    with opened(EXAMPLES["loopback"], board=EmulatedBoard(faults=plan), timeout=0.1) as loop:
         with pytest.raises(DeadlineError):
             loop([1, 2, 3])
         target = loop._buffers["y"]
@@ -350,7 +352,7 @@ def test_after_a_deadline_the_dma_stands_still_at_once():
 
 
 def test_a_dma_that_somebody_left_broken_is_reset_before_the_first_run():
-    circuit = make_circuit(EXAMPLES["loop"], function=same)
+    circuit = make_circuit(EXAMPLES["loopback"], function=same)
     with EmulatedBoard() as board:
         board.load(circuit)
         registers = board.ip("axi_dma_0")
@@ -365,7 +367,7 @@ def test_a_dma_that_somebody_left_broken_is_reset_before_the_first_run():
 
 
 @pytest.mark.parametrize("example, function", [
-    ("loop", same), ("masters", same), ("started", lambda x, w: (x, w[0, :4]))])
+    ("loopback", same), ("masters", same), ("started", lambda x, w: (x, w[0, :4]))])
 @pytest.mark.parametrize("kind", KINDS)
 def test_after_any_fault_the_next_call_is_right(kind, example, function):
     description = EXAMPLES[example]
@@ -390,11 +392,11 @@ def test_after_any_fault_the_next_call_is_right(kind, example, function):
     assert outcomes[-1] == "right" and board.memory.used == 0, outcomes
     # What no length, TLAST or error bit can show is wrong data in the right place.
     assert "wrong" not in outcomes or kind == "corrupt word", outcomes
-    assert (kind, example) != ("done without data", "loop") or outcomes.count("NoDataError") == 3
+    assert (kind, example) != ("done without data", "loopback") or outcomes.count("NoDataError") == 3
 
 
 @pytest.mark.parametrize("example, function", [
-    ("loop", same), ("masters", same), ("started", lambda x, w: (x, w[0, :4]))])
+    ("loopback", same), ("masters", same), ("started", lambda x, w: (x, w[0, :4]))])
 def test_under_many_faults_every_answer_is_right_and_nothing_leaks(example, function):
     """But for corrupted data, which nothing here can notice."""
     description = EXAMPLES[example]
@@ -423,14 +425,20 @@ def test_a_function_that_raises_or_gives_nonsense_is_named():
     def broken(x):
         raise KeyError("no")
 
-    for function, message in ((broken, "the twin's function of loop raised KeyError: 'no'"),
+    class Tensor:
+        def __array__(self, *_, **__):
+            raise RuntimeError("it requires grad")
+
+    for function, message in ((broken, "the twin's function of loopback raised KeyError: 'no'"),
                               (lambda x: x[:2], r"gave y of shape \(2,\): expected \(3,\)"),
                               (lambda x: (x, x), r"gave y of shape \(2, 3\)|gave tuple: expected one array"),
                               (lambda x: {"q": x}, "gave q: expected one array"),
+                              (lambda x: {"q": x, 1: x}, "gave q, 1: expected one array"),
+                              (lambda x: Tensor(), "gave no array in y: it requires grad"),
                               (lambda x: x * np.nan, "gave nan in y: expected finite numbers"),
                               (lambda x: ["a"] * 3, "gave y of dtype"),
                               (None, "the emulated board knows no function for this circuit; give it one")):
-        with opened(EXAMPLES["loop"], function) as loop:
+        with opened(EXAMPLES["loopback"], function) as loop:
             for _ in range(2):
                 with pytest.raises(InputError, match=message):
                     loop([1, 2, 3])
@@ -439,7 +447,7 @@ def test_a_function_that_raises_or_gives_nonsense_is_named():
 
 # -- ownership, threads, end ------------------------------------------------------------------------
 def test_results_of_a_call_stay_when_the_next_one_comes():
-    with opened(EXAMPLES["loop"]) as loop:
+    with opened(EXAMPLES["loopback"]) as loop:
         first = loop([1, 2, 3])
         loop([4, 5, 6])
         assert first.tolist() == [1, 2, 3]
@@ -448,24 +456,26 @@ def test_results_of_a_call_stay_when_the_next_one_comes():
 
 def test_closing_gives_everything_back_and_is_final():
     board = EmulatedBoard()
-    loop = opened(EXAMPLES["loop"], board=board)
+    loop = opened(EXAMPLES["loopback"], board=board)
     loop(np.zeros((50, 3)))
     assert board.owner is loop and board.memory.used and "emulated board" in repr(loop)
     loop.close()
     loop.close()
     assert board.owner is None and not board.memory.used and not board.closed and "closed" in repr(loop)
-    with pytest.raises(ClosedError, match="loop: closed; open another StreamOverlay"):
+    with pytest.raises(ClosedError, match="loopback: closed; open another StreamOverlay"):
         loop([1, 2, 3])
-    own = opened(EXAMPLES["loop"])
+    with pytest.raises(ClosedError, match="loopback: closed; open another StreamOverlay"):
+        loop.reset()
+    own = opened(EXAMPLES["loopback"])
     own.close()
     assert own.board.closed
 
 
 def test_another_owner_of_the_board_is_respected():
     with EmulatedBoard() as board:
-        first = opened(EXAMPLES["loop"], board=board)
+        first = opened(EXAMPLES["loopback"], board=board)
         first([1, 2, 3])
-        with opened(EXAMPLES["loop"], lambda x: -x, board=board) as second:
+        with opened(EXAMPLES["loopback"], lambda x: -x, board=board) as second:
             assert second([1, 2, 3]).tolist() == [-1, -2, -3]
             with pytest.raises(BoardTakenError):
                 first([1, 2, 3])
@@ -473,7 +483,7 @@ def test_another_owner_of_the_board_is_respected():
 
 
 def test_logic_that_somebody_else_configured_is_loaded_again():
-    with opened(EXAMPLES["loop"]) as loop:
+    with opened(EXAMPLES["loopback"]) as loop:
         loop([1, 2, 3])
         loop.board.forget()
         assert loop([1, 2, 3]).tolist() == [1, 2, 3]
@@ -490,7 +500,7 @@ def test_threads_share_a_circuit():
             if not np.array_equal(loop(x), x):
                 wrong.append(number)
 
-    with opened(EXAMPLES["loop"]) as loop:
+    with opened(EXAMPLES["loopback"]) as loop:
         threads = [threading.Thread(target=work, args=(loop, number)) for number in range(4)]
         for thread in threads:
             thread.start()
@@ -519,7 +529,7 @@ def overlay_folder(folder, description, **changes):
         "clock_mhz": 100, "geometry": {"description": description.to_json()},
         "ips": [{"name": ip.name, "vlnv": ip.vlnv, "address": hex(ip.address), "range": hex(ip.range)}
                 for ip in make_circuit(description).ips],
-        "files": {"bitstream": {"name": "loop.bit", "sha256": "0" * 64, "size": 1}}, **changes}
+        "files": {"bitstream": {"name": "loopback.bit", "sha256": "0" * 64, "size": 1}}, **changes}
     (folder / "overlay.json").write_text(json.dumps(document))
     return folder
 
@@ -533,7 +543,7 @@ def test_an_overlay_folder_or_name_works_as_its_description(tmp_path, monkeypatc
             got = circuit(np.ones(3), np.ones((2, 5)))
             assert got["y"].tolist() == [1] * 3 and got["m"].tolist() == [1] * 4
     with pytest.raises(InputError, match="overlay my-loop names its own"):
-        opened("my-loop", bitstream=folder / "loop.bit")
+        opened("my-loop", bitstream=folder / "loopback.bit")
 
 
 def test_overlays_of_other_kinds_or_other_ips_are_refused(tmp_path):
@@ -543,11 +553,11 @@ def test_overlays_of_other_kinds_or_other_ips_are_refused(tmp_path):
         opened("no-such-overlay")
     other = [{"name": "axi_dma_7", "vlnv": "a:b:c:1", "address": "0x40400000", "range": "0x10000"}]
     with pytest.raises(DescriptorError, match=r"ips \['axi_dma_7'\] are not those of its description, \['axi_dma_0'\]"):
-        opened(overlay_folder(tmp_path / "other", EXAMPLES["loop"], ips=other))
+        opened(overlay_folder(tmp_path / "other", EXAMPLES["loopback"], ips=other))
     with pytest.raises(DescriptorError, match=r"geometry.description.inputs\[0\].type: missing"):
-        wrong = EXAMPLES["loop"].to_json()
+        wrong = EXAMPLES["loopback"].to_json()
         del wrong["inputs"][0]["type"]
-        load_overlay(overlay_folder(tmp_path / "wrong", EXAMPLES["loop"], geometry={"description": wrong}))
+        load_overlay(overlay_folder(tmp_path / "wrong", EXAMPLES["loopback"], geometry={"description": wrong}))
 
 
 def test_an_emulated_stream_overlay_without_a_function_says_so(tmp_path):

@@ -120,6 +120,8 @@ def description_ips(description: Description) -> tuple[Ip, ...]:
 
 def _files(bitstream: PathLike) -> tuple[dict[str, OverlayFile], Path]:
     """The files of a design that was built here: their digests are what they are now."""
+    if not isinstance(bitstream, (str, os.PathLike)):
+        raise InputError("bitstream {!r}: expected the path of a .bit".format(bitstream))
     bit = Path(bitstream)
     paths = {"bitstream": bit, "hwh": bit.with_suffix(".hwh")}
     for path in paths.values():

@@ -43,7 +43,7 @@ def _conversions(stream: Stream) -> str:
 inline {name}_t {name}_from_word({name}_word word)
 {{
     union {{ {raw} bits; {name}_t value; }} both;
-    both.bits = word.to_uint64();
+    both.bits = ({raw})word.to_uint64();
     return both.value;
 }}
 
@@ -94,7 +94,7 @@ def _stream_header(stream: Stream, is_input: bool) -> str:
 
 def header_source(description: Description) -> str:
     """`<name>.h`: types, sizes, conversions, prototypes."""
-    guard = "{}_STREAMS_H".format(description.name.upper())
+    guard = "{}_STREAMS_H_".format(description.name.upper())
     parts = [
         _NOTE.format(name=description.name), "// {}\n".format(_title(description)),
         "#ifndef {0}\n#define {0}\n\n".format(guard),

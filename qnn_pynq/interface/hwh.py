@@ -26,7 +26,7 @@ def check_hwh(description: Description, path: Path) -> None:
         raise DescriptorError("{}: {} bytes are too many for a .hwh".format(path, path.stat().st_size))
     try:
         root = ElementTree.parse(str(path)).getroot()
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the last two of encodings
         raise DescriptorError("{}: no .hwh: {}".format(path, error)) from error
     modules = {module.get("INSTANCE", ""): module for module in root.iter("MODULE")}
     bases = {span.get("INSTANCE", ""): span.get("BASEVALUE", "") for span in root.iter("MEMRANGE")}

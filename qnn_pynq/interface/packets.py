@@ -8,6 +8,7 @@ from .description import Description, Dma, Stream
 __all__ = ["batch_bytes", "batch_packets", "longest_batch", "sample_stride"]
 
 _MOST_BYTES = 32 << 20  # of all buffers of one run: a quarter of the contiguous memory of a PYNQ image
+_DESCRIPTOR = 64  # bytes, of scatter-gather: few but for packets of single samples
 _WHOLE = 128  # bytes: a multiple of every beat
 
 
@@ -49,6 +50,8 @@ def longest_batch(description: Description) -> int:
     for stream in description.streams:
         dma = None if stream.dma is None else description.dma(stream.dma)
         each += sample_stride(stream, dma)
+        if dma is not None and dma.scatter_gather and stream.tlast == "sample":
+            each += _DESCRIPTOR * -(-stream.sample_bytes // (dma.longest // _WHOLE * _WHOLE))
         if dma is None or dma.scatter_gather or stream.tlast == "never":
             continue
         if stream.sample_bytes > dma.longest:

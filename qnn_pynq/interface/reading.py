@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any, Sequence, Union
 
+import numpy as np
+
 from ..errors import DescriptorError
 from ..fields import Fields, check_format, read_json
 from .description import (
@@ -19,11 +21,12 @@ from .description import (
     Dma,
     Stream,
 )
-from .names import SUFFIXES, check_identifier, hexadecimal, read_address
-from .types import parse_type
+from .names import CELLS, SUFFIXES, check_identifier, hexadecimal, read_address
+from .types import StreamType, parse_type
 
 __all__ = ["Source", "describe", "load_description", "read_description"]
 
+_LEAST_WINDOW = 128  # bytes: what Vivado gives, and more than the registers of a DMA
 _MAX_ELEMENTS = 1 << 24  # of one sample
 _VLNV = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}(:[A-Za-z0-9][A-Za-z0-9._-]{0,60}){3}\Z")
 _BEATS = (8, 16, 32, 64, 128, 256, 512, 1024)  # bits that an AXI DMA can have
@@ -42,17 +45,28 @@ def load_description(source: Source) -> Description:
     if isinstance(source, Description):
         return source
     if isinstance(source, dict):
-        return read_description(Fields(source, "description"))
+        return read_description(Fields(_as_json(source), "description"))
     if not isinstance(source, (str, os.PathLike)):
         raise DescriptorError("{!r} is no description: expected a JSON file, a dict, or a Description".format(source))
     return read_description(Fields(read_json(Path(source)), str(source)))
+
+
+def _as_json(value: Any, depth: int = 5) -> Any:
+    """Tuples, numpy's numbers and types, which Python has and JSON has not."""
+    if isinstance(value, dict) and depth:
+        return {key: _as_json(inner, depth - 1) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)) and depth:
+        return [_as_json(inner, depth - 1) for inner in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return value.text if isinstance(value, StreamType) else value
 
 
 def describe(name: str, inputs: Sequence[dict[str, Any]], outputs: Sequence[dict[str, Any]],
              **fields: Any) -> Description:
     """A description in Python: the fields of the JSON file, without its format and version."""
     return load_description({"format": DESCRIPTION_FORMAT, "version": DESCRIPTION_VERSION, "name": name,
-                             "inputs": list(inputs), "outputs": list(outputs), **fields})
+                             "inputs": inputs, "outputs": outputs, **fields})
 
 
 def read_description(fields: Fields) -> Description:
@@ -90,7 +104,8 @@ def read_description(fields: Fields) -> Description:
 
 def _read_instance(fields: Fields, default: str) -> str:
     name: str = fields.text("name", default)
-    check_identifier(fields, "name", name)
+    if name != default:  # that is as good as the circuit's name, and longer
+        check_identifier(fields, "name", name)
     return name
 
 
@@ -116,8 +131,9 @@ def _read_timing(fields: Fields) -> dict[str, float]:
 def _read_stream(fields: Fields, is_input: bool) -> Stream:
     name = fields.text("name")
     check_identifier(fields, "name", name)
+    text = fields.text("type")
     try:
-        kind = parse_type(fields.text("type"))
+        kind = parse_type(text)
     except DescriptorError as error:
         fields.fail("type", str(error))
     shape = _read_shape(fields)
@@ -198,13 +214,13 @@ def _check_together(fields: Fields, description: Description) -> None:
     """What no field alone can say."""
     names = [description.name]
     for stream in description.streams:
-        if stream.name in names:
+        if stream.name.lower() in [name.lower() for name in names]:  # VHDL knows no difference
             problem = 'the name "{}" is taken: expected different names, and another than the circuit\'s'
             fields.fail("inputs, outputs", problem.format(stream.name))
         names.append(stream.name)
     for name in names:
         for other in names:
-            if name.startswith(other + "_") and name[len(other) + 1:] in SUFFIXES:
+            if name == "end_" + other or name.startswith(other + "_") and name[len(other) + 1:] in SUFFIXES:
                 problem = 'the name "{}" is one that the C++ of "{}" needs: expected another'
                 fields.fail("inputs, outputs", problem.format(name, other))
     for what, group in (("inputs", description.inputs), ("outputs", description.outputs)):
@@ -223,13 +239,19 @@ def _check_together(fields: Fields, description: Description) -> None:
                 fields.fail("outputs", problem.format(stream.name))
     if not description.boards:
         fields.fail("boards", "[] is empty: expected at least one board")
+    cells = list(CELLS)
+    for name in [dma.name for dma in description.dmas] + [description.ip]:
+        if name.lower() in cells:
+            fields.fail("dmas, ip", 'the name "{}" is another block\'s of the design: expected another'.format(name))
+        cells.append(name.lower())
     windows = [(dma.name, dma.address, dma.range) for dma in description.dmas]
     if description.control == "start":
         windows.append((description.ip, description.address, description.range))
     for index, (name, address, size) in enumerate(windows):
+        if size < _LEAST_WINDOW or address + size > 1 << 32:
+            problem = "{} has {} bytes at {}: expected at least {}, within 32 bits"
+            fields.fail("dmas, ip", problem.format(name, hexadecimal(size), hexadecimal(address), _LEAST_WINDOW))
         for other, start, length in windows[:index]:
-            if name == other:
-                fields.fail("ip", 'the name "{}" is there twice: expected another'.format(name))
             if address < start + length and start < address + size:
                 fields.fail("dmas", "{} at {} overlaps {}: expected windows apart from each other".format(
                     name, hexadecimal(address), other))

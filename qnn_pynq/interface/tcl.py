@@ -83,8 +83,8 @@ def _slaves(description: Description) -> list[tuple[str, str, int, int]]:
         found.append((description.ip + "/s_axi_control", description.ip + "/s_axi_control/Reg", description.address,
                       description.range))
     if any(dma.interrupt for dma in description.dmas):
-        used = {address for _, _, address, _ in found}
-        free = next(address for address in range(0x41800000, 0x42000000, 0x10000) if address not in used)
+        free = next(base for base in range(0x41800000, 0x80000000, 0x10000)
+                    if all(base >= address + size or base + 0x10000 <= address for _, _, address, size in found))
         found.append(("axi_intc_0/s_axi", "axi_intc_0/S_AXI/Reg", free, 0x10000))
     return found
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DescriptorError
+from ..errors import DescriptorError, InputError
 from ..kernels.fixed import FIXED_OVERFLOWS, FIXED_ROUNDINGS, fixed_container, from_fixed, to_fixed
 
 __all__ = ["StreamType", "castable", "parse_type"]
@@ -76,13 +76,17 @@ class StreamType:
         return 0.0 if self.kind == "float" else 2.0**-self.fraction
 
     @property
+    def integers(self) -> tuple[int, int]:
+        """Least and greatest integer of the bits; not for floats."""
+        return -(1 << self.width - 1) if self.signed else 0, (1 << self.width - self.signed) - 1
+
+    @property
     def limits(self) -> tuple[Any, Any]:
         """Least and greatest value: ints for integers, floats for the others (exact up to 53 bits)."""
         if self.kind == "float":
             most = float(np.finfo(self.container).max)
             return -most, most
-        low = -(1 << self.width - 1) if self.signed else 0
-        high = (1 << self.width - self.signed) - 1
+        low, high = self.integers
         if self.kind == "int":
             return low, high
         return float(Fraction(low) / Fraction(2) ** self.fraction), float(Fraction(high) / Fraction(2) ** self.fraction)
@@ -91,14 +95,25 @@ class StreamType:
         """Values as a variable of this type in the circuit holds them, rounded and bent by the type's own modes.
 
         For twins: `layer = parse_type("ap_fixed<16,6>"); hidden = layer.quantise(x @ weights)`.
+
+        Raises
+        ------
+        InputError
+            What is no array of real numbers, or not finite and no float's.
         """
-        array = np.ascontiguousarray(np.asarray(values))
+        try:
+            array = np.asarray(values)
+            ready = castable(array)
+        except (TypeError, ValueError) as error:
+            raise InputError("{}: {}".format(self.text, error)) from error
         if self.kind == "float":
-            return array.astype(self.container)
-        raw, refused = to_fixed(castable(array), self.width, self.fraction, self.signed, self.rounding, self.overflow)
+            with np.errstate(over="ignore"):
+                return ready.astype(self.container).reshape(array.shape)
+        raw, refused = to_fixed(ready, self.width, self.fraction, self.signed, self.rounding, self.overflow)
         if refused >= 0:
-            raise ValueError("{}: {} is no finite number".format(self.text, array.reshape(-1)[refused]))
-        return raw if self.kind == "int" else from_fixed(raw, self.width, self.fraction, self.signed, self.exact)
+            raise InputError("{}: {} is no finite number".format(self.text, array.reshape(-1)[refused]))
+        found = raw if self.kind == "int" else from_fixed(raw, self.width, self.fraction, self.signed, self.exact)
+        return found.reshape(array.shape)
 
     @property
     def exact(self) -> np.dtype:

@@ -34,7 +34,7 @@ def check_array(stream: Stream, value: Any) -> tuple[np.ndarray, bool]:
         raise InputError("{}: has masked values; fill them first".format(stream.name))
     try:
         array = np.asarray(value)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # whatever its __array__ raises
         text = "{}: no array ({}); expected shape {}"
         raise InputError(text.format(stream.name, error, shape_text(stream))) from error
     kind = stream.type
@@ -88,9 +88,7 @@ def _refuse(stream: Stream, array: np.ndarray, place: int) -> None:
     if isinstance(value, float) and not np.isfinite(value):
         raise InputError("{}[{}] is {}: {} has no such value; take it out first".format(
             stream.name, where, value, stream.type.text))
-    low, high = stream.type.limits
-    if stream.raw:
-        low, high = (int(limit / stream.type.step) for limit in (low, high))
+    low, high = stream.type.integers if stream.raw else stream.type.limits
     remedy = "scale the data" if stream.type.kind == "float" else 'scale the data, or describe the stream with ' \
         '"overflow": "saturate"'
     raise InputError("{}[{}] is {!r}: {} holds {!r} to {!r}; {}".format(

@@ -40,7 +40,7 @@ def call_function(function: Callable[..., Any] | None, description: Description,
         results = dict(zip(names, found))
     else:
         results = {}
-    if sorted(results) != sorted(names):
+    if set(results) != set(names):
         raise InputError("the twin's function of {} gave {}: expected {}".format(
             description.name, type(found).__name__ if not results else ", ".join(map(str, results)),
             "one array" if len(names) == 1 else "a tuple or a dict of " + ", ".join(names)))
@@ -56,7 +56,10 @@ def output_words(stream: Stream, value: Any) -> np.ndarray:
         Of another shape, or no numbers.
     """
     kind = stream.type
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except Exception as error:  # whatever its __array__ raises
+        raise InputError("the twin's function gave no array in {}: {}".format(stream.name, error)) from error
     if array.shape != stream.shape:
         raise InputError("the twin's function gave {} of shape {}: expected {}".format(
             stream.name, array.shape, stream.shape))

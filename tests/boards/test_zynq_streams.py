@@ -101,7 +101,7 @@ def opened(tmp_path):
 
 def loop(scatter_gather=False, rule="batch", **dma):
     ends = stream("x", "ap_fixed<12,4>", (3, 2), tlast=rule)
-    return describe("loop", [ends], [dict(ends, name="y")],
+    return describe("loopback", [ends], [dict(ends, name="y")],
                     dmas=[{"name": "axi_dma_0", "scatter_gather": scatter_gather, **dma}])
 
 
@@ -139,7 +139,7 @@ def test_a_circuit_that_never_answers_is_a_deadline_and_the_next_call_works(open
         circuit(x)
         circuit.board.device.twin.circuit._hook = lambda event, value: value[:0]
         downloads = circuit.board.device.downloads
-        with pytest.raises(DeadlineError, match="loop: not done within 0.2"):
+        with pytest.raises(DeadlineError, match="loopback: not done within 0.2"):
             circuit(x)
         assert np.array_equal(circuit(x), x) and circuit.board.device.downloads == downloads + 1
 
@@ -241,7 +241,8 @@ def test_a_wired_interrupt_ends_the_wait(tmp_path):
         device = InterruptedZynq(make_circuit(description, write_design(tmp_path, description), lambda x: x))
         device.seconds = 0.05
         with active(device), open_board("zynq", device=device) as board:
-            with StreamOverlay(description, tmp_path / "loop.bit", board=board) as circuit, Interrupts(device) as uio:
+            bit = tmp_path / "loopback.bit"
+            with StreamOverlay(description, bit, board=board) as circuit, Interrupts(device) as uio:
                 device.intc.deaf = deaf
                 board.ip("axi_dma_0").read(0)
                 count = counted(device.twin.dmas["axi_dma_0"])

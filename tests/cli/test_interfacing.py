@@ -13,8 +13,8 @@ from qnn_pynq.fields import write_json
 
 @pytest.fixture
 def described(tmp_path):
-    path = tmp_path / "loop.json"
-    path.write_text(write_json(EXAMPLES["loop"].to_json()))
+    path = tmp_path / "loopback.json"
+    path.write_text(write_json(EXAMPLES["loopback"].to_json()))
     return path
 
 
@@ -24,7 +24,7 @@ def test_it_writes_the_folder_and_names_each_file(described, tmp_path, capsys):
     assert len(lines) == 7 and all((tmp_path / "out").joinpath(line).is_file() for line in lines)
     assert main(["interface", str(described), "-o", str(tmp_path / "out"), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert said["name"] == "loop" and len(said["files"]) == 6  # the author's file stays
+    assert said["name"] == "loopback" and len(said["files"]) == 6  # the author's file stays
 
 
 def test_vectors_of_an_npz_file_are_for_the_bench(described, tmp_path):
@@ -38,6 +38,7 @@ def test_vectors_of_an_npz_file_are_for_the_bench(described, tmp_path):
 
 @pytest.mark.parametrize("vectors, message", [
     (None, "--vectors"),
+    (99, "no .npz file of plain arrays (That compression method is not supported)"),
     ({"x": np.zeros((1, 3))}, "expected one array for each of x, y"),
     ({"x": np.zeros((1, 3)), "y": np.array([object()])}, "no .npz file of plain arrays"),
 ])
@@ -45,6 +46,11 @@ def test_wrong_vectors_are_refused_before_anything_is_written(described, tmp_pat
     path = tmp_path / "known.npz"
     if vectors is None:
         path.write_text("no archive")
+    elif vectors == 99:
+        np.savez(str(path), x=np.zeros(3))
+        archive = bytearray(path.read_bytes())
+        archive[8] = archive[archive.find(b"PK\1\2") + 10] = vectors
+        path.write_bytes(archive)
     else:
         np.savez(str(path), **vectors)
     assert main(["interface", str(described), "-o", str(tmp_path / "out"), "--vectors", str(path)]) == 3
@@ -57,6 +63,6 @@ def test_a_wrong_description_names_file_field_and_remedy(described, tmp_path, ca
     described.write_text(json.dumps(document))
     assert main(["interface", str(described), "-o", str(tmp_path / "out")]) == 3
     error = capsys.readouterr().err
-    assert 'loop.json: inputs[0].type: "ap_fixed<16>" is no type: expected ap_fixed<W,I>' in error
+    assert 'loopback.json: inputs[0].type: "ap_fixed<16>" is no type: expected ap_fixed<W,I>' in error
     assert main(["interface", str(tmp_path / "none.json"), "-o", str(tmp_path / "out")]) == 3
     assert "no such file" in capsys.readouterr().err

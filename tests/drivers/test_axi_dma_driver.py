@@ -28,7 +28,7 @@ class Loop:
     """A circuit that hands bytes on, its DMA, a buffer each way, and the register accesses so far."""
 
     def __init__(self, rule="batch", **dma):
-        self.description = describe("loop", [stream("x", "uint8", (), tlast=rule)],
+        self.description = describe("loopback", [stream("x", "uint8", (), tlast=rule)],
                                     [stream("y", "uint8", (), tlast=rule if rule == "sample" else "batch")],
                                     dmas=[{"name": "axi_dma_0", **dma}])
         self.board = EmulatedBoard()

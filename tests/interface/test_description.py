@@ -5,13 +5,14 @@ import copy
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stream_circuits import EXAMPLES, stream
 
 from qnn_pynq.errors import DescriptorError, QnnError
-from qnn_pynq.interface import Description, describe, load_description
+from qnn_pynq.interface import Description, describe, load_description, parse_type
 from qnn_pynq.interface.packets import batch_packets, longest_batch, sample_stride
 
 SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "streams.schema.json"
@@ -39,12 +40,12 @@ def test_a_description_is_the_same_after_json(example, tmp_path, fits):
 
 
 def test_what_is_left_out_has_a_default():
-    loop = describe("loop", [stream("x")], [stream("y")])
-    assert loop.ip == "loop_0" and loop.vlnv == "xilinx.com:hls:loop:1.0" and loop.clock_mhz == 100
+    loop = describe("loopback", [stream("x")], [stream("y")])
+    assert loop.ip == "loopback_0" and loop.vlnv == "xilinx.com:hls:loopback:1.0" and loop.clock_mhz == 100
     (dma,) = loop.dmas
     assert (dma.name, dma.address, dma.length_bits, dma.scatter_gather, dma.data_bits) == (
         "axi_dma_0", 0x40400000, 26, False, 32)
-    wide = describe("loop", [stream("x", "double", (8,), lanes=2, dma="b")], [stream("y", dma="a")])
+    wide = describe("loopback", [stream("x", "double", (8,), lanes=2, dma="b")], [stream("y", dma="a")])
     assert [(dma.name, dma.address, dma.data_bits) for dma in wide.dmas] == [
         ("b", 0x40400000, 128), ("a", 0x40410000, 32)]
 
@@ -64,6 +65,14 @@ def refusals():
     yield ("outputs",), {}, "outputs"
     yield ("inputs", 0, "name"), "y", 'the name "y" is taken'
     yield ("inputs", 0, "name"), "y_t", 'the name "y_t" is one that the C\\+\\+ of "y" needs'
+    yield ("inputs", 0, "name"), "Y", 'the name "y" is taken'
+    yield ("inputs", 0, "name"), "end_y", 'the name "end_y" is one that the C\\+\\+ of "y" needs'
+    for word in ("timeout", "self", "linux", "NULL", "size", "uint8_t", "Loop", "generate", "and_eq"):
+        yield ("inputs", 0, "name"), word, "has a meaning"
+    yield ("ip", "name"), "Control_0", 'the name "Control_0" is another block\'s of the design'
+    yield ("ip", "name"), "axi_dma_0", 'the name "axi_dma_0" is another block\'s of the design'
+    yield ("dmas", 0, "range"), "0x00000040", "has 0x00000040 bytes at 0x40400000: expected at least 128, within 32"
+    yield ("dmas", 0, "address"), "0xFFFFFF00", "within 32 bits"
     yield ("inputs", 0, "name"), "in", 'inputs\\[0\\].name: "in" has a meaning'
     yield ("inputs", 0, "name"), "a__b", "is no name for a port"
     yield ("inputs", 0, "name"), "lambda", "has a meaning"
@@ -97,7 +106,7 @@ def refusals():
 
 @pytest.mark.parametrize("path, value, message", list(refusals()))
 def test_a_wrong_field_is_named_with_what_is_allowed(path, value, message, fits):
-    document = json.loads(json.dumps(EXAMPLES["loop"].to_json()))
+    document = json.loads(json.dumps(EXAMPLES["loopback"].to_json()))
     place = document
     for key in path[:-1]:
         place = place[key]
@@ -105,15 +114,32 @@ def test_a_wrong_field_is_named_with_what_is_allowed(path, value, message, fits)
     with pytest.raises(DescriptorError, match=message):
         load_description(document)
     beyond = ("taken", "meaning", "too many", "nothing tells", "divide", "make 48", "needs", "of no stream",
-              "more bits", "multiple of 4", "no name for", "no type", "has 99", "unknown field", "is no name")
+              "more bits", "multiple of 4", "no name for", "no type", "has 99", "unknown field", "is no name",
+              "another block", "within 32")
     assert not fits(document) or any(word in message for word in beyond)
 
 
+def test_a_dict_may_have_what_python_has_and_json_has_not():
+    x = {"name": "x", "type": parse_type("ap_fixed<16,6>"), "shape": np.zeros((2, 3)).shape}
+    y = {"name": "y", "type": "int8", "shape": [np.int64(3)]}
+    made = describe("loopback", (x,), [y], clock_mhz=np.float64(50))
+    assert made.inputs[0].shape == (2, 3) and made.outputs[0].shape == (3,) and made.clock_mhz == 50.0
+    for inputs in (None, 5, x):
+        with pytest.raises(DescriptorError, match="^description: inputs: "):
+            describe("loopback", inputs, [y])
+    with pytest.raises(DescriptorError, match=r"^description: inputs\[0\].type: 5 is no string"):
+        describe("loopback", [dict(x, type=5)], [y])
+
+
+def test_the_longest_name_has_an_instance():
+    assert describe("a" * 40, [stream("x")], [stream("y")]).ip == "a" * 40 + "_0"
+
+
 def test_null_is_as_left_out(fits):
-    document = json.loads(json.dumps(EXAMPLES["loop"].to_json()))
+    document = json.loads(json.dumps(EXAMPLES["loopback"].to_json()))
     for key in ("title", "boards", "clock_mhz", "control", "dmas", "ip", "timing", "max_samples"):
         document[key] = None
-    assert load_description(document) == describe("loop", [stream("x")], [stream("y")]) and fits(document)
+    assert load_description(document) == describe("loopback", [stream("x")], [stream("y")]) and fits(document)
 
 
 def test_what_no_field_alone_says_is_refused():
@@ -155,7 +181,7 @@ def test_any_field_changed_to_anything_is_read_or_refused_by_name(example, value
 
 def test_packets_follow_tlast_and_the_longest_transfer():
     def of(tlast, samples=5, **dma):
-        made = describe("loop", [stream("x", shape=(3,), tlast=tlast), stream("z", "bool", (), dma="d")],
+        made = describe("loopback", [stream("x", shape=(3,), tlast=tlast), stream("z", "bool", (), dma="d")],
                         [stream("y", dma="d")], dmas=[{"name": "axi_dma_0", **dma}])
         return batch_packets(made.inputs[0], made.dmas[0], samples)
 
@@ -169,7 +195,7 @@ def test_packets_follow_tlast_and_the_longest_transfer():
 
 def test_the_longest_batch_keeps_every_limit():
     def of(inputs, **more):
-        return longest_batch(describe("loop", [inputs], [stream("y")], **more))
+        return longest_batch(describe("loopback", [inputs], [stream("y")], **more))
 
     short = [{"name": "axi_dma_0", "length_bits": 8}]
     assert of(stream("x")) == (32 << 20) // 12 and of(stream("x"), max_samples=7) == 7
@@ -177,4 +203,6 @@ def test_the_longest_batch_keeps_every_limit():
     assert of(stream("x"), dmas=[dict(short[0], scatter_gather=True)]) == (32 << 20) // 12
     with pytest.raises(DescriptorError, match="a sample of x has 256 bytes: expected at most the 255"):
         of(stream("x", shape=(128,)), dmas=short)
+    chain = [{"name": "axi_dma_0", "scatter_gather": True}]  # a descriptor of 64 bytes for each sample
+    assert of(stream("x", tlast="sample"), dmas=chain, control="start") == (32 << 20) // (8 + 64 + 6)
     assert sample_stride(EXAMPLES["masters"].inputs[0], None) == 12

@@ -33,7 +33,7 @@ def build(compiler, folder, name):
     """The folder's bench as a program."""
     program = folder / "bench"
     sources = [name + ending for ending in (".cpp", "_compute.cpp", "_bench.cpp")]
-    flags = ["-std=c++11", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused-label"]
+    flags = ["-std=c++11", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused-label"]
     flags += ["-isystem", str(STUBS), "-o", str(program)]
     subprocess.run([compiler, *flags, *sources], cwd=str(folder), check=True)
     return program
@@ -61,12 +61,12 @@ def test_the_generated_files_compile_and_pass_their_bench(example, compiler, tmp
     ("x_sample[beat * x_lanes + lane] =", "x_sample[0] ="),
 ])
 def test_a_circuit_that_breaks_its_protocol_fails_the_bench(change, compiler, tmp_path):
-    generate(EXAMPLES["loop"], tmp_path)
-    kernel = tmp_path / "loop.cpp"
+    generate(EXAMPLES["loopback"], tmp_path)
+    kernel = tmp_path / "loopback.cpp"
     text = kernel.read_text()
     assert change[0] in text
     kernel.write_text(text.replace(*change))
-    done = run(build(compiler, tmp_path, "loop"))
+    done = run(build(compiler, tmp_path, "loopback"))
     assert done.returncode == 1 and ("expected" in done.stderr or "TLAST" in done.stderr or "ends" in done.stderr)
 
 
@@ -92,17 +92,18 @@ def test_vectors_from_python_are_what_the_bench_compares_with(compiler, tmp_path
 
 
 def test_the_authors_file_is_never_overwritten_and_the_others_are(tmp_path):
-    first = generate(EXAMPLES["loop"], tmp_path / "new" / "folder")
-    mine = tmp_path / "new" / "folder" / "loop_compute.cpp"
+    first = generate(EXAMPLES["loopback"], tmp_path / "new" / "folder")
+    mine = tmp_path / "new" / "folder" / "loopback_compute.cpp"
     assert mine in first and sorted(path.name for path in mine.parent.iterdir()) == [
-        "block_design.tcl", "hls.tcl", "loop.cpp", "loop.h", "loop.json", "loop_bench.cpp", "loop_compute.cpp"]
+        "block_design.tcl", "hls.tcl", "loopback.cpp", "loopback.h", "loopback.json",
+        "loopback_bench.cpp", "loopback_compute.cpp"]
     mine.write_text("mine")
-    (mine.parent / "loop.h").write_text("old")
-    again = generate(mine.parent / "loop.json", mine.parent)
-    assert mine not in again and mine.read_text() == "mine" and "old" not in (mine.parent / "loop.h").read_text()
+    (mine.parent / "loopback.h").write_text("old")
+    again = generate(mine.parent / "loopback.json", mine.parent)
+    assert mine not in again and mine.read_text() == "mine" and "old" not in (mine.parent / "loopback.h").read_text()
     assert not list(mine.parent.glob("*.part"))
     with pytest.raises(InputError, match="is a file; expected a folder"):
-        generate(EXAMPLES["loop"], mine)
+        generate(EXAMPLES["loopback"], mine)
 
 
 def test_the_header_has_what_the_description_says():
@@ -116,14 +117,14 @@ def test_the_header_has_what_the_description_says():
     assert kernel.count("#pragma HLS INTERFACE axis") == 2 and kernel.count("#pragma HLS INTERFACE m_axi") == 2
     assert "const ap_uint" not in kernel and "const w_word *w" in kernel and "ap_uint<32> samples)" in kernel
     assert "#pragma HLS INTERFACE s_axilite port=return bundle=control" in kernel
-    assert "#pragma HLS INTERFACE ap_ctrl_none port=return" in kernel_source(EXAMPLES["loop"])
+    assert "#pragma HLS INTERFACE ap_ctrl_none port=return" in kernel_source(EXAMPLES["loopback"])
 
 
 def test_a_title_stays_a_comment(compiler, tmp_path):
-    hostile = describe("loop", [stream("x")], [stream("y")], title="a\nint b = 1; */ \\ ??/ \u2028 c\\")
+    hostile = describe("loopback", [stream("x")], [stream("y")], title="a\nint b = 1; */ \\ ??/ \u2028 c\\")
     generate(hostile, tmp_path)
-    assert "// aint b = 1; */  /  c\n#ifndef" in (tmp_path / "loop.h").read_text()
-    assert run(build(compiler, tmp_path, "loop")).returncode == 0
+    assert "// aint b = 1; */  /  c\n#ifndef" in (tmp_path / "loopback.h").read_text()
+    assert run(build(compiler, tmp_path, "loopback")).returncode == 0
 
 
 @pytest.mark.parametrize("inputs, outputs, message", [
@@ -134,7 +135,7 @@ def test_a_title_stays_a_comment(compiler, tmp_path):
 ])
 def test_vectors_that_do_not_fit_are_refused(inputs, outputs, message):
     with pytest.raises(InputError, match=message):
-        vectors_text(EXAMPLES["loop"], inputs, outputs)
+        vectors_text(EXAMPLES["loopback"], inputs, outputs)
 
 
 def test_a_network_in_cpp_agrees_with_its_python_twin(compiler, tmp_path):

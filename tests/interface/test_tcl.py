@@ -9,6 +9,7 @@ import subprocess
 import pytest
 from stream_circuits import EXAMPLES
 
+from qnn_pynq.interface import describe
 from qnn_pynq.interface.tcl import block_design_source, hls_project_source
 
 STUBS = r"""
@@ -133,26 +134,34 @@ def test_an_interrupt_goes_through_a_controller_that_pynq_knows(tclsh, tmp_path)
     for net in (["axi_dma_0/s2mm_introut", "interrupts_0/In0"], ["interrupts_0/dout", "axi_intc_0/intr"],
                 ["axi_intc_0/irq", "ps7/IRQ_F2P"], ["ps7/FCLK_CLK0", "axi_intc_0/s_axi_aclk"]):
         assert net in nets
-    assert not [net for net in words(calls(tclsh, tmp_path, block_design_source(EXAMPLES["loop"])), "connect_bd_net")
-                if "axi_intc_0" in " ".join(net)]
+    nets = words(calls(tclsh, tmp_path, block_design_source(EXAMPLES["loopback"])), "connect_bd_net")
+    assert nets and not [net for net in nets if "axi_intc_0" in " ".join(net)]
+
+
+def test_the_interrupt_controller_has_a_window_of_its_own(tclsh, tmp_path):
+    ends = {"dma": "d", "shape": [], "type": "int8"}
+    made = describe("loopback", [dict(ends, name="x")], [dict(ends, name="y")],
+                    dmas=[{"name": "d", "address": "0x41790000", "range": "0x00100000", "interrupt": True}])
+    places = words(calls(tclsh, tmp_path, block_design_source(made)), "assign_bd_address")
+    assert {place[6].split("/")[0]: place[1] for place in places if place}["axi_intc_0"] == "0x41890000"
 
 
 def test_a_failed_implementation_is_an_error(tclsh, tmp_path):
     (tmp_path / "stubs.tcl").write_text(STUBS + "set progress 40%\n")
     script = tmp_path / "script.tcl"
-    script.write_text("source stubs.tcl\n" + block_design_source(EXAMPLES["loop"]))
+    script.write_text("source stubs.tcl\n" + block_design_source(EXAMPLES["loopback"]))
     done = subprocess.run([tclsh, str(script)], cwd=str(tmp_path), capture_output=True, text=True)
     assert done.returncode != 0 and "the implementation failed" in done.stderr and ".bit" not in done.stdout
 
 
 def test_the_hls_project_has_the_files_the_clock_and_the_name(tclsh, tmp_path):
     (tmp_path / "vectors.txt").write_text("samples 0\n")
-    found = calls(tclsh, tmp_path, hls_project_source(EXAMPLES["loop"]))
-    assert words(found, "add_files") == [["loop.cpp"], ["loop_compute.cpp"], ["-tb", "loop_bench.cpp"],
+    found = calls(tclsh, tmp_path, hls_project_source(EXAMPLES["loopback"]))
+    assert words(found, "add_files") == [["loopback.cpp"], ["loopback_compute.cpp"], ["-tb", "loopback_bench.cpp"],
                                          ["-tb", "vectors.txt"]]
-    assert words(found, "set_top") == [["loop"]]
+    assert words(found, "set_top") == [["loopback"]]
     assert words(found, "create_clock") == [["-period", "10", "-name", "default"]]
     assert words(found, "export_design") == [["-format", "ip_catalog", "-vendor", "xilinx.com", "-library", "hls",
                                               "-version", "1.0"]]
     (tmp_path / "vectors.txt").unlink()
-    assert len(words(calls(tclsh, tmp_path, hls_project_source(EXAMPLES["loop"])), "add_files")) == 3
+    assert len(words(calls(tclsh, tmp_path, hls_project_source(EXAMPLES["loopback"])), "add_files")) == 3

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnn_pynq.errors import DescriptorError, QnnError
+from qnn_pynq.errors import DescriptorError, InputError, QnnError
 from qnn_pynq.interface import StreamType, parse_type
 
 
@@ -69,5 +69,15 @@ def test_quantise_is_what_a_variable_of_the_circuit_keeps(text, values, expected
 
 
 def test_quantise_refuses_what_is_no_number():
-    with pytest.raises(ValueError, match="nan is no finite number"):
-        parse_type("ap_fixed<6,4>").quantise([1, np.nan])
+    for values, message in (([1, np.nan], "nan is no finite number"), ("abc", "dtype <U3: expected real numbers"),
+                            ([[1], [1, 2]], "ap_fixed<6,4>: "), (1j, "dtype complex128")):
+        with pytest.raises(InputError, match=message):
+            parse_type("ap_fixed<6,4>").quantise(values)
+    with pytest.raises(InputError, match="dtype complex128"):
+        parse_type("float").quantise(1j)
+
+
+@pytest.mark.parametrize("text", ["ap_fixed<6,4>", "ap_int<4>", "float"])
+def test_quantise_keeps_the_shape(text):
+    for values in (3, np.zeros((2, 3)).T, np.zeros((0, 4))):
+        assert parse_type(text).quantise(values).shape == np.shape(values)

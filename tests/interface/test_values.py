@@ -11,7 +11,7 @@ from qnn_pynq.interface.values import check_array, decode, encode
 
 
 def first(kind, shape, **more):
-    return describe("loop", [stream("x", kind, shape, **more)], [stream("y")]).inputs[0]
+    return describe("loopback", [stream("x", kind, shape, **more)], [stream("y")]).inputs[0]
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "<f4", ">f8", "i1", "u2", ">i4", "u8", "?"])
@@ -31,6 +31,21 @@ def test_the_place_of_a_wrong_number_is_that_of_the_users_array():
     x[3, 1, 2] = 8
     with pytest.raises(InputError, match=r'x\[3, 1, 2\] is 8: ap_int<4> holds -8 to 7; scale the data, or describe'):
         encode(it, check_array(it, x)[0], np.empty((5, 6), np.int8))
+
+
+def test_an_object_that_is_no_array_after_all_is_refused():
+    class Tensor:
+        def __array__(self, *_, **__):
+            raise RuntimeError("it requires grad")
+
+    with pytest.raises(InputError, match=r"x: no array \(it requires grad\); expected shape \(3,\) for one sample"):
+        check_array(first("ap_fixed<16,6>", (3,)), Tensor())
+
+
+def test_the_limits_of_raw_bits_are_exact():
+    it = first("ap_fixed<64,32>", (1,), raw=True)
+    with pytest.raises(InputError, match="holds -9223372036854775808 to 9223372036854775807;"):
+        encode(it, check_array(it, np.array([2**63], np.uint64))[0], np.empty((1, 1), np.int64))
 
 
 @pytest.mark.parametrize("kind, words, expected", [

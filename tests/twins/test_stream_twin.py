@@ -45,7 +45,7 @@ def test_start_registers_are_those_of_hls():
 
 
 def test_a_free_running_circuit_works_whenever_a_sample_is_there():
-    board = loaded(EXAMPLES["loop"], lambda x: -x)
+    board = loaded(EXAMPLES["loopback"], lambda x: -x)
     output = board.twin.circuit.queues["y"]
     send(board, np.array([1024, 2048], np.int16), last=False)
     assert not output.size and board.twin.busy_until is None
@@ -55,7 +55,7 @@ def test_a_free_running_circuit_works_whenever_a_sample_is_there():
 
 
 def test_tlast_inside_a_sample_is_not_seen():
-    board = loaded(EXAMPLES["loop"])
+    board = loaded(EXAMPLES["loopback"])
     send(board, np.array([1, 2], np.int16), last=True)
     send(board, np.array([3], np.int16), last=False)
     assert board.twin.circuit.queues["y"].take(100)[1] is False
@@ -63,7 +63,7 @@ def test_tlast_inside_a_sample_is_not_seen():
 
 def test_a_circuit_stops_taking_data_while_nobody_takes_its_own():
     calls = []
-    board = loaded(describe("loop", [stream("x", "double", (4,))], [stream("y", "double", (4,))]),
+    board = loaded(describe("loopback", [stream("x", "double", (4,))], [stream("y", "double", (4,))]),
                    lambda x: calls.append(1) or x)
     for number in range(5):
         send(board, np.full(4, float(number)))
@@ -74,7 +74,7 @@ def test_a_circuit_stops_taking_data_while_nobody_takes_its_own():
 
 
 def test_samples_come_out_when_the_description_says():
-    description = describe("loop", [stream("x", shape=())], [stream("y", shape=())], clock_mhz=50,
+    description = describe("loopback", [stream("x", shape=())], [stream("y", shape=())], clock_mhz=50,
                            timing={"cycles_per_sample": 10, "latency_cycles": 100})
     board = loaded(description)
     board.twin.circuit.queues["y"].capacity = math.inf
@@ -103,7 +103,7 @@ def test_an_axi_master_at_a_wrong_address_is_a_bus_error_at_the_next_access():
 
 
 def test_an_error_of_the_function_comes_once_at_the_next_access():
-    board = loaded(EXAMPLES["loop"], lambda x: x[:1])
+    board = loaded(EXAMPLES["loopback"], lambda x: x[:1])
     send(board, np.zeros(3, np.int16))
     registers = board.ip("axi_dma_0")
     with pytest.raises(InputError, match="gave y of shape"):
