@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Sequence
 
 from ..boards.base import Board, Buffer
-from ..errors import BoardError
+from ..errors import BoardError, QnnError
 from ..interface.description import Dma
 from .axi_dma import AxiDma, DmaChannel, Packet
 from .axi_dma_status import DmaError, check_status
@@ -28,6 +28,14 @@ class _PynqChannel(DmaChannel):
         found = driver.driver
         return found.sendchannel if self is self.dma.send else found.recvchannel
 
+    def check_packets(self, buffer: Buffer, packets: Sequence[Packet]) -> None:
+        super().check_packets(buffer, packets)
+        least = 2 * self.dma.dma.data_bits // 8 if self.dma.dma.scatter_gather else 1
+        for _, nbytes in packets:
+            if nbytes < least:  # pynq makes two descriptors of each packet, or divides by 0
+                raise BoardError("{}: {} bytes in a packet: expected at least {} for pynq's driver with "
+                                 "scatter-gather; use engine='own'".format(self.what, nbytes, least))
+
     def start(self, buffer: Buffer, packets: Sequence[Packet]) -> None:
         self.check_packets(buffer, packets)
         self._check()
@@ -45,7 +53,9 @@ class _PynqChannel(DmaChannel):
         part = whole.reshape(-1).view("u1")[offset:offset + nbytes]
         try:
             channel.transfer(part)
-        except (RuntimeError, ValueError) as error:
+        except QnnError:
+            raise
+        except (RuntimeError, ValueError, ArithmeticError) as error:
             text = "{}: pynq refuses the transfer: {}; engine='own' may not"
             raise DmaError(text.format(self.what, error)) from error
 
