@@ -286,7 +286,11 @@ def test_a_wired_interrupt_ends_the_wait(tmp_path):
                 board.ip("axi_dma_0").read(0)
                 count = counted(device.twin.dmas["axi_dma_0"])
                 x = np.ones((4, 3, 2))
-                assert np.array_equal(circuit(x), x)  # a deaf controller costs time, and nothing else
+                for _ in range(3):
+                    assert np.array_equal(circuit(x), x)  # a deaf controller costs time, and nothing else
+                    if deaf or uio.fired:  # else this machine slept through the transfer
+                        break
+                    count.clear()
                 assert (uio.fired > 0) != deaf
                 reads.append(len(count))
         made.close()
