@@ -80,7 +80,8 @@ class Policy:
             value = getattr(self, name)
             if name == "every_seconds" and value is None:
                 continue
-            if not isinstance(value, (int, float, np.integer, np.floating)) or not least <= value < 1e9:
+            number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+            if not number or not least <= value < 1e9:
                 raise InputError("policy: {} must be a number of at least {:g}, not {!r}".format(name, least, value))
         if self.on_anomaly is not None and not callable(self.on_anomaly):
             raise InputError("policy: on_anomaly must be callable, not {!r}".format(self.on_anomaly))

@@ -44,7 +44,8 @@ class Session:
         policy: Any = "retry",
     ) -> None:
         if deadline is not None and not (
-            isinstance(deadline, (int, float, np.integer, np.floating)) and 0 < deadline <= _LONGEST
+            isinstance(deadline, (int, float, np.integer, np.floating)) and deadline is not True
+            and 0 < deadline <= _LONGEST
         ):
             raise InputError("deadline must be seconds, above 0 and at most {:g}, not {!r}".format(_LONGEST, deadline))
         self._lock = RLock()

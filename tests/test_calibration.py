@@ -104,3 +104,11 @@ def test_what_cannot_be_calibrated_is_refused():
         classifier.calibrate()
     with Classifier(mixed_network(0), EmulatedBoard()) as classifier, pytest.raises(InputError, match="segments"):
         classifier.calibrate()
+
+
+def test_a_board_that_gives_way_to_the_processor_meanwhile_is_not_calibrated():
+    with make(Policy(on_alarm="cpu", alarm_after=1)) as classifier:
+        classifier.board.twin.inject(lambda twin, event, value: np.inf if event == "duration" else value)
+        with pytest.raises(InputError, match="in software"):
+            classifier.calibrate()
+        assert classifier.predict(ROWS).shape == (30,)

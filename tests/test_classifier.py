@@ -296,8 +296,9 @@ def test_arguments_are_checked():
     net = small.network()
     with pytest.raises(InputError, match="overlay"):
         Classifier(net, board="cpu", overlay="bnn-pynq-lfc-w1a1")
-    with pytest.raises(InputError, match="deadline"):
-        Classifier(net, board="cpu", deadline=0)
+    for deadline in (0, True, float("nan")):
+        with pytest.raises(InputError, match="deadline"):
+            Classifier(net, board="cpu", deadline=deadline)
     with pytest.raises(InputError, match="cpu"):
         Classifier(dataclasses.replace(net, overlays=()), board="emulated")
     with pytest.raises(NotFoundError):

@@ -32,6 +32,7 @@ def test_known_inputs_may_come_by_time_alone():
     ({"attempts": True}, "attempts"),
     ({"alarm_after": 1.5}, "alarm_after"), ({"name": "canary", "every_images": 0}, "every_images"),
     ({"name": "canary", "every_seconds": -1}, "every_seconds"), ({"name": "canary", "every_seconds": "1"}, "seconds"),
+    ({"name": "canary", "every_seconds": True}, "every_seconds"), ({"deadline_factor": True}, "deadline_factor"),
     ({"every_images": 10}, "belongs to"), ({"name": "reload", "every_seconds": 1.0}, 'belongs to "canary"'),
     ({"deadline_factor": 0.5}, "at least 1"), ({"deadline_factor": float("nan")}, "deadline_factor"),
     ({"on_anomaly": 5}, "callable"),

@@ -66,6 +66,7 @@ class GuardedEngine(Rescuer):
     def configure(self, network: Network) -> None:
         """Take a network; after an alarm too."""
         self._open()
+        self._not_in_callback()  # the rest of a call must not be another network's
         self.check(network)
         self.network, self.state = None, "failed"
         if self.inner.state == "running":

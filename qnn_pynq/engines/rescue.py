@@ -72,8 +72,7 @@ class Rescuer(Engine):
 
     def _rescue(self, error: BoardError, work: Callable[[], Answer], count: int) -> Answer:
         """Recover and work again, as often as the policy allows."""
-        if self._recovering:
-            raise BoardError("the board is being recovered: the callback of an anomaly must not use the classifier")
+        self._not_in_callback()
         if self._row_ended != self.recovery.results:
             self._row = 0
         left = self.policy.attempts + (not isinstance(error, AnomalyError))
@@ -95,6 +94,10 @@ class Rescuer(Engine):
             self._row_ended = self.recovery.results
             self._recovering = False
             self._tell()
+
+    def _not_in_callback(self) -> None:
+        if self._recovering:
+            raise BoardError("the board is being recovered: the callback of an anomaly must not use the classifier")
 
     def _meet(self, error: BoardError, count: int) -> None:
         """Bring the board back, or raise the alarm; anomalies of recovering count too."""

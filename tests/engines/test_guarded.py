@@ -319,6 +319,22 @@ def test_a_callback_that_fails_or_comes_back_changes_nothing():
         assert told == [WANTED[:2].tolist()]
 
 
+def test_a_callback_cannot_load_a_network_for_the_rest_of_its_call():
+    told = []
+
+    def callback(event):
+        try:
+            classifier.load(small.network(seed=2))
+        except BoardError as error:
+            told.append(str(error))
+
+    with make(Policy("canary", every_images=7, on_anomaly=callback), once("hang")) as classifier:
+        go(classifier)
+        assert classifier.decision_function(ROWS).tolist() == _scores()
+        assert len(told) == 1 and "must not use the classifier" in told[0] and classifier.network is NET
+        classifier.load(small.network(seed=2))
+
+
 # -- silent errors ---------------------------------------------------------------------------------------
 
 
