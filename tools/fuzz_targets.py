@@ -30,10 +30,13 @@ import small_conv  # noqa: E402
 
 from qnn_pynq import catalogue, doctor_overlays, doctor_pynq, recording_file  # noqa: E402
 from qnn_pynq.answers import known_answers  # noqa: E402
-from qnn_pynq.convert import bnn_pynq, qnn_mo_files, qnn_mo_layers  # noqa: E402
+from qnn_pynq.boards import zynq_state  # noqa: E402
+from qnn_pynq.colour_sets import read_colour  # noqa: E402
+from qnn_pynq.convert import bnn_pynq, finnthesizer, qnn_mo_files, qnn_mo_layers, qnn_mo_software  # noqa: E402
 from qnn_pynq.convert.pickled import read_pickled  # noqa: E402
 from qnn_pynq.datasets import read_idx  # noqa: E402
 from qnn_pynq.errors import InputError  # noqa: E402
+from qnn_pynq.interface.hwh import check_hwh  # noqa: E402
 from qnn_pynq.interface.reading import load_description  # noqa: E402
 from qnn_pynq.network import load_network, save_network  # noqa: E402
 from qnn_pynq.npyfile import read_array  # noqa: E402
@@ -126,8 +129,16 @@ def _descriptors(base: Path) -> list[Target]:
         {"func": "none"}]}
     run = _file(base / "list.json", lambda p: qnn_mo_layers.read_layer_list(p, 64))
     targets.append(Target("layer list", [json.dumps(listed).encode()], run, True))
-    state = json.dumps({"bitfile_name": "a.bit", "timestamp": "2026/1/1", "shutdown_ips": {}}).encode()
-    targets.append(Target("pynq's state file", [state], _file(base / "state.json", doctor_pynq._is_state), True, 0.5))
+    state = json.dumps({"bitfile_name": "a.bit", "bitfile_hash": hashlib.sha1(b"").hexdigest(),
+                        "timestamp": "2026/1/1", "shutdown_ips": {}}).encode()
+    loaded = base / "a.bit"
+    loaded.touch()
+
+    def noted(path: Path) -> Any:
+        with mock.patch.object(zynq_state, "state_file", lambda _: path):
+            return doctor_pynq._is_state(path), zynq_state.check_design(None, loaded)
+
+    targets.append(Target("pynq's state file", [state], _file(base / "state.json", noted), True, 0.5))
     return targets
 
 
@@ -147,6 +158,15 @@ def _arrays(base: Path) -> list[Target]:
         box[()] = arrays
         pickles.append(head.getvalue() + pickle.dumps(box, protocol))
     targets.append(Target("pickled .npy", pickles, _file(base / "p.npy", read_pickled), False, 3))
+    targets.append(Target("mean picture .npy", [_npy(rng.rand(10, 10, 3).astype(np.float32))], _file(
+        base / "mean.npy", lambda p: qnn_mo_software.mean_picture(p, (8, 8), 3)), False, 0.5))
+    folded = _npz(**{"arr_{}".format(n): rng.rand(*((8, 4) if n % 6 == 0 else (4,))) for n in range(24)})
+
+    def fold(path: Path) -> Any:
+        with finnthesizer._Archive(path) as archive:
+            return archive.layer(0, 8)
+
+    targets.append(Target("finnthesizer .npz", [folded], _file(base / "f.npz", fold), False, 0.5))
     network = small.network()
     folder = save_network(network, base / "answered")
     document = json.loads((folder / "network.json").read_text())
@@ -204,6 +224,13 @@ def _others(base: Path) -> list[Target]:
         path, lambda p: bnn_pynq._read_layer(p.parent, 0, "weights", 1, 16))))
     targets.append(Target("classes.txt", [b"zero\none\ntwo\n", "null\néins\n".encode("utf-8-sig")], _file(
         base / "classes.txt", lambda p: bnn_pynq._classes(p.parent, p)), False, 0.5))
+    cifar = {"test_batch.bin": (b"\3" + bytes(3072)) * 2, "batches.meta.txt": "\n".join("abcdefghij").encode()}
+    for changed in cifar:
+        folder = _folder(base, "cifar " + changed)
+        for name, data in cifar.items():
+            (folder / name).write_bytes(data)
+        targets.append(Target("CIFAR-10, " + changed, [cifar[changed]], _file(
+            folder / changed, lambda p: read_colour(p.parent, "test")), False, 0.5))
     return targets + _hardware_files(base) + [_recordings(base)]
 
 
@@ -232,7 +259,20 @@ def _hardware_files(base: Path) -> list[Target]:
         assert path.read_bytes() == bits, "a changed bitstream was accepted"
         return found
 
+    description = {"format": "qnn-pynq-streams", "version": 1, "name": "loopback", "inputs": [
+        {"name": "x", "type": "float", "shape": [4]}], "outputs": [{"name": "y", "type": "float", "shape": [4]}]}
+    (folder / "streams.json").write_text(json.dumps(description))
+    streams = load_description(folder / "streams.json")
+    dma = streams.dmas[0]
+    parameters = {"c_sg_length_width": dma.length_bits, "c_include_sg": 0, "c_include_mm2s": 1, "c_include_s2mm": 1,
+                  "c_m_axi_mm2s_data_width": dma.data_bits, "c_m_axi_s2mm_data_width": dma.data_bits}
+    built = '<EDKSYSTEM><MODULES><MODULE INSTANCE="{}" VLNV="xilinx.com:ip:axi_dma:7.1">{}</MODULE></MODULES>' \
+        '<MEMRANGE INSTANCE="{}" BASEVALUE="{:#x}"/></EDKSYSTEM>'.format(
+            dma.name, "".join('<PARAMETER NAME="{}" VALUE="{}"/>'.format(*pair) for pair in parameters.items()),
+            dma.name, dma.address)
     return [Target(".hwh", [design], _file(folder / "b.hwh", parse), False, 1),
+            Target(".hwh of streams", [built.encode()], _file(
+                folder / "c.hwh", lambda p: check_hwh(streams, p)), False, 0.5),
             Target(".bit header", [bits], _file(folder / "a.bit", verify), False, 1)]
 
 

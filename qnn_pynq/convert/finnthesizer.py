@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Sequence, Union
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from ..errors import ConversionError
 from ..network import Dense, Network
-from ..npyfile import BadArray, parse_array
+from ..npyfile import NPZ_ERRORS, BadArray, parse_array
 from ..paths import path_text, shortened
 from .bnn_pynq import LFC_CLASSES, LFC_CODES, LFC_FOLDS, lfc_network, plain
 from .folding import RULES, fold_dense
@@ -122,7 +121,7 @@ class _Archive:
             raise ConversionError("{} {}".format(shortened(str(path)), problem))
         try:
             self._zip = zipfile.ZipFile(str(path))
-        except (OSError, zipfile.BadZipFile) as error:
+        except NPZ_ERRORS as error:
             raise ConversionError("{} is no .npz file: {}".format(path, error)) from None
 
     def __enter__(self) -> _Archive:
@@ -155,12 +154,5 @@ class _Archive:
             raise ConversionError("{} is not there".format(where)) from None
         except BadArray as error:
             raise ConversionError("{} {}".format(where, error)) from None
-        except (
-            OSError,
-            RuntimeError,
-            NotImplementedError,
-            EOFError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
+        except NPZ_ERRORS as error:
             raise ConversionError("{} cannot be read: {}".format(where, error)) from None

@@ -251,6 +251,11 @@ def test_files_that_are_no_npz_are_refused(tmp_path):
     (tmp_path / "short.npz").write_bytes(data[: len(data) // 2])
     with pytest.raises(ConversionError, match="is no .npz file"):
         import_finnthesizer(tmp_path / "short.npz", precision="w1a1")
+    foreign = bytearray(data)
+    foreign[data.index(b"PK\x01\x02") + 6] = 255  # zip as it will be one day
+    (tmp_path / "foreign.npz").write_bytes(bytes(foreign))
+    with pytest.raises(ConversionError, match="is no .npz file: zip file version 25.5"):
+        import_finnthesizer(tmp_path / "foreign.npz", precision="w1a1")
     damaged = bytearray(data)
     damaged[400] ^= 0xFF
     (tmp_path / "damaged.npz").write_bytes(bytes(damaged))
