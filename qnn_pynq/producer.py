@@ -56,6 +56,8 @@ class Producer:
         self._held = 0  # whether the first item is being computed
         self._filled, self._freed = Event(), Event()
         self._enough = self._stop = self._over = False
+        # What ended the thread; until it is known, what ends threads without a word.
+        self._broken: BaseException | None = MemoryError("the thread that takes a stream's pictures has died")
         self._offered = 0
         self._process = os.getpid()
         self.taken = 0
@@ -67,6 +69,9 @@ class Producer:
         try:
             while not self._enough and self._one_batch():
                 pass
+            self._broken = None
+        except BaseException as error:
+            self._broken = error
         finally:
             self._over = True
             self._filled.set()
@@ -149,7 +154,11 @@ class Producer:
             self._held = 0
             self._freed.set()
             if self._stop or self._over or not self.thread.is_alive():
-                return self._items[0] if self._items else None
+                if self._items:
+                    return self._items[0]
+                if self._broken is not None and not self._stop and self.thread.ident is not None:
+                    raise self._broken  # pictures that were taken are lost
+                return None
             self._filled.wait(_POLL)
             self._filled.clear()
 

@@ -20,6 +20,7 @@ from small_conv import linear, small_network
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.classifier import Classifier
 from qnn_pynq.errors import BoardError, ClosedError, InputError
+from qnn_pynq.producer import Producer
 
 
 @pytest.fixture(params=["dense", "convolutions"])
@@ -218,6 +219,29 @@ def test_pictures_that_fail_as_a_batch_alone_are_all_answered(monkeypatch):
 
         monkeypatch.setattr(classifier._pipeline, "make_ready", little_memory)
         assert [answer.index for answer in classifier.stream(iter(X), batch_size=4)] == wanted
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_thread_that_dies_with_pictures_is_an_error_and_no_end(monkeypatch, told):
+    with Classifier(small.network(), board="cpu") as classifier:
+        X = pictures(classifier, 7)
+        wanted = classifier.predict(X).tolist()
+        offer, offered = Producer._offer, []
+
+        def no_memory(producer, *arguments):
+            if offered:
+                raise MemoryError("none left")
+            offered.append(offer(producer, *arguments))
+
+        monkeypatch.setattr(Producer, "_offer", no_memory)
+        if not told:  # it dies before it can say why
+            monkeypatch.setattr(threading, "excepthook", lambda _: None)
+            monkeypatch.setattr(Producer, "_run", lambda producer: producer._one_batch() and producer._one_batch())
+        stream, found = classifier.stream(iter(X), batch_size=2), []
+        with pytest.raises(MemoryError, match="none left" if told else "died"):
+            for answer in stream:
+                found.append(answer.index)
+        assert found == wanted[:2] and stream.frames == 2 and list(stream) == []
 
 
 def test_an_abandoned_stream_ends_its_thread(classifier):
