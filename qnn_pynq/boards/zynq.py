@@ -19,7 +19,7 @@ from .zynq_device import activate, board_name, find_device, fpga_present, is_rem
 from .zynq_kernel import KernelLog
 from .zynq_lock import ProcessLock, on_fork
 from .zynq_registers import RemoteRegisters, ZynqRegisters
-from .zynq_state import check_clock, check_design, check_manager, check_ports, drop_caches, state_file
+from .zynq_state import check_clock, check_design, check_manager, check_ports, clock_number, drop_caches, state_file
 
 __all__ = ["ZynqBoard"]
 
@@ -140,9 +140,10 @@ class ZynqBoard(Board):
                                             f"this is a {self.board_name}")
             files = overlay_files(overlay)
             self._bitstream = files["bitstream"]
-            if files["hwh"] != files["bitstream"].with_suffix(".hwh"):
-                raise BoardError(f"{files['hwh']}: pynq wants it beside the bitstream, as "
-                                 f"{files['bitstream'].with_suffix('.hwh')}")
+            beside = files["bitstream"].with_suffix(".hwh")
+            if files.get("hwh") != beside:
+                raise BoardError(f"overlay {overlay.name}: its .hwh is {files.get('hwh', 'not in its descriptor')}, "
+                                 f"pynq wants {beside}")
             self._configure(overlay, lambda: self._pynq.Overlay(str(self._bitstream), device=self.device))
 
     def _configure(self, overlay: Any, load: Callable[[], Any]) -> None:
@@ -156,8 +157,9 @@ class ZynqBoard(Board):
             design = self._load(overlay, load)
             check_manager(self._files)
             check_design(self.device, self._bitstream)
-            self.clock_mhz = check_clock(self.device, self._files, overlay.clock_mhz)
-            check_ports(self.device)
+            clock = clock_number(self._bitstream.with_suffix(".hwh"), overlay.ip.name)
+            self.clock_mhz = check_clock(self.device, self._files, overlay.clock_mhz, clock)
+            check_ports(self.device, self._files, clock)
         except QnnError:
             raise
         except Exception as error:

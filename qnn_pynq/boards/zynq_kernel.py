@@ -48,8 +48,16 @@ class KernelFiles:
 
     def clock_mhz(self, number: int) -> float | None:
         """Rate of FCLK `number` as the kernel believes it; None where debugfs is not mounted or not readable."""
-        rate = self.text(f"sys/kernel/debug/clk/fclk{number}/clk_rate")
-        return int(rate) * 1e-6 if rate and rate.isdigit() else None
+        rate = self._clock(number, "clk_rate")
+        return None if rate is None else rate * 1e-6
+
+    def clock_users(self, number: int) -> int | None:
+        """How many in the kernel have FCLK `number` enabled; None as of `clock_mhz`."""
+        return self._clock(number, "clk_enable_count")
+
+    def _clock(self, number: int, what: str) -> int | None:
+        said = self.text(f"sys/kernel/debug/clk/fclk{number}/{what}")
+        return int(said) if said and said.isdigit() else None
 
 
 class KernelLog:

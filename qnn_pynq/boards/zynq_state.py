@@ -8,19 +8,22 @@ import hashlib
 import json
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from ..errors import BoardError, ForeignBitstreamError
 from .zynq_device import has_slcr
 from .zynq_kernel import FPGA_MANAGER, KernelFiles
 
-__all__ = ["check_clock", "check_design", "check_manager", "check_ports", "drop_caches", "state_file"]
+__all__ = ["check_clock", "check_design", "check_manager", "check_ports", "clock_number", "drop_caches", "state_file"]
 
 log = logging.getLogger(__name__)
 _SLCR = 0xF8000000
 _RESETS, _SHIFTERS = 0x240, 0x900  # FPGA_RST_CTRL: bit 0 holds the logic in reset; LVL_SHFTR_EN: 0xF opens all ports
-_CLOCK_STOP = 0x178  # FPGA0_THR_CNT: the kernel stops FCLK0 by its bit 0
+_CLOCK_STOP = 0x178  # FPGA0_THR_CNT, FCLK1's 0x10 later, ...: the kernel stops a clock by its bit 0
+_FCLK = re.compile(r"FCLK_CLK([0-3])\Z")
 _TOLERANCE = 0.01
 
 
@@ -33,33 +36,60 @@ def check_manager(files: KernelFiles) -> None:
                          "and look into dmesg")
 
 
-def check_ports(device: Any) -> None:
-    """Raise BoardError where the way to the logic is shut: level shifters, reset, a stopped clock."""
+def check_ports(device: Any, files: KernelFiles, clock: int | None) -> None:
+    """Raise BoardError where the way to the logic is shut: level shifters, reset, FCLK `clock` stopped."""
     if not has_slcr(device):
         return
     from pynq import MMIO
 
     slcr = MMIO(_SLCR, 0x1000, device=device)
-    shifters, resets, stop = (int(slcr.read(offset)) for offset in (_SHIFTERS, _RESETS, _CLOCK_STOP))
+    shifters, resets = int(slcr.read(_SHIFTERS)), int(slcr.read(_RESETS))
     wrong = []
     if shifters & 0xF != 0xF:
         wrong.append(f"level shifters are {shifters:#x} instead of 0xf")
     if resets & 1:
         wrong.append("the logic is held in reset")
-    if stop & 1:
-        wrong.append("its clock FCLK0 is stopped")
+    if clock is not None and int(slcr.read(_CLOCK_STOP + 0x10 * clock)) & 1:
+        # Known from the kernel's driver only, so a load is refused when the kernel says the same.
+        if files.clock_users(clock) == 0:
+            wrong.append(f"its clock FCLK{clock} is stopped")
+        else:
+            log.warning("FCLK%d seems to be stopped; if the processor stalls now, power the board off and on", clock)
     if wrong:
         raise BoardError(f"the logic cannot answer ({', '.join(wrong)}), and reading a register would stall the "
                          "processor: load the overlay again, or power the board off and on")
 
 
-def check_clock(device: Any, files: KernelFiles, wanted: float) -> float | None:
-    """Measure FCLK0, and set it where it is wrong.
+def clock_number(hwh: Path, ip: str) -> int | None:
+    """Which FCLK of the processor clocks an ip; None where its clocks are several, or made in the logic.
+
+    0 where the .hwh does not say.
+    """
+    try:
+        root = ElementTree.parse(str(hwh)).getroot()
+    except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:  # the last two of encodings
+        log.debug("%s says nothing of clocks: %s", hwh, error)
+        return 0
+    sources = set()
+    for module in root.iter("MODULE"):
+        if module.get("FULLNAME", module.get("INSTANCE", "")).lstrip("/") != ip:
+            continue
+        for port in module.iter("PORT"):
+            if port.get("SIGIS") == "clk" and port.get("DIR") == "I":
+                found = [_FCLK.match(each.get("PORT", "")) for each in port.iter("CONNECTION")]
+                sources.add(next((int(each.group(1)) for each in found if each), None))
+    return sources.pop() if len(sources) == 1 else None if sources else 0
+
+
+def check_clock(device: Any, files: KernelFiles, wanted: float, clock: int | None = 0) -> float | None:
+    """Measure the logic's clock, and set it where it is wrong.
 
     Parameters
     ----------
     wanted : float
         MHz that the overlay is made for.
+    clock : int or None
+        Number of the FCLK; of None nothing is known.
 
     Returns
     -------
@@ -71,37 +101,37 @@ def check_clock(device: Any, files: KernelFiles, wanted: float) -> float | None:
     BoardError
         It is wrong and cannot be set.
     """
-    found = _fclk0(device)
-    if found is None:
-        found = files.clock_mhz(0)
-        if found is None:
-            log.info("the clock of the logic cannot be read; the overlay is made for %g MHz", wanted)
-            return None
+    found = None if clock is None else _fclk(device, clock)
+    if found is None and clock is not None:
+        found = files.clock_mhz(clock)
+    if clock is None or found is None:
+        log.info("the clock of the logic cannot be read; the overlay is made for %g MHz", wanted)
+        return None
     if abs(found - wanted) <= _TOLERANCE * wanted:
         return found
     log.warning("the clock of the logic is %g MHz, the overlay is made for %g MHz: setting it", found, wanted)
     from pynq.ps import Clocks
 
     try:
-        Clocks.fclk0_mhz = wanted
+        setattr(Clocks, f"fclk{clock}_mhz", wanted)
     except Exception as error:
-        raise BoardError(f"FCLK0 is {found:g} MHz, the overlay is made for {wanted:g} MHz, and pynq cannot set it "
-                         f"({type(error).__name__}: {error}): a faster clock gives wrong answers") from error
-    now = _fclk0(device)
+        raise BoardError(f"FCLK{clock} is {found:g} MHz, the overlay is made for {wanted:g} MHz, and pynq cannot set "
+                         f"it ({type(error).__name__}: {error}): a faster clock gives wrong answers") from error
+    now = _fclk(device, clock)
     if now is None or abs(now - wanted) > _TOLERANCE * wanted:
-        raise BoardError(f"FCLK0 stays at {'an unknown rate' if now is None else f'{now:g} MHz'} after setting "
+        raise BoardError(f"FCLK{clock} stays at {'an unknown rate' if now is None else f'{now:g} MHz'} after setting "
                          f"{wanted:g} MHz: load the overlay again, or power the board off and on")
     return now
 
 
-def _fclk0(device: Any) -> float | None:
+def _fclk(device: Any, clock: int) -> float | None:
     """Rate by the clock registers, which pynq writes behind the kernel's back."""
     if not has_slcr(device):
         return None
     from pynq.ps import Clocks
 
     try:
-        return float(Clocks.fclk0_mhz)
+        return float(getattr(Clocks, f"fclk{clock}_mhz"))
     except ZeroDivisionError:
         return 0.0
     except RuntimeError as error:

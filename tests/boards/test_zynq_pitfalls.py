@@ -70,7 +70,9 @@ def test_metadata_cached_from_another_hwh_of_the_same_bitstream_is_dropped(
 
 
 @notes
-@pytest.mark.parametrize("damage", ["bitfile gone", "note cut off", "note too deep", "metadata cut off", "metadata gone"])
+@pytest.mark.parametrize("damage", [
+    "bitfile gone", "note cut off", "note too deep", "metadata cut off", "metadata gone",
+])
 def test_notes_that_pynq_cannot_read_any_more_do_not_stop_a_load(board, device, circuit, fetched, tmp_path, damage):
     copy = tmp_path / "design.bit"
     for suffix in (".bit", ".hwh"):

@@ -18,6 +18,7 @@ from emulated_device import SYNCS_WHOLE_BUFFERS  # noqa: E402
 from qnn_pynq.boards import open_board, zynq  # noqa: E402
 from qnn_pynq.boards.program import make_program  # noqa: E402
 from qnn_pynq.catalogue import cached_path  # noqa: E402
+from qnn_pynq.convert.bnn_pynq import import_bnn_pynq  # noqa: E402
 from qnn_pynq.drivers.bnn_pynq import BnnPynqDriver  # noqa: E402
 from qnn_pynq.errors import (  # noqa: E402
     BoardBusyError,
@@ -62,6 +63,16 @@ def test_golden_words_through_pynqs_overlay_mmio_and_allocate(
     driver.close()
     gc.collect()
     assert not device.pool.live
+
+
+@pytest.mark.parametrize("circuit", [lfc.overlay("w1a2")], ids=["w1a2"])
+def test_golden_words_of_w1a2(board, circuit, fetched, golden, shared_data):
+    expected = np.fromfile(str(golden / "bnn-pynq" / "results" / "t10k_lfcW1A2_gold2k.bin"), "<u8")
+    pictures = lfc.idx(shared_data / "mnist" / "t10k-images-idx3-ubyte.gz")[:len(expected)]
+    driver = BnnPynqDriver(board, circuit, capacity=512)
+    driver.configure(import_bnn_pynq(golden / "bnn-pynq" / "params" / "mnist" / "lfcW1A2"))
+    assert len(expected) == 2000 and np.array_equal(lfc.run_packed(driver, lfc.mnist_bits(pictures)), expected)
+    driver.close()
 
 
 def test_somebody_else_configuring_the_logic_is_noticed(board, device, circuit, fetched):

@@ -1,6 +1,7 @@
 """Logic that would not answer is not touched, and one that stopped answering is survived; through real pynq."""
 from __future__ import annotations
 
+import dataclasses
 import gc
 import json
 import logging
@@ -16,7 +17,9 @@ pytest.importorskip("pynq", reason="needs the real pynq package: tools/pynq_env.
 import pynq  # noqa: E402
 from emulated_device import VERSION  # noqa: E402
 
-from qnn_pynq.boards import open_board, zynq_device  # noqa: E402
+from qnn_pynq.boards import open_board, zynq, zynq_device  # noqa: E402
+from qnn_pynq.boards.zynq_state import clock_number  # noqa: E402
+from qnn_pynq.catalogue import cached_path  # noqa: E402
 from qnn_pynq.drivers.bnn_pynq import BnnPynqDriver  # noqa: E402
 from qnn_pynq.errors import BoardError, BusError  # noqa: E402
 
@@ -73,13 +76,71 @@ def test_pynq_4_as_shipped_is_refused_with_the_release_to_use(board, device, cir
 
 
 @pytest.mark.parametrize("register, value, said", [
-    (0x900, 0x0, "level shifters are 0x0"), (0x240, 0x1, "held in reset"), (0x178, 0x1, "FCLK0 is stopped"),
+    (0x900, 0x0, "level shifters are 0x0"), (0x240, 0x1, "held in reset"),
 ])
 def test_logic_that_is_cut_off_is_not_touched(board, device, circuit, fetched, monkeypatch, register, value, said):
     hide(device, circuit, monkeypatch)
     device.slcr[register] = value
     with pytest.raises(BoardError, match=said + ".*stall"):
         board.load(circuit)
+
+
+def debugfs(root, name, value):
+    place = root / "sys/kernel/debug/clk/fclk0" / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(value)
+
+
+def test_a_clock_that_register_and_kernel_call_stopped_refuses_the_load(
+        device, circuit, fetched, monkeypatch, tmp_path, caplog):
+    monkeypatch.setattr(zynq_device, "ROOT", tmp_path)
+    caplog.set_level(logging.WARNING, "qnn_pynq")
+    device.slcr[0x178] = 1
+    with open_board("zynq", device=device) as board:
+        for users in (None, "1\n"):  # the register alone is no proof
+            if users:
+                debugfs(tmp_path, "clk_enable_count", users)
+            caplog.clear()
+            board.load(circuit)
+            board.reset()
+            assert "FCLK0 seems to be stopped" in caplog.text
+        debugfs(tmp_path, "clk_enable_count", "0\n")
+        hide(device, circuit, monkeypatch)
+        with pytest.raises(BoardError, match="FCLK0 is stopped.*stall"):
+            board.reset()
+
+
+def test_the_clock_is_the_one_that_the_hwh_connects(board, device, circuit, fetched, monkeypatch):
+    bitstream = cached_path(circuit, circuit.files["bitstream"])
+    published = bitstream.with_suffix(".hwh")
+    assert clock_number(published, circuit.ip.name) == 0
+    port = '<PORT DIR="I" SIGIS="clk"><CONNECTION PORT="{}"/></PORT>'
+    module = '<D><MODULE FULLNAME="/h/ip" INSTANCE="ip">{}</MODULE></D>'
+    made = bitstream.with_name("x.hwh")
+    for sources, number in ((["FCLK_CLK1"], 1), (["FCLK_CLK1", "FCLK_CLK2"], None), (["clk_out1"], None), ([], 0)):
+        made.write_text(module.format("".join(map(port.format, sources))))
+        assert clock_number(made, "h/ip") == number and clock_number(made, "ip") == 0
+    made.write_text("<D>")
+    assert clock_number(made, "h/ip") == clock_number(bitstream.with_name("none"), "h/ip") == 0
+
+    monkeypatch.setattr(zynq, "clock_number", lambda hwh, ip: 1 if (hwh, ip) == (published, circuit.ip.name) else 0)
+    board.load(circuit)
+    fclk0 = device.slcr[CLOCK]
+    assert board.clock_mhz == pynq.ps.Clocks.fclk1_mhz == 100.0 and pynq.ps.Clocks.fclk0_mhz == 100.0
+    device.slcr[0x180] = 0x00200400
+    monkeypatch.setattr(device, "program", lambda program=device.program: (
+        program(), device.slcr.update({0x180: 0x00200400})))
+    board.reset()
+    assert board.clock_mhz == pynq.ps.Clocks.fclk1_mhz == 100.0 and device.slcr[CLOCK] == fclk0
+    monkeypatch.setattr(zynq, "clock_number", lambda hwh, ip: None)
+    board.reset()
+    assert board.clock_mhz is None and pynq.ps.Clocks.fclk1_mhz == 125.0  # left alone
+
+
+def test_an_overlay_without_hwh_is_refused_in_our_words(board, circuit, fetched):
+    bare = dataclasses.replace(circuit, files={"bitstream": circuit.files["bitstream"]})
+    with pytest.raises(BoardError, match="its .hwh is not in its descriptor, pynq wants .*hwh"):
+        board.load(bare)
 
 
 def test_logic_that_the_kernel_could_not_configure_is_not_touched(
