@@ -97,6 +97,8 @@ def record(network: Network, board: Board, path: PathLike, images: int = 4, cons
     ------
     InputError
         Before the board is touched.
+    KeyboardInterrupt, MemoryError, ...
+        After the file was written: it ends there.
     """
     if not isinstance(images, (int, np.integer)) or not 1 <= images <= _MOST_IMAGES:
         raise InputError("images {!r}: expected 1 to {}".format(images, _MOST_IMAGES))
@@ -105,17 +107,20 @@ def record(network: Network, board: Board, path: PathLike, images: int = 4, cons
     pictures = _pictures(network, images)
     recorder = RecordingBoard(board)
     seconds: dict[str, float] = {}
-    error = None
+    error: BaseException | None = None
     try:
         with _engine(network, recorder, conservative) as engine:
             _run(engine, network, pictures, recorder, seconds)
-    except QnnError as caught:
-        _log.warning("the run failed, and so ends the recording: %s", caught)
+    except BaseException as caught:
+        _log.info("the run failed, and so ends the recording: %s", caught)
         error = caught
     header = _header(network, board, recorder, len(pictures), conservative)
     if error is not None:
         header["error"] = type(error).__name__
     size = save_recording(Recording(header, pictures.tobytes(), recorder.events), path)
+    if error is not None and not isinstance(error, QnnError):
+        _log.warning("broken off (%s): %s has what was recorded up to there", type(error).__name__, path)
+        raise error
     return Recorded(len(recorder.events), len(pictures), size, error)
 
 

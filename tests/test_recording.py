@@ -141,6 +141,32 @@ def test_a_run_that_hangs_is_recorded_up_to_its_error(tmp_path: Path, name: str,
         replay(path)
 
 
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, MemoryError, SystemExit])
+def test_a_run_that_is_broken_off_is_recorded_up_to_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, raised: type[BaseException]
+) -> None:
+    path = tmp_path / "x.recording"
+    with EmulatedBoard() as board:
+        calls = iter(range(1000))
+        real = board.wait
+
+        def wait(*arguments: Any) -> int:
+            if next(calls) == 4:  # as of a user who loses patience
+                raise raised("/home/someone")
+            return real(*arguments)
+
+        monkeypatch.setattr(board, "wait", wait)
+        with pytest.raises(raised):
+            record(find_network(OFFLOAD), board, path, images=2)
+        assert not board.closed and board.memory.used == 0
+    found = load_recording(path)
+    failed = [event for event in found.events if isinstance(event.answer, dict)]
+    assert [(event.kind, event.answer) for event in failed] == [("wait", {"error": [raised.__name__, ""]})]
+    assert found.header["error"] == raised.__name__ and "up to there" in caplog.text and "someone" not in str(found)
+    with pytest.raises(QnnError, match=r"wait failed on the recorded board \({}\)".format(raised.__name__)):
+        replay(path)
+
+
 def test_the_same_name_with_other_weights_is_refused(tapes: dict[str, Path]) -> None:
     network = find_network(LFC)
     weights = network.layers[2].weights.copy()

@@ -51,9 +51,9 @@ class RecordingBoard(Board):
         self.check_open()
         try:
             answer = call()
-        except QnnError as error:
+        except BaseException as error:  # also a Ctrl-C: it tells where a board hangs
             # What happens on opening files names folders of the user.
-            text = "" if kind == "load" else str(error)
+            text = str(error) if isinstance(error, QnnError) and kind != "load" else ""
             self.note(kind, arguments, {"error": [type(error).__name__, text]})
             raise
         self.note(kind, arguments, answer)

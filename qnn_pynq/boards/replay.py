@@ -64,7 +64,7 @@ class ReplayBoard(Board):
         self.clock.sleep_until(event.clock * 1e-9)
         if isinstance(event.answer, dict):
             name, text = event.answer["error"]
-            raise _error(name)(text or f"{kind} failed on the recorded board")
+            raise _error(name)(text or f"{kind} failed on the recorded board ({name})")
         return event.answer
 
     def finish(self) -> None:

@@ -58,6 +58,15 @@ def test_a_run_that_failed(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert ran.code == 3 and "7 events" in ran.out and "no answer" in ran.err
 
 
+def test_ctrl_c_leaves_a_file_and_says_so(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recording, "_run", interrupted)
+    ran = run("record", NAME, "-o", tmp_path / "x", "--board", "emulated")
+    assert ran.code == 130 and "x has what was recorded up to there" in ran.err and (tmp_path / "x").is_file()
+
+
 def test_differences_are_printed_and_exit_code_1(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     header = {"network": {"name": NAME}, "board": "Pynq-Z1", "image": "3.1", "pynq": "3.1.2", "emulated": False}
     wrong = [{"picture": 4, "expected": "0x1", "got": "0x2"}]
