@@ -81,6 +81,7 @@ class Stream:
         self._page: tuple[int, int, list[Prediction]] = (-1, 0, [])
         self._done: deque[tuple[float, float, int]] = deque(maxlen=_WINDOW)  # end, latency, pictures
         self._ended = False
+        self._error: Exception | None = None  # that ended it, until it is out: an interrupt may come first
         self.frames = 0
 
     def __iter__(self) -> Iterator[Prediction]:
@@ -91,14 +92,17 @@ class Stream:
         frames = self.frames
         while True:
             if self._ended:
-                raise StopIteration
+                error, self._error = self._error, None
+                raise StopIteration if error is None else error
             _, first, answers = self._page
             if frames - first < len(answers):
                 break
             try:
                 self._next_batch()
-            except Exception:
+            except Exception as error:
+                self._error = error
                 self.close()
+                self._error = None
                 raise
             except BaseException:
                 self._producer.enough()

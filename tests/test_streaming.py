@@ -244,6 +244,24 @@ def test_a_thread_that_dies_with_pictures_is_an_error_and_no_end(monkeypatch, to
         assert found == wanted[:2] and stream.frames == 2 and list(stream) == []
 
 
+def test_an_interrupt_while_an_error_ends_a_stream_does_not_take_the_errors_place(classifier, monkeypatch):
+    X, bad = pictures(classifier, 2), "no/such.png"
+    with classifier.stream(iter([*X, bad]), batch_size=2) as stream:
+        assert len([next(stream), next(stream)]) == 2
+        end = stream._producer.end
+
+        def interrupted():
+            monkeypatch.setattr(stream._producer, "end", end)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(stream._producer, "end", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            next(stream)
+        with pytest.raises(InputError, match="no/such"):
+            next(stream)
+        assert list(stream) == []
+
+
 def test_an_abandoned_stream_ends_its_thread(classifier):
     X = pictures(classifier, 1)
     stream = classifier.stream((X[0] for _ in iter(int, 1)), batch_size=1)
