@@ -12,7 +12,7 @@ import numpy as np
 from .boards import Board, open_board
 from .boards.base import Buffer
 from .drivers.stream import StreamDriver
-from .errors import BoardError, ClosedError, InputError, OverlayMissingError
+from .errors import ClosedError, InputError, OverlayMissingError
 from .interface.circuit import StreamCircuit, make_circuit
 from .interface.description import Description, Stream
 from .interface.packets import batch_bytes, longest_batch, sample_stride
@@ -25,7 +25,7 @@ __all__ = ["StreamOverlay"]
 log = logging.getLogger(__name__)
 PathLike = Union[str, "os.PathLike[str]"]
 Results = Union[np.ndarray, "dict[str, np.ndarray]"]
-_ABANDONED: list[Buffer] = []  # memory that logic may write into for as long as this process lives
+_ABANDONED: list[Any] = []  # memory that logic may write into for as long as this process lives
 
 
 class StreamOverlay:
@@ -272,10 +272,11 @@ class StreamOverlay:
             if self._broken and not self.board.closed and self.board.owner is self:
                 try:
                     self._configure_again()  # whoever comes next finds nothing of the broken run
-                except BoardError as error:
+                except Exception as error:
                     log.warning("%s: %s", self.description.name, error)
-                    _ABANDONED.extend(self._kept)
-            self._driver.close()
+                    _ABANDONED.extend(self._kept and [*self._kept, self._driver])  # which has the descriptors
+            if self._driver not in _ABANDONED:
+                self._driver.close()
             for buffer in self._buffers.values():
                 buffer.close()
             self._buffers = {}

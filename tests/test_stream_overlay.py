@@ -351,6 +351,27 @@ def test_after_a_deadline_the_dma_stands_still_at_once():
         assert loop([1, 2, 3]).tolist() == [1, 2, 3]
 
 
+@pytest.mark.parametrize("error", [BoardError("no"), OSError("no")])
+def test_memory_that_logic_may_still_write_into_is_never_freed(error, monkeypatch):
+    def fails(*_):
+        raise error
+
+    chain = describe("loopback", [stream("x")], [stream("y")], dmas=[{"name": "axi_dma_0", "scatter_gather": True}])
+    board = EmulatedBoard(faults=FaultPlan(faults=[Fault("hang", 0)]))
+    monkeypatch.setattr("qnn_pynq.stream_overlay._ABANDONED", [])
+    loop = opened(chain, board=board, timeout=0.1)
+    dma = loop._driver.dmas["axi_dma_0"]
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._driver, "reset", fails)
+        patch.setattr(board, "reset", fails)
+        with pytest.raises(DeadlineError):
+            loop([1, 2, 3])
+        buffers = [*loop._kept, dma.send._ring, dma.receive._ring]
+        loop.close()
+    assert loop.closed and board.owner is None and len(buffers) == 4
+    assert not any(buffer.closed for buffer in buffers)
+
+
 def test_a_dma_that_somebody_left_broken_is_reset_before_the_first_run():
     circuit = make_circuit(EXAMPLES["loopback"], function=same)
     with EmulatedBoard() as board:
