@@ -9,14 +9,11 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import pickle
 import sys
-import tempfile
 import warnings
-import zlib
 from pathlib import Path
-from typing import Any, Callable, NamedTuple
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -27,6 +24,16 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import small  # noqa: E402
 import small_conv  # noqa: E402
+from fuzz_seeds import (  # noqa: E402
+    Target,
+    from_file,
+    made_folder,
+    memory_folder,
+    npy,
+    npz,
+    picture,
+    with_right_sums,
+)
 
 from qnn_pynq import catalogue, doctor_overlays, doctor_pynq, recording_file  # noqa: E402
 from qnn_pynq.answers import known_answers  # noqa: E402
@@ -44,51 +51,7 @@ from qnn_pynq.overlay import load_overlay  # noqa: E402
 from qnn_pynq.preprocess import prepare  # noqa: E402
 from qnn_pynq.testsets import find_test_set  # noqa: E402
 
-__all__ = ["Target", "make_targets"]
-
-
-class Target(NamedTuple):
-    """`text`: the seeds are JSON. `weight`: its part of a campaign; slow readers get less."""
-
-    name: str
-    seeds: list[bytes]
-    run: Callable[[bytes], Any]
-    text: bool = False
-    weight: float = 1.0
-
-
-def _npy(array: Any) -> bytes:
-    stream = io.BytesIO()
-    np.save(stream, array)
-    return stream.getvalue()
-
-
-def _npz(**arrays: Any) -> bytes:
-    stream = io.BytesIO()
-    np.savez_compressed(stream, **arrays)
-    return stream.getvalue()
-
-
-def _picture(kind: str, mode: str, side: int = 12, **options: Any) -> bytes:
-    rng = np.random.RandomState(side)
-    stream = io.BytesIO()
-    picture = Image.fromarray(rng.randint(0, 256, (side, side, 3)).astype(np.uint8)).convert(mode)
-    picture.save(stream, kind, **options)
-    return stream.getvalue()
-
-
-def _folder(base: Path, name: str) -> Path:
-    made = base / name
-    made.mkdir()
-    return made
-
-
-def _file(path: Path, read: Callable[[Path], Any]) -> Callable[[bytes], Any]:
-    def run(data: bytes) -> Any:
-        path.write_bytes(data)
-        return read(path)
-
-    return run
+__all__ = ["Target", "make_targets", "memory_folder"]
 
 
 def make_targets(base: Path) -> dict[str, Target]:
@@ -103,12 +66,12 @@ def _descriptors(base: Path) -> list[Target]:
     networks = {"dense": small.network(table=True, levels=2), "convolutional": small_conv.small_network()}
     for name, network in networks.items():
         path = save_network(network, base / name) / "network.json"
-        run = _file(path, lambda p: load_network(p.parent))
+        run = from_file(path, lambda p: load_network(p.parent))
         targets.append(Target("network.json, " + name, [path.read_bytes()], run, True, 1))
-    folder = _folder(base, "overlay")
+    folder = made_folder(base, "overlay")
     shipped = ("bnn-pynq-lfc-w1a1", "qnn-mo-w1a2", "qnn-mo-w1a3")
     seeds = [(catalogue.find_overlay(name).path / "overlay.json").read_bytes() for name in shipped]
-    run = _file(folder / "overlay.json", lambda p: load_overlay(p.parent))
+    run = from_file(folder / "overlay.json", lambda p: load_overlay(p.parent))
     targets.append(Target("overlay.json", seeds, run, True))
     description = {
         "format": "qnn-pynq-streams", "version": 1, "name": "loopback",
@@ -116,7 +79,8 @@ def _descriptors(base: Path) -> list[Target]:
         "outputs": [{"name": "y", "type": "ap_fixed<16,6>", "shape": [4]}],
     }
     described = base / "streams.json"
-    targets.append(Target("streams.json", [json.dumps(description).encode()], _file(described, load_description), True))
+    seeds = [json.dumps(description).encode()]
+    targets.append(Target("streams.json", seeds, from_file(described, load_description), True))
     def conv(into: list[int], out: list[int], kernel: int, padding: float) -> dict[str, Any]:
         return {"func": "conv_layer", "input_bits": 2, "output_bits": 2, "weight_bits": 1, "threshold_bits": 16,
                 "kernel_shape": kernel, "kernel_stride": 1, "input": into, "output": out, "padding": padding}
@@ -127,7 +91,7 @@ def _descriptors(base: Path) -> list[Target]:
          "padding": 0.5},
         {"func": "merge_layer", "merge": 2, "output_channels": 12, "output_dim": 2}, conv([12, 2, 2], [40, 2, 2], 1, 0),
         {"func": "none"}]}
-    run = _file(base / "list.json", lambda p: qnn_mo_layers.read_layer_list(p, 64))
+    run = from_file(base / "list.json", lambda p: qnn_mo_layers.read_layer_list(p, 64))
     targets.append(Target("layer list", [json.dumps(listed).encode()], run, True))
     state = json.dumps({"bitfile_name": "a.bit", "bitfile_hash": hashlib.sha1(b"").hexdigest(),
                         "timestamp": "2026/1/1", "shutdown_ips": {}}).encode()
@@ -138,16 +102,16 @@ def _descriptors(base: Path) -> list[Target]:
         with mock.patch.object(zynq_state, "state_file", lambda _: path):
             return doctor_pynq._is_state(path), zynq_state.check_design(None, loaded)
 
-    targets.append(Target("pynq's state file", [state], _file(base / "state.json", noted), True, 0.5))
+    targets.append(Target("pynq's state file", [state], from_file(base / "state.json", noted), True, 0.5))
     return targets
 
 
 def _arrays(base: Path) -> list[Target]:
     rng = np.random.RandomState(1)
     weights = rng.randint(0, 256, (16, 8)).astype(np.uint8)
-    seeds = [_npy(weights), _npy(np.float32(weights))]
+    seeds = [npy(weights), npy(np.float32(weights))]
     kinds = ("uint8", "float32")
-    run = _file(base / "w.npy", lambda p: read_array(p.parent, p.name, kinds, (None, 8), "network.json", "weights"))
+    run = from_file(base / "w.npy", lambda p: read_array(p.parent, p.name, kinds, (None, 8), "network.json", "weights"))
     targets = [Target(".npy", seeds, run, False, 2)]
     arrays = {"conv0/W": np.float32(weights), "bn/mean": np.float64([1, 2]), "n": np.int32(weights[0])}
     pickles = []
@@ -157,34 +121,34 @@ def _arrays(base: Path) -> list[Target]:
         box = np.empty((), object)
         box[()] = arrays
         pickles.append(head.getvalue() + pickle.dumps(box, protocol))
-    targets.append(Target("pickled .npy", pickles, _file(base / "p.npy", read_pickled), False, 3))
-    targets.append(Target("mean picture .npy", [_npy(rng.rand(10, 10, 3).astype(np.float32))], _file(
+    targets.append(Target("pickled .npy", pickles, from_file(base / "p.npy", read_pickled), False, 3))
+    targets.append(Target("mean picture .npy", [npy(rng.rand(10, 10, 3).astype(np.float32))], from_file(
         base / "mean.npy", lambda p: qnn_mo_software.mean_picture(p, (8, 8), 3)), False, 0.5))
-    folded = _npz(**{"arr_{}".format(n): rng.rand(*((8, 4) if n % 6 == 0 else (4,))) for n in range(24)})
+    folded = npz(**{"arr_{}".format(n): rng.rand(*((8, 4) if n % 6 == 0 else (4,))) for n in range(24)})
 
     def fold(path: Path) -> Any:
         with finnthesizer._Archive(path) as archive:
             return archive.layer(0, 8)
 
-    targets.append(Target("finnthesizer .npz", [folded], _file(base / "f.npz", fold), False, 0.5))
+    targets.append(Target("finnthesizer .npz", [folded], from_file(base / "f.npz", fold), False, 0.5))
     network = small.network()
     folder = save_network(network, base / "answered")
     document = json.loads((folder / "network.json").read_text())
     document["selftest"] = "selftest.npz"
     rows = small.pictures(4, network)
-    good = _npz(pictures=rows, words=small.words(network, rows))
+    good = npz(pictures=rows, words=small.words(network, rows))
     (folder / "selftest.npz").write_bytes(good)
     (folder / "network.json").write_text(json.dumps(document))
     loaded = load_network(folder)
-    run = _file(folder / "selftest.npz", lambda p: known_answers(loaded))
+    run = from_file(folder / "selftest.npz", lambda p: known_answers(loaded))
     targets.append(Target("selftest.npz", [good], run, False, 0.5))
     labels = rng.randint(0, 10, 3)
-    blob = [_picture("JPEG", "RGB", 32) for _ in range(2)]
+    blob = [picture("JPEG", "RGB", 32) for _ in range(2)]
     ends = np.cumsum([0] + [len(one) for one in blob])
-    pack = _npz(blob=np.frombuffer(b"".join(blob), np.uint8), offsets=ends, labels=np.array([0, 1]),
+    pack = npz(blob=np.frombuffer(b"".join(blob), np.uint8), offsets=ends, labels=np.array([0, 1]),
                 classes=np.array(["0", "1"]))
-    plain = _npz(x_test=rng.randint(0, 256, (3, 8, 8)).astype(np.uint8), y_test=labels)
-    run = _file(base / "t.npz", lambda p: find_test_set(network, p))
+    plain = npz(x_test=rng.randint(0, 256, (3, 8, 8)).astype(np.uint8), y_test=labels)
+    run = from_file(base / "t.npz", lambda p: find_test_set(network, p))
     targets.append(Target("test set .npz", [plain, pack], run, False, 0.5))
     lists = [
         {"x_test": rng.randint(0, 256, (3, 8, 8)).tolist(), "y_test": labels.tolist()},
@@ -193,7 +157,7 @@ def _arrays(base: Path) -> list[Target]:
     def members(data: bytes) -> Any:
         try:
             arrays = {key: np.array(value) for key, value in json.loads(data.decode("utf-8", "surrogatepass")).items()}
-            (base / "m.npz").write_bytes(_npz(**{
+            (base / "m.npz").write_bytes(npz(**{
                 key: array.astype(np.uint8) if key in ("x_test", "blob") else array for key, array in arrays.items()}))
         except Exception as error:  # no arrays: nothing to read
             raise InputError(str(error)) from None
@@ -206,40 +170,42 @@ def _arrays(base: Path) -> list[Target]:
 
 def _others(base: Path) -> list[Target]:
     idx = b"\0\0\x08\x03" + b"".join(n.to_bytes(4, "big") for n in (2, 3, 4)) + bytes(range(24))
-    targets = [Target("idx", [idx, b"\0\0\x08\x01\0\0\0\x02\1\2"], _file(base / "i", read_idx), False, 2),
-               Target("idx.gz", [gzip.compress(idx)], _file(base / "i.gz", read_idx))]
+    targets = [Target("idx", [idx, b"\0\0\x08\x01\0\0\0\x02\1\2"], from_file(base / "i", read_idx), False, 2),
+               Target("idx.gz", [gzip.compress(idx)], from_file(base / "i.gz", read_idx))]
     rng = np.random.RandomState(2)
     geometry = {"pe": 2, "simd": 64, "threshold_bits": 64, "activation_bits": 2}
     for what in ("weights", "thres"):
-        folder = _folder(base, "bins of " + what)
+        folder = made_folder(base, "bins of " + what)
         for pe in range(2):
             for other, words in (("weights", 9), ("thres", 1)):
                 (folder / "0-{}-{}.bin".format(pe, other)).write_bytes(rng.bytes(8 * words))
         path = folder / "0-1-{}.bin".format(what)
-        targets.append(Target(".bin, offload " + what, [path.read_bytes()], _file(
+        targets.append(Target(".bin, offload " + what, [path.read_bytes()], from_file(
             path, lambda p: qnn_mo_files.read_run(p.parent, 0, 64, 2, 3, geometry))))
-    place = _folder(base, "lfc")
+    place = made_folder(base, "lfc")
     path = place / "0-0-weights.bin"
-    targets.append(Target(".bin, dense", [rng.bytes(128)], _file(
+    targets.append(Target(".bin, dense", [rng.bytes(128)], from_file(
         path, lambda p: bnn_pynq._read_layer(p.parent, 0, "weights", 1, 16))))
-    targets.append(Target("classes.txt", [b"zero\none\ntwo\n", "null\néins\n".encode("utf-8-sig")], _file(
+    targets.append(Target("classes.txt", [b"zero\none\ntwo\n", "null\néins\n".encode("utf-8-sig")], from_file(
         base / "classes.txt", lambda p: bnn_pynq._classes(p.parent, p)), False, 0.5))
     cifar = {"test_batch.bin": (b"\3" + bytes(3072)) * 2, "batches.meta.txt": "\n".join("abcdefghij").encode()}
     for changed in cifar:
-        folder = _folder(base, "cifar " + changed)
+        folder = made_folder(base, "cifar " + changed)
         for name, data in cifar.items():
             (folder / name).write_bytes(data)
-        targets.append(Target("CIFAR-10, " + changed, [cifar[changed]], _file(
+        targets.append(Target("CIFAR-10, " + changed, [cifar[changed]], from_file(
             folder / changed, lambda p: read_colour(p.parent, "test")), False, 0.5))
     return targets + _hardware_files(base) + [_recordings(base)]
 
 
 def _hardware_files(base: Path) -> list[Target]:
-    folder = _folder(base, "hardware")
+    folder = made_folder(base, "hardware")
     bits = (b"\0\x09\x0f\xf0\x0f\xf0\x0f\xf0\x0f\xf0\0\0\x01a\0\x0bdesign;V=1\0b\0\x0b7z020clg400\0c\0\x0b2018/02/01\0"
             b"d\0\x0909:00:00\0e\0\0\0\x20" + bytes(32))
     design = (b'<?xml version="1.0" encoding="UTF-8"?><EDKSYSTEM><MODULES><MODULE INSTANCE="BlackBoxJam_0" VLNV='
-              b'"xilinx.com:hls:BlackBoxJam:1.0"><PARAMETERS/></MODULE></MODULES></EDKSYSTEM>')
+              b'"xilinx.com:hls:BlackBoxJam:1.0"><PORTS><PORT DIR="I" NAME="ap_clk" SIGIS="clk"><CONNECTIONS>'
+              b'<CONNECTION INSTANCE="ps7" PORT="FCLK_CLK0"/></CONNECTIONS></PORT></PORTS></MODULE></MODULES>'
+              b'</EDKSYSTEM>')
     document = json.loads((catalogue.find_overlay("bnn-pynq-lfc-w1a1").path / "overlay.json").read_text())
     for key, name, data in (("bitstream", "a.bit", bits), ("hwh", "a.hwh", design)):
         entry = document["files"][key]
@@ -252,7 +218,7 @@ def _hardware_files(base: Path) -> list[Target]:
     def parse(path: Path) -> Any:
         with mock.patch.object(doctor_overlays, "descriptors", lambda: [overlay]), \
                 mock.patch.object(catalogue, "overlay_files", lambda _: {"hwh": path}):
-            return doctor_overlays.check_hwh(None)
+            return doctor_overlays.check_hwh(None), zynq_state.clock_number(path, "BlackBoxJam_0")
 
     def verify(path: Path) -> Any:
         found = catalogue.overlay_files(overlay)
@@ -270,14 +236,14 @@ def _hardware_files(base: Path) -> list[Target]:
         '<MEMRANGE INSTANCE="{}" BASEVALUE="{:#x}"/></EDKSYSTEM>'.format(
             dma.name, "".join('<PARAMETER NAME="{}" VALUE="{}"/>'.format(*pair) for pair in parameters.items()),
             dma.name, dma.address)
-    return [Target(".hwh", [design], _file(folder / "b.hwh", parse), False, 1),
-            Target(".hwh of streams", [built.encode()], _file(
+    return [Target(".hwh", [design], from_file(folder / "b.hwh", parse), False, 1),
+            Target(".hwh of streams", [built.encode()], from_file(
                 folder / "c.hwh", lambda p: check_hwh(streams, p)), False, 0.5),
-            Target(".bit header", [bits], _file(folder / "a.bit", verify), False, 1)]
+            Target(".bit header", [bits], from_file(folder / "a.bit", verify), False, 1)]
 
 
 def _recordings(base: Path) -> Target:
-    """The inner text is mutated; outside it the sha256 in the first line refuses everything."""
+    """The text, or what it is packed as; outside of these the sha256 in the first line refuses everything."""
     path = base / "recording"
     recording = recording_file.Recording(
         {"format": "qnn-pynq-recording", "board": "b"}, bytes(8),
@@ -287,42 +253,28 @@ def _recordings(base: Path) -> Target:
     text = recording_file._unpack(path.read_bytes())
 
     def run(data: bytes) -> Any:
-        packed = gzip.compress(data, 1)
+        packed = data if data[:2] == b"\x1f\x8b" else gzip.compress(data, 1)
         first = "qnn-pynq-recording {} {}\n".format(recording_file.VERSION, hashlib.sha256(packed).hexdigest())
         path.write_bytes(first.encode() + packed)
         return recording_file.load_recording(path)
 
-    return Target("recording", [text], run, False, 1)
+    return Target("recording", [text, gzip.compress(text)], run, False, 1)
 
 
 def _pictures() -> list[Target]:
     digits, photograph = small.network().input, small_conv.small_network().input
+    turned = Image.Exif()
+    turned[0x0112] = 6
     kinds = {
-        "PNG": [_picture("PNG", mode) for mode in ("RGB", "L", "P", "RGBA", "1")],
-        "JPEG": [_picture("JPEG", "RGB"), _picture("JPEG", "L", progressive=True), _picture("JPEG", "CMYK")],
-        "GIF, BMP, TIFF, PPM": [_picture(kind, "RGB") for kind in ("GIF", "BMP", "TIFF", "PPM")],
+        "PNG": [picture("PNG", mode) for mode in ("RGB", "L", "P", "RGBA", "1")],
+        "JPEG": [picture("JPEG", "RGB"), picture("JPEG", "L", progressive=True), picture("JPEG", "CMYK"),
+                 picture("JPEG", "RGB", exif=turned.tobytes())],
+        "GIF, BMP, TIFF, PPM": [picture(kind, "RGB") for kind in ("GIF", "BMP", "TIFF", "PPM")],
     }
 
     def run(data: bytes) -> Any:
         if len(data) & 2 and data[:4] == b"\x89PNG":
-            data = _with_right_sums(data)
+            data = with_right_sums(data)
         return prepare(data, photograph if len(data) & 1 else digits)
 
     return [Target(name, seeds, run, False, 0.5) for name, seeds in kinds.items()]
-
-
-def _with_right_sums(data: bytes) -> bytes:
-    """A PNG whose chunks have the checksums that they should have, so that what is behind them is met too."""
-    found, at = bytearray(data), 8
-    while at + 12 <= len(found):
-        end = at + 8 + int.from_bytes(found[at:at + 4], "big")
-        if end + 4 > len(found):
-            break
-        found[end:end + 4] = zlib.crc32(found[at + 4:end]).to_bytes(4, "big")
-        at = end + 4
-    return bytes(found)
-
-
-def memory_folder() -> Any:
-    """A temporary folder, in memory where there is one."""
-    return tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
