@@ -139,7 +139,7 @@ class StreamOverlay:
             self._require_open()
             self.board.require(self)
             if samples:
-                self._move(samples, words, parts, self.board.clock.now() + seconds, seconds)
+                self._move(samples, words, parts, seconds)
         moved = time.perf_counter()
         results = {stream.name: self._join(stream, parts[stream.name], single) for stream in self.description.outputs}
         self.seconds = {"cast": checked - begun, "run": moved - checked, "results": time.perf_counter() - moved}
@@ -180,7 +180,7 @@ class StreamOverlay:
         return samples, singles[names[0]], words
 
     # -- moving -------------------------------------------------------------------------------
-    def _move(self, samples: int, words: dict[str, np.ndarray], parts: dict[str, list[np.ndarray]], deadline: float,
+    def _move(self, samples: int, words: dict[str, np.ndarray], parts: dict[str, list[np.ndarray]],
               timeout: float) -> None:
         board = self.board
         if self._broken:
@@ -189,6 +189,7 @@ class StreamOverlay:
         if board.loaded != self.overlay:
             board.load(self.overlay)
         self._allocate(min(samples, self._longest))
+        deadline = board.clock.now() + timeout  # of the run: configuring takes longer than many a run
         for start in range(0, samples, self._longest):
             count = min(self._longest, samples - start)
             for stream in self.description.inputs:

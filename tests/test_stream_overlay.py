@@ -335,6 +335,17 @@ def test_a_broken_run_leaves_nothing_behind():
         assert loop([3, 3, 3]).tolist() == [3, 3, 3] and loop.board.generation == generation + 1
 
 
+def test_configuring_again_does_not_count_as_time_of_the_run(monkeypatch):
+    board = EmulatedBoard(faults=FaultPlan(faults=[Fault("hang", 0)]))
+    plain = board.reset
+    monkeypatch.setattr(board, "reset", lambda: (board.clock.sleep(0.5), plain()))
+    slow = describe("loopback", [stream("x")], [stream("y")], timing={"latency_cycles": 1e6})
+    with opened(slow, board=board, timeout=0.1) as loop:
+        with pytest.raises(DeadlineError):
+            loop([1, 2, 3])
+        assert loop([1, 2, 3]).tolist() == [1, 2, 3]
+
+
 def test_after_a_deadline_the_dma_stands_still_at_once():
     """Before the next call: what comes late must not be written into memory that is somebody else's by then."""
     plan = FaultPlan(faults=[Fault("slow", 0, amount=1.0)])
