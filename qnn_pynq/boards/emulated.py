@@ -28,13 +28,13 @@ class EmulatedMemory(Memory):
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._starts: list[int] = []  # sorted, parallel to _blocks
-        self._blocks: list[np.ndarray] = []
+        # (start, bytes), sorted; one list, so that an interrupt or a finalizer finds both or neither.
+        self._blocks: list[tuple[int, np.ndarray]] = []
 
     @property
     def used(self) -> int:
         """Bytes of the live buffers, in whole pages."""
-        return sum(self._pages(block.size) for block in self._blocks)
+        return sum(self._pages(block.size) for _, block in list(self._blocks))
 
     @staticmethod
     def _pages(nbytes: int) -> int:
@@ -42,37 +42,41 @@ class EmulatedMemory(Memory):
 
     def allocate(self, nbytes: int) -> tuple[int, np.ndarray]:
         """First fit: (page aligned address, the logic's zeroed bytes)."""
-        need, address, place = self._pages(nbytes), _BASE, 0
-        for start, block in zip(self._starts, self._blocks):
+        need, address = self._pages(nbytes), _BASE
+        for start, block in list(self._blocks):
             if start - address >= need:
                 break
             address = start + self._pages(block.size)
-            place += 1
         if address + need > _BASE + self.limit:
             raise BoardError(
                 f"contiguous memory: {nbytes} bytes asked for, {self.used} of {self.limit} in use; "
                 "close other buffers, use smaller batches, or give the board a larger memory_limit")
         block = np.zeros(nbytes, np.uint8)
-        self._starts.insert(place, address)
-        self._blocks.insert(place, block)
+        entry = address, block
+        self._blocks.insert(self._place(address), entry)
         return address, block
+
+    def _place(self, address: int) -> int:
+        """Of the first block at or behind an address."""
+        sought: Any = (address,)  # sorts before a pair with the same start
+        return bisect.bisect_left(self._blocks, sought)
 
     def free(self, address: int, block: np.ndarray | None = None) -> None:
         """Forget the buffer that starts at `address`; with its `block`, nobody else's that lies there by now."""
-        place = bisect.bisect_left(self._starts, address)
-        if place < len(self._starts) and self._starts[place] == address:
-            if block is None or self._blocks[place] is block:
-                del self._starts[place], self._blocks[place]
+        place = self._place(address)
+        if place < len(self._blocks) and self._blocks[place][0] == address:
+            if block is None or self._blocks[place][1] is block:
+                del self._blocks[place]
 
     def clear(self) -> None:
         """Forget every buffer."""
-        self._starts, self._blocks = [], []
+        self._blocks = []
 
     def read(self, address: int, nbytes: int) -> np.ndarray:
-        place = bisect.bisect_right(self._starts, address) - 1
+        place = self._place(address + 1) - 1
         if place >= 0:
-            start = address - self._starts[place]
-            block = self._blocks[place]
+            first, block = self._blocks[place]
+            start = address - first
             if start + nbytes <= block.size:
                 return block[start:start + nbytes]
         raise BusError(f"the logic accessed {address:#x}..{address + nbytes:#x}, outside every live buffer; "

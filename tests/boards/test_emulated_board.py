@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 import time
 
 import lfc
@@ -11,7 +12,7 @@ import pytest
 
 from qnn_pynq.boards import open_board, zynq_device
 from qnn_pynq.boards.clock import RealClock, VirtualClock
-from qnn_pynq.boards.emulated import EmulatedBoard
+from qnn_pynq.boards.emulated import PAGE, EmulatedBoard, EmulatedMemory
 from qnn_pynq.errors import (
     BoardBusyError,
     BoardError,
@@ -226,3 +227,29 @@ def test_open_board_says_which_and_emulates_only_without_an_fpga(monkeypatch, ca
     with open_board("emulated", memory_limit=4096) as small, pytest.raises(ValueError, match="memory_limit"):
         assert small.memory.limit == 4096
         open_board(small, memory_limit=1)
+
+
+@pytest.mark.parametrize("line", range(14))
+def test_an_interrupt_between_any_two_lines_leaves_no_buffer_with_anothers_memory(line):
+    memory, left = EmulatedMemory(1 << 20), [line]
+
+    def lines(frame, event, _):
+        if event == "line":
+            left[0] -= 1
+            if left[0] == -1:
+                raise KeyboardInterrupt
+        return lines
+
+    held = dict(memory.allocate(PAGE) for _ in range(3))
+    former = sys.gettrace()
+    sys.settrace(lambda frame, *_: lines if frame.f_code.co_name in ("allocate", "free") else None)
+    try:
+        memory.free(min(held), held.pop(min(held)))
+        held.update([memory.allocate(PAGE)])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(former)
+    held.update(memory.allocate(PAGE) for _ in range(3))
+    for address, block in held.items():
+        assert np.shares_memory(memory.read(address, PAGE), block)
