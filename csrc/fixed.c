@@ -41,12 +41,18 @@ static uint64_t fetch(const void *raw, size_t i, int bytes)
     }
 }
 
+/* What the least value is above the least one of the bits: with AP_SAT_SYM it is minus the greatest, or -1 of one bit. */
+static int spared(const qnn_fixed *t)
+{
+    return t->overflow == SAT_SYM && t->width > 1;
+}
+
 /* A rounded value of any size (`over`: of more than 64 bits, and magnitude its low ones) into the type.
    0 where it does not fit and must not be bent. */
 static int fit(const qnn_fixed *t, int negative, uint64_t magnitude, int over, uint64_t *raw)
 {
     const uint64_t highest = ones(t->width - t->is_signed);
-    const uint64_t lowest = !t->is_signed ? 0 : t->overflow == SAT_SYM ? highest : highest + 1; /* its magnitude */
+    const uint64_t lowest = t->is_signed ? highest + !spared(t) : 0; /* its magnitude */
 
     if (!over && magnitude <= (negative ? lowest : highest)) {
         *raw = negative ? 0 - magnitude : magnitude;
@@ -140,7 +146,7 @@ static int from_double(const qnn_fixed *t, double scale, double x, uint64_t *raw
     {                                                                                                         \
         const REAL magic = MAGIC, scale = (REAL)power_of_two(t->fraction);                                    \
         const REAL highest = (REAL)ones(t->width - t->is_signed);                                             \
-        const REAL lowest = !t->is_signed ? 0 : t->overflow == SAT_SYM ? -highest : -highest - 1;             \
+        const REAL lowest = t->is_signed ? -highest - !spared(t) : 0;                                         \
         REAL r[BLOCK];                                                                                        \
         FLAG bad = 0;                                                                                         \
         int i;                                                                                                \
