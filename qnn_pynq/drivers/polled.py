@@ -155,7 +155,8 @@ class PolledDriver(Driver):
             raise BoardError(self._missing)
         self.board.require(self)
         board = self.board
-        if self._generation != board.generation or board.loaded != self.overlay:  # `displaced`, on the short way
+        loaded = board.loaded  # `displaced`, on the short way
+        if self._generation != board.generation or loaded is not self.overlay and loaded != self.overlay:
             self.network = None
             raise ForeignBitstreamError("the logic was configured again since the weights were written: "
                                         "load the network again")
