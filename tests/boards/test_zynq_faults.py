@@ -8,6 +8,7 @@ import lfc
 import numpy as np
 import pytest
 import small
+import small_conv
 
 pytest.importorskip("pynq", reason="needs the real pynq package: tools/pynq_env.sh")
 
@@ -70,6 +71,26 @@ def test_a_batch_is_answered_rightly_after_each_kind_of_fault(board, device, cir
         assert np.array_equal(classifier.predict(rows), small.answers(net, rows))
     gc.collect()
     assert not device.pool.live
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("no memory", "signal")])
+def test_a_convolutional_stream_is_answered_rightly_after_each_kind_of_fault(fetched_offload, plan, strike, kind):
+    net = small_conv.small_network(2)
+    rows = np.random.RandomState(1).randint(0, 256, (12, net.input.pixels)).astype(np.uint8)
+    with Classifier(net, board="cpu") as software:
+        right = software.decision_function(rows)
+    policy = "strict" if kind in SILENT else "retry"
+    with active(EmulatedZynq(fetched_offload, faults=plan)) as device, open_board("zynq", device=device) as board:
+        with Classifier(net, board=board, overlay=fetched_offload, policy=policy) as classifier:
+            strike(kind)
+            for _ in range(2):
+                with classifier.stream(iter(rows), batch_size=4) as stream:
+                    found = [answer.scores for answer in stream]
+                assert np.allclose(found, right, rtol=1e-5)
+            assert plan.counts[kind] == 1
+            assert sum(classifier.recovery.anomalies.values()) >= 1 or kind in (*SILENT, "slow", "lost done")
+        gc.collect()
+        assert not device.pool.live
 
 
 def test_memory_that_is_short_is_said_and_nothing_is_left_of_it(board, device, circuit, fetched, strike):
