@@ -71,8 +71,9 @@ def near_the_edges(width, fraction, signed):
 
 
 @pytest.mark.parametrize("rounding, overflow", MODES)
-@pytest.mark.parametrize("width, fraction, signed", [(16, 10, True), (8, 0, False), (1, 0, False), (1, 0, True), (32, 31, True),
-                                                     (33, 7, True), (64, 0, True), (64, 3, False), (12, -5, True)])
+@pytest.mark.parametrize("width, fraction, signed", [
+    (16, 10, True), (8, 0, False), (1, 0, False), (1, 0, True), (32, 31, True), (33, 7, True), (64, 0, True),
+    (64, 3, False), (12, -5, True)])
 def test_worst_cases_are_exact(width, fraction, signed, rounding, overflow):
     every = near_the_edges(width, fraction, signed)
     if overflow == "refuse":  # one at a time, or the first hides the others
