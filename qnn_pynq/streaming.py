@@ -117,6 +117,8 @@ class Stream:
             self.close()
             return
         if batch.error is not None:
+            if not isinstance(batch.error, Exception):  # the source's own, no signal of ours: once is enough
+                self._page = batch.number, self.frames, []
             raise batch.error
         pipeline, work = batch.made
         answers = self._classifier._answer_work(pipeline, work, batch.pictures, self._invert)

@@ -262,6 +262,20 @@ def test_an_interrupt_while_an_error_ends_a_stream_does_not_take_the_errors_plac
         assert list(stream) == []
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_a_source_that_raises_what_is_no_error_is_told_once(classifier, error):
+    def source():
+        yield from X
+        raise error
+
+    X = pictures(classifier, 3)
+    stream, found = classifier.stream(source(), batch_size=2), []
+    with pytest.raises(error):
+        for answer in stream:
+            found.append(answer.index)
+    assert len(found) == 3 and list(stream) == []
+
+
 def test_an_abandoned_stream_ends_its_thread(classifier):
     X = pictures(classifier, 1)
     stream = classifier.stream((X[0] for _ in iter(int, 1)), batch_size=1)
