@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from operator import index
 from typing import Any, Callable, Sequence, Tuple, Union
 
 import numpy as np
@@ -23,9 +24,11 @@ class Registers(ABC):
 
     def check(self, offset: int) -> int:
         """Offset as an int, or BusError."""
+        if not isinstance(offset, (int, np.integer)):
+            raise BusError(f"register offset {offset!r}: expected an integer")
         if offset & 3 or not 0 <= offset <= self.window - 4:
             raise BusError(f"register offset {offset:#x}: expected a multiple of 4 below {self.window:#x}")
-        return offset
+        return int(offset)
 
     @abstractmethod
     def read(self, offset: int) -> int:
@@ -224,11 +227,14 @@ class Board(ABC):
 
 def shape_bytes(shape: int | Sequence[int], dtype: Any) -> tuple[tuple[int, ...], np.dtype, int]:
     """Shape as a tuple, dtype, and the bytes that they take."""
-    sizes: list[int] = [int(shape)] if np.ndim(shape) == 0 else [int(n) for n in shape]  # type: ignore
-    kind = np.dtype(dtype)
-    if kind.hasobject or any(n < 0 for n in sizes):
-        raise BoardError(f"buffer of shape {tuple(sizes)} and dtype {kind}: "
-                         "expected sizes >= 0 of a plain dtype")
+    wanted = "expected sizes >= 0 of a plain dtype"
+    try:
+        sizes = [index(n) for n in (shape if np.ndim(shape) else (shape,))]  # type: ignore
+        kind = np.dtype(dtype)
+    except (TypeError, ValueError) as error:
+        raise BoardError(f"buffer of shape {shape!r} and dtype {dtype!r}: {wanted}") from error
+    if kind.hasobject or not kind.itemsize or any(n < 0 for n in sizes):
+        raise BoardError(f"buffer of shape {tuple(sizes)} and dtype {kind}: {wanted}")
     nbytes = kind.itemsize
     for size in sizes:
         nbytes *= size

@@ -73,7 +73,7 @@ def play_plainly(registers: Any, program: np.ndarray, clock: Clock, timeout: flo
         attempt = 0
         while not registers.read(offset) & value:
             left = deadline - clock.now()
-            if left <= 0:
+            if not left > 0:  # of NaN too
                 raise DeadlineError(
                     f"step {step} of {len(program)}: register {offset:#x} showed none "
                     f"of the bits {value:#x} within {timeout:g} s; "

@@ -39,7 +39,7 @@ class Wait:
         """Seconds waited so far, and until the deadline; DeadlineError after it."""
         now = self._now()
         left = self._start + self._timeout - now
-        if left <= 0:
+        if not left > 0:  # of NaN too
             self._board.last_wait = self._ip, self._first, now
             raise DeadlineError(f"{self._what}: no answer within {self._timeout:g} s; reset() the board and load the "
                                 "network again, or allow more time")

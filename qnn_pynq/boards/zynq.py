@@ -257,10 +257,10 @@ class ZynqBoard(Board):
             self.check_open()
             try:
                 buffer = self._pynq.allocate(sizes, kind, target=self.device, cacheable=1)
-            except (RuntimeError, MemoryError, OSError) as error:
+            except (RuntimeError, MemoryError, OSError, ValueError, OverflowError) as error:
                 raise BoardError(f"no contiguous memory for {nbytes} bytes ({error}): close other buffers "
                                  "and notebooks, or use smaller batches") from error
-            buffer[:] = 0
+            buffer[...] = 0
             buffer.flush()  # a dirty line that leaves the cache late would overwrite what the logic wrote
             made = ZynqBuffer(buffer)
             self._buffers.add(made)

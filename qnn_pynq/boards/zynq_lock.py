@@ -1,8 +1,10 @@
 """One owner of the FPGA at a time: a lock between processes that names its holder and dies with it."""
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import stat
 import sys
 import tempfile
 import time
@@ -39,9 +41,10 @@ class ProcessLock:
         folder = "/run/lock" if os.access("/run/lock", os.W_OK) else tempfile.gettempdir()
         self.path = os.path.join(folder, "qnn-pynq-{}.lock".format(re.sub(r"\W", "_", name)))
         try:
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+            fd = self._open()
         except OSError as error:
-            raise BoardUnavailableError(f"lock file {self.path} cannot be opened: {error}") from error
+            raise BoardUnavailableError(f"lock file {self.path} cannot be opened: {error}; remove it, unless a program "
+                                        "of its owner uses the board") from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -49,18 +52,32 @@ class ProcessLock:
             os.close(fd)
             raise BoardBusyError(_refusal(holder, self.path)) from error
         self._fd = fd
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, _introduction().encode("utf-8", "replace")[:_CONTENT], 0)
+        self._say(_introduction())
+
+    def _open(self) -> int:
+        flags = os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | flags, 0o644)
+        except PermissionError:  # another user has had the board: locking takes no right to write
+            fd = os.open(self.path, os.O_RDONLY | flags)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise OSError("it is no plain file")
+        return fd
+
+    def _say(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # not ours, or a full disk: the lock holds without words
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, text.encode("utf-8", "replace")[:_CONTENT], 0)
 
     def __del__(self) -> None:
         self.release()
 
     def release(self) -> None:
         """Let the next one in; idempotent."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.ftruncate(fd, 0)
-            os.close(fd)
+        if self._fd >= 0:
+            self._say("")
+        self.disown()
 
     def disown(self) -> None:
         """In a forked child: the lock stays the parent's alone, and ends with it."""

@@ -45,8 +45,8 @@ class ZynqRegisters(Registers):
             raise self._board.fail(error, f"a read of register {offset:#x}") from error
 
     def write(self, offset: int, value: int) -> None:
-        if not 0 <= value <= 0xFFFFFFFF:
-            raise BoardError(f"register value {value}: expected 0..2**32-1")
+        if not isinstance(value, (int, np.integer)) or not 0 <= value <= 0xFFFFFFFF:
+            raise BoardError(f"register value {value!r}: expected an integer of 0..2**32-1")
         index = self._check(offset) >> 2
         try:
             self._array[index] = int(value)

@@ -93,7 +93,10 @@ def test_the_logic_sees_live_buffers_only(board):
         board.memory.write(second.device_address, np.zeros(1, np.uint8))
 
 
-@pytest.mark.parametrize("shape, dtype", [(-1, np.uint8), ((2, -3), np.uint8), (3, object)])
+@pytest.mark.parametrize("shape, dtype", [
+    (-1, np.uint8), ((2, -3), np.uint8), (3, object), (3.5, np.uint8), ((2, "x"), np.uint8), (None, np.uint8),
+    (3, "no dtype"), (3, "V0"),
+])
 def test_a_buffer_of_no_size_or_of_objects_is_refused(board, shape, dtype):
     with pytest.raises(BoardError, match="expected sizes"):
         board.allocate(shape, dtype)

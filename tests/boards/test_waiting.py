@@ -83,6 +83,11 @@ def test_longer_runs_cost_ever_less_and_are_noticed_within_a_twentieth_of_a_seco
     assert elapsed - board.clock.slept < 0.01 * 60 and elapsed < 60.06
 
 
+def test_a_timeout_that_is_no_number_ends_at_once():
+    with pytest.raises(DeadlineError):
+        Run(math.inf).wait("ip", (0, 2), math.nan)
+
+
 def test_two_waits_one_after_the_other_are_two():
     board = Run(math.inf)
     with pytest.raises(DeadlineError, match="0.5 s"):

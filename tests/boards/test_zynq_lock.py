@@ -112,6 +112,48 @@ def test_a_lock_file_that_is_a_trap_is_not_followed(folder):
     assert not (folder / "victim").exists()
 
 
+def test_a_lock_file_that_is_no_file_is_refused_and_not_waited_for(folder):
+    os.mkfifo(str(folder / "qnn-pynq-fpga0.lock"))
+    (folder / "qnn-pynq-fpga1.lock").mkdir()
+    for name in ("fpga0", "fpga1"):
+        with pytest.raises(BoardUnavailableError, match="cannot be opened: .*; remove it"):
+            ProcessLock(name)
+
+
+def test_a_file_that_another_user_left_behind_locks_all_the_same(folder, monkeypatch):
+    path = folder / "qnn-pynq-fpga0.lock"
+    path.write_text("")
+    real = os.open
+
+    def other_user(name, flags, *mode):
+        if name == str(path) and flags & (os.O_RDWR | os.O_WRONLY):
+            raise PermissionError(13, "Permission denied")
+        return real(name, flags, *mode)
+
+    with monkeypatch.context() as context:
+        context.setattr(zynq_lock.os, "open", other_user)
+        lock = ProcessLock("fpga0")
+        with pytest.raises(BoardBusyError, match="another process"):
+            ProcessLock("fpga0")
+        lock.release()
+        ProcessLock("fpga0").release()
+        context.setattr(zynq_lock.os, "open", lambda *_: other_user(str(path), os.O_RDWR))
+        with pytest.raises(BoardUnavailableError, match="Permission denied; remove it, unless a program of its owner"):
+            ProcessLock("fpga0")
+
+
+def test_a_disk_without_room_for_the_holders_name_locks_all_the_same(monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(zynq_lock.os, "pwrite", full)
+    lock = ProcessLock("fpga0")
+    with pytest.raises(BoardBusyError):
+        ProcessLock("fpga0")
+    lock.release()
+    ProcessLock("fpga0").release()
+
+
 def test_threads_that_open_the_fpga_at_the_same_time_get_the_same_board(monkeypatch):
     made = []
 

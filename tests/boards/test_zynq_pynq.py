@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import threading
 import time
 
@@ -95,11 +96,14 @@ def test_registers_check_offset_and_value_and_keep_deadlines(board, circuit, fet
     registers = board.ip("BlackBoxJam_0")
     registers.write(0x5C, 0xFFFFFFFF)
     assert registers.read(0x5C) == 0xFFFFFFFF and not registers.mapped
-    for offset in (2, -4, 0x10000):
+    for offset in (2, -4, 0x10000, 4.0, "0", None):
         with pytest.raises(BusError):
             registers.read(offset)
-    with pytest.raises(BoardError):
-        registers.write(0x5C, 2**32)
+    for value in (2**32, -1, 1.5, None):
+        with pytest.raises(BoardError):
+            registers.write(0x5C, value)
+    with pytest.raises(DeadlineError):
+        registers.play(make_program([(1, 0, 2)]), math.nan)
     with pytest.raises(DeadlineError, match="step 1 of 2"):
         registers.play(make_program([(0, 0x5C, 1), (1, 0, 2)]), 0.05)
     with pytest.raises(DeadlineError, match="0.05 s"):
@@ -152,6 +156,8 @@ def test_too_little_memory_the_wrong_board_and_missing_files_are_said(device, ci
             board.load(circuit)
         with pytest.raises(BoardError, match="contiguous memory"):
             board.allocate(17 << 20)
+        with pytest.raises(BoardError, match="contiguous memory"):
+            board.allocate((1 << 40, 1 << 40))
     device.name = "Pynq-Z2"
     with open_board("zynq", device=device) as board, pytest.raises(OverlayMissingError):
         board.load(circuit)
