@@ -109,7 +109,7 @@ def differences(expected: Answers, got: Answers) -> list[dict[str, Any]]:
             _note(found, index, texts[0], texts[1])
     if expected.codes is not None and got.codes is not None:
         wrong = expected.codes != got.codes
-        for index in np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1)).tolist():
+        for index in np.flatnonzero(wrong.any(axis=(1, 2, 3))).tolist():
             y, x, channel = np.argwhere(wrong[index])[0].tolist()
             there = "code {} at y {}, x {}, channel {}".format(expected.codes[index, y, x, channel], y, x, channel)
             text = "{} ({} of {} codes differ)".format(

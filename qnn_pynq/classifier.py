@@ -285,8 +285,8 @@ class Classifier(Session):
             raise InputError("repeats must be an integer of at least 1, not {!r}".format(repeats))
         with self._lock:
             rows = self._pipeline.some(picture, invert)
-            self.engine.mend()
-            return measure_layers(self.engine.bare, rows, repeats, self._deadline)
+            self.engine.ready(rows)
+            return self.engine.meet(lambda: measure_layers(self.engine.bare, rows, repeats, self._deadline))
 
     # -- inside ------------------------------------------------------------------------------------------
 

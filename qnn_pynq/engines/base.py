@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -11,7 +11,9 @@ from ..errors import BoardError, ClosedError, InputError, UnsupportedNetworkErro
 from ..kernels import Encoder
 from ..network import Dense, Network
 
-__all__ = ["Engine", "EngineResult", "NotReadyError", "make_encoder"]
+__all__ = ["Answer", "Engine", "EngineResult", "NotReadyError", "make_encoder"]
+
+Answer = TypeVar("Answer")
 
 
 class NotReadyError(BoardError):
@@ -160,6 +162,10 @@ class Engine(ABC):
 
     def mend(self) -> None:  # noqa: B027 (only a guarded engine goes on by itself)
         """Recover from a run that was broken off, where that needs no new `configure`."""
+
+    def meet(self, work: Callable[[], Answer]) -> Answer:
+        """What `work` on `bare` gives; a guarded engine meets anomalies of it, and then it is done again."""
+        return work()
 
     def owned(self) -> bool:
         """Whether what is computed on is still ours."""

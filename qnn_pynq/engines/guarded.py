@@ -11,7 +11,7 @@ from ..errors import AnomalyError, BoardError, WrongAnswerError
 from ..network import Network
 from ..policy import Policy
 from ..recovery import Recovery
-from .base import Engine, EngineResult, NotReadyError
+from .base import Answer, Engine, EngineResult, NotReadyError
 from .rescue import Rescuer
 
 __all__ = ["GuardedEngine"]
@@ -95,6 +95,9 @@ class GuardedEngine(Rescuer):
     def mend(self) -> None:
         if self.state == "ready" and self.bare.state != "ready":
             self._rescue(NotReadyError("an earlier run was broken off"), lambda: None, 0)
+
+    def meet(self, work: Callable[[], Answer]) -> Answer:
+        return self._guard(work, 0)
 
     def first_stage(self) -> Callable[[np.ndarray], np.ndarray]:
         return self.bare.first_stage()

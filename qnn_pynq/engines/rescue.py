@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable
 
 from ..canary import Canary
 from ..drivers.base import Limits
@@ -22,7 +22,7 @@ from ..network import Network
 from ..policy import Policy
 from ..recovery import Event, Recovery
 from . import software_engine
-from .base import Engine, NotReadyError
+from .base import Answer, Engine, NotReadyError
 
 __all__ = ["Rescuer"]
 
@@ -30,7 +30,6 @@ _log = logging.getLogger(__name__)
 _FEW = 1 << 16, 16  # bytes of pictures, and pictures: known inputs after each recovery
 _MOST_PATIENCE = 64
 
-Answer = TypeVar("Answer")
 
 
 class Rescuer(Engine):

@@ -182,6 +182,35 @@ def test_convolutions_are_recovered_wherever_the_fault_strikes(net, kind, at):
     assert board.memory.used == 0
 
 
+@pytest.mark.parametrize("kind", ["hang", "bus error", "reprogrammed"])
+@pytest.mark.parametrize("policy", ["retry", "strict", Policy(on_alarm="cpu", alarm_after=1)],
+                         ids=["retry", "strict", "cpu"])
+def test_profiling_meets_anomalies_too(kind, policy):
+    with make(policy, once(kind)) as classifier:
+        go(classifier)
+        assert classifier.profile(ROWS[0]).network == NET.name
+        assert sum(classifier.recovery.anomalies.values()) == 1 and classifier.recovery.results == 0
+        assert classifier.predict(ROWS).tolist() == WANTED.tolist()
+    with make(policy, Broken(hangs)) as classifier:
+        classifier.board.armed = True
+        if classifier.policy.on_alarm == "raise":
+            with pytest.raises(AlarmDeadlineError):
+                classifier.profile(ROWS[0])
+            with pytest.raises(BoardError, match="load a network again"):
+                classifier.profile(ROWS[0])
+
+
+@pytest.mark.parametrize("policy", ["none", "retry", "canary", "reload", "strict", Policy("strict", agree="again")],
+                         ids=["none", "retry", "canary", "reload", "strict", "again"])
+@pytest.mark.parametrize("net", [NET, small_network(0), mixed_network(0)], ids=["dense", "conv", "segments"])
+def test_no_pictures_have_no_answers(net, policy):
+    overlay = {"overlay": lfc.tiny()} if net is NET else {}
+    with Classifier(net, EmulatedBoard(), policy=policy, **overlay) as classifier:
+        none = np.zeros((0, net.input.pixels), np.uint8)
+        assert classifier.predict(none).shape == (0,)
+        assert classifier.decision_function(none).shape == (0, len(net.classes))
+
+
 def test_a_load_that_hangs_is_recovered_too():
     board = once("hang")
     board.faults.active = True
