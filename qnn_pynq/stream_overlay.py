@@ -12,7 +12,7 @@ import numpy as np
 from .boards import Board, open_board
 from .boards.base import Buffer
 from .drivers.stream import StreamDriver
-from .errors import ClosedError, InputError, OverlayMissingError
+from .errors import BoardTakenError, ClosedError, InputError, OverlayMissingError
 from .interface.circuit import StreamCircuit, make_circuit
 from .interface.description import Description, Stream
 from .interface.packets import batch_bytes, longest_batch, sample_stride
@@ -136,8 +136,7 @@ class StreamOverlay:
         checked = time.perf_counter()
         parts: dict[str, list[np.ndarray]] = {stream.name: [] for stream in self.description.outputs}
         with self.board.lock:
-            self._require_open()
-            self.board.require(self)
+            self._require_board()
             if samples:
                 self._move(samples, words, parts, seconds)
         moved = time.perf_counter()
@@ -148,6 +147,14 @@ class StreamOverlay:
     def _require_open(self) -> None:
         if self._closed:
             raise ClosedError("{}: closed; open another StreamOverlay".format(self.description.name))
+
+    def _require_board(self) -> None:
+        self._require_open()
+        try:
+            self.board.require(self)
+        except BoardTakenError as error:
+            raise BoardTakenError("{}: the {} was taken by another owner; open another StreamOverlay to take it "
+                                  "back".format(self.description.name, self.board.name)) from error
 
     def _check(self, arrays: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[int, bool, dict[str, np.ndarray]]:
         """Number of samples, whether it is a single one, and the words of every input: all that can be refused is."""
@@ -256,8 +263,7 @@ class StreamOverlay:
     def reset(self) -> None:
         """Configure the logic again: ends whatever hangs."""
         with self.board.lock:
-            self._require_open()
-            self.board.require(self)
+            self._require_board()
             self._configure_again()
 
     @property
