@@ -31,7 +31,6 @@ _FEW = 1 << 16, 16  # bytes of pictures, and pictures: known inputs after each r
 _MOST_PATIENCE = 64
 
 
-
 class Rescuer(Engine):
     """An engine around another one, of which this part recovers and counts.
 
