@@ -17,7 +17,7 @@ from .interface.circuit import StreamCircuit, make_circuit
 from .interface.description import Description, Stream
 from .interface.packets import batch_bytes, longest_batch, sample_stride
 from .interface.reading import Source
-from .interface.values import check_array, decode, encode
+from .interface.values import by_name, check_array, decode, encode
 from .overlay import Overlay
 
 __all__ = ["StreamOverlay"]
@@ -158,16 +158,8 @@ class StreamOverlay:
 
     def _check(self, arrays: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[int, bool, dict[str, np.ndarray]]:
         """Number of samples, whether it is a single one, and the words of every input: all that can be refused is."""
-        names = [stream.name for stream in self.description.inputs]
-        given = dict(zip(names, arrays))
-        twice = [name for name in named if name in given]
-        unknown = [name for name in named if name not in names]
-        if len(arrays) > len(names) or twice or unknown or len(given) + len(named) < len(names):
-            problem = "{} twice".format(twice[0]) if twice else "an unknown {}".format(unknown[0]) if unknown else \
-                "{} arrays".format(len(arrays) + len(named))
-            raise InputError("{}: got {}, expected each of its inputs once: {}".format(
-                self.description.name, problem, ", ".join(names)))
-        given.update(named)
+        given = by_name(self.description, arrays, named)
+        names = list(given)
         checked = {stream.name: check_array(stream, given[stream.name]) for stream in self.description.inputs}
         counts = {name: len(array) for name, (array, _) in checked.items()}
         singles = {name: single for name, (_, single) in checked.items()}

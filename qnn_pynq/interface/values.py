@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Mapping
 
 import numpy as np
 
 from ..errors import InputError
 from ..kernels.fixed import from_fixed, to_fixed
-from .description import Stream
+from .description import Description, Stream
 from .types import castable
 
-__all__ = ["check_array", "decode", "encode", "shape_text"]
+__all__ = ["by_name", "check_array", "decode", "encode", "shape_text"]
 
 _OVERFLOW = {"refuse": "refuse", "saturate": "AP_SAT"}
 
@@ -20,6 +20,21 @@ def shape_text(stream: Stream) -> str:
     """The shapes that a stream's arrays may have, for messages."""
     many = "({})".format(", ".join(["n", *map(str, stream.shape)])) if stream.shape else "(n,)"
     return "{} for one sample, {} for n".format(stream.shape, many)
+
+
+def by_name(description: Description, arrays: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+    """What a call gave for each input, in the order of the description; InputError where one is missing or too many."""
+    names = [stream.name for stream in description.inputs]
+    given = dict(zip(names, arrays))
+    twice = [name for name in named if name in given]
+    unknown = [name for name in named if name not in names]
+    if len(arrays) > len(names) or twice or unknown or len(given) + len(named) < len(names):
+        problem = "{} twice".format(twice[0]) if twice else "an unknown {}".format(unknown[0]) if unknown else \
+            "{} arrays".format(len(arrays) + len(named))
+        raise InputError("{}: got {}, expected each of its inputs once: {}".format(
+            description.name, problem, ", ".join(names)))
+    given.update(named)
+    return {name: given[name] for name in names}
 
 
 def check_array(stream: Stream, value: Any) -> tuple[np.ndarray, bool]:
