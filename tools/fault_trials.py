@@ -159,7 +159,7 @@ class Trial:
     def run(self) -> Trial:
         """All pictures, and what is left over afterwards."""
         threads = threading.active_count()
-        self._board = EmulatedBoard(faults=self.plan)
+        self._board = self._make_board()
         try:
             with Watchdog():
                 self._open()
@@ -169,12 +169,19 @@ class Trial:
         except Stuck:
             self._note("hangs", "no end within {:g} s".format(_WALL))
             return self
-        if self._board.memory.used:
-            self._note("leaks", "{} bytes of buffers after close()".format(self._board.memory.used))
+        if self._allocated():
+            self._note("leaks", "{} bytes of buffers after close()".format(self._allocated()))
         if threading.active_count() > threads:
             self._note("leaks", "{} threads".format(threading.active_count() - threads))
         self._board.close()
         return self
+
+    def _make_board(self) -> Any:
+        return EmulatedBoard(faults=self.plan)
+
+    def _allocated(self) -> int:
+        """Bytes of the board's memory."""
+        return int(self._board.memory.used)
 
     def _note(self, what: str, text: str, number: int = 1) -> None:
         self.count[what] += number
@@ -211,9 +218,9 @@ class Trial:
             if good:
                 return
             self.count["loads"] += 1
-            if self._board.memory.used:
+            if self._allocated():
                 self._note("leaks", "{} bytes after a Classifier that was not made: {!r}".format(
-                    self._board.memory.used, self._classifier))
+                    self._allocated(), self._classifier))
                 break
         self._classifier = None
 
