@@ -24,7 +24,7 @@ from .engines import Engine, board_engine, software_engine
 from .errors import InputError, QnnError, RecordingError
 from .host import Host
 from .network import Network
-from .recording_file import PathLike, Recording, load_recording, save_recording
+from .recording_file import PathLike, Recording, check_place, load_recording, save_recording
 from .recording_twin import differences_of_twin
 
 __all__ = ["Recorded", "Replayed", "record", "replay"]
@@ -95,8 +95,8 @@ def record(network: Network, board: Board, path: PathLike, images: int = 4, cons
 
     Raises
     ------
-    InputError
-        Before the board is touched.
+    InputError, RecordingError
+        Before the board is touched: wrong arguments, no place for a file.
     KeyboardInterrupt, MemoryError, ...
         After the file was written: it ends there.
     """
@@ -104,6 +104,7 @@ def record(network: Network, board: Board, path: PathLike, images: int = 4, cons
         raise InputError("images {!r}: expected 1 to {}".format(images, _MOST_IMAGES))
     if not network.overlays:
         raise InputError("network {!r} names no overlay: there is nothing to record".format(network.name))
+    check_place(path)
     pictures = _pictures(network, images)
     recorder = RecordingBoard(board)
     seconds: dict[str, float] = {}

@@ -19,7 +19,7 @@ from typing import Any, Iterator, NamedTuple, Sequence, Union
 from .errors import RecordingError
 from .paths import path_text
 
-__all__ = ["KINDS", "Event", "Recording", "load_recording", "save_recording"]
+__all__ = ["KINDS", "Event", "Recording", "check_place", "load_recording", "save_recording"]
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -75,15 +75,27 @@ class Recording(NamedTuple):
     events: Sequence[Event]
 
 
+def check_place(path: PathLike) -> str:
+    """A path as text, or RecordingError where no recording can be written; a device that is there would be replaced."""
+    target = path_text(path, "the file of a recording {}: expected a path", RecordingError)
+    folder = os.path.dirname(os.path.abspath(target))
+    fine = target and "\0" not in target and os.path.isdir(folder) and os.access(folder, os.W_OK)
+    if not fine or (os.path.lexists(target) and not os.path.isfile(target)):
+        raise RecordingError("{} cannot be written: expected a file in a folder that you may write to".format(target))
+    return target
+
+
 def save_recording(recording: Recording, path: PathLike) -> int:
     """Write a recording, whole or not at all; returns the size in bytes.
 
     Raises
     ------
+    RecordingError
+        There cannot be such a file.
     OSError
         The file cannot be written.
     """
-    target = path_text(path, "the file of a recording {}: expected a path", RecordingError)
+    target = check_place(path)
     packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
     packed = b"".join(packer.compress(line) for line in _lines(recording)) + packer.flush()
     first = "{} {} {}\n".format(_MAGIC, VERSION, hashlib.sha256(packed).hexdigest()).encode("ascii")

@@ -185,6 +185,16 @@ def test_counts_that_are_none_are_refused_before_the_board_is_touched(tmp_path: 
     assert board.loaded is None and not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("path", ["/", "", "\0", "/no/such/folder/x", None, 5])
+def test_places_without_a_file_are_refused_before_the_board_is_touched(path: Any) -> None:
+    board = EmulatedBoard()
+    with pytest.raises(RecordingError, match="cannot be written|expected a path"):
+        record(find_network(LFC), board, path)
+    assert board.loaded is None
+    with pytest.raises(RecordingError):
+        save_recording(Recording({}, b"", []), path)
+
+
 def test_a_network_without_an_overlay_has_nothing_to_record(tmp_path: Path) -> None:
     network = dataclasses.replace(find_network(LFC), overlays=())
     with pytest.raises(InputError, match="names no overlay"):

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
-from pathlib import Path
 from typing import Any
 
-from .output import EXIT_FAILED, EXIT_OK, EXIT_USER, Failure, complain, duration, emit, emit_json, positive
+from .output import EXIT_FAILED, EXIT_OK, EXIT_USER, complain, duration, emit, emit_json, positive
 
 __all__ = ["add_parsers"]
 
@@ -61,11 +59,9 @@ def _record(args: argparse.Namespace) -> int:
     from ..boards import open_board
     from ..catalogue import find_network
     from ..recording import record
+    from ..recording_file import check_place
 
-    output = Path(args.output)
-    folder = output.absolute().parent
-    if output.is_dir() or not folder.is_dir() or not os.access(str(folder), os.W_OK):
-        raise Failure("--output {} cannot be written: expected a file in a folder that you may write to".format(output))
+    output = check_place(args.output)
     network = find_network(args.network)
     with open_board(args.board) as board:
         made = record(network, board, output, args.images, args.conservative)

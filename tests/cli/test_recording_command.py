@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +36,15 @@ def test_an_own_network_is_replayed_by_its_folder(run: Any, random_network: Path
     assert run("replay", file, "--network", random_network).code == 0
 
 
-@pytest.mark.parametrize("output", ["no/such/folder/x", "."])
+@pytest.mark.parametrize("output", ["no/such/folder/x", ".", "device", ""])
 def test_a_file_that_cannot_be_written_is_refused_before_the_run(
     run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(recording, "record", None)
+    os.mkfifo("device")  # as root, -o /dev/null would have put a file in its place
     ran = run("record", NAME, "-o", output)
-    assert ran.code == 3 and "--output" in ran.err
+    assert ran.code == 3 and "cannot be written" in ran.err and stat.S_ISFIFO(os.stat("device").st_mode)
 
 
 def test_no_recording(run: Any, tmp_path: Path) -> None:
