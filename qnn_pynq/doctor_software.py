@@ -65,7 +65,10 @@ def check_kernels(host: Host) -> Check:
     except ImportError as error:
         return Check("C kernels", "fail", "cannot be imported: {}".format(error), _BUILD)
     built, supported = kernels.isa_built(), kernels.isa_supported()
-    active = kernels.isa_active()
+    try:
+        active = kernels.isa_active()
+    except import_module("qnn_pynq.errors").KernelError as error:  # of a wrong QNN_PYNQ_ISA
+        return Check("C kernels", "fail", str(error), "unset QNN_PYNQ_ISA to let the fastest one be chosen")
     value = "{} active; built: {}; this processor has: {}".format(active, " ".join(built), " ".join(supported))
     forced = host.environ.get("QNN_PYNQ_ISA")
     if forced:

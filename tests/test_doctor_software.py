@@ -13,6 +13,7 @@ from faked_host import pc, z1
 
 from qnn_pynq import doctor_software, kernels
 from qnn_pynq.doctor_software import check_cache, check_disk, check_entry_points, check_kernels, check_numpy
+from qnn_pynq.errors import KernelError
 from qnn_pynq.host import Host
 
 
@@ -26,6 +27,15 @@ def test_missing_and_old_modules(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_forced_instruction_set() -> None:
     assert check_kernels(Host("/", {"QNN_PYNQ_ISA": "scalar"})).status == "warn"
     assert "QNN_PYNQ_ISA" not in check_kernels(Host("/", {})).value
+
+
+def test_an_instruction_set_that_there_is_none_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong() -> str:
+        raise KernelError("$QNN_PYNQ_ISA asks for 'foo'")
+
+    monkeypatch.setattr("qnn_pynq.kernels.isa_active", wrong)
+    found = check_kernels(Host())
+    assert found.status == "fail" and "foo" in found.value and "unset QNN_PYNQ_ISA" in found.advice
 
 
 @pytest.mark.parametrize(
