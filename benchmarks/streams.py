@@ -6,6 +6,7 @@ import time
 from typing import Any, Callable
 
 import numpy as np
+from common import machine
 
 from qnn_pynq import StreamOverlay
 from qnn_pynq.interface import describe
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--numbers", type=int, default=1 << 20)
     parser.add_argument("--times", type=int, default=15)
     options = parser.parse_args()
+    print(machine())
     count, times = options.numbers, options.times
     x = np.random.default_rng(0).normal(size=count).astype(np.float32)
     words, values = np.empty(count, np.int16), np.empty(count, np.float32)
