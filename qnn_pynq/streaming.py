@@ -55,8 +55,9 @@ class Stream:
     An error of the source, of a picture or of the hardware is raised after the predictions of all pictures before it,
     and ends the stream.
 
-    Ctrl-C, and whatever else a signal raises, ends the taking of pictures; those that were taken are not lost:
-    iterating on gives their predictions, the interrupted batch computed again, each once. `close()` drops them.
+    Ctrl-C, and whatever else a signal raises inside `next()`, ends the taking of pictures; those that were taken are
+    not lost: iterating on gives their predictions, the interrupted batch computed again, each once. `close()` drops
+    them.
 
     Attributes
     ----------
