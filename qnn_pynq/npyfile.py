@@ -45,7 +45,10 @@ class _Archive:
 
 def open_npz(path: Path) -> Any:
     """The archive `path`, open; one of `NPZ_ERRORS` where it is none, a plain `.npy` file included."""
-    found = np.load(str(path), allow_pickle=False)
+    try:
+        found = np.load(str(path), allow_pickle=False)
+    except ValueError:  # in which numpy recommends to load a pickle
+        raise ValueError("expected a zip archive of arrays (np.savez)") from None
     if isinstance(found, np.ndarray):
         raise ValueError("one array of shape {}, expected an archive of several (np.savez)".format(found.shape))
     return _Archive(found)

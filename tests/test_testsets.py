@@ -146,7 +146,8 @@ def test_files_that_are_no_test_set(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="bytes.npz"):
         find_test_set(network(), tmp_path / "bytes.npz")
     (tmp_path / "text.npz").write_text("no zip")
-    with pytest.raises(InputError, match="text.npz"):
+    # Without numpy's advice to unpickle it.
+    with pytest.raises(InputError, match="text.npz: no .npz file of plain arrays: expected a zip archive"):
         find_test_set(network(), tmp_path / "text.npz")
     objects = tmp_path / "objects.npz"
     np.savez(str(objects), images=np.array([{}], dtype=object), labels=LABELS[:1])
