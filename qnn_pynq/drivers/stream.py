@@ -8,7 +8,7 @@ from typing import Any, Mapping
 import numpy as np
 
 from ..boards.base import Board, Buffer
-from ..errors import BoardError, DeadlineError, NoDataError
+from ..errors import BoardError, DeadlineError, ForeignBitstreamError, NoDataError, QnnError
 from ..interface.packets import batch_bytes, batch_packets, sample_stride
 from .axi_dma import AxiDma
 
@@ -73,7 +73,18 @@ class StreamDriver:
             An error bit, or a packet of another length.
         NoDataError
             Done, and the end of an output of 4 bytes or more was never written.
+        ForeignBitstreamError
+            Somebody else configured the logic in the meantime.
         """
+        try:
+            self._run(buffers, samples, deadline, timeout)
+        except QnnError as error:
+            if self.board.loaded is None:
+                raise ForeignBitstreamError("{}: the logic was configured again during a run: {}".format(
+                    self.description.name, error)) from error
+            raise
+
+    def _run(self, buffers: Mapping[str, Buffer], samples: int, deadline: float, timeout: float) -> None:
         description = self.description
         self.prepare()
         receivers: list[Any] = []
