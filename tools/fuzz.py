@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import random
 import signal
 import subprocess
@@ -209,7 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _limit_memory()
         bar = progress_bar(options.cases, "case")
         for target in chosen:
-            cases = round(options.cases * target.weight / weights)
+            cases = math.ceil(options.cases * target.weight / weights)  # no fewer in all
             kept = _kept(options.state).get(target.name)
             if kept is not None and kept[1] == cases:
                 figures.append(Figures(*kept))
