@@ -28,8 +28,9 @@ class Policy:
         "none": every anomaly is raised at once; the network must be loaded again.
         "retry": the board is recovered, known inputs are tried, and the failed ones run again. The others do that too,
         and look for silent errors besides:
-        "canary": known inputs every `every_images` or `every_seconds`; `Recovery.doubtful` names the results since the
-        last good ones when they fail. The shipped dense networks have 256, which take 2.2 ms on a board.
+        "canary": known inputs every `every_images` or `every_seconds`; when they fail, or the board is
+        recovered before they were due, `Recovery.doubtful` names the results since the last good ones. The shipped
+        dense networks have 256, which take 2.2 ms on a board.
         "reload": the weights are written again every `every_images`.
         Both also look whether each run of a layer-by-layer overlay wrote its maps (dense overlays: every policy does).
         "strict": a result is handed out only when a second computation agrees (see `agree`).

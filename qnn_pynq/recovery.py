@@ -64,7 +64,8 @@ class Recovery:
     events : deque of Event
         The last ones.
     doubtful : list of (int, int)
-        Numbers of the first and last result between a canary that was right and the next one, that was not.
+        Numbers of the first and last result behind a canary that was right, where the next one was not, or another
+        anomaly or interrupt came before it, after which the weights were written again.
     """
 
     def __init__(self) -> None:
@@ -120,7 +121,7 @@ class Recovery:
 
     def __repr__(self) -> str:
         kinds = ", ".join("{} {}".format(count, kind) for kind, count in sorted(self.anomalies.items()))
-        return "Recovery({} results; {}; {} recoveries in {:.3g} s; {} alarms; {} results in doubt)".format(
+        return "Recovery({} results; {}; recoveries: {} in {:.3g} s; alarms: {}; results in doubt: {})".format(
             self.results, kinds or "no anomalies", self.recoveries, self.seconds, self.alarms,
             sum(last - first + 1 for first, last in self.doubtful),
         )

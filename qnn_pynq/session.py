@@ -126,7 +126,12 @@ class Session:
                 rows = np.random.RandomState(0).randint(0, 256, (1, self._pipeline.pixels)).astype(np.uint8)
             else:
                 rows = self._pipeline.rows(pictures)
-            found = calibrate(self.engine, rows, runs) if seconds is None else from_user(self.engine, rows, seconds)
+            before = self.recovery.results
+            try:
+                found = calibrate(self.engine, rows, runs) if seconds is None else from_user(self.engine, rows, seconds)
+            finally:
+                if isinstance(self.engine, GuardedEngine):
+                    self.engine.take_back(before)
             self.engine.limit(found.limits(self.policy.deadline_factor))
             return found
 

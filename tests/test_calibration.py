@@ -35,6 +35,7 @@ def test_measured_runs_on_the_emulated_board_agree_with_its_model():
             assert found.median == pytest.approx(found.model, rel=0.1) and found.spread < 0.01 * found.median
             assert found.model == classifier.engine.driver.expected_seconds(count)
             assert "median of 5 runs" in str(found) and found.network == NET.name
+        assert classifier.recovery.results == 0  # none of them was handed out
 
 
 def test_convolutions_are_calibrated_too():

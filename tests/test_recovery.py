@@ -37,7 +37,7 @@ def test_doubtful_results_are_ranges():
     assert found.doubtful == [(0, 9), (20, 34)]
     found.doubt(25, 40)
     assert found.doubtful == [(0, 9), (20, 40)]
-    assert "31 results in doubt" in repr(found)
+    assert "results in doubt: 31" in repr(found)
 
 
 def test_events_are_bounded_and_counters_are_not():

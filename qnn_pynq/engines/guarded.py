@@ -73,7 +73,7 @@ class GuardedEngine(Rescuer):
             self.inner.abandon()
         self._drop_software()
         self.network = network
-        self._patience, self._row = 1, 0
+        self._patience, self._row, self._good = 1, 0, self.recovery.results
         self._limit()
         try:
             try:
@@ -154,8 +154,7 @@ class GuardedEngine(Rescuer):
                     break
             self._stages, result = _joined(parts, out)
         except BaseException:
-            self.recovery.results = before  # nothing of it is handed out
-            self._good = min(self._good, before)
+            self.take_back(before)
             raise
         return result
 
@@ -172,6 +171,11 @@ class GuardedEngine(Rescuer):
 
     def profile(self) -> dict[str, float]:
         return self.bare.profile() if self._plain else dict(self._stages)
+
+    def take_back(self, results: int) -> None:
+        """Count so many results: what came behind them is not handed out."""
+        self.recovery.results = results
+        self._good = min(self._good, results)
 
     def limit(self, limits: Any) -> None:
         """Take other `Limits`: those of a `Calibration`."""
@@ -227,12 +231,8 @@ class GuardedEngine(Rescuer):
         return result
 
     def _known_inputs(self, waiting: int, deadline: float | None) -> None:
-        """The canary, with `waiting` results behind it; what was handed out since the last one is in doubt if wrong."""
-        try:
-            self._canaries().check(self.inner, self._patient(deadline))
-        except WrongAnswerError:
-            self.recovery.doubt(self._good, self.recovery.results - 1)
-            raise
+        """The canary, with `waiting` results behind it."""
+        self._canaries().check(self.inner, self._patient(deadline))
         self.recovery.canaries += 1
         self._fresh(waiting)
 

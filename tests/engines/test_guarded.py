@@ -398,6 +398,18 @@ def test_known_inputs_find_a_flipped_weight_and_say_which_results_are_in_doubt()
         assert classifier.recovery.events[0][4:] == (35, 39)
 
 
+@pytest.mark.parametrize("kind", ["hang", "bus error"])
+def test_results_whose_weights_go_before_their_canary_are_in_doubt(kind):
+    with make(Policy("canary", every_images=20), once(kind)) as classifier:
+        classifier.predict(ROWS[:25])
+        flip_a_weight(classifier.board)
+        assert classifier.decision_function(ROWS[25:30]).tolist() != _scores()[25:30]
+        go(classifier)
+        assert classifier.decision_function(ROWS[30:34]).tolist() == _scores()[30:34]
+        assert classifier.recovery.anomalies == {{"hang": "deadline"}.get(kind, kind): 1}
+        assert classifier.recovery.doubtful == [(20, 29)]
+
+
 def test_results_of_one_call_are_not_handed_out_before_their_canary():
     with make(Policy("canary", every_images=7)) as classifier:
         flip_a_weight(classifier.board)
