@@ -6,14 +6,15 @@ import os
 import time
 from collections import deque
 from itertools import islice
-from threading import Event, Thread, current_thread
+from queue import Empty, SimpleQueue
+from threading import Thread, current_thread
 from typing import Any, Callable, Iterator, NamedTuple
 
 import numpy as np
 
 from .errors import ClosedError, InputError
 
-__all__ = ["Batch", "Producer"]
+__all__ = ["Batch", "Bell", "Producer"]
 
 _POLL = 0.1  # seconds between looks at the stop flag; short waits, so that Ctrl-C gets through everywhere
 
@@ -26,6 +27,23 @@ class Batch(NamedTuple):
     made: Any
     begun: float
     error: BaseException | None = None
+
+
+class Bell:
+    """Wakes one waiter, or the next that comes; an Event broken off by Ctrl-C may never wake again (Python < 3.11)."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[None] = SimpleQueue()
+
+    def ring(self) -> None:
+        if self._queue.empty():
+            self._queue.put(None)
+
+    def wait(self, seconds: float) -> None:
+        try:
+            self._queue.get(timeout=seconds)
+        except Empty:
+            pass
 
 
 class Producer:
@@ -54,7 +72,7 @@ class Producer:
         self._ahead = ahead
         self._items: deque[Batch] = deque()
         self._held = 0  # whether the first item is being computed
-        self._filled, self._freed = Event(), Event()
+        self._filled, self._freed = Bell(), Bell()
         self._enough = self._stop = self._over = False
         # What ended the thread; until it is known, what ends threads without a word.
         self._broken: BaseException | None = MemoryError("the thread that takes a stream's pictures has died")
@@ -74,7 +92,7 @@ class Producer:
             self._broken = error
         finally:
             self._over = True
-            self._filled.set()
+            self._filled.ring()
             close = getattr(self._source, "close", None)
             if close is not None:
                 close()
@@ -122,13 +140,11 @@ class Producer:
     def _offer(self, pictures: list[Any], made: Any, begun: float, error: BaseException | None) -> None:
         # What was taken is kept, even if nothing more is wanted.
         while not self._enough and len(self._items) >= self._ahead + self._held:
-            self._freed.clear()
-            if len(self._items) >= self._ahead + self._held:
-                self._freed.wait(_POLL)
+            self._freed.wait(_POLL)
         if not self._stop:
             self._items.append(Batch(self._offered, pictures, made, begun, error))
             self._offered += 1
-            self._filled.set()
+            self._filled.ring()
 
     # -- for whoever iterates ----------------------------------------------------------------------------
 
@@ -149,10 +165,10 @@ class Producer:
                 self._held = 0
             if self._items:
                 self._held = 1
-                self._freed.set()
+                self._freed.ring()
                 return self._items[0]
             self._held = 0
-            self._freed.set()
+            self._freed.ring()
             if self._stop or self._over or not self.thread.is_alive():
                 if self._items:
                     return self._items[0]
@@ -160,17 +176,16 @@ class Producer:
                     raise self._broken  # pictures that were taken are lost
                 return None
             self._filled.wait(_POLL)
-            self._filled.clear()
 
     def enough(self) -> None:
         """Take no more pictures; what was taken can still be had."""
         self._enough = True
-        self._freed.set()
+        self._freed.ring()
 
     def end(self) -> None:
         """Take no more pictures and drop what is ready; idempotent."""
         self._enough = self._stop = True
-        self._freed.set()
+        self._freed.ring()
         self._items.clear()
 
 

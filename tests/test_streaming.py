@@ -20,7 +20,7 @@ from small_conv import linear, small_network
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.classifier import Classifier
 from qnn_pynq.errors import BoardError, ClosedError, InputError
-from qnn_pynq.producer import Producer
+from qnn_pynq.producer import Bell, Producer
 
 
 @pytest.fixture(params=["dense", "convolutions"])
@@ -363,6 +363,36 @@ def test_after_an_interrupted_run_on_a_board_the_logic_is_configured_again(polic
             classifier.load(network)
         assert classifier.predict(X).tolist() == wanted
         assert board.generation == generation + 1
+
+
+def test_an_interrupt_anywhere_in_a_bell_leaves_one_that_rings():
+    struck, at = True, 0
+    while struck:
+        bell, woken, struck, left = Bell(), threading.Event(), False, at
+        waiter = threading.Thread(target=lambda bell=bell, woken=woken: (bell.wait(30.0), woken.set()))
+        waiter.start()
+        time.sleep(0.01)  # it waits
+
+        def interrupt(frame, event, argument):
+            nonlocal struck, left
+            left -= 1
+            if left < 0 and event in ("call", "c_return"):  # where CPython looks for signals
+                struck = True
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+        sys.setprofile(interrupt)
+        try:
+            bell.ring()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.setprofile(None)
+        bell.ring()
+        assert woken.wait(10.0)
+        waiter.join()
+        at += 1
+    assert at > 2
 
 
 _ENDLESS = """

@@ -28,22 +28,22 @@ class EmulatedMemory(Memory):
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        # (start, bytes), sorted; one list, so that an interrupt or a finalizer finds both or neither.
-        self._blocks: list[tuple[int, np.ndarray]] = []
+        # (start, bytes, key), sorted; one list, so that an interrupt or a finalizer finds all or none.
+        self._blocks: list[tuple[int, np.ndarray, Any]] = []
 
     @property
     def used(self) -> int:
         """Bytes of the live buffers, in whole pages."""
-        return sum(self._pages(block.size) for _, block in list(self._blocks))
+        return sum(self._pages(block.size) for _, block, _ in list(self._blocks))
 
     @staticmethod
     def _pages(nbytes: int) -> int:
         return max(1, -(-nbytes // PAGE)) * PAGE
 
-    def allocate(self, nbytes: int) -> tuple[int, np.ndarray]:
-        """First fit: (page aligned address, the logic's zeroed bytes)."""
+    def allocate(self, nbytes: int, key: Any = None) -> tuple[int, np.ndarray]:
+        """First fit: (page aligned address, the logic's zeroed bytes), until `free`, or `drop` of the key."""
         need, address = self._pages(nbytes), _BASE
-        for start, block in list(self._blocks):
+        for start, block, _ in list(self._blocks):
             if start - address >= need:
                 break
             address = start + self._pages(block.size)
@@ -52,7 +52,7 @@ class EmulatedMemory(Memory):
                 f"contiguous memory: {nbytes} bytes asked for, {self.used} of {self.limit} in use; "
                 "close other buffers, use smaller batches, or give the board a larger memory_limit")
         block = np.zeros(nbytes, np.uint8)
-        entry = address, block
+        entry = address, block, key
         self._blocks.insert(self._place(address), entry)
         return address, block
 
@@ -61,12 +61,17 @@ class EmulatedMemory(Memory):
         sought: Any = (address,)  # sorts before a pair with the same start
         return bisect.bisect_left(self._blocks, sought)
 
-    def free(self, address: int, block: np.ndarray | None = None) -> None:
-        """Forget the buffer that starts at `address`; with its `block`, nobody else's that lies there by now."""
+    def free(self, address: int) -> None:
+        """Forget the buffer that starts at `address`."""
         place = self._place(address)
         if place < len(self._blocks) and self._blocks[place][0] == address:
-            if block is None or self._blocks[place][1] is block:
-                del self._blocks[place]
+            del self._blocks[place]
+
+    def drop(self, key: Any) -> None:
+        """Forget the buffer of a key, and nobody else's that lies there by now."""
+        for start, _, other in list(self._blocks):
+            if other is key:
+                self.free(start)
 
     def clear(self) -> None:
         """Forget every buffer."""
@@ -75,7 +80,7 @@ class EmulatedMemory(Memory):
     def read(self, address: int, nbytes: int) -> np.ndarray:
         place = self._place(address + 1) - 1
         if place >= 0:
-            first, block = self._blocks[place]
+            first, block, _ = self._blocks[place]
             start = address - first
             if start + nbytes <= block.size:
                 return block[start:start + nbytes]
@@ -92,11 +97,12 @@ class EmulatedBuffer(Buffer):
     def __init__(self, board: EmulatedBoard, shape: tuple[int, ...], dtype: np.dtype, nbytes: int) -> None:
         self._board = board
         self.nbytes = nbytes
-        self.device_address, self._logic = board.memory.allocate(nbytes)
+        self._drop, self._key = board.memory.drop, object()
+        # Before there is anything to drop: an interrupt may come at any time.
+        self._release = weakref.finalize(self, self._drop, self._key)
+        self.device_address, self._logic = board.memory.allocate(nbytes, self._key)
         self._array = np.zeros(shape, dtype)
         self._bytes = self._array.reshape(-1).view(np.uint8)
-        self._free = board.memory.free
-        self._release = weakref.finalize(self, self._free, self.device_address, self._logic)
 
     @property
     def array(self) -> np.ndarray:
@@ -126,7 +132,7 @@ class EmulatedBuffer(Buffer):
         if not self.closed:
             self._board.settle()  # results that are due still arrive; later ones meet a bus error
             # The flag last, and not by the finalizer, which runs once: an interrupted close() can be called again.
-            self._free(self.device_address, self._logic)
+            self._drop(self._key)
             self.closed = True
 
 

@@ -232,7 +232,7 @@ def test_open_board_says_which_and_emulates_only_without_an_fpga(monkeypatch, ca
         open_board(small, memory_limit=1)
 
 
-@pytest.mark.parametrize("line", range(14))
+@pytest.mark.parametrize("line", range(20))
 def test_an_interrupt_between_any_two_lines_leaves_no_buffer_with_anothers_memory(line):
     memory, left = EmulatedMemory(1 << 20), [line]
 
@@ -243,16 +243,48 @@ def test_an_interrupt_between_any_two_lines_leaves_no_buffer_with_anothers_memor
                 raise KeyboardInterrupt
         return lines
 
-    held = dict(memory.allocate(PAGE) for _ in range(3))
+    held = {key: memory.allocate(PAGE, key) for key in "abc"}
     former = sys.gettrace()
-    sys.settrace(lambda frame, *_: lines if frame.f_code.co_name in ("allocate", "free") else None)
+    sys.settrace(lambda frame, *_: lines if frame.f_code.co_name in ("allocate", "drop", "free") else None)
     try:
-        memory.free(min(held), held.pop(min(held)))
-        held.update([memory.allocate(PAGE)])
+        del held["a"]
+        memory.drop("a")
+        held["d"] = memory.allocate(PAGE, "d")
     except KeyboardInterrupt:
         pass
     finally:
         sys.settrace(former)
-    held.update(memory.allocate(PAGE) for _ in range(3))
-    for address, block in held.items():
+    held.update((key, memory.allocate(PAGE, key)) for key in "efg")
+    for address, block in held.values():
         assert np.shares_memory(memory.read(address, PAGE), block)
+    for key in "abcdefg":
+        memory.drop(key)
+    assert memory.used == 0
+
+
+def test_an_interrupt_while_a_buffer_is_made_leaves_nothing(board):
+    at, struck = 0, True
+    while struck:
+        left, struck, buffer = at, False, None
+
+        def lines(frame, event, _):
+            nonlocal left, struck
+            left -= event == "line"
+            if left < 0 and not struck:
+                struck = True
+                raise KeyboardInterrupt
+            return lines
+
+        former = sys.gettrace()
+        sys.settrace(lambda frame, *_: lines if "emulated" in frame.f_code.co_filename else None)
+        try:
+            buffer = board.allocate(10)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(former)
+        del buffer
+        gc.collect()
+        assert board.memory.used == 0, at
+        at += 1
+    assert at > 10

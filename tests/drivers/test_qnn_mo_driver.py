@@ -310,9 +310,9 @@ def test_dma_buffers_of_dorefa_net_are_8_megabytes_at_most():
     most = 0
     real = made.board.memory.allocate
 
-    def allocate(nbytes):
+    def allocate(nbytes, key):
         nonlocal most
-        found = real(nbytes)
+        found = real(nbytes, key)
         most = max(most, made.board.memory.used)
         return found
 
