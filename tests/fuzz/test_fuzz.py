@@ -26,10 +26,10 @@ def targets(tmp_path_factory):
     return make_targets(tmp_path_factory.mktemp("fuzz"))
 
 
-# What a reader turns into one of our errors, by the name that it looks for there: no longer found, it is a finding.
+# Names that readers use to make one of our errors of what is wrong: without them that is a finding.
 PLANTED = {
-    "network.json, dense": "fields.RecursionError", "streams.json": "fields.RecursionError",
-    "overlay.json": "fields.RecursionError", "layer list": "fields.RecursionError",
+    "network.json, dense": "fields.DescriptorError", "streams.json": "fields.DescriptorError",
+    "overlay.json": "fields.DescriptorError", "layer list": "fields.DescriptorError",
     "pynq's state file": "boards.zynq_state.ValueError", ".npy": "npyfile.Exception",
     "pickled .npy": "convert.pickled.Exception", "mean picture .npy": "convert.qnn_mo_software.BadArray",
     "finnthesizer .npz": "convert.finnthesizer.NPZ_ERRORS", "selftest.npz": "answers.NPZ_ERRORS",
