@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 
@@ -55,8 +55,8 @@ class _SparseMemory(Memory):
 
 
 class _TwinRegisters(Registers):
-    def __init__(self, twin: Twin, window: int) -> None:
-        self._twin, self.window = twin, window
+    def __init__(self, twin: Twin, window: int, clock: VirtualClock, skip: Callable[[int, float], None]) -> None:
+        self._twin, self.window, self._clock, self._skip = twin, window, clock, skip
 
     def read(self, offset: int) -> int:
         return self._twin.read(self.check(offset))
@@ -67,7 +67,9 @@ class _TwinRegisters(Registers):
         self._twin.write(self.check(offset), value)
 
     def play(self, program: np.ndarray, timeout: float) -> None:
-        raise NotImplementedError
+        check_program(program, self.window)
+        if not self._twin.play(program, timeout):
+            play_plainly(self, program, self._clock, timeout, self._skip)
 
 
 def differences_of_twin(recording: Recording) -> list[str]:
@@ -154,7 +156,7 @@ class _Comparison:
         ip = next((ip for ip in self.overlay.ips if ip.name == event.arguments[0]), None)
         if ip is None:
             raise RecordingError("overlay {} has no ip {}".format(self.overlay.name, event.arguments[0]))
-        return _TwinRegisters(self.twin.ip(ip.name), ip.range)
+        return _TwinRegisters(self.twin.ip(ip.name), ip.range, self.clock, self._pass)
 
     def _read(self, position: int, event: Event) -> None:
         self._registers(event).read(event.arguments[1])
@@ -163,10 +165,7 @@ class _Comparison:
         self._registers(event).write(event.arguments[1], event.arguments[2])
 
     def _play(self, position: int, event: Event) -> None:
-        registers = self._registers(event)
-        program = check_program(np.frombuffer(event.arguments[1], PROGRAM_DTYPE), registers.window)
-        if not self.twin.ip(event.arguments[0]).play(program, _LONGEST):
-            play_plainly(registers, program, self.clock, _LONGEST, self._pass)
+        self._registers(event).play(np.frombuffer(event.arguments[1], PROGRAM_DTYPE), _LONGEST)
 
     def _pass(self, attempt: int, left: float) -> None:
         """Let the clock go on to the end of what is running."""
