@@ -23,7 +23,7 @@ def main() -> None:
     arguments = parser.parse_args()
     one_cpu()
 
-    from qnn_pynq.classifier import Classifier
+    from qnn_pynq import Classifier
     from qnn_pynq.kernels import DenseStack, Encoder, isa_active
 
     n = arguments.images

@@ -56,7 +56,7 @@ def main() -> None:
                     )
             if arguments.without_classifier:
                 continue
-            from qnn_pynq.classifier import Classifier
+            from qnn_pynq import Classifier
 
             classifier = Classifier(network, board="cpu")
             keep.append(classifier)

@@ -93,9 +93,9 @@ def main() -> None:
     parser.add_argument("--clocks", type=float, nargs="+", default=[10, 25, 100, 200], help="MHz of the logic")
     arguments = parser.parse_args()
 
+    from qnn_pynq import Classifier
     from qnn_pynq.boards.emulated import EmulatedBoard
     from qnn_pynq.catalogue import find_network, find_overlay
-    from qnn_pynq.classifier import Classifier
 
     network = find_network(arguments.network)
     overlay = find_overlay(network.overlays[0])

@@ -9,8 +9,8 @@ import numpy as np
 from common import machine
 
 from qnn_pynq import StreamOverlay
-from qnn_pynq.interface import describe
 from qnn_pynq.kernels.fixed import from_fixed, to_fixed
+from qnn_pynq.streams import describe
 
 
 def best(function: Callable[[], Any], numbers: int, times: int) -> float:

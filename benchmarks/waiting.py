@@ -21,8 +21,8 @@ def main() -> None:
     arguments = parser.parse_args()
     one_cpu()
 
-    from qnn_pynq.boards.base import Board, Registers
-    from qnn_pynq.boards.clock import RealClock
+    from qnn_pynq.contracts.board import Board, Registers
+    from qnn_pynq.contracts.clock import RealClock
 
     class Run(Board, Registers):
         """A board whose register shows bit 1 from a moment on."""

@@ -10,11 +10,11 @@ __version__ = "0.1.0"
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 _HOME = {
-    "Classifier": "qnn_pynq.classifier",
-    "Evaluation": "qnn_pynq.results",
-    "Prediction": "qnn_pynq.results",
+    "Classifier": "qnn_pynq.classifier.classifier",
+    "Evaluation": "qnn_pynq.classifier.results",
+    "Prediction": "qnn_pynq.classifier.results",
     "QnnError": "qnn_pynq.errors",
-    "StreamOverlay": "qnn_pynq.stream_overlay",
+    "StreamOverlay": "qnn_pynq.streams.overlay",
     "open_board": "qnn_pynq.boards",
 }
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Callable, Iterator, Sequence, TypeVar, Union
 
 from .errors import DigestError, NotFoundError, OverlayMissingError
-from .network import Network, load_network
+from .files.paths import path_text, shortened
+from .networks.store import load_network
+from .networks.types import Network
 from .overlay import Overlay, OverlayFile, load_overlay
-from .paths import path_text, shortened
 
 __all__ = [
     "by_hand_lines",

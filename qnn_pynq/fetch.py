@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Union
 
 from .catalogue import by_hand_lines, cached_path, digest, find_overlay
-from .download import TIMEOUT, download, is_web_address
 from .errors import DigestError, FetchError
+from .files.download import TIMEOUT, download, is_web_address
 from .overlay import Overlay, OverlayFile
 
 __all__ = ["fetch_overlay"]

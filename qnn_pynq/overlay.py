@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .fields import Fields, check_format, item_path, read_json
-from .overlay_geometry import check_geometry, check_timing
+from .contracts.geometry import check_geometry, check_timing
+from .files.fields import Fields, check_format, item_path, read_json
 
 __all__ = ["OVERLAY_FORMAT", "OVERLAY_VERSION", "Ip", "Overlay", "OverlayFile", "load_overlay"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qnn_pynq.host import Host
+from qnn_pynq.diagnosis.host import Host
 
 PYNQ_ENVIRON = {"XILINX_XRT": "/usr", "BOARD": "Pynq-Z1"}
 Z1 = {

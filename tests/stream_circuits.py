@@ -1,7 +1,7 @@
 """Descriptions of circuits for the tests: every port, type and TLAST rule in some of them."""
 from __future__ import annotations
 
-from qnn_pynq.interface import describe
+from qnn_pynq.streams import describe
 
 
 def stream(name, kind="ap_fixed<16,6>", shape=(3,), **more):

@@ -18,7 +18,7 @@ import campaign as campaigns  # noqa: E402
 import fault_trials  # noqa: E402
 from campaign import Campaign, write_between  # noqa: E402
 
-from qnn_pynq.classifier import Classifier  # noqa: E402
+from qnn_pynq import Classifier  # noqa: E402
 
 SMALL = ("tiny dense", "small convolutional")
 

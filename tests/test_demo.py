@@ -13,7 +13,7 @@ from PIL import Image
 
 from qnn_pynq import demo
 from qnn_pynq.errors import NotFoundError
-from qnn_pynq.preprocess import prepare
+from qnn_pynq.pictures.prepare import prepare
 
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 

@@ -9,8 +9,8 @@ import pytest
 import small_conv
 
 from qnn_pynq.boards.emulated import EmulatedBoard
-from qnn_pynq.drivers.bnn_pynq import BnnPynqDriver
 from qnn_pynq.errors import BoardError, BusError, DeadlineError, InputError, NoDataError
+from qnn_pynq.families.bnn_pynq.driver import BnnPynqDriver
 from qnn_pynq.faults import KINDS, Fault, FaultPlan
 
 BITS = lfc.bits(20, 64)

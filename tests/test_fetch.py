@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from qnn_pynq import catalogue, download, fetch
+from qnn_pynq import catalogue, fetch
 from qnn_pynq.errors import DigestError, FetchError, OverlayMissingError
 from qnn_pynq.fetch import fetch_overlay
+from qnn_pynq.files import download
 from qnn_pynq.overlay import load_overlay
 
 SHIPPED = catalogue.overlays()["bnn-pynq-lfc-w1a1"]  # in the package or in the checkout

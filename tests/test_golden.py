@@ -6,7 +6,7 @@ import pytest
 import small
 from PIL import Image
 
-from qnn_pynq.classifier import Classifier
+from qnn_pynq import Classifier
 
 CASES = [("lfcW1A1", "t10k_lfcW1A1_gold.bin", 9840), ("lfcW1A2", "t10k_lfcW1A2_gold2k.bin", 9849)]
 

@@ -10,15 +10,14 @@ import numpy as np
 import oracle_conv
 import pytest
 
-from qnn_pynq import kernels
+from qnn_pynq import Classifier, kernels
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.catalogue import find_overlay
-from qnn_pynq.classifier import Classifier
 from qnn_pynq.convert.qnn_mo import import_qnn_mo
-from qnn_pynq.drivers.qnn_mo import QnnMoDriver
+from qnn_pynq.families.qnn_mo.driver import QnnMoDriver
 from qnn_pynq.kernels import ConvStack
-from qnn_pynq.network import load_network, save_network
-from qnn_pynq.preprocess import first_layer_input, prepare
+from qnn_pynq.networks.store import load_network, save_network
+from qnn_pynq.pictures.prepare import first_layer_input, prepare
 
 PICTURE = "n07920052_4.jpg"
 # First digits of the digests of codes in the order y, x, channel.

@@ -26,8 +26,7 @@ import pytest
 import small
 from PIL import Image
 
-from qnn_pynq import demo
-from qnn_pynq.classifier import Classifier
+from qnn_pynq import Classifier, demo
 
 
 def _png(image: Image.Image) -> bytes:

@@ -18,7 +18,7 @@ if not Path("/proc/self/statm").exists():
 
 import soak as soaks  # noqa: E402
 
-from qnn_pynq.classifier import Classifier  # noqa: E402
+from qnn_pynq import Classifier  # noqa: E402
 
 TINY = (("tiny dense",),)
 

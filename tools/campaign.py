@@ -26,7 +26,7 @@ from typing import Any, Callable, Sequence
 
 from fault_trials import CASES, EVERY, INPUTS, POLICIES, SILENT, clean_reaches, make_case, run_trial
 
-from qnn_pynq.classifier import Classifier
+from qnn_pynq import Classifier
 from qnn_pynq.faults import KINDS
 
 __all__ = ["Campaign", "main", "progress_bar", "write_between"]

@@ -14,15 +14,15 @@ from typing import Any, Callable, Iterator
 import numpy as np
 from fault_trials import inputs
 
+from qnn_pynq import Classifier
 from qnn_pynq.boards.emulated import EmulatedBoard
-from qnn_pynq.canary import Canary
-from qnn_pynq.canary_choice import flip_bit, sample_flips
 from qnn_pynq.catalogue import find_network, networks
-from qnn_pynq.classifier import Classifier
+from qnn_pynq.datasets.testsets import dataset_of, find_test_set
 from qnn_pynq.errors import QnnError, WrongAnswerError
 from qnn_pynq.faults import Fault
-from qnn_pynq.network import Conv, Network
-from qnn_pynq.testsets import dataset_of, find_test_set
+from qnn_pynq.networks.types import Conv, Network
+from qnn_pynq.reliability.canary import Canary
+from qnn_pynq.reliability.canary_choice import flip_bit, sample_flips
 
 __all__ = ["canary_table"]
 

@@ -23,14 +23,14 @@ import lfc  # noqa: E402
 import small  # noqa: E402
 import small_conv  # noqa: E402
 
-from qnn_pynq.answers import known_answers  # noqa: E402
+from qnn_pynq import Classifier  # noqa: E402
 from qnn_pynq.boards.emulated import EmulatedBoard  # noqa: E402
 from qnn_pynq.catalogue import find_network  # noqa: E402
-from qnn_pynq.classifier import Classifier  # noqa: E402
 from qnn_pynq.errors import QnnError  # noqa: E402
 from qnn_pynq.faults import KINDS, Fault, FaultPlan  # noqa: E402
-from qnn_pynq.network import Network  # noqa: E402
-from qnn_pynq.policy import Policy  # noqa: E402
+from qnn_pynq.networks.types import Network  # noqa: E402
+from qnn_pynq.reliability.answers import known_answers  # noqa: E402
+from qnn_pynq.reliability.policy import Policy  # noqa: E402
 
 __all__ = ["CASES", "MODES", "POLICIES", "SILENT", "Case", "Stuck", "Trial", "Watchdog", "clean_reaches", "inputs",
            "make_case", "make_plan", "run_trial"]

@@ -35,21 +35,24 @@ from fuzz_seeds import (  # noqa: E402
     with_right_sums,
 )
 
-from qnn_pynq import catalogue, doctor_overlays, doctor_pynq, recording_file  # noqa: E402
-from qnn_pynq.answers import known_answers  # noqa: E402
-from qnn_pynq.boards import zynq_state  # noqa: E402
-from qnn_pynq.colour_sets import read_colour  # noqa: E402
+from qnn_pynq import catalogue  # noqa: E402
+from qnn_pynq.boards.zynq import state as zynq_state  # noqa: E402
 from qnn_pynq.convert import bnn_pynq, finnthesizer, qnn_mo_files, qnn_mo_layers, qnn_mo_software  # noqa: E402
 from qnn_pynq.convert.pickled import read_pickled  # noqa: E402
-from qnn_pynq.datasets import read_idx  # noqa: E402
+from qnn_pynq.datasets.colour import read_colour  # noqa: E402
+from qnn_pynq.datasets.public import read_idx  # noqa: E402
+from qnn_pynq.datasets.testsets import find_test_set  # noqa: E402
+from qnn_pynq.diagnosis import overlays as doctor_overlays  # noqa: E402
+from qnn_pynq.diagnosis import pynq as doctor_pynq  # noqa: E402
+from qnn_pynq.diagnosis import recording_file  # noqa: E402
 from qnn_pynq.errors import InputError  # noqa: E402
-from qnn_pynq.interface.hwh import check_hwh  # noqa: E402
-from qnn_pynq.interface.reading import load_description  # noqa: E402
-from qnn_pynq.network import load_network, save_network  # noqa: E402
-from qnn_pynq.npyfile import read_array  # noqa: E402
+from qnn_pynq.files.npyfile import read_array  # noqa: E402
+from qnn_pynq.networks.store import load_network, save_network  # noqa: E402
 from qnn_pynq.overlay import load_overlay  # noqa: E402
-from qnn_pynq.preprocess import prepare  # noqa: E402
-from qnn_pynq.testsets import find_test_set  # noqa: E402
+from qnn_pynq.pictures.prepare import prepare  # noqa: E402
+from qnn_pynq.reliability.answers import known_answers  # noqa: E402
+from qnn_pynq.streams.hwh import check_hwh  # noqa: E402
+from qnn_pynq.streams.reading import load_description  # noqa: E402
 
 __all__ = ["Target", "make_targets", "memory_folder"]
 

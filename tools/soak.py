@@ -27,11 +27,11 @@ import numpy as np
 from campaign import progress_bar, write_between
 from fault_trials import SILENT, Case, Stuck, Watchdog, make_case
 
+from qnn_pynq import Classifier
 from qnn_pynq.boards.emulated import EmulatedBoard
-from qnn_pynq.classifier import Classifier
 from qnn_pynq.errors import QnnError
 from qnn_pynq.faults import KINDS, FaultPlan
-from qnn_pynq.policy import Policy
+from qnn_pynq.reliability.policy import Policy
 
 __all__ = ["Soak", "main"]
 

@@ -21,13 +21,13 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 
-from qnn_pynq.network import save_network  # noqa: E402
+from qnn_pynq.networks.store import save_network  # noqa: E402
 from qnn_pynq.train._torch import torch  # noqa: E402
 from qnn_pynq.train.data import DataSet  # noqa: E402
-from qnn_pynq.train.dorefa_data import load_colour, split_colour  # noqa: E402
-from qnn_pynq.train.dorefa_loop import train  # noqa: E402
-from qnn_pynq.train.dorefa_pipeline import finish, finish_float  # noqa: E402
-from qnn_pynq.train.dorefa_recipes import RECIPES, Recipe  # noqa: E402
+from qnn_pynq.train.dorefa.data import load_colour, split_colour  # noqa: E402
+from qnn_pynq.train.dorefa.loop import train  # noqa: E402
+from qnn_pynq.train.dorefa.pipeline import finish, finish_float  # noqa: E402
+from qnn_pynq.train.dorefa.recipes import RECIPES, Recipe  # noqa: E402
 
 
 def _second(model: Any, recipe: Recipe, floating: bool, data: tuple[DataSet, DataSet], work: Path, report: Any) -> Any:

@@ -16,16 +16,16 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from qnn_pynq.datasets import DATASETS  # noqa: E402
+from qnn_pynq.datasets.public import DATASETS  # noqa: E402
 from qnn_pynq.train._torch import torch  # noqa: E402
-from qnn_pynq.train.augment import Augment  # noqa: E402
 from qnn_pynq.train.data import DataSet, load_dataset, split  # noqa: E402
 from qnn_pynq.train.decode import choose_levels  # noqa: E402
-from qnn_pynq.train.encoding import Table, plain  # noqa: E402
-from qnn_pynq.train.loop import Recipe, device, evaluate_scores, train  # noqa: E402
-from qnn_pynq.train.recipes import RECIPES  # noqa: E402
-from qnn_pynq.train.table import learn_table  # noqa: E402
-from qnn_pynq.train.teacher import soft_labels  # noqa: E402
+from qnn_pynq.train.lfc.augment import Augment  # noqa: E402
+from qnn_pynq.train.lfc.encoding import Table, plain  # noqa: E402
+from qnn_pynq.train.lfc.loop import Recipe, device, evaluate_scores, train  # noqa: E402
+from qnn_pynq.train.lfc.recipes import RECIPES  # noqa: E402
+from qnn_pynq.train.lfc.table import learn_table  # noqa: E402
+from qnn_pynq.train.lfc.teacher import soft_labels  # noqa: E402
 
 _BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]])
 

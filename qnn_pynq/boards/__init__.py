@@ -4,8 +4,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from ..contracts.board import Board
 from ..errors import InputError
-from .base import Board
 
 __all__ = ["Board", "open_board"]
 
@@ -43,11 +43,11 @@ def open_board(board: None | str | Board = None, **options: Any) -> Board:
         raise InputError(f"board {board!r}: expected None, 'auto', 'emulated', 'zynq' or a Board "
                          "(and for a Classifier also 'cpu')")
     if board != "emulated":
-        from .zynq_device import fpga_present
+        from .zynq.device import fpga_present
 
         if board == "zynq" or fpga_present():
-            from .zynq import ZynqBoard
-            from .zynq_shared import shared_board
+            from .zynq.board import ZynqBoard
+            from .zynq.shared import shared_board
 
             real = ZynqBoard(**options) if options else shared_board()
             log.info("using the FPGA of %s", real.name)

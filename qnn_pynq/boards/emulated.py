@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ..contracts.board import Board, Buffer, Registers, shape_bytes
+from ..contracts.clock import Clock, RealClock, VirtualClock
+from ..contracts.families import twin_class
+from ..contracts.program import check_program, play_plainly
+from ..contracts.twin import Memory, Twin
 from ..errors import BoardError, BusError, ClosedError, InputError
-from ..families import twin_class
 from ..faults import FaultPlan
-from ..twins.base import Memory, Twin
-from .base import Board, Buffer, Registers, shape_bytes
-from .clock import Clock, RealClock, VirtualClock
-from .program import check_program, play_plainly
 
 __all__ = ["EmulatedBoard", "EmulatedBuffer", "EmulatedMemory"]
 

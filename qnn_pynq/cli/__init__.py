@@ -17,7 +17,33 @@ import warnings
 from typing import Any, Iterator, Sequence
 
 from .. import __version__
-from . import answering, health, interfacing, listing, making, measuring, overlays, profiling, recording
+from . import (
+    classify as answering,
+)
+from . import (
+    doctor as health,
+)
+from . import (
+    evaluate as measuring,
+)
+from . import (
+    interface as interfacing,
+)
+from . import (
+    make_networks as making,
+)
+from . import (
+    networks as listing,
+)
+from . import (
+    overlays,
+)
+from . import (
+    profile as profiling,
+)
+from . import (
+    record as recording,
+)
 from .output import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple, Sequence, Union
 import numpy as np
 
 from ..errors import ConversionError, QnnWarning
-from ..network import WORD_BITS, Decode, Dense, Encoding, Framing, InputSpec, Network
-from ..packing import fold_thresholds, fold_weights, unfold_thresholds, unfold_weights
-from ..paths import path_text, shortened
+from ..families.bnn_pynq.packing import fold_thresholds, fold_weights, unfold_thresholds, unfold_weights
+from ..files.paths import path_text, shortened
+from ..networks.chain import WORD_BITS
+from ..networks.types import Decode, Dense, Encoding, Framing, InputSpec, Network
 
 __all__ = ["LFC_CLASSES", "LFC_CODES", "LFC_FOLDS", "export_bnn_pynq", "import_bnn_pynq", "lfc_network"]
 

@@ -11,9 +11,9 @@ from typing import Sequence, Union
 import numpy as np
 
 from ..errors import ConversionError
-from ..network import Dense, Network
-from ..npyfile import NPZ_ERRORS, BadArray, parse_array
-from ..paths import path_text, shortened
+from ..files.npyfile import NPZ_ERRORS, BadArray, parse_array
+from ..files.paths import path_text, shortened
+from ..networks.types import Dense, Network
 from .bnn_pynq import LFC_CLASSES, LFC_CODES, LFC_FOLDS, lfc_network, plain
 from .folding import RULES, fold_dense
 

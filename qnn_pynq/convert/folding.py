@@ -13,7 +13,7 @@ from typing import Any, Sequence
 import numpy as np
 
 from ..errors import ConversionError
-from ..network import Dense
+from ..networks.types import Dense
 
 __all__ = ["NEVER", "RULES", "STEPS", "fold", "fold_dense"]
 

@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 
 from ..errors import DescriptorError
-from ..npyfile import read_header
+from ..files.npyfile import read_header
 from .opcodes import BadPickle, Called, Data, Machine
 
 __all__ = ["read_pickled"]

@@ -11,11 +11,11 @@ import numpy as np
 
 from ..catalogue import find_overlay
 from ..errors import DescriptorError
-from ..fields import fail, item_path, read_json
-from ..network import Conv, Crop, Decode, Encoding, InputSpec, Layer, Linear, Network, Pool
+from ..families.qnn_mo.plan_check import check_steps
+from ..files.fields import fail, item_path, read_json
+from ..files.paths import path_text
+from ..networks.types import Conv, Crop, Decode, Encoding, InputSpec, Layer, Linear, Network, Pool
 from ..overlay import Overlay
-from ..paths import path_text
-from ..plan_check import check_steps
 from .bnn_pynq import plain
 from .qnn_mo_files import check_files, read_run
 from .qnn_mo_layers import ConvEntry, LayerList, read_layer_list

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..fields import Fields, read_json
-from ..network_types import Pool
+from ..files.fields import Fields, read_json
+from ..networks.types import Pool
 
 __all__ = ["ConvEntry", "DenseEntry", "LayerList", "read_layer_list"]
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import DescriptorError
-from ..fields import fail
-from ..network import Conv, Linear
-from ..npyfile import BadArray, parse_array, read_array
+from ..files.fields import fail
+from ..files.npyfile import BadArray, parse_array, read_array
+from ..networks.types import Conv, Linear
 from .pickled import read_pickled
 from .qnn_mo_layers import ConvEntry, DenseEntry, LayerList
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Sequence
 
-from ..network import Network
+from ..networks.types import Network
 from .base import Engine, EngineResult
-from .convolution import ConvolutionEngine
+from .conv_board import OffloadEngine
+from .conv_software import ConvolutionEngine
+from .dense_board import OverlayEngine
+from .dense_software import SoftwareEngine
 from .layers import is_convolutional
-from .offload import OffloadEngine
 from .on_board import BoardEngine
-from .overlay import OverlayEngine
 from .segments import SegmentedEngine, SegmentTime
-from .software import SoftwareEngine
 
 __all__ = [
     "BoardEngine",

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import BoardError, ClosedError, InputError, UnsupportedNetworkError
 from ..kernels import Encoder
-from ..network import Dense, Network
+from ..networks.types import Dense, Network
 
 __all__ = ["Answer", "Engine", "EngineResult", "NotReadyError", "make_encoder"]
 

@@ -6,8 +6,8 @@ from typing import NamedTuple, Union
 
 import numpy as np
 
-from ..network import Conv, Linear, Network, Pool
-from ..preprocess import first_layer_input
+from ..networks.types import Conv, Linear, Network, Pool
+from ..pictures.prepare import first_layer_input
 
 __all__ = ["MapLayer", "Parts", "is_convolutional", "map_shapes", "pictures_to_maps", "split_layers"]
 

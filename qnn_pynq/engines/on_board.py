@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..boards import Board
+from ..contracts.families import driver_class
 from ..errors import (
     AnomalyError,
     BoardBusyError,
@@ -19,8 +20,7 @@ from ..errors import (
     InputError,
     QnnError,
 )
-from ..families import driver_class
-from ..network import Network
+from ..networks.types import Network
 from .base import Engine, EngineResult
 
 __all__ = ["BoardEngine"]

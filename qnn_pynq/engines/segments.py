@@ -11,10 +11,10 @@ import numpy as np
 
 from ..boards import Board
 from ..errors import BoardError, BoardTakenError, UnsupportedNetworkError
-from ..network import Encoding, InputSpec, Network
+from ..networks.types import Encoding, InputSpec, Network
 from .base import Engine, EngineResult
+from .conv_board import OffloadEngine
 from .layers import map_shapes
-from .offload import OffloadEngine
 
 __all__ = ["SegmentTime", "SegmentedEngine", "cut_segments"]
 

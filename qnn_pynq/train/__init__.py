@@ -10,11 +10,11 @@ __all__ = ["train_dorefa_folder", "train_folder"]
 def __getattr__(name: str) -> Any:
     # Lazy, so that importing the package costs nothing where torch is not installed.
     if name == "train_folder":
-        from .folder import train_folder
+        from .lfc.folder import train_folder
 
         return train_folder
     if name == "train_dorefa_folder":
-        from .dorefa_folder import train_dorefa_folder
+        from .dorefa.folder import train_dorefa_folder
 
         return train_dorefa_folder
     raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..datasets import DATASETS, find_files, read_idx
+from ..datasets.public import DATASETS, find_files, read_idx
 from ..errors import InputError
 
 __all__ = ["DataSet", "load_dataset", "split"]

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..fields import unprintable
-from ..network import InputSpec
-from ..npyfile import NPZ_ERRORS, open_npz
-from ..preprocess import prepare, prepare_many
+from ..files.fields import unprintable
+from ..files.npyfile import NPZ_ERRORS, open_npz
+from ..networks.types import InputSpec
+from ..pictures.prepare import prepare, prepare_many
 from .data import DataSet
 
 __all__ = ["MAX_CLASSES", "SUFFIXES", "read_source", "split_by_class", "threshold_of"]

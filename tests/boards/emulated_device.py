@@ -18,9 +18,9 @@ from pynq.buffer import PynqBuffer
 from pynq.pl_server import embedded_device
 from pynq.pl_server.device import Device
 
-from qnn_pynq.boards.clock import RealClock
 from qnn_pynq.boards.emulated import EmulatedMemory
-from qnn_pynq.families import twin_class
+from qnn_pynq.contracts.clock import RealClock
+from qnn_pynq.contracts.families import twin_class
 
 VERSION = tuple(int(part) for part in pynq.__version__.split(".")[:2])
 SYNCS_WHOLE_BUFFERS = VERSION >= (3, 1)  # whatever slice was flushed

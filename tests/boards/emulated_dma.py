@@ -10,10 +10,10 @@ from typing import Any
 from emulated_device import EmulatedZynq, Window
 from pynq.interrupt import _InterruptController
 
-from qnn_pynq.interface.description import Dma
+from qnn_pynq.families.blocks.axi_dma_twin import AxiDmaTwin
+from qnn_pynq.families.blocks.axi_stream_twin import Fifo
 from qnn_pynq.overlay import Ip, Overlay, OverlayFile
-from qnn_pynq.twins.axi_dma import AxiDmaTwin
-from qnn_pynq.twins.axi_stream import Fifo
+from qnn_pynq.streams.description import Dma
 
 DMA, INTC, IRQ = 0x40400000, 0x41800000, 61
 BIT = b"a line of text is enough\n"

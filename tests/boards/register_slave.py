@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from qnn_pynq.boards.clock import VirtualClock
 from qnn_pynq.catalogue import find_overlay
+from qnn_pynq.contracts.clock import VirtualClock
+from qnn_pynq.contracts.families import twin_class
+from qnn_pynq.contracts.twin import Memory
 from qnn_pynq.errors import BusError
-from qnn_pynq.families import twin_class
-from qnn_pynq.twins.base import Memory
 
 BASE = 0x10000000
 START, FREE = 1, 6

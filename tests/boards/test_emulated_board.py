@@ -10,9 +10,10 @@ import lfc
 import numpy as np
 import pytest
 
-from qnn_pynq.boards import open_board, zynq_device
-from qnn_pynq.boards.clock import RealClock, VirtualClock
+from qnn_pynq.boards import open_board
 from qnn_pynq.boards.emulated import PAGE, EmulatedBoard, EmulatedMemory
+from qnn_pynq.boards.zynq import device as zynq_device
+from qnn_pynq.contracts.clock import RealClock, VirtualClock
 from qnn_pynq.errors import (
     BoardBusyError,
     BoardError,

@@ -10,11 +10,11 @@ import numpy as np
 import oracle
 import pytest
 
-from qnn_pynq.boards.base import Board, Registers
-from qnn_pynq.boards.clock import RealClock, VirtualClock
 from qnn_pynq.boards.emulated import EmulatedBoard
-from qnn_pynq.drivers.bnn_pynq import BnnPynqDriver
+from qnn_pynq.contracts.board import Board, Registers
+from qnn_pynq.contracts.clock import RealClock, VirtualClock
 from qnn_pynq.errors import DeadlineError
+from qnn_pynq.families.bnn_pynq.driver import BnnPynqDriver
 
 READ = 30e-6  # seconds that a read from Python takes on the board's processor, by the slowest figure there is
 SLEEP = 30e-6  # of the processor, for each sleep

@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 from emulated_device import EmulatedZynq, active  # noqa: E402
 from fault_trials import MODES, POLICIES, Trial, clean_reaches, make_case, make_plan  # noqa: E402
 
+from qnn_pynq import Classifier  # noqa: E402
 from qnn_pynq.boards import open_board  # noqa: E402
-from qnn_pynq.classifier import Classifier  # noqa: E402
 
 pytestmark = pytest.mark.pynq
 TRIALS = 12  # each policy once with batches, once with a stream

@@ -14,8 +14,8 @@ pytest.importorskip("pynq", reason="needs the real pynq package: tools/pynq_env.
 
 from emulated_device import EmulatedZynq, active  # noqa: E402
 
+from qnn_pynq import Classifier  # noqa: E402
 from qnn_pynq.boards import open_board  # noqa: E402
-from qnn_pynq.classifier import Classifier  # noqa: E402
 from qnn_pynq.errors import BoardError  # noqa: E402
 from qnn_pynq.faults import KINDS, Fault, FaultPlan  # noqa: E402
 

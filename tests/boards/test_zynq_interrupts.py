@@ -15,7 +15,7 @@ from emulated_device import active  # noqa: E402
 from emulated_dma import DmaZynq, Interrupts  # noqa: E402
 
 from qnn_pynq.boards import open_board  # noqa: E402
-from qnn_pynq.boards.interrupts import InterruptLine  # noqa: E402
+from qnn_pynq.boards.zynq.interrupts import InterruptLine  # noqa: E402
 from qnn_pynq.errors import DeadlineError  # noqa: E402
 
 pytestmark = [pytest.mark.pynq, pytest.mark.filterwarnings("ignore::DeprecationWarning")]

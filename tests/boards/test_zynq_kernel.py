@@ -6,9 +6,9 @@ import types
 
 import pytest
 
-from qnn_pynq.boards import zynq_kernel
-from qnn_pynq.boards.zynq_kernel import FPGA_MANAGER, KernelFiles, KernelLog
-from qnn_pynq.boards.zynq_state import check_manager
+from qnn_pynq.boards.zynq import kernel as zynq_kernel
+from qnn_pynq.boards.zynq.kernel import FPGA_MANAGER, KernelFiles, KernelLog
+from qnn_pynq.boards.zynq.state import check_manager
 from qnn_pynq.errors import BoardError
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from qnn_pynq.boards import zynq_lock, zynq_shared
-from qnn_pynq.boards.zynq_lock import ProcessLock
+from qnn_pynq.boards.zynq import lock as zynq_lock
+from qnn_pynq.boards.zynq import shared as zynq_shared
+from qnn_pynq.boards.zynq.lock import ProcessLock
 from qnn_pynq.errors import BoardBusyError, BoardUnavailableError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +33,7 @@ def folder(tmp_path, monkeypatch):
 def other_process(code: str, **options: object) -> subprocess.Popen:
     """A program that has the lock when it has said so."""
     text = "import os, sys, time\nos.access = lambda path, mode: False\n" \
-           "from qnn_pynq.boards.zynq_lock import ProcessLock\nlock = ProcessLock('fpga0')\n"
+           "from qnn_pynq.boards.zynq.lock import ProcessLock\nlock = ProcessLock('fpga0')\n"
     child = subprocess.Popen([sys.executable, "-c", text + "print('locked', flush=True)\n" + code], cwd=str(ROOT),
                              stdout=subprocess.PIPE, stdin=subprocess.PIPE, universal_newlines=True, **options)
     assert child.stdout.readline() == "locked\n"

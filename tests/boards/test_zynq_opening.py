@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from qnn_pynq.boards import open_board, zynq_device
+from qnn_pynq.boards import open_board
+from qnn_pynq.boards.zynq import device as zynq_device
 from qnn_pynq.errors import BoardUnavailableError
 
 

@@ -19,10 +19,11 @@ pytest.importorskip("pynq", reason="needs the real pynq package: tools/pynq_env.
 import pynq  # noqa: E402
 from emulated_device import SYNCS_WHOLE_BUFFERS, VERSION, EmulatedZynq, caches  # noqa: E402
 
-from qnn_pynq.boards import open_board, zynq_state  # noqa: E402
+from qnn_pynq.boards import open_board
+from qnn_pynq.boards.zynq import state as zynq_state  # noqa: E402
 from qnn_pynq.catalogue import cached_path  # noqa: E402
-from qnn_pynq.drivers.bnn_pynq import BnnPynqDriver  # noqa: E402
 from qnn_pynq.errors import BoardError, DeadlineError, ForeignBitstreamError  # noqa: E402
+from qnn_pynq.families.bnn_pynq.driver import BnnPynqDriver  # noqa: E402
 
 pytestmark = pytest.mark.pynq
 notes = pytest.mark.skipif(VERSION < (3, 0), reason="pynq 2.7 keeps no files")

@@ -14,8 +14,8 @@ from emulated_device import EmulatedZynq, Pool, active  # noqa: E402
 from pynq.buffer import PynqBuffer  # noqa: E402
 from register_slave import BASE, Slave  # noqa: E402
 
-from qnn_pynq.drivers.bnn_pynq import BnnPynqDriver  # noqa: E402
 from qnn_pynq.errors import DeadlineError  # noqa: E402
+from qnn_pynq.families.bnn_pynq.driver import BnnPynqDriver  # noqa: E402
 
 pytestmark = pytest.mark.pynq
 

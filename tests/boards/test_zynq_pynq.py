@@ -16,12 +16,12 @@ pytest.importorskip("pynq", reason="needs the real pynq package: tools/pynq_env.
 import pynq  # noqa: E402
 from emulated_device import SYNCS_WHOLE_BUFFERS  # noqa: E402
 
-from qnn_pynq.boards import open_board, zynq  # noqa: E402
-from qnn_pynq.boards.program import make_program  # noqa: E402
+from qnn_pynq.boards import open_board
+from qnn_pynq.boards.zynq import board as zynq  # noqa: E402
 from qnn_pynq.catalogue import cached_path  # noqa: E402
+from qnn_pynq.contracts.program import make_program  # noqa: E402
 from qnn_pynq.convert.bnn_pynq import import_bnn_pynq  # noqa: E402
-from qnn_pynq.drivers.bnn_pynq import BnnPynqDriver  # noqa: E402
-from qnn_pynq.errors import (  # noqa: E402
+from qnn_pynq.errors import (
     BoardBusyError,
     BoardError,
     BoardTakenError,
@@ -31,6 +31,7 @@ from qnn_pynq.errors import (  # noqa: E402
     DeadlineError,
     OverlayMissingError,
 )
+from qnn_pynq.families.bnn_pynq.driver import BnnPynqDriver  # noqa: E402
 
 pytestmark = pytest.mark.pynq
 

@@ -11,8 +11,8 @@ from emulated_device import EmulatedZynq, active  # noqa: E402
 
 from qnn_pynq.boards import open_board  # noqa: E402
 from qnn_pynq.catalogue import find_network  # noqa: E402
-from qnn_pynq.recording import record, replay  # noqa: E402
-from qnn_pynq.recording_file import load_recording  # noqa: E402
+from qnn_pynq.diagnosis.recording import record, replay  # noqa: E402
+from qnn_pynq.diagnosis.recording_file import load_recording  # noqa: E402
 
 pytestmark = pytest.mark.pynq
 

@@ -15,10 +15,10 @@ pytest.importorskip("pynq", reason="needs the real pynq package: tools/pynq_env.
 from emulated_device import VERSION, EmulatedZynq, active, caches  # noqa: E402
 
 from qnn_pynq.boards import open_board  # noqa: E402
-from qnn_pynq.boards.program import make_program  # noqa: E402
 from qnn_pynq.catalogue import cached_path  # noqa: E402
-from qnn_pynq.drivers.bnn_pynq import BnnPynqDriver  # noqa: E402
+from qnn_pynq.contracts.program import make_program  # noqa: E402
 from qnn_pynq.errors import BoardBusyError, BoardError, BusError, DeadlineError  # noqa: E402
+from qnn_pynq.families.bnn_pynq.driver import BnnPynqDriver  # noqa: E402
 
 if VERSION < (3, 1):
     pytest.skip("PYNQ.remote came with pynq 3.1", allow_module_level=True)
@@ -160,7 +160,7 @@ def test_dorefa_net_on_a_remote_board(golden, fetched_offload):
     server = RemoteServer(there)
     made = (Filling if VERSION >= (4, 0) else RemoteDevice)(0, "127.0.0.1", server.port)
     with active(made), open_board("zynq", device=made) as board:
-        from qnn_pynq.drivers.qnn_mo import QnnMoDriver
+        from qnn_pynq.families.qnn_mo.driver import QnnMoDriver
 
         net = offload.dorefa_net()
         driver = QnnMoDriver(board, fetched_offload)

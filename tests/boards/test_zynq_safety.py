@@ -17,11 +17,13 @@ pytest.importorskip("pynq", reason="needs the real pynq package: tools/pynq_env.
 import pynq  # noqa: E402
 from emulated_device import VERSION  # noqa: E402
 
-from qnn_pynq.boards import open_board, zynq, zynq_device  # noqa: E402
-from qnn_pynq.boards.zynq_state import clock_number  # noqa: E402
+from qnn_pynq.boards import open_board
+from qnn_pynq.boards.zynq import device as zynq_device
+from qnn_pynq.boards.zynq import board as zynq  # noqa: E402
+from qnn_pynq.boards.zynq.state import clock_number  # noqa: E402
 from qnn_pynq.catalogue import cached_path  # noqa: E402
-from qnn_pynq.drivers.bnn_pynq import BnnPynqDriver  # noqa: E402
 from qnn_pynq.errors import BoardError, BusError  # noqa: E402
+from qnn_pynq.families.bnn_pynq.driver import BnnPynqDriver  # noqa: E402
 
 pytestmark = pytest.mark.pynq
 CLOCK = 0x170

@@ -16,10 +16,10 @@ from emulated_device import VERSION, EmulatedZynq, Window, active  # noqa: E402
 from emulated_dma import INTC, IRQ, Intc, Interrupts  # noqa: E402
 
 from qnn_pynq import StreamOverlay, open_board  # noqa: E402
-from qnn_pynq.drivers.axi_dma_status import DmaError, DmaPacketError  # noqa: E402
 from qnn_pynq.errors import BoardError, DeadlineError, DescriptorError, InputError, OverlayMissingError  # noqa: E402
-from qnn_pynq.interface import describe  # noqa: E402
-from qnn_pynq.interface.circuit import make_circuit  # noqa: E402
+from qnn_pynq.families.blocks.axi_dma_registers import DmaError, DmaPacketError  # noqa: E402
+from qnn_pynq.streams import describe  # noqa: E402
+from qnn_pynq.streams.circuit import make_circuit  # noqa: E402
 
 pytestmark = pytest.mark.pynq
 ENGINES = ["own", "pynq"]

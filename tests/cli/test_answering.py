@@ -12,10 +12,10 @@ import pytest
 import small_conv
 from PIL import Image
 
-from qnn_pynq import catalogue, demo
-from qnn_pynq.classifier import Classifier
-from qnn_pynq.network import Decode, save_network
-from qnn_pynq.results import Prediction
+from qnn_pynq import Classifier, catalogue, demo
+from qnn_pynq.classifier.results import Prediction
+from qnn_pynq.networks.store import save_network
+from qnn_pynq.networks.types import Decode
 
 
 @pytest.mark.parametrize("board", ["emulated", "cpu"])

@@ -14,7 +14,8 @@ from typing import Any, Callable
 import pytest
 
 import qnn_pynq
-from qnn_pynq.cli import build_parser, health
+from qnn_pynq.cli import build_parser
+from qnn_pynq.cli import doctor as health
 from qnn_pynq.errors import InputError, QnnWarning
 
 COMMANDS = [

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from qnn_pynq import doctor, selftest
-from qnn_pynq.host import Check
-from qnn_pynq.selftest import Outcome
+from qnn_pynq.diagnosis import doctor, selftest
+from qnn_pynq.diagnosis.host import Check
+from qnn_pynq.diagnosis.selftest import Outcome
 
 
 def checks(*statuses: str) -> list[Check]:

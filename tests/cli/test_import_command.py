@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qnn_pynq.classifier import Classifier
-from qnn_pynq.network import load_network
+from qnn_pynq import Classifier
+from qnn_pynq.networks.store import load_network
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from stream_circuits import EXAMPLES
 
 from qnn_pynq.cli import main
-from qnn_pynq.fields import write_json
+from qnn_pynq.files.fields import write_json
 
 
 @pytest.fixture

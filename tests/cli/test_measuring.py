@@ -11,8 +11,9 @@ import pytest
 import small_conv
 from PIL import Image
 
-from qnn_pynq.classifier import Classifier
-from qnn_pynq.network import Decode, save_network
+from qnn_pynq import Classifier
+from qnn_pynq.networks.store import save_network
+from qnn_pynq.networks.types import Decode
 
 DOREFA = ["dorefa-w1a2-cifar10", "dorefa-w1a2-imagenette"]
 NETWORKS = ["lfc-w1a1-mnist", "lfc-w1a2-mnist", "lfc-w1a1-fashion-mnist", "lfc-w1a2-fashion-mnist"]

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from qnn_pynq import recording
+from qnn_pynq.diagnosis import recording
+from qnn_pynq.diagnosis.recording import Recorded, Replayed
 from qnn_pynq.errors import DeadlineError
-from qnn_pynq.recording import Recorded, Replayed
 
 NAME = "dorefa-w1a2-cifar10"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from faked_host import Z1, machine
 
-from qnn_pynq.boards import zynq_device
+from qnn_pynq.boards.zynq import device as zynq_device
 
 LFC = "lfc-w1a1-mnist"
 

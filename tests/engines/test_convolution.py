@@ -10,11 +10,11 @@ import pytest
 import small
 from small_conv import linear, pixel_conv, small_network
 
-from qnn_pynq.classifier import Classifier
+from qnn_pynq import Classifier
 from qnn_pynq.engines import fits_engine, software_engine
 from qnn_pynq.engines.layers import split_layers
 from qnn_pynq.errors import InputError, ScoresUnavailableError, UnsupportedNetworkError
-from qnn_pynq.network import Decode, Encoding, Linear
+from qnn_pynq.networks.types import Decode, Encoding, Linear
 
 
 def pictures(count, seed=0, size=16):

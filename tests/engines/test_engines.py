@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qnn_pynq.boards.emulated import EmulatedBoard
-from qnn_pynq.engines.decode import HighestBit
-from qnn_pynq.engines.overlay import OverlayEngine
-from qnn_pynq.engines.software import SoftwareEngine
+from qnn_pynq.classifier.decode import HighestBit
+from qnn_pynq.engines.dense_board import OverlayEngine
+from qnn_pynq.engines.dense_software import SoftwareEngine
 from qnn_pynq.errors import (
     BoardBusyError,
     BoardError,

@@ -11,12 +11,12 @@ import pytest
 import small
 from small_conv import mixed_network, small_network
 
+from qnn_pynq import Classifier
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.catalogue import find_overlay
-from qnn_pynq.classifier import Classifier
 from qnn_pynq.engines import OffloadEngine, SegmentedEngine, board_engine
 from qnn_pynq.errors import BoardTakenError, DeadlineError, InputError, UnsupportedNetworkError
-from qnn_pynq.network import Segment
+from qnn_pynq.networks.types import Segment
 
 W1A2, W1A3 = "qnn-mo-w1a2", "qnn-mo-w1a3"
 

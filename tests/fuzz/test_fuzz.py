@@ -28,17 +28,17 @@ def targets(tmp_path_factory):
 
 # Names that readers use to make one of our errors of what is wrong: without them that is a finding.
 PLANTED = {
-    "network.json, dense": "fields.DescriptorError", "streams.json": "fields.DescriptorError",
-    "overlay.json": "fields.DescriptorError", "layer list": "fields.DescriptorError",
-    "pynq's state file": "boards.zynq_state.ValueError", ".npy": "npyfile.Exception",
+    "network.json, dense": "files.fields.DescriptorError", "streams.json": "files.fields.DescriptorError",
+    "overlay.json": "files.fields.DescriptorError", "layer list": "files.fields.DescriptorError",
+    "pynq's state file": "boards.zynq.state.ValueError", ".npy": "files.npyfile.Exception",
     "pickled .npy": "convert.pickled.Exception", "mean picture .npy": "convert.qnn_mo_software.BadArray",
-    "finnthesizer .npz": "convert.finnthesizer.NPZ_ERRORS", "selftest.npz": "answers.NPZ_ERRORS",
-    "test set .npz": "testsets.NPZ_ERRORS", "idx.gz": "datasets.EOFError",
+    "finnthesizer .npz": "convert.finnthesizer.NPZ_ERRORS", "selftest.npz": "reliability.answers.NPZ_ERRORS",
+    "test set .npz": "datasets.testsets.NPZ_ERRORS", "idx.gz": "datasets.public.EOFError",
     "classes.txt": "convert.bnn_pynq.UnicodeDecodeError",
-    "CIFAR-10, batches.meta.txt": "colour_sets.UnicodeDecodeError",
-    ".hwh": "boards.zynq_state.ElementTree.ParseError", ".hwh of streams": "interface.hwh.ElementTree.ParseError",
-    "recording": "recording_file.zlib.error", "PNG": "pictures.Exception", "JPEG": "pictures.Exception",
-    "GIF, BMP, TIFF, PPM": "pictures.Exception",
+    "CIFAR-10, batches.meta.txt": "datasets.colour.UnicodeDecodeError",
+    ".hwh": "boards.zynq.state.ElementTree.ParseError", ".hwh of streams": "streams.hwh.ElementTree.ParseError",
+    "recording": "diagnosis.recording_file.zlib.error", "PNG": "pictures.opening.Exception", "JPEG": "pictures.opening.Exception",
+    "GIF, BMP, TIFF, PPM": "pictures.opening.Exception",
 }
 
 

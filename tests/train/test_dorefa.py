@@ -15,16 +15,16 @@ torch = pytest.importorskip("torch", reason="training needs PyTorch")
 import oracle_conv  # noqa: E402
 
 from qnn_pynq.errors import ConversionError, NotFoundError  # noqa: E402
-from qnn_pynq.network import load_network, save_network  # noqa: E402
-from qnn_pynq.network_types import Conv, Linear, Pool  # noqa: E402
+from qnn_pynq.networks.store import load_network, save_network  # noqa: E402
+from qnn_pynq.networks.types import Conv, Linear, Pool  # noqa: E402
 from qnn_pynq.train.data import DataSet  # noqa: E402
-from qnn_pynq.train.dorefa import DoReFa, evaluate_logits  # noqa: E402
-from qnn_pynq.train.dorefa_data import crop_middle, distort, load_colour, split_colour  # noqa: E402
-from qnn_pynq.train.dorefa_export import check_equal, to_layers  # noqa: E402
-from qnn_pynq.train.dorefa_integer import integer_codes, integer_logits  # noqa: E402
-from qnn_pynq.train.dorefa_loop import train  # noqa: E402
-from qnn_pynq.train.dorefa_pipeline import finish  # noqa: E402
-from qnn_pynq.train.dorefa_recipes import RECIPES, Block, Recipe, Topology  # noqa: E402
+from qnn_pynq.train.dorefa.data import crop_middle, distort, load_colour, split_colour  # noqa: E402
+from qnn_pynq.train.dorefa.export import check_equal, to_layers  # noqa: E402
+from qnn_pynq.train.dorefa.integer import integer_codes, integer_logits  # noqa: E402
+from qnn_pynq.train.dorefa.loop import train  # noqa: E402
+from qnn_pynq.train.dorefa.model import DoReFa, evaluate_logits  # noqa: E402
+from qnn_pynq.train.dorefa.pipeline import finish  # noqa: E402
+from qnn_pynq.train.dorefa.recipes import RECIPES, Block, Recipe, Topology  # noqa: E402
 
 SMALL = Topology(16, (Block(8, 5, 2), Block(12), Block(16, pool=True), Block(8, 1)))
 RECIPE = Recipe("imagenette", SMALL, 3, 12, batch=8, crop=(12.0, 20.0), cutout=4)
@@ -270,6 +270,6 @@ def test_packs_are_read_and_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_missing_data_names_the_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("QNN_PYNQ_DATA", raising=False)
-    monkeypatch.setattr("qnn_pynq.datasets.__file__", str(tmp_path / "a" / "b" / "c" / "datasets.py"))
+    monkeypatch.setattr("qnn_pynq.datasets.public.__file__", str(tmp_path / "a" / "b" / "c" / "datasets.py"))
     with pytest.raises(NotFoundError, match="QNN_PYNQ_DATA"):
         load_colour("cifar10", "test")

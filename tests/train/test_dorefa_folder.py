@@ -14,11 +14,13 @@ torch = pytest.importorskip("torch", reason="training needs PyTorch")
 from qnn_pynq import Classifier  # noqa: E402
 from qnn_pynq.catalogue import cache_folder, find_overlay  # noqa: E402
 from qnn_pynq.errors import DescriptorError, InputError  # noqa: E402
-from qnn_pynq.network import load_network  # noqa: E402
-from qnn_pynq.train import dorefa_folder, dorefa_loop, train_dorefa_folder  # noqa: E402
-from qnn_pynq.train.dorefa import DoReFa  # noqa: E402
-from qnn_pynq.train.dorefa_export import check_equal, to_layers  # noqa: E402
-from qnn_pynq.train.dorefa_recipes import topology_for  # noqa: E402
+from qnn_pynq.networks.store import load_network  # noqa: E402
+from qnn_pynq.train import train_dorefa_folder  # noqa: E402
+from qnn_pynq.train.dorefa import folder as dorefa_folder  # noqa: E402
+from qnn_pynq.train.dorefa import loop as dorefa_loop  # noqa: E402
+from qnn_pynq.train.dorefa.export import check_equal, to_layers  # noqa: E402
+from qnn_pynq.train.dorefa.model import DoReFa  # noqa: E402
+from qnn_pynq.train.dorefa.recipes import topology_for  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from qnn_pynq.errors import InputError, MissingDependencyError
-from qnn_pynq.network import Encoding, InputSpec
+from qnn_pynq.networks.types import Encoding, InputSpec
 from qnn_pynq.train import data
 from qnn_pynq.train.decode import choose_levels, decode, temperature
-from qnn_pynq.train.encoding import Table, encode, grid, plain
-from qnn_pynq.train.integer import words_to_classes
+from qnn_pynq.train.lfc.encoding import Table, encode, grid, plain
+from qnn_pynq.train.lfc.integer import words_to_classes
 from qnn_pynq.train.source import read_source, split_by_class, threshold_of
 
 SPEC = InputSpec((8, 8), 1, "as-is", None, Encoding("threshold", threshold=128))

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qnn_pynq.classifier import Classifier
-from qnn_pynq.network import load_network
-from qnn_pynq.testsets import Labelled, find_test_set
+from qnn_pynq import Classifier
+from qnn_pynq.datasets.testsets import Labelled, find_test_set
+from qnn_pynq.networks.store import load_network
 from qnn_pynq.train.data import load_dataset
-from qnn_pynq.train.integer import evaluate
+from qnn_pynq.train.lfc.integer import evaluate
 
 PARAMS = Path(__file__).resolve().parents[2] / "params"
 MINIMUM = {
@@ -82,7 +82,7 @@ def test_every_code_is_that_of_the_training_frameworks_integers(
     dorefa: tuple[Any, Labelled], board: str, count: int
 ) -> None:
     pytest.importorskip("torch", reason="training needs PyTorch")
-    from qnn_pynq.train.dorefa_integer import integer_codes
+    from qnn_pynq.train.dorefa.integer import integer_codes
 
     network, test = dorefa
     chosen = np.random.RandomState(5).permutation(len(test.labels))[:count]

@@ -15,17 +15,18 @@ torch = pytest.importorskip("torch", reason="training needs PyTorch")
 import oracle  # noqa: E402
 
 from qnn_pynq.errors import ConversionError, DescriptorError, InputError  # noqa: E402
-from qnn_pynq.network import load_network  # noqa: E402
-from qnn_pynq.train import loop, train_dorefa_folder, train_folder  # noqa: E402
-from qnn_pynq.train.augment import Augment, distort  # noqa: E402
+from qnn_pynq.networks.store import load_network  # noqa: E402
+from qnn_pynq.train import train_dorefa_folder, train_folder  # noqa: E402
 from qnn_pynq.train.data import DataSet  # noqa: E402
-from qnn_pynq.train.encoding import encode, plain  # noqa: E402
-from qnn_pynq.train.export import check_equal, input_spec, to_network  # noqa: E402
-from qnn_pynq.train.integer import evaluate, integer_layers  # noqa: E402
-from qnn_pynq.train.loop import Recipe, train  # noqa: E402
-from qnn_pynq.train.model import LFC, quantise  # noqa: E402
-from qnn_pynq.train.table import learn_table  # noqa: E402
-from qnn_pynq.train.teacher import soft_labels  # noqa: E402
+from qnn_pynq.train.lfc import loop  # noqa: E402
+from qnn_pynq.train.lfc.augment import Augment, distort  # noqa: E402
+from qnn_pynq.train.lfc.encoding import encode, plain  # noqa: E402
+from qnn_pynq.train.lfc.export import check_equal, input_spec, to_network  # noqa: E402
+from qnn_pynq.train.lfc.integer import evaluate, integer_layers  # noqa: E402
+from qnn_pynq.train.lfc.loop import Recipe, train  # noqa: E402
+from qnn_pynq.train.lfc.model import LFC, quantise  # noqa: E402
+from qnn_pynq.train.lfc.table import learn_table  # noqa: E402
+from qnn_pynq.train.lfc.teacher import soft_labels  # noqa: E402
 
 HIDDEN = 96
 BORDERS = np.array([-9.3, -2.1, 3.7])

@@ -1,0 +1,179 @@
+"""`networks`: what there is, what it is made of, and where it lies."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import Any
+
+from .output import EXIT_OK, emit, emit_json, emit_tree, percent, table
+
+__all__ = ["add_parsers"]
+
+_NETWORKS = """\
+Networks that this machine knows: those that came with the package, those in your data folder
+(~/.local/share/qnn-pynq/networks), and those in the folders of $QNN_PYNQ_PATH.
+"""
+
+
+def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
+    raw = argparse.RawDescriptionHelpFormatter
+    networks = commands.add_parser(
+        "networks",
+        parents=[common],
+        help="list and describe networks",
+        formatter_class=raw,
+        description=_NETWORKS,
+        epilog="examples:\n  qnn-pynq networks\n  qnn-pynq networks show lfc-w1a1-mnist",
+    )
+    networks.set_defaults(run=_list_networks)
+    actions = networks.add_subparsers(dest="action", metavar="ACTION", title="actions (list if none is given)")
+    actions.add_parser("list", parents=[common], help="one line a network").set_defaults(run=_list_networks)
+    for action, run, text in (
+        ("show", _show_network, "everything in its descriptor"),
+        ("path", _network_path, "the folder that it lies in"),
+    ):
+        parser = actions.add_parser(action, parents=[common], help=text)
+        parser.add_argument("name", metavar="NAME", help="name or folder of a network")
+        parser.set_defaults(run=run)
+
+
+def _accuracy(network: Any) -> float | None:
+    accuracy = network.provenance.get("accuracy")
+    value = accuracy.get("test") if isinstance(accuracy, dict) else None
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def _count(value: int | None) -> str:
+    """A large number in a few signs."""
+    if value is None:
+        return ""
+    return "{:.1f} M".format(value / 1e6) if value >= 1e6 else "{:,.0f} k".format(value / 1e3)
+
+
+def _list_networks(args: argparse.Namespace) -> int:
+    from .. import catalogue
+    from ..errors import QnnError
+    from ..networks.summary import describe_layers, totals
+
+    rows: list[dict[str, Any]] = []
+    for name, path in sorted(catalogue.networks().items()):
+        try:
+            network = catalogue.find_network(str(path))
+        except QnnError as error:
+            rows.append({"name": name, "path": str(path), "error": str(error)})
+            continue
+        rows.append(
+            {
+                "name": name,
+                "path": str(path),
+                "title": network.title,
+                "classes": len(network.classes),
+                "test_accuracy": _accuracy(network),
+                **totals(describe_layers(network)),
+                "overlays": list(network.overlays),
+            }
+        )
+    if args.json:
+        emit_json({"networks": rows})
+    else:
+        cells = []
+        for row in rows:
+            accuracy = row.get("test_accuracy")
+            cells.append(
+                (
+                    row["name"],
+                    row.get("title") or "BROKEN: {}".format(row.get("error")),
+                    row.get("layers", ""),
+                    _count(row.get("weights")),
+                    _count(row.get("macs")),
+                    row.get("classes") or "",
+                    percent(accuracy) if accuracy is not None else "",
+                    ", ".join(row.get("overlays", ())),
+                )
+            )
+        head = ("name", "title", "layers", "weights", "MACs", "classes", "accuracy", "overlays")
+        emit(table(head, cells, range(2, 7)))
+    return EXIT_OK
+
+
+def _input(spec: Any) -> dict[str, Any]:
+    coding = spec.encoding
+    encoding: dict[str, Any] = {"kind": coding.kind, "threshold": coding.threshold}
+    if coding.kind in ("threshold", "table"):
+        encoding["bits"] = spec.pixels if coding.pixels is None else len(coding.pixels)
+    if coding.mean is not None:
+        encoding.update(divisor=coding.divisor, order=coding.order)
+    framing, crop = spec.framing, spec.crop
+    return {
+        "size": list(spec.size),
+        "channels": spec.channels,
+        "polarity": spec.polarity,
+        "framing": {"object": list(framing.object), "centre": framing.centre} if framing else None,
+        "crop": {"short_side": crop.short_side, "filter": crop.filter} if crop else None,
+        "encoding": encoding,
+    }
+
+
+def _show_network(args: argparse.Namespace) -> int:
+    from .. import catalogue
+    from ..networks.summary import describe_layers, totals
+
+    network = catalogue.find_network(args.name)
+    rows = describe_layers(network)
+    known = {
+        "name": network.name,
+        "title": network.title,
+        "description": network.description,
+        "path": network.path,
+        "overlays": list(network.overlays),
+        "segments": [dataclasses.asdict(segment) for segment in network.segments],
+        "classes": list(network.classes),
+        "input": _input(network.input),
+        "layers": rows,
+        "totals": totals(rows),
+        "decode": {
+            "rule": network.decode.rule,
+            "levels": network.decode.levels,
+            "scale": network.decode.scale,
+        },
+        "provenance": network.provenance,
+    }
+    if args.json:
+        emit_json(known)
+    else:
+        emit_tree({name: value for name, value in known.items() if name != "layers"})
+        emit()
+        emit(_layer_table(rows))
+    return EXIT_OK
+
+
+def _layer_table(rows: list[dict[str, Any]]) -> str:
+    head = ("layer", "type", "input", "output", "kernel", "stride", "bits", "weights", "MACs", "runs on")
+    cells = [
+        (
+            index,
+            row["type"],
+            " x ".join(map(str, row["input"])),
+            " x ".join(map(str, row["output"])),
+            row.get("kernel", ""),
+            row.get("stride", ""),
+            row.get("weight_bits", ""),
+            "{:,}".format(row["weights"]) if row["weights"] else "",
+            "{:,}".format(row["macs"]) if row["macs"] else "",
+            row["runs_on"],
+        )
+        for index, row in enumerate(rows)
+    ]
+    return table(head, cells, (0, 4, 5, 6, 7, 8))
+
+
+def _network_path(args: argparse.Namespace) -> int:
+    from .. import catalogue
+
+    path = catalogue.find_network(args.name).path
+    if args.json:
+        emit_json({"path": path})
+    else:
+        emit(str(path))
+    return EXIT_OK

@@ -1,0 +1,1 @@
+"""Test sets: the public ones, pictures in folders, arrays in files."""

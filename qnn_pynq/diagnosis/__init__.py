@@ -1,0 +1,1 @@
+"""What is wrong with a machine, a board or a network: doctor, self-test, recordings."""

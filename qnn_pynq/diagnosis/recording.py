@@ -1,0 +1,234 @@
+"""Recordings: what a driver and a board said to each other in one run, made where a board is, read where none is.
+
+`record` classifies the network's known pictures, once alone and once as a batch; `replay` lets the driver of
+this version do the same on a `ReplayBoard`, and compares its answers with the software engine's and what the
+board had written into memory with what the twin of the overlay writes there.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import __version__
+from ..boards import Board
+from ..catalogue import find_network, find_overlay
+from ..engines import Engine, board_engine, software_engine
+from ..errors import InputError, QnnError, RecordingError
+from ..networks.types import Network
+from ..reliability.answers import Answers, differences, known_answers
+from ..reliability.canary import weights_digest
+from .host import Host
+from .recorder import RecordingBoard
+from .recording_file import PathLike, Recording, check_place, load_recording, save_recording
+from .recording_twin import differences_of_twin
+from .replay import ReplayBoard
+
+__all__ = ["Recorded", "Replayed", "record", "replay"]
+
+_log = logging.getLogger(__name__)
+_MOST_IMAGES = 256
+
+
+class Recorded(NamedTuple):
+    """What `record` wrote.
+
+    Attributes
+    ----------
+    events, pictures, size : int
+        Size of the file in bytes.
+    error : QnnError or None
+        What ended the run. The file has everything up to it.
+    """
+
+    events: int
+    pictures: int
+    size: int
+    error: QnnError | None
+
+
+class Replayed(NamedTuple):
+    """What `replay` found.
+
+    Attributes
+    ----------
+    header : dict
+        Of the file: board, versions, network, overlay.
+    events, pictures : int
+    seconds : dict
+        Of the accelerator, by "configure", "single" and "batch", as the board had measured (or modelled) them.
+    mismatches : list of dict
+        Pictures that the board answered otherwise than the software engine: picture, expected, got.
+    twin : list of str
+        Where the twin of the overlay would have written something else into memory.
+    """
+
+    header: dict[str, Any]
+    events: int
+    pictures: int
+    seconds: dict[str, float]
+    mismatches: list[dict[str, Any]]
+    twin: list[str]
+
+    @property
+    def ok(self) -> bool:
+        return not self.mismatches and not self.twin
+
+
+def record(network: Network, board: Board, path: PathLike, images: int = 4, conservative: bool = False) -> Recorded:
+    """Classify pictures on a board, and write down everything that its driver asked and the board answered.
+
+    Parameters
+    ----------
+    network : Network
+    board : Board
+        An open one; it stays open.
+    path : path
+        File to write, whole or not at all.
+    images : int
+        Pictures, 1 to 256: the first of the network's known ones, or random pixels where it brings none.
+    conservative : bool
+        The published register sequence.
+
+    Raises
+    ------
+    InputError, RecordingError
+        Before the board is touched: wrong arguments, no place for a file.
+    KeyboardInterrupt, MemoryError, ...
+        After the file was written: it ends there.
+    """
+    if not isinstance(images, (int, np.integer)) or not 1 <= images <= _MOST_IMAGES:
+        raise InputError("images {!r}: expected 1 to {}".format(images, _MOST_IMAGES))
+    if not network.overlays:
+        raise InputError("network {!r} names no overlay: there is nothing to record".format(network.name))
+    check_place(path)
+    pictures = _pictures(network, images)
+    recorder = RecordingBoard(board)
+    seconds: dict[str, float] = {}
+    error: BaseException | None = None
+    try:
+        with _engine(network, recorder, conservative) as engine:
+            _run(engine, network, pictures, recorder, seconds)
+    except BaseException as caught:
+        _log.info("the run failed, and so ends the recording: %s", caught)
+        error = caught
+    header = _header(network, board, recorder, len(pictures), conservative)
+    if error is not None:
+        header["error"] = type(error).__name__
+    size = save_recording(Recording(header, pictures.tobytes(), recorder.events), path)
+    if error is not None and not isinstance(error, QnnError):
+        _log.warning("broken off (%s): %s has what was recorded up to there", type(error).__name__, path)
+        raise error
+    return Recorded(len(recorder.events), len(pictures), size, error)
+
+
+def replay(path: PathLike, network: Network | None = None) -> Replayed:
+    """Let the driver of this version do what a recording has.
+
+    Parameters
+    ----------
+    path : path
+    network : Network, optional
+        Default: the one that the recording names.
+
+    Raises
+    ------
+    RecordingError
+        The file is damaged, or the driver's traffic is another; with the position.
+    NotFoundError
+        No network of that name is on this machine.
+    QnnError
+        What had ended the recorded run.
+    """
+    recording = load_recording(path)
+    header = recording.header
+    named = header.get("network")
+    if not (isinstance(named, dict) and isinstance(named.get("name"), str)):
+        raise RecordingError("{}: its header names no network".format(path))
+    network = find_network(named["name"]) if network is None else network
+    if weights_digest(network) != named.get("digest"):
+        raise RecordingError(
+            "{}: recorded with another network {!r} than the one here: give that one".format(path, network.name)
+        )
+    pictures = _recorded_pictures(recording, network, str(path))
+    board = ReplayBoard(recording)
+    seconds: dict[str, float] = {}
+    with _engine(network, board, header.get("conservative") is True) as engine:
+        found = _run(engine, network, pictures, board, seconds)
+    board.finish()
+    with software_engine(network) as engine:
+        engine.configure(network)
+        expected = _answers(engine, pictures)
+    return Replayed(
+        header,
+        len(recording.events),
+        len(pictures),
+        seconds,
+        differences(expected, found),
+        differences_of_twin(recording),
+    )
+
+
+def _engine(network: Network, board: Board, conservative: bool) -> Engine:
+    names = [network.overlays[0]] + [segment.overlay for segment in network.segments]
+    return board_engine(network, board, [find_overlay(name) for name in names], conservative)
+
+
+def _run(engine: Engine, network: Network, pictures: np.ndarray, board: Board, seconds: dict[str, float]) -> Answers:
+    """The run that recordings have; both sides must do the same."""
+    begun = board.accelerator_seconds
+    engine.configure(network)
+    seconds["configure"] = board.accelerator_seconds - begun
+    for what, rows in (("single", pictures[:1]), ("batch", pictures)):
+        begun = board.accelerator_seconds
+        found = _answers(engine, rows)
+        seconds[what] = board.accelerator_seconds - begun
+    return found
+
+
+def _answers(engine: Engine, pictures: np.ndarray) -> Answers:
+    result = engine.run(pictures)
+    return Answers(pictures, result.words, result.codes)
+
+
+def _pictures(network: Network, images: int) -> np.ndarray:
+    known = known_answers(network)
+    if known is not None:
+        return known.pictures[:images]
+    shape = (images, network.input.pixels)
+    return np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
+
+
+def _recorded_pictures(recording: Recording, network: Network, path: str) -> np.ndarray:
+    pictures = np.frombuffer(recording.pictures, np.uint8)
+    if not pictures.size or pictures.size % network.input.pixels:
+        raise RecordingError(
+            "{}: {} bytes of pictures, of which each has {}".format(path, pictures.size, network.input.pixels)
+        )
+    return pictures.reshape(-1, network.input.pixels)
+
+
+def _header(
+    network: Network, board: Board, recorder: RecordingBoard, pictures: int, conservative: bool
+) -> dict[str, Any]:
+    """What is needed to understand a recording: no paths, no names of users or machines, no date."""
+    host = Host()
+    return {
+        "format": "qnn-pynq-recording",
+        "package": __version__,
+        "board": board.name,
+        "kind": board.kind,
+        "emulated": board.emulated,
+        "pynq": host.version("pynq"),
+        "image": "{}.{}".format(*host.image) if host.image else None,
+        "python": platform.python_version(),
+        "machine": host.machine,
+        "network": {"name": network.name, "digest": weights_digest(network)},
+        "overlays": list(network.overlays[:1]) + [segment.overlay for segment in network.segments],
+        "conservative": conservative,
+        "pictures": pictures,
+        "windows": recorder.windows,
+    }

@@ -1,0 +1,1 @@
+"""Overlay families: a folder each, with driver, twin, registers and the check of its descriptors."""

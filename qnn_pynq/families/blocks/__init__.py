@@ -1,0 +1,1 @@
+"""Blocks that circuits of several families are made of: HLS control, AXI DMA, AXI streams."""

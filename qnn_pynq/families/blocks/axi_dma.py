@@ -1,0 +1,282 @@
+"""Driver of the AXI DMA by its registers (PG021), in direct register mode and with scatter-gather."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Sequence
+
+import numpy as np
+
+from ...contracts.board import Board, Buffer
+from ...errors import BoardError, DeadlineError
+from ...streams.description import Dma
+from .axi_dma_registers import (
+    Control,
+    Descriptor,
+    DmaError,
+    DmaPacketError,
+    Register,
+    Status,
+    check_status,
+    status_text,
+)
+
+__all__ = ["AxiDma", "DmaChannel", "Packet"]
+
+log = logging.getLogger(__name__)
+_MM2S, _S2MM = 0x00, 0x30
+_RESET_SECONDS = 0.01  # it takes some cycles; more means that the clock stands, or that there is no DMA
+_HIGHEST = 1 << 32  # what the processor's memory and a 32-bit DMA reach
+
+Packet = tuple  # (offset in the buffer, bytes)
+
+
+class DmaChannel:
+    """One direction of an AXI DMA: packets one after the other, each ending with TLAST.
+
+    Attributes
+    ----------
+    transferred : list of int
+        Bytes of each packet that is through.
+    """
+
+    def __init__(self, dma: AxiDma, base: int, name: str) -> None:
+        self.dma, self.name = dma, name
+        self._base = base
+        self.transferred: list[int] = []
+        self._packets: list[Any] = []
+        self._address = 0
+        self._ring: Buffer | None = None
+        self._ends: list[int] = []
+
+    # -- registers ----------------------------------------------------------------------------
+    def _read(self, register: int) -> int:
+        return self.dma.registers.read(self._base + register)
+
+    def _write(self, register: int, value: int) -> None:
+        self.dma.registers.write(self._base + register, value)
+
+    @property
+    def what(self) -> str:
+        return "{} of {}".format(self.name, self.dma.dma.name)
+
+    @property
+    def status(self) -> int:
+        """The status register; reading it has no side effect."""
+        return self._read(Register.STATUS)
+
+    def _check(self) -> int:
+        status = self.status
+        check_status(status, self.what)
+        return status
+
+    # -- packets ------------------------------------------------------------------------------
+    def check_packets(self, buffer: Buffer, packets: Sequence[Packet]) -> None:
+        """Refuse what the DMA cannot do, before a register is written.
+
+        Raises
+        ------
+        BoardError
+            A packet outside the buffer, misaligned, longer than the length register, or of no length.
+        """
+        dma = self.dma.dma
+        step = 1 if dma.unaligned else dma.data_bits // 8
+        for offset, nbytes in packets:
+            if nbytes < 1 or offset < 0 or offset + nbytes > buffer.nbytes:
+                raise BoardError("{}: {} bytes at {} of a buffer of {}: expected a part of it".format(
+                    self.what, nbytes, offset, buffer.nbytes))
+            if (buffer.device_address + offset) % step:
+                raise BoardError("{}: address {:#x}: expected a multiple of {}, since the DMA has no realignment "
+                                 "engine".format(self.what, buffer.device_address + offset, step))
+            if buffer.device_address + offset + nbytes > _HIGHEST:
+                raise BoardError("{}: address {:#x} is beyond 32 bits".format(self.what, buffer.device_address))
+            if nbytes > dma.longest and not dma.scatter_gather:
+                raise BoardError("{}: {} bytes in one packet: expected at most {} (2**{} - 1, its "
+                                 "c_sg_length_width); send less at once, or build the DMA with more".format(
+                                     self.what, nbytes, dma.longest, dma.length_bits))
+
+    def start(self, buffer: Buffer, packets: Sequence[Packet]) -> None:
+        """Begin with the first packet, or with scatter-gather with all; `poll` does the rest.
+
+        Raises
+        ------
+        DmaError
+            The channel stands still after an error; `AxiDma.reset` helps.
+        """
+        self.check_packets(buffer, packets)
+        self._check()
+        self.transferred = []
+        self._address = buffer.device_address
+        self._packets = list(packets)
+        if not packets:
+            return
+        if self.dma.dma.scatter_gather:
+            self._start_ring()
+            return
+        self._write(Register.STATUS, Status.COMPLETE)  # of the run before
+        self._write(Register.CONTROL, self._run_bits)
+        if self.status & Status.HALTED:
+            raise DmaError("{} does not run: status {}; reset it".format(self.what, status_text(self.status)))
+        self._next()
+
+    @property
+    def _run_bits(self) -> int:
+        return Control.RUN | (Control.COMPLETE_ENABLE if self.dma.dma.interrupt else 0)
+
+    def _next(self) -> None:
+        offset, nbytes = self._packets[len(self.transferred)]
+        self._write(Register.ADDRESS, (self._address + offset) & 0xFFFFFFFF)
+        self._write(Register.LENGTH, nbytes)  # this starts it
+
+    @property
+    def done(self) -> bool:
+        """Whether every packet is through."""
+        return len(self.transferred) == len(self._packets)
+
+    def poll(self) -> bool:
+        """Look once and go on with the next packet; whether something was finished.
+
+        Raises
+        ------
+        DmaError
+            An error bit, or a packet of another length than asked for.
+        """
+        if self.done:
+            return False
+        status = self._check()
+        if not status & Status.IDLE:
+            return False
+        if self.dma.dma.scatter_gather:
+            self._collect_ring()
+            return True
+        self._took(self._read(Register.LENGTH))
+        if not self.done:
+            self._next()
+        return True
+
+    def _took(self, nbytes: int) -> None:
+        wanted = self._packets[len(self.transferred)][1]
+        if nbytes != wanted:
+            raise DmaPacketError("{}: TLAST after {} bytes, expected after {}; compare the shapes and TLAST of the "
+                                 "circuit with the description".format(self.what, nbytes, wanted))
+        self.transferred.append(nbytes)
+
+    # -- scatter-gather -----------------------------------------------------------------------
+    def _start_ring(self) -> None:
+        """Packets as a chain of descriptors, each of at most the longest transfer."""
+        dma = self.dma.dma
+        piece = dma.longest // 128 * 128  # of whole beats, whatever their width
+        words: list[Any] = []
+        self._ends = []
+        for offset, nbytes in self._packets:
+            for start in range(0, nbytes, piece):
+                length = min(piece, nbytes - start)
+                flags = (Descriptor.START if start == 0 else 0) | (Descriptor.END if start + length == nbytes else 0)
+                words.append((self._address + offset + start, length | flags))
+            self._ends.append(len(words))
+        if self._ring is None or self._ring.nbytes < 64 * len(words):
+            self._drop_ring()
+            self._ring = self.dma.board.allocate((len(words), 16), np.uint32)
+        ring, table = self._ring, self._ring.array
+        table[:] = 0
+        first = ring.device_address
+        table[:len(words), Descriptor.NEXT] = first + 64 * (1 + np.arange(len(words)))
+        table[len(words) - 1, Descriptor.NEXT] = first
+        table[:len(words), Descriptor.ADDRESS] = [address for address, _ in words]
+        table[:len(words), Descriptor.CONTROL] = [control for _, control in words]
+        ring.flush()
+        self._write(Register.CONTROL, 0)  # the current descriptor is fixed while it runs
+        self._write(Register.STATUS, Status.COMPLETE)
+        self._write(Register.CURRENT, first)
+        self._write(Register.CONTROL, self._run_bits)
+        if self.status & Status.HALTED:
+            raise DmaError("{} does not run: status {}; reset it".format(self.what, status_text(self.status)))
+        self._write(Register.TAIL, first + 64 * (len(words) - 1))  # this starts it
+
+    def _collect_ring(self) -> None:
+        assert self._ring is not None
+        self._ring.invalidate()
+        status = self._ring.array[:, Descriptor.STATUS]
+        begin = 0
+        for end in self._ends:
+            if not (status[begin:end] & np.uint32(Descriptor.COMPLETE)).all():
+                raise DmaError("{}: idle, with descriptors {} to {} not complete; reset it".format(
+                    self.what, begin, end - 1))
+            self._took(int((status[begin:end] & np.uint32(Descriptor.LENGTH)).sum()))
+            begin = end
+
+    def _drop_ring(self) -> None:
+        if self._ring is not None:
+            self._ring.close()
+            self._ring = None
+
+    def progress(self) -> str:
+        """How far it came, for messages."""
+        if self.done:
+            return "{}: done".format(self.name)
+        number = len(self.transferred)
+        return "{}: packet {} of {} ({} bytes) is not through, status {}".format(
+            self.name, number + 1, len(self._packets), self._packets[number][1], status_text(self.status))
+
+
+class AxiDma:
+    """An AXI DMA of the loaded overlay.
+
+    Parameters
+    ----------
+    board : Board
+        With an overlay loaded that has the DMA among its `ips`.
+    dma : Dma
+        As `interface.Dma` describes it.
+
+    Attributes
+    ----------
+    send, receive : DmaChannel
+        MM2S, memory to stream; S2MM, stream to memory.
+    """
+
+    def __init__(self, board: Board, dma: Dma) -> None:
+        self.board, self.dma = board, dma
+        self.send = DmaChannel(self, _MM2S, "MM2S")
+        self.receive = DmaChannel(self, _S2MM, "S2MM")
+
+    @property
+    def registers(self) -> Any:
+        """Of the DMA, as the logic is configured now."""
+        return self.board.ip(self.dma.name)
+
+    def check_present(self, channel: DmaChannel) -> None:
+        """BoardError where the window does not answer as the described DMA does."""
+        built = bool(channel.status & Status.SCATTER_GATHER)
+        if built != self.dma.scatter_gather:
+            raise BoardError("{}: the DMA was built {} scatter-gather, the description says {}: correct the "
+                             "description (scatter_gather)".format(
+                                 self.dma.name, "with" if built else "without",
+                                 "with" if self.dma.scatter_gather else "without"))
+
+    def reset(self, channel: DmaChannel | None = None, timeout: float = _RESET_SECONDS) -> None:
+        """Stop both directions at once and clear their errors; what is in flight is lost.
+
+        The circuit is not reset: what it holds of a broken run comes out in the next one, unless the logic is
+        configured again.
+
+        Raises
+        ------
+        DeadlineError
+            The reset bit stays: no clock, or no DMA there.
+        """
+        control = (channel or self.send)._base + Register.CONTROL
+        self.registers.write(control, Control.RESET)
+        try:
+            self.board.wait(self.dma.name, lambda registers: not registers.read(control) & Control.RESET, timeout)
+        except DeadlineError as error:
+            raise DeadlineError("{}: still in reset after {:g} s: is the clock of the logic running, and is there an "
+                                "AXI DMA at this address?".format(self.dma.name, timeout)) from error
+        for each in (self.send, self.receive):
+            each._packets, each.transferred = [], []
+        log.debug("%s: reset", self.dma.name)
+
+    def close(self) -> None:
+        """Give back the memory of the descriptors; idempotent."""
+        for channel in (self.send, self.receive):
+            channel._drop_ring()

@@ -1,0 +1,231 @@
+"""What twins of HLS blocks share: the control registers at 0x00 to 0x0C, busy times, results that come late."""
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Any, Iterable
+
+import numpy as np
+
+from ...contracts.clock import Clock
+from ...contracts.twin import Memory, Twin
+from ...errors import BusError
+from ...faults import Fault
+
+__all__ = ["ControlTwin"]
+
+_CTRL, _GIER, _IER, _ISR = 0x00, 0x04, 0x08, 0x0C
+_START, _DONE, _IDLE, _AUTO_RESTART = 0x01, 0x02, 0x04, 0x80
+
+
+class ControlTwin(Twin):
+    """A block with ap_ctrl_hs registers: done clears on read, a start while busy is lost.
+
+    Parameters
+    ----------
+    overlay, memory, clock
+        As for `Twin`.
+    arguments : iterable of int
+        Offsets of the argument registers.
+    flag : int
+        The one of them that has a single bit.
+    window : int
+        Bytes that the block decodes.
+
+    Attributes
+    ----------
+    registers : dict
+        Values of the argument registers by offset.
+    """
+
+    def __init__(self, overlay: Any, memory: Memory, clock: Clock, arguments: Iterable[int], flag: int,
+                 window: int) -> None:
+        super().__init__(overlay, memory, clock)
+        self._arguments = tuple(int(offset) for offset in arguments)
+        self._flag = flag
+        self._decoded = window - 4
+        self._cycle = 1e-6 / overlay.clock_mhz
+        self._write_time = overlay.timing["write_access_ns"] * 1e-9
+        self._read_time = overlay.timing["read_access_ns"] * 1e-9
+        self._gone = False  # somebody else's circuit is in the logic now
+        self.reset()
+
+    @abstractmethod
+    def _operate(self) -> float:
+        """Do what the arguments say, with the output in `_result`; the seconds that it takes, inf when it hangs."""
+
+    def _argument(self, offset: int) -> int:
+        """What a read of an argument register gives."""
+        return self.registers.get(offset, 0)
+
+    def reset(self) -> None:
+        self.registers = dict.fromkeys(self._arguments, 0)
+        self._gier = self._ier = self._isr = 0
+        self._done = self._auto_restart = False
+        self._busy_until: float | None = None
+        self._model_end = 0.0
+        self._result: tuple[int, np.ndarray] | None = None  # address, bytes
+        self._late: list[tuple[float, int, np.ndarray]] = []  # results behind an early done: moment, address, bytes
+        self._lost_done = False
+        self._bus_error: BusError | None = None
+
+    @property
+    def busy_until(self) -> float | None:
+        return self._busy_until
+
+    @property
+    def interrupt(self) -> bool:
+        self.settle()
+        return bool(self._gier and self._isr)
+
+    # -- bus ----------------------------------------------------------------------------------
+    def read(self, offset: int) -> int:
+        if self.faults is None:
+            return self._read(offset)
+        self.faults.touch()
+        value = 0 if self._gone else self._read(offset)
+        self.faults.touch()
+        return value
+
+    def write(self, offset: int, value: int) -> None:
+        if self.faults is None:
+            self._write(offset, value)
+            return
+        self.faults.touch()
+        if not self._gone:
+            self._write(offset, value)
+        self.faults.touch()
+
+    def _read(self, offset: int) -> int:
+        self._access(self._read_time)
+        reg = offset & self._decoded
+        if reg == _CTRL:
+            busy = self._busy_until is not None
+            value = ((_START if busy else _IDLE) | (_DONE if self._done else 0)
+                     | (_AUTO_RESTART if self._auto_restart else 0))
+            self._done = False  # clear on read
+            return value
+        if reg <= _ISR:
+            return {_GIER: self._gier, _IER: self._ier, _ISR: self._isr}[reg]
+        return self._argument(reg)
+
+    def _write(self, offset: int, value: int) -> None:
+        self._access(self._write_time)
+        reg = offset & self._decoded
+        if reg == _CTRL:
+            self._auto_restart = bool(value & _AUTO_RESTART)
+            if value & _START and self._busy_until is None:
+                self._start()
+        elif reg == _GIER:
+            self._gier = value & 1
+        elif reg == _IER:
+            self._ier = value & 3
+        elif reg == _ISR:
+            self._isr ^= value & 3  # toggle on write
+        elif reg in self.registers:
+            self.registers[reg] = value & 1 if reg == self._flag else value
+
+    def _access(self, seconds: float) -> None:
+        self.settle()
+        self.clock.elapse(seconds)
+        self.modelled_seconds += seconds
+        self.settle()
+        if self._bus_error is not None:
+            error, self._bus_error = self._bus_error, None
+            raise error
+
+    # -- runs ---------------------------------------------------------------------------------
+    def _start(self) -> None:
+        begun = self.clock.now()  # on a real clock, what emulation takes is part of the modelled time
+        fault = self._struck()
+        if fault is not None:
+            self._before(fault)
+            if self._gone:
+                return
+        seconds = self._hook("duration", self._operate())
+        if fault is not None:
+            seconds = self._after(fault, begun, seconds)
+        self._busy_until = begun + seconds
+        self._model_end = self.modelled_seconds + (seconds if math.isfinite(seconds) else 0.0)
+
+    def settle(self) -> None:
+        while self._late and self.clock.now() >= self._late[0][0]:
+            self._deliver(*self._late.pop(0)[1:])
+        if self._busy_until is None or self.clock.now() < self._busy_until:
+            return
+        self._busy_until = None
+        self.modelled_seconds = max(self.modelled_seconds, self._model_end)
+        if self._result is not None:
+            address, data = self._result
+            self._result = None
+            self._deliver(address, data)
+        self._done = self._hook("done", not self._lost_done)
+        self._lost_done = False
+        if self._done:
+            self._isr |= self._ier
+        if self._auto_restart:
+            try:
+                self._start()
+            except BusError as error:
+                self._bus_error = error
+
+    def _deliver(self, address: int, data: np.ndarray) -> None:
+        try:
+            self.memory.write(address, data)
+        except BusError as error:  # the buffer was closed during the run; the next access says so
+            self._bus_error = error
+
+    # -- faults -------------------------------------------------------------------------------
+    def _struck(self) -> Fault | None:
+        """The fault of the run that begins now."""
+        return None if self.faults is None else self.faults.strike()
+
+    def _flip_weight(self, fault: Fault) -> None:
+        """Turn one weight bit round, where the circuit has weights."""
+
+    def _before(self, fault: Fault) -> None:
+        """What a fault does before the run."""
+        if fault.kind == "flip weight":
+            self._flip_weight(fault)
+        elif fault.kind == "reprogrammed":
+            self._vanish()
+        elif fault.kind == "bus error" and fault.amount < 0.5:
+            raise BusError("the logic met a decode error as it began (injected)")
+
+    def _after(self, fault: Fault, begun: float, seconds: float) -> float:
+        """What it does to the run; the seconds that the run takes."""
+        if fault.kind == "hang":
+            self._result = None
+            return math.inf
+        if fault.kind == "slow":
+            return seconds + fault.extra_seconds
+        if fault.kind == "lost done":
+            self._lost_done = True
+        elif fault.kind == "bus error":
+            self._result = None
+            self._bus_error = BusError("the logic met a decode error (injected)")
+        elif self._result is not None:
+            address, data = self._result
+            if fault.kind == "done without data":
+                self._result = None
+            elif fault.kind == "corrupt word":
+                words = data.copy()
+                place = fault.place % (words.size // 8)
+                words.view(np.uint64)[place] ^= np.uint64(1 + fault.place % (2**64 - 1))
+                self._result = address, words
+            elif fault.kind == "early done" and math.isfinite(seconds):
+                self._result = None
+                self._late.append((begun + seconds, address, data))
+        return seconds * fault.amount if fault.kind == "early done" else seconds
+
+    def _vanish(self) -> None:
+        self._gone, self._busy_until, self._result, self._late = True, None, None, []
+        if self.reprogrammed is not None:
+            self.reprogrammed()
+
+    def _address(self, low: int) -> int:
+        """Of the memory that a register and the one behind it point to."""
+        address = self.registers[low] | self.registers[low + 4] << 32
+        if address & 7:
+            raise BusError(f"buffer address {address:#x}: expected a multiple of 8")
+        return address

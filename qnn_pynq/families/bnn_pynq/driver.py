@@ -1,0 +1,257 @@
+"""Driver of the BNN-PYNQ fully connected overlays (LFC W1A1, W1A2)."""
+from __future__ import annotations
+
+import logging
+from enum import IntEnum
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from ...contracts.board import Board, Buffer
+from ...errors import NoDataError, QnnError
+from ..blocks.hls_control import START, PolledDriver
+from .weights import check_network, fit_layers, least_cycles, weight_program
+
+__all__ = ["BnnPynqDriver", "Reg"]
+
+log = logging.getLogger(__name__)
+
+
+class Reg(IntEnum):
+    """Registers of BlackBoxJam, byte offsets."""
+
+    CTRL = 0x00
+    IN_LOW = 0x10
+    IN_HIGH = 0x14
+    OUT_LOW = 0x1C
+    OUT_HIGH = 0x20
+    DO_INIT = 0x28
+    NUM_REPS = 0x5C
+
+
+_MAX_IMAGES = 16384  # per run: 1.7 MB of input; a longer run gains less than 0.02 %
+_MIN_IMAGES = 16  # the input stage fetches 16 images at a time
+_LINE = 64  # at least a cache line: inputs and outputs share none
+
+
+class BnnPynqDriver(PolledDriver):
+    """One network on one LFC overlay.
+
+    Not thread-safe between `start` and `finish`: a second `start` is refused with BoardBusyError.
+    Its buffer grows to the largest batch seen, `capacity` images at most, and is then reused.
+
+    Before each run the output words are filled with a pseudo-random one, another each time. A run that was done without
+    writing a result is then NoDataError instead of an answer of the run before. A result that is that very word, one of
+    2**64, is taken for the same, and a policy computes it again.
+    """
+
+    kind = "bnn-pynq"
+
+    def __init__(self, board: Board, overlay: Any, conservative: bool = False,
+                 capacity: int = _MAX_IMAGES) -> None:
+        super().__init__(board, overlay, conservative)
+        if capacity < 1:
+            raise ValueError(f"capacity {capacity}: expected at least one image")
+        self._capacity = capacity
+        self._rows = 0  # images that the buffers hold
+        # One buffer, outputs in front: one flush covers both, one invalidate the outputs alone.
+        self._buffer: Buffer | None = None
+        self._inputs: Any = None
+        self._words: Any = None
+        self._skip = 0
+        self._started = 0.0
+        self._poison = 0  # the same words in the same runs: a recording of them can be replayed
+        self._first, self._interval = least_cycles(overlay.geometry["layers"])
+
+    @property
+    def capacity(self) -> int:
+        return self._capacity
+
+    @property
+    def bytes_in(self) -> int:
+        return int(self.overlay.geometry["input_bits"]) // 8
+
+    @property
+    def bytes_out(self) -> int:
+        return int(self.overlay.geometry["output_bits"]) // 8
+
+    def check(self, network: Any) -> None:
+        check_network(network, self.overlay)
+
+    def configure(self, network: Any, timeout: float | None = None) -> None:
+        """Write a network's weights; again at run time without configuring the logic.
+
+        Parameters
+        ----------
+        network : Network
+        timeout : float, optional
+            Seconds for all weights; default 60 (conservative) or 20.
+
+        Raises
+        ------
+        UnsupportedNetworkError
+            Before anything is touched.
+        BoardBusyError
+            A run is in flight.
+        DeadlineError
+            The logic stopped answering; the driver refuses to run until it is configured again.
+        """
+        self.check(network)
+        geometry = self.overlay.geometry["layers"]
+        fitted = fit_layers(network.layers, geometry)
+        program = weight_program(fitted, geometry, self.conservative)
+        with self.board.lock:
+            self._check_open()
+            self._check_idle()
+            self.network = None
+            self.board.claim(self)
+            self.board.load(self.overlay)
+            registers = self.board.ip(self.overlay.ip.name)
+            if timeout is None:
+                timeout = 60.0 if self.conservative else 20.0
+            before = self.board.accelerator_seconds
+            self._drop_done(registers)
+            try:
+                registers.play(program, timeout)
+            except BaseException:
+                self._clear_init(registers)
+                raise
+            self.timing["configure"] = self.board.accelerator_seconds - before
+            self._generation = self.board.generation
+            self.network = network
+        log.debug("%s: %s configured, %d accesses, %.1f ms", self.overlay.name, network.name, len(program),
+                  1e3 * self.timing["configure"])
+
+    @staticmethod
+    def _clear_init(registers: Any) -> None:
+        # A doInit left set would turn the next run into a memory write.
+        try:
+            registers.write(Reg.DO_INIT, 0)
+        except QnnError as error:
+            log.debug("doInit not cleared: %s", error)
+
+    def input(self, images: int) -> np.ndarray:
+        """uint8 (images, bytes_in): rows of the DMA buffer, little-endian bits, pad bits 0.
+
+        Valid until the next call of `input`; keeps what the last run left in it.
+        """
+        with self.board.lock:
+            self._check_open()
+            self._check_idle()
+            self._check_count(images)
+            if images > self._rows:
+                self._grow(images)
+            view: np.ndarray = self._inputs[:images]
+            return view
+
+    def _grow(self, images: int) -> None:
+        rows = min(self._capacity, max(_MIN_IMAGES, 1 << (images - 1).bit_length()))
+        self._free()
+        self._skip = -(-rows * self.bytes_out // _LINE) * _LINE
+        self._buffer = self.board.allocate(self._skip + rows * self.bytes_in, np.uint8)
+        self._words = self._buffer.array[: rows * self.bytes_out].view(np.uint64)
+        self._inputs = self._buffer.array[self._skip :].reshape(rows, self.bytes_in)
+        self._rows = rows
+
+    def _free(self) -> None:
+        if self._buffer is not None:
+            self._buffer.close()
+        self._buffer = self._inputs = self._words = None
+        self._rows = 0
+
+    def start(self, images: int) -> None:
+        """Start the circuit on the first `images` rows of `input`.
+
+        Raises
+        ------
+        BoardTakenError
+            Another classifier holds the board.
+        BoardError
+            Not configured, or the logic was configured by somebody else since.
+        BoardBusyError
+            A run is in flight.
+        """
+        with self.board.lock:
+            self._check_ready()
+            self._check_idle()
+            self._check_count(images)
+            if images > self._rows:
+                raise ValueError(f"{images} images, but input() was asked for {self._rows} at most")
+            assert self._buffer is not None
+            registers = self.board.ip(self.overlay.ip.name)
+            self._drop_done(registers)
+            begun = perf_counter()
+            self._poison = poison = self._poison + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
+            if images == 1:
+                self._words[0] = poison
+            else:
+                self._words[:images] = poison
+            self._buffer.flush(self._skip + images * self.bytes_in)
+            self.timing["transfer"] = perf_counter() - begun
+            target = self._buffer.device_address
+            source = target + self._skip
+            for reg, value in ((Reg.IN_LOW, source & 0xFFFFFFFF), (Reg.IN_HIGH, source >> 32),
+                               (Reg.OUT_LOW, target & 0xFFFFFFFF), (Reg.OUT_HIGH, target >> 32),
+                               (Reg.DO_INIT, 0), (Reg.NUM_REPS, images)):
+                registers.write(reg, value)
+            self._started = self.board.accelerator_seconds
+            # Before the start: an interrupt in between must not leave a run that nobody knows of.
+            self._running = images
+            self.board.mark_in_flight(self)
+            registers.write(Reg.CTRL, START)
+
+    def finish(self, timeout: float | None = None) -> np.ndarray:
+        """Wait for the run and take its words.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; default: by `limits`, 1 + 20 times what the cycle model says.
+
+        Returns
+        -------
+        uint64 (images,)
+            Output words, a view of the buffer that is valid until the next `start`.
+
+        Raises
+        ------
+        DeadlineError
+            No answer in time. The run stays in flight: `finish` may be called again.
+        StatusError, EarlyDoneError, NoDataError
+            The run is not to be trusted, and may still be in the circuit.
+        """
+        with self.board.lock:
+            images = self._in_flight()
+            expected = self.expected_seconds(images)
+            self.timing["run"] = self._await(
+                expected, self._least_seconds(images, expected), timeout, self._started,
+                ("{} on {} image{}", self.overlay.name, images, "" if images == 1 else "s"))
+            self.timing["images"] = images
+            assert self._buffer is not None
+            begun = perf_counter()
+            self._buffer.invalidate(images * self.bytes_out)
+            words: np.ndarray = self._words[:images]
+            self._check_written(words)
+            self._over()
+            self.timing["transfer"] += perf_counter() - begun
+            return words
+
+    def _check_written(self, words: np.ndarray) -> None:
+        if words.size == 1:
+            missing = int(words.item(0) == self._poison)
+        else:
+            missing = int(np.count_nonzero(words == np.uint64(self._poison)))
+        if missing:
+            raise NoDataError(f"{self.overlay.name}: done, but {missing} of {words.size} results were never written")
+
+    def expected_seconds(self, images: int) -> float:
+        """Seconds that the cycle model gives a run of `images`."""
+        timing = self.overlay.timing
+        cycles = timing["first_image_cycles"] + (images - 1) * timing["cycles_per_image"] if images else 0
+        return float(cycles * 1e-6 / self.overlay.clock_mhz)
+
+    def _least_seconds(self, images: int, expected: float) -> float:
+        """Seconds that the circuit cannot do without: by its folding, and half of what was recorded."""
+        cycles = self._first + (images - 1) * self._interval
+        return max(0.95e-6 * cycles / self.overlay.clock_mhz, 0.5 * expected)

@@ -1,0 +1,1 @@
+"""The multi-layer offload overlays of QNN-MO-PYNQ."""

@@ -1,0 +1,161 @@
+"""Shared memory of the multi-layer offload driver: one buffer of weight images, two areas of maps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...contracts.board import Board, Buffer
+from .maps import gather, read_maps, write_map
+from .plan_parts import Piece, Plan, Stage
+from .weights import weight_image
+
+__all__ = ["OffloadBuffers"]
+
+_PAGE = 4096  # contiguous memory comes in whole pages
+
+
+class OffloadBuffers:
+    """Buffers of one network's plan; the areas grow to the largest batch seen.
+
+    Parameters
+    ----------
+    board : Board
+    limit : int
+        Most bytes of all buffers together, in whole pages; one image gets what it needs.
+
+    Attributes
+    ----------
+    areas : list of Buffer
+        Empty, or two of uint8.
+    rows : int
+        Images that the areas hold.
+    """
+
+    def __init__(self, board: Board, limit: int) -> None:
+        self._board = board
+        self._limit = limit
+        self._plan: Any = None
+        self.weights: Buffer | None = None
+        self.areas: list[Buffer] = []
+        self.rows = 0
+        self._touched = 0  # images at the front that the cache may still hold
+
+    def all(self) -> list[Buffer]:
+        """Every live buffer."""
+        return self.areas + ([] if self.weights is None else [self.weights])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all buffers now, in whole pages."""
+        return sum(_pages(buffer.nbytes) for buffer in self.all())
+
+    def capacity(self, plan: Plan) -> int:
+        """Images that fit beside the weights."""
+        left = self._limit - _pages(plan.weight_bytes) - 2 * (_PAGE + plan.pixel_bytes)
+        return max(1, left // max(1, sum(plan.areas)))
+
+    def take(self, plan: Plan, geometry: Any) -> None:
+        """Give up what was there, and store the weight images of a plan."""
+        self.free()
+        self._plan = plan
+        buffer = self.weights = self._board.allocate(plan.weight_bytes, np.uint8)
+        for run in plan.runs:
+            image = weight_image(run, geometry).reshape(-1).view(np.uint8)
+            buffer.array[run.weights_at : run.weights_at + image.size] = image
+        buffer.flush()
+
+    def grow(self, images: int, most: int) -> None:
+        """Areas for twice as many images, or for `images`; what was put stays. Never old and new ones at once."""
+        rows, touched = min(most, max(images, 2 * self.rows)), self._touched
+        # No more than is flushed later: other lines would reach the memory some day, over a result.
+        kept = self.areas[0].array[: self._entry_bytes(touched)].copy() if touched else None
+        self.free_areas()
+        for nbytes in self._plan.area_bytes(rows):
+            try:
+                self.areas.append(self._board.allocate(nbytes, np.uint8))
+            except BaseException:
+                self.free_areas()
+                raise
+        if kept is not None:
+            self.areas[0].array[: kept.size] = kept
+        self.rows, self._touched = rows, touched
+
+    def put(self, index: int, codes: np.ndarray) -> None:
+        """Pack the input of one image, uint8 (H, W, C)."""
+        area = self.areas[0].array
+        self._touched = max(self._touched, index + 1)  # before: a put that is broken off counts, too
+        for piece in self._plan.entry:
+            part = codes[:, :, piece.first : piece.first + piece.channels]
+            write_map(area, piece, index, self._plan.bits, np.ascontiguousarray(part))
+
+    def flush_input(self) -> None:
+        """Show the logic all that was put, also for images that do not run: nothing stays in the cache."""
+        self.areas[0].flush(self._entry_bytes(self._touched))
+        self._touched = 0
+
+    def _entry_bytes(self, images: int) -> int:
+        return max(piece.end(images) for piece in self._plan.entry)
+
+    def gather(self, stage: Stage, images: int) -> None:
+        """Carry out the moves in front of a layer, for a batch."""
+        target = self.areas[stage.gathered[0].area]
+        source = self.areas[1 - stage.gathered[0].area]
+        if stage is not self._plan.stages[0]:  # the first one's source is what the processor wrote
+            source.invalidate(max(move.source.end(images) for move in stage.moves))
+        gather(source.array, target.array, stage.gathered, stage.moves, images, self._plan.bits)
+        target.flush(max(piece.end(images) for piece in stage.gathered))
+
+    def mark(self, piece: Piece, images: int, word: int) -> None:
+        """Put `word` where a run on each image is going to end its map."""
+        area, end = self.areas[piece.area], piece.end(images)
+        area.invalidate(end)  # a line that reaches into another map must hold what the logic wrote there
+        for place in _ends(piece, images):
+            area.array[place].view("<u8")[0] = word
+        area.flush(end)
+
+    def unwritten(self, piece: Piece, images: int, word: int) -> int:
+        """Images whose map still ends with `word`."""
+        area = self.areas[piece.area]
+        area.invalidate(piece.end(images))
+        return sum(int(area.array[place].view("<u8")[0]) == word for place in _ends(piece, images))
+
+    def codes(self, images: int) -> np.ndarray:
+        """uint8 (images, H, W, C) of the last map, an array of its own."""
+        pieces = self._plan.exit
+        area = self.areas[pieces[0].area]
+        area.invalidate(max(piece.end(images) for piece in pieces))
+        return read_maps(area.array, pieces, images, self._plan.bits)
+
+    def address(self, piece: Piece, image: int, images: int) -> int:
+        """Device address of a piece of an image, in a batch of `images`."""
+        return self.areas[piece.area].device_address + piece.at(image, images)
+
+    def image_address(self, offset: int) -> int:
+        """Device address of the weight image at a byte of all of them."""
+        assert self.weights is not None
+        return self.weights.device_address + offset
+
+    def free_areas(self) -> None:
+        """Close the areas."""
+        for buffer in self.areas:
+            buffer.close()
+        self.areas, self.rows, self._touched = [], 0, 0
+
+    def free(self) -> None:
+        """Close all."""
+        self.free_areas()
+        if self.weights is not None:
+            self.weights.close()
+        self.weights = None
+
+
+def _pages(nbytes: int) -> int:
+    return -(-nbytes // _PAGE) * _PAGE
+
+
+def _ends(piece: Piece, images: int) -> list[slice]:
+    """The last eight bytes of each image's map."""
+    ends = [piece.at(image, images) + piece.nbytes for image in range(images)]
+    return [slice(end - 8, end) for end in ends]

@@ -1,0 +1,289 @@
+"""Driver of the multi-layer offload overlays (QNN-MO-PYNQ W1A2, W1A3): a load and a run for each part of a layer."""
+
+from __future__ import annotations
+
+import logging
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from ...contracts.board import Board
+from ...contracts.driver import LayerProfile
+from ...contracts.geometry import check_identity
+from ...errors import BoardError, InputError
+from ..blocks.hls_control import PolledDriver
+from .buffers import OffloadBuffers
+from .plan import make_plan
+from .plan_parts import Plan
+from .walk import Walk, circuit_seconds
+
+__all__ = ["QnnMoDriver"]
+
+log = logging.getLogger(__name__)
+_DMA_BYTES = 8_000_000
+
+
+class QnnMoDriver(PolledDriver):
+    """One network on one overlay, layer by layer.
+
+    All weight images stay in shared memory, packed once. A batch passes a part of a layer image by image
+    before the next weights are loaded. `start` begins the first load; `finish` does everything else, and
+    holds the board's lock meanwhile.
+
+    Parameters
+    ----------
+    board : Board
+    overlay : Overlay
+        Of kind "qnn-mo".
+    conservative : bool
+        As upstream: every register before every start, loads with the layer's own kernel register, no
+        channel slices by address, and layers in groups part by part (`make_plan` says where exactly). Only
+        the batch differs: all its images pass between two loads.
+    dma_bytes : int
+        Most bytes of all buffers together; a network that needs more for one image gets it.
+
+    Notes
+    -----
+    Whether a run wrote its maps is looked at only where `limits` say so. Else a run that was done without data shows by
+    its time, if that is too short, or by known inputs and a second computation (`Policy`).
+
+    A deadline, an interrupt or any other error between `start` and the end of `finish` breaks the walk off:
+    the network must be loaded again, after a reset of the board where the circuit still runs.
+    """
+
+    kind = "qnn-mo"
+
+    def __init__(self, board: Board, overlay: Any, conservative: bool = False, dma_bytes: int = _DMA_BYTES) -> None:
+        super().__init__(board, overlay, conservative)
+        self.plan: Plan | None = None
+        self.buffers = OffloadBuffers(board, dma_bytes)
+        self._capacity = 1
+        self._put: set[int] = set()  # images for the next run
+        self._code_limit = 0
+        self._broken = False
+        self._walk: Walk | None = None
+        self._profile: tuple[LayerProfile, ...] = ()
+
+    # -- sizes --------------------------------------------------------------------------------------------
+
+    @property
+    def capacity(self) -> int:
+        """Images of the largest chunk; 1 before `configure`."""
+        return self._capacity
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the codes that `put` takes."""
+        return self._planned().input_shape
+
+    @property
+    def output_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the codes that `finish` gives."""
+        return self._planned().output_shape
+
+    @property
+    def bytes_in(self) -> int:
+        return sum(piece.nbytes for piece in self._planned().entry)
+
+    @property
+    def bytes_out(self) -> int:
+        return self._planned().taken_bytes
+
+    @property
+    def dma_bytes(self) -> int:
+        """Bytes of all buffers now, in whole pages."""
+        return self.buffers.nbytes
+
+    def expected_seconds(self, images: int) -> float:
+        """Seconds of the circuit for a batch by the cycle model, a lower bound."""
+        plan = self._planned()
+        return circuit_seconds(self.overlay, plan.load_cycles + images * plan.run_cycles)
+
+    def _planned(self) -> Plan:
+        if self.plan is None:
+            raise BoardError("no network is configured: call configure() first")
+        return self.plan
+
+    # -- the contract -------------------------------------------------------------------------------------
+
+    def check(self, network: Any) -> None:
+        self._make_plan(network)
+
+    def _make_plan(self, network: Any) -> Plan:
+        check_identity(self.overlay)
+        return make_plan(network, self.overlay, self.conservative)
+
+    def configure(self, network: Any, timeout: float | None = None) -> None:
+        """Plan a network, and put all its weights into shared memory.
+
+        Parameters
+        ----------
+        network : Network
+        timeout : float, optional
+            Not used: the weights are loaded run by run, nothing is waited for here.
+
+        Raises
+        ------
+        UnsupportedNetworkError
+            Before anything is touched.
+        BoardBusyError
+            A run is in flight, or one that was broken off still is.
+        """
+        plan = self._make_plan(network)
+        with self.board.lock:
+            self._check_open()
+            self._check_idle()
+            self.network = None
+            self.board.claim(self)
+            self.board.load(self.overlay)
+            before = self.board.accelerator_seconds
+            self._drop_done(self.board.ip(self.overlay.ip.name))
+            self.plan, self._capacity = plan, self.buffers.capacity(plan)
+            self._code_limit = 2 ** plan.stages[0].step.conv.input_bits
+            self._profile = ()
+            self._put = set()
+            self.buffers.take(plan, self.overlay.geometry)
+            self.timing["configure"] = self.board.accelerator_seconds - before
+            self._generation = self.board.generation
+            self._broken = False
+            self.network = network
+        log.debug("%s: %s configured, %d runs, %d bytes of weights, %d images a chunk", self.overlay.name,
+                  network.name, len(plan.runs), plan.weight_bytes, self._capacity)
+
+    def put(self, index: int, codes: np.ndarray) -> None:
+        """Pack the input of one image into shared memory, where a run's later maps overwrite it.
+
+        Parameters
+        ----------
+        index : int
+            0 to capacity - 1.
+        codes : uint8, `input_shape`
+        """
+        with self.board.lock:
+            self._check_ready()
+            self._check_idle()
+            plan = self._planned()
+            if not 0 <= index < self._capacity:
+                raise ValueError(f"image {index}: expected 0..{self._capacity - 1} in one run; split larger batches")
+            if not isinstance(codes, np.ndarray) or codes.dtype != np.uint8 or codes.shape != plan.input_shape:
+                raise InputError("codes {} {}: expected uint8 {}".format(
+                    getattr(codes, "dtype", type(codes).__name__), np.shape(codes), plan.input_shape))
+            most = int(codes.max())
+            if most >= self._code_limit:
+                raise InputError(f"code {most}: expected 0..{self._code_limit - 1}")
+            if index >= self.buffers.rows:
+                put, self._put = self._put, set()
+                self.buffers.grow(index + 1, self._capacity)
+                self._put = put
+            self.buffers.put(index, codes)
+            self._put.add(index)
+
+    def start(self, images: int) -> None:
+        """Begin a run on images 0 to `images` - 1, as they were put.
+
+        Raises
+        ------
+        BoardTakenError
+            Another classifier holds the board.
+        BoardError
+            Not configured, broken off, or the logic was configured by somebody else since.
+        BoardBusyError
+            A run is in flight.
+        """
+        with self.board.lock:
+            self._check_ready()
+            self._check_idle()
+            plan = self._planned()
+            self._check_count(images)
+            missing = set(range(images)) - self._put
+            if missing:
+                raise ValueError(f"image {min(missing)} was not put since the last run: put() all {images} images")
+            self._drop_done(self.board.ip(self.overlay.ip.name))
+            begun = perf_counter()
+            self.buffers.flush_input()
+            self._put = set()
+            self.timing["transfer"] = perf_counter() - begun
+            walk = self._walk = Walk(self.board, self.overlay, self.buffers, plan, images, self._await,
+                                     self.conservative, self.limits.marked)
+            self._running = images
+            self.board.mark_in_flight(self)
+            try:
+                walk.begin()
+            except BaseException:
+                self._break_off()
+                raise
+
+    def finish(self, timeout: float | None = None) -> np.ndarray:
+        """Walk through all layers, and take the last map's codes.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds for each wait on the circuit: a load, or a run on one image; default 1 + 20 times what
+            the cycle model says.
+
+        Returns
+        -------
+        uint8 (images, H, W, channels)
+            An array of its own.
+
+        Raises
+        ------
+        DeadlineError
+            No answer in time. The network must be loaded again.
+        """
+        with self.board.lock:
+            self._check_open()
+            if self._broken:
+                self._recover()
+                self._check_broken()
+            images, walk = self._in_flight(), self._walk
+            assert walk is not None
+            try:
+                codes = walk.finish(timeout)
+            except BaseException:
+                self._break_off()
+                raise
+            self._over()
+            self._profile = walk.profile()
+            self.timing["run"] = sum(layer.seconds for layer in self._profile)
+            self.timing["transfer"] += walk.transfer
+            self.timing["images"] = images
+            return codes
+
+    def layers(self) -> tuple[LayerProfile, ...]:
+        return self._profile
+
+    # -- broken walks -------------------------------------------------------------------------------------
+
+    def _break_off(self) -> None:
+        # Still marked in flight: the circuit may write, and the buffers must stay.
+        self.network, self._broken = None, True
+
+    def _recover(self) -> None:
+        """After a walk that was broken off: BoardBusyError while the circuit still runs."""
+        if self._generation != self.board.generation:
+            self._running = 0
+        if self._running:
+            self._drop_done(self.board.ip(self.overlay.ip.name))
+            self._over()
+
+    def _check_idle(self) -> None:
+        if self._broken:
+            self._recover()
+        super()._check_idle()
+
+    def _check_broken(self) -> None:
+        if self._broken:
+            raise BoardError("the last run was broken off: load the network again; where the circuit still runs, "
+                             "reset() the board before")
+
+    def _check_ready(self) -> None:
+        self._check_open()
+        self._check_broken()
+        super()._check_ready()
+
+    def _free(self) -> None:
+        self._put = set()
+        self.buffers.free()

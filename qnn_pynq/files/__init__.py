@@ -1,0 +1,1 @@
+"""Files that nobody vouches for: JSON fields, arrays, paths, downloads, progress."""

@@ -1,0 +1,265 @@
+"""Reading and writing of descriptor files: every JSON field typed, none forgotten."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+import unicodedata
+from pathlib import Path
+from typing import Any, Callable, NoReturn, Sequence
+
+from ..errors import DescriptorError
+
+__all__ = ["Fields", "check_format", "fail", "item_path", "plain_name", "read_json", "unprintable", "write_json"]
+
+_MAX_JSON = 4 << 20
+_REQUIRED: Any = object()
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    "string": lambda v: isinstance(v, str),
+    "integer": lambda v: isinstance(v, int) and not isinstance(v, bool),
+    "number": lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
+    "true or false": lambda v: isinstance(v, bool),
+    "object": lambda v: isinstance(v, dict),
+    "list": lambda v: isinstance(v, list),
+}
+
+
+def fail(source: str, where: str, problem: str) -> NoReturn:
+    """Raise DescriptorError as ``source: where: problem``."""
+    raise DescriptorError(": ".join(part for part in (source, where, problem) if part))
+
+
+def show(value: Any) -> str:
+    """`value` as JSON, cut to one short line."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def item_path(where: str, key: object) -> str:
+    """Path of a field (``a.b``) or of a list item (``a[2]``)."""
+    if isinstance(key, int):
+        return "{}[{}]".format(where, key)
+    return "{}.{}".format(where, key) if where else str(key)
+
+
+def plain_name(value: str) -> bool:
+    """True for a name of a network, overlay or file: letters, digits and ``. _ -``, no separators."""
+    return _NAME.match(value) is not None
+
+
+def unprintable(text: str) -> bool:
+    """True where `text` has control characters, or halves of characters that no file can hold."""
+    return any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text)
+
+
+class Fields:
+    """One JSON object while it is read: take every field once, then `done()` refuses the rest.
+
+    Parameters
+    ----------
+    value
+        What the JSON has at this place; anything but an object is refused.
+    source
+        The file, for messages.
+    where
+        Path of this object inside the file (``layers[2]``), empty for the whole.
+    """
+
+    def __init__(self, value: Any, source: str, where: str = "") -> None:
+        self.source, self.where = source, where
+        if not isinstance(value, dict):
+            fail(source, where, "{} is no object: expected {{...}}".format(show(value)))
+        self._rest: dict[str, Any] = dict(value)
+        self._known: list[str] = []
+
+    def fail(self, key: str, problem: str) -> NoReturn:
+        fail(self.source, item_path(self.where, key), problem)
+
+    def take(self, key: str, kind: str, default: Any = _REQUIRED, allowed: Sequence[Any] = ()) -> Any:
+        """The field `key`, of `kind` and one of `allowed`; `default` where it is absent or null."""
+        self._known.append(key)
+        value = self._rest.pop(key, None)
+        if value is None:
+            if default is _REQUIRED:
+                self.fail(key, "missing: expected {}".format(_expected(kind, allowed)))
+            return default
+        if not _KINDS[kind](value):
+            self.fail(key, "{} is no {}: expected {}".format(show(value), kind, _expected(kind, allowed)))
+        if allowed and value not in allowed:
+            self.fail(key, "{} is not allowed: expected {}".format(show(value), _expected(kind, allowed)))
+        return value
+
+    def integer(self, key: str, low: int, high: int, default: Any = _REQUIRED) -> Any:
+        """An integer in [low, high]."""
+        value = self.take(key, "integer", default)
+        if value is not None and not low <= value <= high:
+            self.fail(key, "{} is out of range: expected {} to {}".format(show(value), low, high))
+        return value
+
+    def number(self, key: str, default: Any = _REQUIRED, high: float = sys.float_info.max) -> Any:
+        """A number greater than zero that a float can hold, at most `high`."""
+        value = self.take(key, "number", default)
+        if value is not None and not 0 < value <= high:
+            most = "that a float can hold" if high == sys.float_info.max else "and at most {:g}".format(high)
+            self.fail(key, "{} is out of range: expected a number above 0 {}".format(show(value), most))
+        return value
+
+    def text(self, key: str, default: Any = _REQUIRED) -> Any:
+        """A string that is not empty (unless the default is)."""
+        value = self.take(key, "string", default)
+        if value == "" and default is _REQUIRED:
+            self.fail(key, '"" is empty: expected some text')
+        return value
+
+    def name(self, key: str, default: Any = _REQUIRED) -> Any:
+        """A plain name, without path separators."""
+        value = self.take(key, "string", default)
+        if value is not None and not plain_name(value):
+            self.fail(
+                key,
+                "{} is no plain name: expected letters, digits, '.', '_' and '-', no folder".format(
+                    show(value)
+                ),
+            )
+        return value
+
+    def strings(self, key: str, default: Any = _REQUIRED) -> tuple[str, ...]:
+        """A list of different, non-empty strings."""
+        values = self.take(key, "list", default)
+        for index, value in enumerate(values):
+            if not isinstance(value, str) or not value:
+                self.fail(item_path(key, index), "{} is no text: expected a string".format(show(value)))
+            if value in values[:index]:
+                self.fail(
+                    item_path(key, index),
+                    "{} is there twice: expected different names".format(show(value)),
+                )
+        return tuple(values)
+
+    def pair(self, key: str, high: int) -> tuple[int, int]:
+        """Two integers [height, width], each in 1..high."""
+        values = self.take(key, "list")
+        right = len(values) == 2 and all(_KINDS["integer"](v) and 1 <= v <= high for v in values)
+        if not right:
+            problem = "{} is not allowed: expected [height, width], each 1 to {}"
+            self.fail(key, problem.format(show(values), high))
+        return (values[0], values[1])
+
+    def objects(self, key: str) -> list[Fields]:
+        """A list of at least one object."""
+        values = self.take(key, "list")
+        if not values:
+            self.fail(key, "[] is empty: expected at least one object")
+        where = item_path(self.where, key)
+        return [Fields(value, self.source, item_path(where, i)) for i, value in enumerate(values)]
+
+    def inner(self, key: str) -> Fields:
+        """The object under `key`."""
+        return self.inner_of(key, self.take(key, "object"))
+
+    def inner_of(self, key: str, value: Any) -> Fields:
+        """`value`, which was taken from `key`, as fields."""
+        return Fields(value, self.source, item_path(self.where, key))
+
+    def has(self, key: str) -> bool:
+        """True where `key` is there and not null."""
+        return self._rest.get(key) is not None
+
+    def peek(self, key: str) -> Any:
+        """The raw value of `key`, None where it is absent; it is not taken."""
+        return self._rest.get(key)
+
+    @property
+    def empty(self) -> bool:
+        """True where no field is left to take."""
+        return not self._rest
+
+    def done(self) -> None:
+        """Refuse fields that nobody has taken."""
+        for key in self._rest:
+            self.fail(key, "unknown field: expected one of {}".format(", ".join(sorted(self._known))))
+
+
+def _expected(kind: str, allowed: Sequence[Any]) -> str:
+    if not allowed:
+        articles = {"integer": "an integer", "object": "an object", "true or false": kind}
+        return articles.get(kind, "a " + kind)
+    return " or ".join(show(value) for value in allowed)
+
+
+def check_format(fields: Fields, name: str, version: int) -> None:
+    """Take the fields `format` and `version`, which say what the file is."""
+    fields.take("format", "string", allowed=(name,))
+    found = fields.take("version", "integer")
+    if found > version:
+        problem = "{} is too new: this release reads up to {}; upgrade qnn-pynq"
+        fields.fail("version", problem.format(found, version))
+    if found < 1:
+        fields.fail("version", "{} is not allowed: expected 1 to {}".format(found, version))
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError("the field {} is there twice".format(show(twice)))
+    return found
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("{} is no finite number".format(text))
+    return value
+
+
+def read_json(path: Path) -> Any:
+    """What the JSON file `path` holds.
+
+    Raises
+    ------
+    DescriptorError
+        No regular file, over 4 MiB, not UTF-8, not JSON (with the line), a field twice, NaN or infinity.
+    """
+    try:
+        if not path.is_file():
+            fail(str(path), "", "no such file" if not path.exists() else "no regular file")
+        if path.stat().st_size > _MAX_JSON:
+            fail(str(path), "", "{} bytes are too many for a descriptor".format(path.stat().st_size))
+        text = path.read_bytes().decode("utf-8-sig")
+        return json.loads(text, object_pairs_hook=_object, parse_float=_finite, parse_constant=_finite)
+    except json.JSONDecodeError as error:
+        problem = "no JSON: {} at line {}, column {}"
+        fail(str(path), "", problem.format(error.msg.lower(), error.lineno, error.colno))
+    except UnicodeDecodeError as error:
+        fail(str(path), "", "not UTF-8: byte {} cannot be read as text".format(error.start))
+    except RecursionError:
+        fail(str(path), "", "no JSON for us: nested too deeply")
+    except DescriptorError:
+        raise
+    except (OSError, ValueError) as error:
+        fail(str(path), "", str(error))
+
+
+def write_json(value: Any, indent: str = "") -> str:
+    """`value` as JSON for people: whatever fits stays on one line."""
+    flat = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if not isinstance(value, (dict, list)) or len(flat) + len(indent) <= 100:
+        return flat
+    inner = indent + "  "
+    if isinstance(value, dict):
+        items = [
+            json.dumps(key, ensure_ascii=False) + ": " + write_json(item, inner)
+            for key, item in value.items()
+        ]
+    else:
+        items = [write_json(item, inner) for item in value]
+    body = ",\n".join(inner + item for item in items)
+    return "{}\n{}\n{}".format(flat[0], body, indent + flat[-1])

@@ -1,0 +1,1 @@
+"""Networks as data: layer types, descriptors, and how layers follow one another."""

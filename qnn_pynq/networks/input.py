@@ -1,0 +1,114 @@
+"""The input of `network.json`: size, framing, crop and encoding of a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..files.fields import Fields, item_path
+from ..files.npyfile import read_array
+from .layers import ArrayWriter
+from .types import Crop, Encoding, Framing, InputSpec
+
+__all__ = ["FILTERS", "read_input", "write_input"]
+
+FILTERS = ("lanczos", "bicubic", "opencv-cubic")
+_MAX_SIDE = 4096
+
+
+def read_input(fields: Fields, folder: Path) -> InputSpec:
+    """The object "input"; its arrays lie in `folder`."""
+    size = fields.pair("size", _MAX_SIDE)
+    channels = fields.take("channels", "integer", 1, allowed=(1, 3))
+    polarity = fields.take("polarity", "string", "as-is", allowed=("light-on-dark", "dark-on-light", "as-is"))
+    framing = None
+    frame = fields.take("framing", "object", None)
+    if frame is not None:
+        if channels != 1:
+            fields.fail("framing", "finds an object in grey pictures: expected channels 1, or a crop in its place")
+        inner = fields.inner_of("framing", frame)
+        centre = inner.take("centre", "string", allowed=("mass", "box"))
+        framing = Framing(inner.pair("object", _MAX_SIDE), centre)
+        inner.done()
+        if framing.object[0] > size[0] or framing.object[1] > size[1]:
+            inner.fail("object", "{} is larger than input.size {}".format(list(framing.object), list(size)))
+    encoding = _read_encoding(fields.inner("encoding"), folder, size + (channels,))
+    crop = None
+    found = fields.take("crop", "object", None)
+    if found is not None:
+        crop = _read_crop(fields.inner_of("crop", found), size)
+        if framing is not None:
+            fields.fail("crop", "does not go with framing: expected one of them")
+        if (crop.filter == "opencv-cubic") != (encoding.kind == "mean"):
+            fields.fail("crop", 'filter "opencv-cubic" and encoding "mean" go together: expected both or none')
+    elif encoding.kind == "mean":
+        fields.fail("crop", 'missing: encoding "mean" needs the filter "opencv-cubic"')
+    if encoding.kind == "mean" and polarity != "as-is":
+        fields.fail("polarity", '"{}" does not go with encoding "mean": expected "as-is"'.format(polarity))
+    fields.done()
+    return InputSpec(size, channels, polarity, framing, encoding, crop)
+
+
+def _read_crop(fields: Fields, size: tuple[int, int]) -> Crop:
+    crop = Crop(fields.integer("short_side", max(size), _MAX_SIDE), fields.take("filter", "string", "lanczos", FILTERS))
+    fields.done()
+    return crop
+
+
+def _read_encoding(fields: Fields, folder: Path, shape: tuple[int, int, int]) -> Encoding:
+    kind = fields.take("kind", "string", allowed=("threshold", "table", "pixels", "mean"))
+    if kind == "pixels":
+        fields.done()
+        return Encoding(kind)
+    if kind == "mean":
+        where = item_path(fields.where, "mean")
+        mean = read_array(folder, fields.name("mean"), ("float32",), shape, fields.source, where)
+        if not np.isfinite(mean).all():
+            fields.fail("mean", "a value is not finite: expected numbers only")
+        divisor = float(fields.number("divisor", 1.0))
+        order = fields.take("order", "string", "rgb", allowed=("rgb", "bgr"))
+        fields.done()
+        return Encoding(kind, mean=mean, divisor=divisor, order=order)
+    pixels = shape[0] * shape[1] * shape[2]
+    if kind == "threshold":
+        encoding = Encoding(kind, threshold=fields.integer("threshold", 0, 255))
+        fields.done()
+        return encoding
+    where = item_path(fields.where, "pixels")
+    table = read_array(folder, fields.name("pixels"), ("uint16",), (None,), fields.source, where)
+    outside = np.flatnonzero(table >= pixels)
+    if outside.size:
+        fields.fail(
+            "pixels",
+            "entry {} is {}, outside the picture: expected 0 to {}".format(
+                outside[0], table[outside[0]], pixels - 1
+            ),
+        )
+    where = item_path(fields.where, "thresholds")
+    levels = read_array(folder, fields.name("thresholds"), ("uint8",), table.shape, fields.source, where)
+    fields.done()
+    return Encoding(kind, pixels=table, thresholds=levels)
+
+
+def write_input(spec: InputSpec, array: ArrayWriter) -> dict[str, Any]:
+    """The object "input" for `spec`; `array` saves an array under a name and returns the name."""
+    encoding = spec.encoding
+    coded: dict[str, Any] = {"kind": encoding.kind}
+    if encoding.threshold is not None:
+        coded["threshold"] = int(encoding.threshold)
+    if encoding.pixels is not None:
+        coded["pixels"] = array("input-pixels.npy", encoding.pixels)
+    if encoding.thresholds is not None:
+        coded["thresholds"] = array("input-thresholds.npy", encoding.thresholds)
+    picture: dict[str, Any] = {"size": list(spec.size), "channels": spec.channels, "polarity": spec.polarity}
+    if spec.framing is not None:
+        picture["framing"] = {"object": list(spec.framing.object), "centre": spec.framing.centre}
+    if spec.crop is not None:
+        picture["crop"] = {"short_side": spec.crop.short_side, "filter": spec.crop.filter}
+    if encoding.mean is not None:
+        coded["mean"] = array("input-mean.npy", encoding.mean)
+        coded["divisor"], coded["order"] = float(encoding.divisor), encoding.order
+    picture["encoding"] = coded
+    return picture

@@ -1,0 +1,1 @@
+"""When the hardware does wrong: policies, recovery, known inputs, calibration."""

@@ -1,0 +1,124 @@
+"""How long a run may take: expected times from the cycle model, from measured runs, or set by the user."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..contracts.driver import Limits
+from ..engines import Engine
+from ..errors import InputError
+
+__all__ = ["Calibration", "calibrate", "from_model", "from_user"]
+
+_MARGIN = 0.02  # seconds that an operating system may take the processor away
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Times of the accelerator for one overlay, network and batch.
+
+    Attributes
+    ----------
+    overlay, network : str
+    images : int
+        The batch.
+    model : float
+        Seconds by the cycle model.
+    median, spread : float
+        Seconds: of measured runs the median, and the median distance from it; else what was expected, and 0.
+    fastest : float
+        Seconds of the fastest run.
+    runs : int
+        Measured; 0 where `source` is another.
+    source : str
+        "model", "measured" or "user".
+    """
+
+    overlay: str
+    network: str
+    images: int
+    model: float
+    median: float
+    spread: float
+    fastest: float
+    runs: int
+    source: str
+
+    @property
+    def ratio(self) -> float:
+        """Expected time, in times of the model's."""
+        return self.median / self.model
+
+    def expected(self, model: float) -> float:
+        """Seconds expected where the model says `model`: of another batch, or of a part of a run."""
+        return model * self.ratio
+
+    def limits(self, factor: float = 20.0) -> Limits:
+        """For the driver's waits: `factor` times the expected time, and some time for the operating system."""
+        margin = 1.0 if self.source == "model" else _MARGIN + 10.0 * self.spread
+        return Limits(margin, factor * max(1.0, self.ratio), min(1.0, self.fastest / self.model))
+
+    def deadline(self, factor: float = 20.0) -> float:
+        """Seconds for this batch; a circuit that runs layer by layer has as much for each of its parts."""
+        limits = self.limits(factor)
+        return limits.margin + limits.factor * self.model
+
+    def __str__(self) -> str:
+        measured = ", median of {} runs (spread {:.3g} ms)".format(self.runs, 1e3 * self.spread) if self.runs else ""
+        return "{} on {}, {} image{}: {:.3g} ms expected ({}{}), {:.3g} ms by the model, deadline {:.3g} ms".format(
+            self.network, self.overlay, self.images, "" if self.images == 1 else "s", 1e3 * self.median, self.source,
+            measured, 1e3 * self.model, 1e3 * self.deadline())
+
+
+def calibrate(engine: Engine, rows: np.ndarray, runs: int = 20) -> Calibration:
+    """Measure runs of a batch.
+
+    Parameters
+    ----------
+    engine : Engine
+        On a board, configured. Its accelerator's time is taken: on an emulated board the model's, so there this only
+        says that both agree.
+    rows : uint8 (N, pixels)
+        At least one picture, and no more than one chunk of the driver.
+    runs : int
+        At least 3, after a first one that does not count.
+    """
+    if not isinstance(runs, (int, np.integer)) or runs < 3:
+        raise InputError("runs must be an integer of at least 3, not {!r}".format(runs))
+    _model(engine, rows)
+    stages = [engine.run(rows).stages for _ in range(int(runs) + 1)][1:]
+    overlay, network, model = _model(engine, rows)  # after an alarm the processor may have answered
+    seconds = [found["accelerator"] for found in stages]
+    median = float(np.median(seconds))
+    spread = float(np.median(np.abs(np.array(seconds) - median)))
+    return Calibration(overlay, network, len(rows), model, median, spread, min(seconds), int(runs), "measured")
+
+
+def from_model(engine: Engine, rows: np.ndarray) -> Calibration:
+    """What the cycle model says of a batch."""
+    overlay, network, model = _model(engine, rows)
+    return Calibration(overlay, network, len(rows), model, model, 0.0, model, 0, "model")
+
+
+def from_user(engine: Engine, rows: np.ndarray, seconds: float) -> Calibration:
+    """What the user knows of a batch."""
+    if not isinstance(seconds, (int, float, np.integer, np.floating)) or not 0 < seconds < 1e6:
+        raise InputError("seconds must be above 0, not {!r}".format(seconds))
+    overlay, network, model = _model(engine, rows)
+    return Calibration(overlay, network, len(rows), model, float(seconds), 0.0, min(float(seconds), model), 0, "user")
+
+
+def _model(engine: Engine, rows: np.ndarray) -> tuple[str, str, float]:
+    engine.mend()
+    network: Any = engine.ready(rows)
+    driver: Any = getattr(engine.bare, "driver", None)
+    if driver is None:
+        raise InputError("network {!r} runs in segments or in software: it has no single expected time".format(
+            network.name))
+    if not 1 <= len(rows) <= driver.capacity:
+        raise InputError("{} pictures: expected 1 to {}, what the circuit runs at once".format(
+            len(rows), driver.capacity))
+    return driver.overlay.name, network.name, driver.expected_seconds(len(rows))

@@ -1,0 +1,1 @@
+"""C++ and Tcl of a described interface."""

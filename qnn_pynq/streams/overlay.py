@@ -1,0 +1,308 @@
+"""Circuits that are not ours: arrays in, arrays out, through the streams that a description names."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from typing import Any, Callable, Mapping, Union
+
+import numpy as np
+
+from ..boards import Board, open_board
+from ..contracts.board import Buffer
+from ..errors import BoardTakenError, ClosedError, InputError, OverlayMissingError
+from ..overlay import Overlay
+from .circuit import StreamCircuit, make_circuit
+from .description import Description, Stream
+from .driver import StreamDriver
+from .packets import batch_bytes, longest_batch, sample_stride
+from .reading import Source
+from .values import by_name, check_array, decode, encode
+
+__all__ = ["StreamOverlay"]
+
+log = logging.getLogger(__name__)
+PathLike = Union[str, "os.PathLike[str]"]
+Results = Union[np.ndarray, "dict[str, np.ndarray]"]
+_ABANDONED: list[Any] = []  # memory that logic may write into for as long as this process lives
+
+
+class StreamOverlay:
+    """A circuit with streams, on the FPGA or on the emulated board.
+
+    Parameters
+    ----------
+    description : path, dict, Description, or overlay
+        What goes in and out: a JSON file (docs/streams.md), the same as a dict, or an overlay folder or name whose
+        kind is "stream".
+    bitstream : path, optional
+        The .bit for an FPGA, with its .hwh beside it. The emulated board needs none.
+    board : None, "auto", "emulated", "zynq" or a Board
+        As for `open_board`.
+    twin : callable, optional
+        What the emulated board computes: called with the inputs of one sample, in the order of the description, it
+        returns the output, or a tuple or dict of several. The circuit's types round and wrap what it returns.
+    timeout : float
+        Seconds for each call.
+    engine : "own" or "pynq"
+        Whose driver moves the DMAs.
+    split : bool
+        Whether a call with more samples than one transfer holds may become several.
+
+    Raises
+    ------
+    DescriptorError
+        A description that is wrong, or not the bitstream's.
+    OverlayMissingError
+        An FPGA, and no bitstream.
+
+    Examples
+    --------
+    >>> def double(x):
+    ...     return 2 * x
+    >>> stream = {"type": "ap_fixed<16,6>", "shape": [3]}
+    >>> loop = {"format": "qnn-pynq-streams", "version": 1, "name": "twice",
+    ...         "inputs": [dict(stream, name="x")], "outputs": [dict(stream, name="y")]}
+    >>> with StreamOverlay(loop, board="emulated", twin=double) as circuit:
+    ...     circuit([1.5, -2.0, 0.25]).tolist()
+    [3.0, -4.0, 0.5]
+    """
+
+    def __init__(self, description: Source | Overlay, bitstream: PathLike | None = None, *,
+                 board: None | str | Board = None, twin: Callable[..., Any] | None = None, timeout: float = 5.0,
+                 engine: str = "own", split: bool = True) -> None:
+        self._closed = True  # until it is open
+        self.timeout = _check_timeout(timeout)
+        if engine not in ("own", "pynq"):
+            raise InputError("engine {!r}: expected 'own' or 'pynq'".format(engine))
+        self.overlay: StreamCircuit = make_circuit(description, bitstream, twin)
+        self.description: Description = self.overlay.streams
+        self._longest = longest_batch(self.description)
+        self._split = bool(split)
+        self._buffers: dict[str, Buffer] = {}
+        self._broken = False  # a run did not end: what the circuit holds of it must go first
+        self._kept: list[Buffer] = []  # of such runs
+        self.seconds: dict[str, float] = {}
+        self._own_board = not isinstance(board, Board)
+        self.board = open_board(board)
+        try:
+            if not self.board.emulated and not self.overlay.files:
+                raise OverlayMissingError("{}: {} needs the bitstream; give it as bitstream='design.bit', or try the "
+                                          "Python side first with board='emulated'".format(
+                                              self.description.name, self.board.name))
+            with self.board.lock:
+                self.board.claim(self)
+                self.board.load(self.overlay)
+                self._driver = StreamDriver(self.board, self.overlay, engine)
+        except BaseException:
+            self._leave_board()
+            raise
+        self._closed = False
+
+    # -- calls --------------------------------------------------------------------------------
+    def __call__(self, *arrays: Any, timeout: float | None = None, **named: Any) -> Results:
+        """As `run`."""
+        return self.run(*arrays, timeout=timeout, **named)
+
+    def run(self, *arrays: Any, timeout: float | None = None, **named: Any) -> Results:
+        """Send samples through the circuit.
+
+        Parameters
+        ----------
+        *arrays, **named
+            One array for each input, in the order of the description or by name: of the stream's shape for one
+            sample, or with one more axis in front for several.
+        timeout : float, optional
+            Seconds; default: the overlay's.
+
+        Returns
+        -------
+        ndarray or dict of str to ndarray
+            The output, or the outputs by name where there are several; with the axis of samples where the inputs
+            have it. New arrays.
+
+        Raises
+        ------
+        InputError
+            Count, dtype, shape or value of an input; nothing was moved then, and no register written.
+        DeadlineError, DmaError
+            The circuit did not answer, or not as described. The DMA is reset at once, the logic before the next call.
+        """
+        seconds = self.timeout if timeout is None else _check_timeout(timeout)
+        self._require_open()
+        begun = time.perf_counter()
+        samples, single, words = self._check(arrays, named)
+        checked = time.perf_counter()
+        parts: dict[str, list[np.ndarray]] = {stream.name: [] for stream in self.description.outputs}
+        with self.board.lock:
+            self._require_board()
+            if samples:
+                self._move(samples, words, parts, seconds)
+        moved = time.perf_counter()
+        results = {stream.name: self._join(stream, parts[stream.name], single) for stream in self.description.outputs}
+        self.seconds = {"cast": checked - begun, "run": moved - checked, "results": time.perf_counter() - moved}
+        return next(iter(results.values())) if len(results) == 1 else results
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ClosedError("{}: closed; open another StreamOverlay".format(self.description.name))
+
+    def _require_board(self) -> None:
+        self._require_open()
+        try:
+            self.board.require(self)
+        except BoardTakenError as error:
+            raise BoardTakenError("{}: the {} was taken by another owner; open another StreamOverlay to take it "
+                                  "back".format(self.description.name, self.board.name)) from error
+
+    def _check(self, arrays: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[int, bool, dict[str, np.ndarray]]:
+        """Number of samples, whether it is a single one, and the words of every input: all that can be refused is."""
+        given = by_name(self.description, arrays, named)
+        names = list(given)
+        checked = {stream.name: check_array(stream, given[stream.name]) for stream in self.description.inputs}
+        counts = {name: len(array) for name, (array, _) in checked.items()}
+        singles = {name: single for name, (_, single) in checked.items()}
+        if len(set(counts.values())) > 1 or len(set(singles.values())) > 1:
+            raise InputError("{}: numbers of samples {}: expected the same for every input".format(
+                self.description.name, ", ".join("{} {}".format(name, "single" if singles[name] else counts[name])
+                                                 for name in names)))
+        samples = counts[names[0]]
+        if samples > self._longest and not self._split:
+            raise InputError("{}: {} samples: expected at most {}, what one transfer holds; send fewer at once, or "
+                             "allow split=True".format(self.description.name, samples, self._longest))
+        words = {}
+        for stream in self.description.inputs:
+            array = checked[stream.name][0]
+            words[stream.name] = np.empty((samples, stream.elements), stream.type.container)
+            encode(stream, array, words[stream.name])
+        return samples, singles[names[0]], words
+
+    # -- moving -------------------------------------------------------------------------------
+    def _move(self, samples: int, words: dict[str, np.ndarray], parts: dict[str, list[np.ndarray]],
+              timeout: float) -> None:
+        board = self.board
+        if self._broken:
+            log.info("%s: configuring the logic again, after a run that did not end", self.description.name)
+            self._configure_again()
+        if board.loaded != self.overlay:
+            board.load(self.overlay)
+        self._allocate(min(samples, self._longest))
+        deadline = board.clock.now() + timeout  # of the run: configuring takes longer than many a run
+        for start in range(0, samples, self._longest):
+            count = min(self._longest, samples - start)
+            for stream in self.description.inputs:
+                self._words(stream, count)[...] = words[stream.name][start:start + count]
+            board.mark_in_flight(self)
+            try:
+                self._driver.run(self._buffers, count, deadline, timeout)
+            except BaseException as error:
+                self._stop(error)
+                raise
+            finally:
+                board.mark_in_flight(None)
+            for stream in self.description.outputs:
+                parts[stream.name].append(decode(stream, self._words(stream, count)))
+
+    def _stop(self, error: BaseException) -> None:
+        """After a run that did not end: nothing may write into the buffers any more."""
+        self._broken = True
+        try:
+            self._driver.reset()
+            if any(stream.dma is None for stream in self.description.streams):
+                self._configure_again()  # an AXI master has no reset of its own
+        except Exception as second:
+            log.warning("%s: after %s, the reset failed too: %s", self.description.name, error, second)
+            self._kept += self._buffers.values()  # they may still be written to: neither free nor use them
+            self._buffers = {}
+
+    def _configure_again(self) -> None:
+        """Now nothing of an earlier run is left, in the logic or on its way into a buffer."""
+        self.board.reset()
+        self._broken = False
+        while self._kept:
+            self._kept.pop().close()
+
+    def _allocate(self, samples: int) -> None:
+        for stream in self.description.streams:
+            need = batch_bytes(stream, self._dma(stream), samples)
+            held = self._buffers.get(stream.name)
+            if held is None or held.nbytes < need:
+                if held is not None:
+                    held.close()
+                    del self._buffers[stream.name]
+                self._buffers[stream.name] = self.board.allocate(need, np.uint8)
+
+    def _dma(self, stream: Stream) -> Any:
+        return None if stream.dma is None else self.description.dma(stream.dma)
+
+    def _words(self, stream: Stream, samples: int) -> np.ndarray:
+        """The buffer's containers of the samples, (samples, elements)."""
+        stride = sample_stride(stream, self._dma(stream))
+        rows = self._buffers[stream.name].array[:samples * stride].reshape(samples, stride)
+        if stride == stream.sample_bytes:
+            return rows.view(stream.type.container)
+        padded = stride // stream.type.container.itemsize
+        return rows.view(stream.type.container).reshape(samples, padded)[:, :stream.elements]
+
+    def _join(self, stream: Stream, parts: list[np.ndarray], single: bool) -> np.ndarray:
+        if not parts:
+            return decode(stream, np.zeros((0, stream.elements), stream.type.container))
+        joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return joined[0] if single else joined
+
+    # -- recovery and end ---------------------------------------------------------------------
+    def reset(self) -> None:
+        """Configure the logic again: ends whatever hangs."""
+        with self.board.lock:
+            self._require_board()
+            self._configure_again()
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        """Give back buffers and board; idempotent. Waits for a call of another thread."""
+        with self.board.lock:
+            if self._closed:
+                return
+            self._closed = True
+            if self._broken and not self.board.closed and self.board.owner is self:
+                try:
+                    self._configure_again()  # whoever comes next finds nothing of the broken run
+                except Exception as error:
+                    log.warning("%s: %s", self.description.name, error)
+                    _ABANDONED.extend(self._kept and [*self._kept, self._driver])  # which has the descriptors
+            if self._driver not in _ABANDONED:
+                self._driver.close()
+            for buffer in self._buffers.values():
+                buffer.close()
+            self._buffers = {}
+            self._leave_board()
+
+    def _leave_board(self) -> None:
+        if self._own_board:
+            self.board.close()
+        elif not self.board.closed:
+            self.board.release(self)
+
+    def __enter__(self) -> StreamOverlay:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        ways = ["{} {}{}".format(stream.name, stream.type.text, list(stream.shape))
+                for stream in self.description.streams]
+        count = len(self.description.inputs)
+        return "<StreamOverlay {}: {} -> {}, {}>".format(
+            self.description.name, ", ".join(ways[:count]), ", ".join(ways[count:]),
+            "closed" if self._closed else self.board.name)
+
+
+def _check_timeout(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)) or not 0 < value < 1e9:
+        raise InputError("timeout {!r}: expected seconds above 0 and below 1e9".format(value))
+    return float(value)

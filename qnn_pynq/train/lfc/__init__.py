@@ -1,0 +1,1 @@
+"""Training of LFC networks: binarised fully connected layers."""

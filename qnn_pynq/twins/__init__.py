@@ -1,1 +1,0 @@
-"""Twins: emulated IPs at register level, one module per overlay family."""

@@ -1,0 +1,54 @@
+"""The page about streams: its examples run, its numbers and names are the code's."""
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qnn_pynq import StreamOverlay
+from qnn_pynq.cli import main
+from qnn_pynq.errors import InputError
+from qnn_pynq.families.blocks import axi_dma_registers as axi_dma_status
+from qnn_pynq.streams import load_description
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "streams.md"
+
+
+def blocks(language: str) -> list:
+    return re.findall(r"```{}\n(.*?)```".format(language), PAGE.read_text(encoding="utf-8"), re.S)
+
+
+def test_the_tutorial_runs_as_it_is_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("iris.json").write_text(blocks("json")[0])
+    (code,) = blocks("python")
+    names: dict = {}
+    exec(compile(code, "docs/streams.md", "exec"), names)  # the page's own example
+    assert names["scores"].shape == (150, 3) and names["one"].shape == (3,) and names["scores"].dtype == np.float32
+    (command,) = re.findall(r"^    qnn-pynq (interface .*)$", PAGE.read_text(encoding="utf-8"), re.M)
+    assert main(command.split()) == 0
+    step = PAGE.read_text(encoding="utf-8").split("## 3.")[1].split("## 4.")[0]
+    files = re.findall(r"^\| `([a-z_.]+)` \|", step, re.M)
+    assert sorted(path.name for path in (tmp_path / "iris").iterdir()) == sorted(files)
+
+
+def test_the_refusals_are_quoted_rightly(tmp_path):
+    rows = re.findall(r"^\| `circuit\((.*?)\)` \| `(.*?)` \|$", PAGE.read_text(encoding="utf-8"), re.M)
+    assert len(rows) == 3
+    with StreamOverlay(json.loads(blocks("json")[0]), board="emulated", twin=lambda x: x[:3]) as circuit:
+        for argument, answer in rows:
+            with pytest.raises(InputError) as caught:
+                circuit([float(number) for number in re.findall("nan|[0-9.]+", argument)])
+            assert str(caught.value).startswith(answer[:-4] if answer.endswith(" ...") else answer)
+
+
+def test_every_description_on_the_page_is_read_and_every_error_is_there():
+    for text in blocks("json"):
+        load_description(json.loads(text))
+    text = PAGE.read_text(encoding="utf-8")
+    named = set(re.findall(r"\bDma[A-Z]\w+", text))
+    assert named and all(hasattr(axi_dma_status, name) for name in named)
+    assert all(name in text for name in axi_dma_status.__all__ if name.startswith("Dma") and name != "DmaError")
