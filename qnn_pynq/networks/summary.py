@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .types import Conv, Dense, Linear, Network
+from ..contracts.network import Network
 
-__all__ = ["describe_layers", "totals"]
+__all__ = ["describe_layers", "totals", "weights_digest"]
 
 
 def describe_layers(network: Network) -> list[dict[str, Any]]:
@@ -16,71 +16,21 @@ def describe_layers(network: Network) -> list[dict[str, Any]]:
     kernel, stride and bits where it has them; "weights" and "macs", their numbers (one picture); "runs_on",
     "overlay" or "processor".
     """
-    shape: tuple[int, ...] = (network.input.size[0], network.input.size[1], network.input.channels)
     rows: list[dict[str, Any]] = []
     on_overlay = False
-    for layer in network.layers:
-        row: dict[str, Any] = {"type": type(layer).__name__.lower(), "input": shape}
-        if isinstance(layer, Dense):
-            row["input"], shape = (layer.inputs,), (layer.outputs,)
-            row.update(_dense(layer))
-            on_overlay = True
-        elif isinstance(layer, Conv):
-            macs = layer.macs(shape[0], shape[1])
-            shape = (layer.output_size(shape[0]), layer.output_size(shape[1]), layer.outputs)
-            row.update(_conv(layer), macs=macs)
-            on_overlay = on_overlay or layer.weight_bits == 1
-        elif isinstance(layer, Linear):
-            row["input"], shape = (layer.inputs,), (layer.outputs,)
-            row.update(_linear(layer))
-            on_overlay = False
-        else:
-            shape = (layer.output_size(shape[0]), layer.output_size(shape[1]), shape[2])
-            row.update(kernel=layer.size, stride=layer.stride, padding=layer.padding, weights=0, macs=0)
-        rows.append(dict(row, output=shape, runs_on="overlay" if on_overlay else "processor"))
+    for layer, arriving, given in zip(network.layers, network.signals, network.signals[1:]):
+        on_overlay = not layer.tail and (on_overlay or getattr(layer, "weight_bits", 1) == 1)
+        shape = (layer.inputs,) if len(given.shape) == 1 and hasattr(layer, "inputs") else arriving.shape
+        rows.append({
+            "type": layer.type,
+            "input": shape,
+            **layer.describe(arriving),
+            "weights": layer.weight_count,
+            "macs": layer.macs(arriving),
+            "output": given.shape,
+            "runs_on": "overlay" if on_overlay else "processor",
+        })
     return rows
-
-
-def _dense(layer: Dense) -> dict[str, Any]:
-    count = layer.inputs * layer.outputs
-    return {
-        "inputs": layer.inputs,
-        "outputs": layer.outputs,
-        "weight_bits": layer.weight_bits,
-        "coding": "{} to {}, {}".format(layer.input, layer.output, layer.accumulator),
-        "thresholds": 0 if layer.thresholds is None else layer.thresholds.shape[1],
-        "weights": count,
-        "macs": count,
-    }
-
-
-def _conv(layer: Conv) -> dict[str, Any]:
-    return {
-        "inputs": layer.inputs,
-        "outputs": layer.outputs,
-        "kernel": layer.kernel,
-        "stride": layer.stride,
-        "padding": layer.padding,
-        "groups": layer.groups,
-        "weight_bits": layer.weight_bits,
-        "input_bits": layer.input_bits,
-        "output_bits": layer.output_bits,
-        "weights": layer.outputs * layer.kernel**2 * (layer.inputs // layer.groups),
-    }
-
-
-def _linear(layer: Linear) -> dict[str, Any]:
-    count = layer.inputs * layer.outputs
-    return {
-        "inputs": layer.inputs,
-        "outputs": layer.outputs,
-        "weight_bits": layer.weight_bits,
-        "input_bits": layer.input_bits,
-        "activation": layer.activation,
-        "output_bits": layer.output_bits,
-        "weights": count,
-        "macs": count,
-    }
 
 
 def totals(rows: list[dict[str, Any]]) -> dict[str, int]:

@@ -1,0 +1,54 @@
+"""What packages register by entry points: overlay families and layer types, ours and other people's."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import metadata
+from typing import Any
+
+from ..errors import PluginError
+
+__all__ = ["load_plugin", "plugin_names"]
+
+_OWN = "qnn-pynq"
+
+
+def load_plugin(group: str, name: str) -> Any:
+    """The object that is registered under `name`, None where there is none; ours come first.
+
+    Raises
+    ------
+    PluginError
+        It cannot be imported.
+    """
+    point = _own(group).get(name) or _every(group).get(name)
+    if point is None:
+        return None
+    try:
+        return point.load()
+    except Exception as error:
+        raise PluginError(f"entry point {name!r} of group {group!r} cannot be loaded from {point.value}: "
+                          f"{type(error).__name__}: {error}; repair or uninstall that package") from error
+
+
+def plugin_names(group: str) -> tuple[str, ...]:
+    """All names of a group, sorted."""
+    return tuple(sorted({**_every(group), **_own(group)}))
+
+
+@lru_cache(maxsize=None)
+def _own(group: str) -> dict[str, Any]:
+    """Of this package alone: on a board reading every package's metadata takes a second."""
+    try:
+        points = metadata.distribution(_OWN).entry_points
+    except metadata.PackageNotFoundError:
+        raise PluginError(f"{_OWN} is not installed, so nobody knows its overlay families: run 'pip install .' or, to "
+                          "work in a checkout, 'pip install -e .'") from None
+    return {point.name: point for point in points if point.group == group}
+
+
+def _every(group: str) -> dict[str, Any]:
+    # 3.8 and 3.9 give a dict of lists, 3.10 has select(), 3.12 dropped the dict.
+    every: Any = metadata.entry_points()
+    points = every.select(group=group) if hasattr(every, "select") else every.get(group, ())
+    return {point.name: point for point in points}
