@@ -5,7 +5,7 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 build: ## compile the kernels in place, to run from the checkout
-	$(PYTHON) setup.py build_ext --inplace
+	$(PYTHON) setup.py egg_info build_ext --inplace
 
 test: ## the fast tests
 	$(PYTHON) -m pytest -m "not slow and not cross and not pynq and not notebook"

@@ -26,7 +26,7 @@ def one_cpu() -> None:
 
 def random_network(ternary: bool, seed: int = 1) -> Any:
     """An LFC network (W1A1, or W1A2 if ternary) with random weights: time does not depend on them."""
-    from qnn_pynq.networks.types import Decode, Dense, Encoding, InputSpec, Network
+    from qnn_pynq.networks import Decode, Dense, Encoding, InputSpec, Network
 
     rng = np.random.default_rng(seed)
     layers = []

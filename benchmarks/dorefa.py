@@ -40,7 +40,7 @@ GOALS = [
 
 def convolution(rng, layer, weight_bits, codes=3):
     """Our description of a peer's convolution, random weights."""
-    from qnn_pynq.networks.types import Conv
+    from qnn_pynq.networks import Conv
 
     part = layer.inputs // layer.groups
     shape = (layer.outputs, layer.kernel, layer.kernel, part)
@@ -68,7 +68,7 @@ def bound(layer, maps):
 def ours():
     """(part, name) -> call."""
     from qnn_pynq.kernels import ConvLayer, ConvStack, LinearLayer
-    from qnn_pynq.networks.types import Linear, Pool
+    from qnn_pynq.networks import Linear, Pool
 
     rng = np.random.default_rng(1)
     layers = [
@@ -102,7 +102,7 @@ def ours():
 def per_layer(rounds):
     """Microseconds of each convolution of the stack with its pool."""
     from qnn_pynq.kernels import ConvLayer
-    from qnn_pynq.networks.types import Pool
+    from qnn_pynq.networks import Pool
 
     rng = np.random.default_rng(1)
     tasks, macs, side = {}, {}, 54

@@ -27,7 +27,7 @@ SIZE = 54  # of the map that the first layer, in software, gives
 
 def dorefa_net(seed: int = 1) -> Any:
     """The offloaded layers of the published network with random weights, behind a first layer in software."""
-    from qnn_pynq.networks.types import Conv, Decode, Encoding, InputSpec, Network, Pool
+    from qnn_pynq.networks import Conv, Decode, Encoding, InputSpec, Network, Pool
 
     rng = np.random.default_rng(seed)
 
@@ -85,7 +85,7 @@ with Classifier(sys.argv[1], board=sys.argv[2]) as classifier:
 
 def peak_memory(network: Any, board: str) -> tuple[int, int]:
     """MB that were resident in a process of its own at most (Linux): after the imports, and after one picture."""
-    from qnn_pynq.networks.store import save_network
+    from qnn_pynq.networks import save_network
 
     with tempfile.TemporaryDirectory() as folder:
         save_network(network, Path(folder) / "net")

@@ -9,10 +9,10 @@ import os
 from pathlib import Path
 from typing import Callable, Iterator, Sequence, TypeVar, Union
 
+from .contracts.network import Network
 from .errors import DigestError, NotFoundError, OverlayMissingError
 from .files.paths import path_text, shortened
 from .networks.store import load_network
-from .networks.types import Network
 from .overlay import Overlay, OverlayFile, load_overlay
 
 __all__ = [

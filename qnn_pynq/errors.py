@@ -24,7 +24,9 @@ __all__ = [
     "NoDataError",
     "NotFoundError",
     "NotPicklableError",
+    "NotReadyError",
     "OverlayMissingError",
+    "PluginError",
     "QnnError",
     "QnnWarning",
     "RecordingError",
@@ -67,6 +69,10 @@ class NotFoundError(QnnError, LookupError):
     """No network or overlay of that name."""
 
 
+class PluginError(QnnError, ImportError):
+    """An overlay family or layer type that is registered, and does not keep its contract or cannot be imported."""
+
+
 class OverlayMissingError(QnnError, FileNotFoundError):
     """A bitstream or .hwh that is not on this machine yet."""
 
@@ -93,6 +99,10 @@ class BoardError(QnnError, RuntimeError):
 
 class BoardUnavailableError(BoardError):
     """No usable board, and the reason."""
+
+
+class NotReadyError(BoardError):
+    """A run was refused because of what an earlier one left behind: load a network."""
 
 
 class BoardBusyError(BoardError):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from .contracts.geometry import check_geometry, check_timing
+from .contracts.families import check_overlay
+from .contracts.overlay import Ip, Overlay, OverlayFile
 from .files.fields import Fields, check_format, item_path, read_json
 
 __all__ = ["OVERLAY_FORMAT", "OVERLAY_VERSION", "Ip", "Overlay", "OverlayFile", "load_overlay"]
@@ -17,74 +16,6 @@ OVERLAY_VERSION = 1
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _HEX = re.compile(r"0x[0-9A-Fa-f]{1,16}\Z")
-
-
-@dataclass(frozen=True)
-class OverlayFile:
-    """A file of an overlay. The digest says which bytes are right, wherever they come from."""
-
-    name: str
-    sha256: str
-    size: int
-    urls: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Ip:
-    """The register window of a circuit: physical `address` and `range` in bytes.
-
-    `interrupt` is the name of its interrupt pin in the block design, None where it has none or none is wired.
-    """
-
-    name: str
-    vlnv: str
-    address: int
-    range: int
-    interrupt: str | None = None
-
-
-@dataclass(frozen=True)
-class Overlay:
-    """A circuit and the files that make it.
-
-    Attributes
-    ----------
-    kind
-        The family (``bnn-pynq``, ``qnn-mo``), which names driver and twin.
-    files
-        By key: "bitstream", and mostly "hwh".
-    geometry
-        What it computes; the fields depend on `kind`.
-    timing
-        The cycle model, in cycles of `clock_mhz` and nanoseconds, with its source.
-    verified
-        What was verified, and how.
-    home
-        Repository, commit, folder and licence of the files.
-    path
-        The folder of the descriptor.
-    """
-
-    name: str
-    title: str
-    kind: str
-    boards: tuple[str, ...]
-    ip: Ip
-    clock_mhz: float
-    files: dict[str, OverlayFile]
-    geometry: dict[str, Any]
-    timing: dict[str, Any]
-    verified: dict[str, str]
-    home: dict[str, str]
-    path: Path
-    description: str = ""
-    limits: dict[str, Any] = field(default_factory=dict)
-    resources: dict[str, Any] = field(default_factory=dict)
-    ips: tuple[Ip, ...] = ()  # every register window, the first is `ip`; alone where none are given
-
-    def __post_init__(self) -> None:
-        if self.ip not in self.ips[:1]:  # also after dataclasses.replace(overlay, ip=...)
-            object.__setattr__(self, "ips", (self.ip, *self.ips[1:]))
 
 
 def load_overlay(path: str | Path) -> Overlay:
@@ -103,9 +34,9 @@ def load_overlay(path: str | Path) -> Overlay:
     name = fields.name("name")
     kind = fields.name("kind")
     geometry = fields.take("geometry", "object")
-    check_geometry(kind, fields.inner_of("geometry", geometry))
     timing = fields.take("timing", "object", {})
-    check_timing(kind, fields.inner_of("timing", timing))
+    check_overlay(kind, fields.inner_of("geometry", geometry), fields.inner_of("timing", timing))
+    fields.take("limits", "object", {})  # for readers; geometry has what is used
     ips = _read_ips(fields)
     overlay = Overlay(
         name=name,
@@ -121,7 +52,6 @@ def load_overlay(path: str | Path) -> Overlay:
         verified=_texts(fields, "verified"),
         home=_texts(fields, "home"),
         path=target.parent,
-        limits=fields.take("limits", "object", {}),
         resources=fields.take("resources", "object", {}),
         ips=ips,
     )

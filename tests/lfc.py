@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from qnn_pynq.catalogue import find_overlay
-from qnn_pynq.networks.types import Decode, Dense
+from qnn_pynq.networks import Decode, Dense
 from qnn_pynq.overlay import Overlay
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.catalogue import find_overlay
 from qnn_pynq.families.qnn_mo.driver import QnnMoDriver
-from qnn_pynq.networks.types import Conv, Decode, Encoding, InputSpec, Network, Pool
+from qnn_pynq.networks import Conv, Decode, Encoding, InputSpec, Network, Pool
 
 KINDS = ("w1a2", "w1a3")
 BITS = {"w1a2": 2, "w1a3": 3}

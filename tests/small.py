@@ -10,7 +10,7 @@ import numpy as np
 import oracle
 
 from qnn_pynq.convert.bnn_pynq import import_bnn_pynq
-from qnn_pynq.networks.types import Decode, Encoding, Framing, InputSpec, Network
+from qnn_pynq.networks import Decode, Encoding, Framing, InputSpec, Network
 
 SPEC = InputSpec((28, 28), 1, "light-on-dark", Framing((20, 20), "mass"), Encoding("threshold", threshold=128))
 WHOLE = dataclasses.replace(SPEC, framing=None)

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from qnn_pynq.networks.types import Conv, Crop, Decode, Encoding, InputSpec, Linear, Network, Pool, Segment
+from qnn_pynq.networks import Conv, Crop, Decode, Encoding, InputSpec, Linear, Network, Pool, Segment
 
 
 def bits(rng, shape, count):

@@ -10,7 +10,7 @@ import pytest
 
 from qnn_pynq import Classifier
 from qnn_pynq.catalogue import networks, overlays
-from qnn_pynq.networks.store import load_network
+from qnn_pynq.networks import load_network
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -16,7 +16,7 @@ from qnn_pynq.catalogue import find_overlay
 from qnn_pynq.convert.qnn_mo import import_qnn_mo
 from qnn_pynq.families.qnn_mo.driver import QnnMoDriver
 from qnn_pynq.kernels import ConvStack
-from qnn_pynq.networks.store import load_network, save_network
+from qnn_pynq.networks import load_network, save_network
 from qnn_pynq.pictures.prepare import first_layer_input, prepare
 
 PICTURE = "n07920052_4.jpg"

@@ -15,7 +15,7 @@ import test_overlay
 
 from qnn_pynq.catalogue import networks
 from qnn_pynq.errors import DescriptorError
-from qnn_pynq.networks.store import load_network, save_network
+from qnn_pynq.networks import load_network, save_network
 
 try:
     from jsonschema import Draft202012Validator

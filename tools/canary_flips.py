@@ -20,7 +20,7 @@ from qnn_pynq.catalogue import find_network, networks
 from qnn_pynq.datasets.testsets import dataset_of, find_test_set
 from qnn_pynq.errors import QnnError, WrongAnswerError
 from qnn_pynq.faults import Fault
-from qnn_pynq.networks.types import Conv, Network
+from qnn_pynq.networks import Conv, Network
 from qnn_pynq.reliability.canary import Canary
 from qnn_pynq.reliability.canary_choice import flip_bit, sample_flips
 

@@ -28,7 +28,7 @@ from qnn_pynq.boards.emulated import EmulatedBoard  # noqa: E402
 from qnn_pynq.catalogue import find_network  # noqa: E402
 from qnn_pynq.errors import QnnError  # noqa: E402
 from qnn_pynq.faults import KINDS, Fault, FaultPlan  # noqa: E402
-from qnn_pynq.networks.types import Network  # noqa: E402
+from qnn_pynq.networks import Network  # noqa: E402
 from qnn_pynq.reliability.answers import known_answers  # noqa: E402
 from qnn_pynq.reliability.policy import Policy  # noqa: E402
 

@@ -47,7 +47,7 @@ from qnn_pynq.diagnosis import pynq as doctor_pynq  # noqa: E402
 from qnn_pynq.diagnosis import recording_file  # noqa: E402
 from qnn_pynq.errors import InputError  # noqa: E402
 from qnn_pynq.files.npyfile import read_array  # noqa: E402
-from qnn_pynq.networks.store import load_network, save_network  # noqa: E402
+from qnn_pynq.networks import load_network, save_network  # noqa: E402
 from qnn_pynq.overlay import load_overlay  # noqa: E402
 from qnn_pynq.pictures.prepare import prepare  # noqa: E402
 from qnn_pynq.reliability.answers import known_answers  # noqa: E402

@@ -23,8 +23,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import oracle  # noqa: E402
 import oracle_conv  # noqa: E402
 
-from qnn_pynq.networks.store import load_network, save_network  # noqa: E402
-from qnn_pynq.networks.types import Linear, Network  # noqa: E402
+from qnn_pynq.networks import Linear, Network, load_network, save_network  # noqa: E402  # noqa: E402
 
 NAME = "selftest.npz"
 STROKES, NOISE = 24, 4

@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 
-from qnn_pynq.networks.store import save_network  # noqa: E402
+from qnn_pynq.networks import save_network  # noqa: E402
 from qnn_pynq.train._torch import torch  # noqa: E402
 from qnn_pynq.train.data import DataSet  # noqa: E402
 from qnn_pynq.train.dorefa.data import load_colour, split_colour  # noqa: E402

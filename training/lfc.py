@@ -19,7 +19,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 from make_selftest import make_selftest  # noqa: E402
 
 from qnn_pynq.datasets.public import DATASETS  # noqa: E402
-from qnn_pynq.networks.store import save_network  # noqa: E402
+from qnn_pynq.networks import save_network  # noqa: E402
 from qnn_pynq.train._torch import torch  # noqa: E402
 from qnn_pynq.train.data import load_dataset, split  # noqa: E402
 from qnn_pynq.train.lfc.pipeline import build  # noqa: E402

@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from threading import RLock
 from time import perf_counter
-from typing import Any, Callable, Sequence, Union
+from typing import Any, Sequence, Union
 
 import numpy as np
 
-from ..engines import SegmentedEngine
-from ..errors import InputError, ScoresUnavailableError
-from ..networks.types import Network
+from ..boards import Board, open_board
+from ..catalogue import find_network, find_overlay
+from ..contracts.driver import Limits
+from ..contracts.network import Network
+from ..engines import BoardEngine, Engine, SoftwareEngine, plan_parts
+from ..errors import InputError, NotPicklableError, ScoresUnavailableError
+from ..overlay import Overlay
 from ..pictures.prepare import Invert, prepare_many
+from ..reliability.calibration import Calibration, calibrate, from_user
+from ..reliability.guard import Guard
+from ..reliability.policy import make_policy
+from ..reliability.report import Recovery
 from .decode import HighestBit
 from .labels import class_numbers
 from .measure import measure_layers
 from .pipeline import Pictures, Pipeline, Work
 from .profile import Profile
 from .results import Evaluation, Prediction
-from .session import Session
 from .stream import Stream
 
 __all__ = ["Classifier"]
 
 ArrayLike = Union[np.ndarray, Sequence[Any]]
+NetworkLike = Union[str, Path, Network]
 
 _U8 = np.dtype(np.uint8)
+_LONGEST = 1e6  # seconds
 
 
-class Classifier(Session):
+class Classifier:
     """Classifies pictures with one network.
 
     Parameters
@@ -84,19 +95,150 @@ class Classifier(Session):
     """
 
     unfired_ = 0
-    _run_one: Callable[..., int]
+    _guard: Guard
+    _pipeline: Pipeline
 
-    def _configure(self, network: Network) -> None:
-        self._run_one = self.engine.one
-        super()._configure(network)
-        self.class_names = network.classes
-        self.classes_ = np.arange(len(network.classes))
-        # The short way of live data: one word, no arrays.
-        self._bound: set[Any] = set()
-        decoder = self._pipeline.decoder
-        if isinstance(decoder, HighestBit):
-            self._bound = self._pipeline.single
-            self._mask, self._by_length = decoder.mask, decoder.by_length
+    def __init__(
+        self,
+        network: NetworkLike,
+        board: Any = None,
+        overlay: Any = None,
+        *,
+        deadline: float | None = None,
+        takeover: bool = True,
+        threads: int = 1,
+        conservative: bool = False,
+        policy: Any = "retry",
+    ) -> None:
+        if deadline is not None and not (
+            isinstance(deadline, (int, float, np.integer, np.floating)) and deadline is not True
+            and 0 < deadline <= _LONGEST
+        ):
+            raise InputError("deadline must be seconds, above 0 and at most {:g}, not {!r}".format(_LONGEST, deadline))
+        self._lock = RLock()
+        self._deadline = deadline
+        self._takeover = takeover
+        self._conservative = conservative
+        self._own_board = False
+        self._threads = threads
+        self.policy = make_policy(policy)
+        self.recovery = Recovery()
+        self.board: Board | None = None
+        self.overlay: Overlay | None = None
+        self._former: list[Guard] = []  # replaced, and perhaps not closed yet
+        found = _network(network)
+        if isinstance(board, str) and board == "cpu":
+            if overlay is not None:
+                raise InputError('board="cpu" computes without an overlay: leave overlay out')
+            self._guard = Guard(SoftwareEngine(threads), self.policy, self.recovery)
+        else:
+            overlays = _overlays(overlay, found)
+            # A network that cannot run is refused before hardware is touched.
+            plan_parts(found, overlays, conservative)
+            self.board = open_board(board)
+            self._own_board = not isinstance(board, Board)
+            self.overlay = overlays[0]
+        try:
+            if self.board is not None:
+                self._guard = self._make_guard(self.board, overlays)
+            self._configure(found)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def engine(self) -> Engine:
+        """What answers now: on the board or, with `board="cpu"` and after an alarm, in software."""
+        return self._guard.engine
+
+    # -- networks ----------------------------------------------------------------------------------------
+
+    def load(self, network: NetworkLike) -> None:
+        """Take another network; the logic is configured again only if it needs another overlay.
+
+        Raises
+        ------
+        DescriptorError, UnsupportedNetworkError, NotFoundError
+            The former network stays.
+        DeadlineError, BoardError
+            The hardware failed: no network is loaded, and `load` may be called again.
+        """
+        with self._lock:
+            self.engine.check_open()
+            found = _network(network)
+            if self.board is not None:
+                own = self.overlay if self.overlay is not None and self.overlay.name in found.overlays else None
+                overlays = _overlays(own, found)
+                if [overlay.name for overlay in overlays] != self._names:
+                    plan_parts(found, overlays, self._conservative)
+                    self._former.append(self._guard)
+                    self._guard, self.overlay = self._make_guard(self.board, overlays), overlays[0]
+                    self._pipeline.guard = self._guard  # says what is wrong, should the next line fail
+            self._configure(found)
+
+    def calibrate(self, pictures: Any = None, runs: int = 20, seconds: float | None = None) -> Calibration:
+        """Measure how long runs take on this board, or say it, and take the deadlines from that.
+
+        Parameters
+        ----------
+        pictures : as for `predict`, optional
+            Their number is the batch; by default one random picture.
+        runs : int
+        seconds : float, optional
+            Of the accelerator for this batch; nothing is measured then.
+
+        Returns
+        -------
+        Calibration
+            Prints median, spread and the model's figure; valid until a network is loaded.
+        """
+        with self._lock:
+            if self.board is None:
+                raise InputError('board="cpu" waits for no hardware: there is nothing to calibrate')
+            if pictures is None:
+                rows = np.random.RandomState(0).randint(0, 256, (1, self._pipeline.pixels)).astype(np.uint8)
+            else:
+                rows = self._pipeline.rows(pictures)
+            before = self.recovery.results
+            try:
+                found = calibrate(self._guard, rows, runs) if seconds is None else from_user(self._guard, rows, seconds)
+            finally:
+                self._guard.take_back(before)
+            self._guard.limit(found.limits(self.policy.deadline_factor))
+            return found
+
+    def close(self) -> None:
+        """Give engine and board up (a board that was handed in stays open); idempotent.
+
+        From another thread too: a call that waits for the hardware ends with ClosedError within a fraction of a
+        second (while weights are written: when that is done, or its deadline over), and the board is left usable.
+        """
+        guard = getattr(self, "_guard", None)
+        if guard is not None:
+            guard.cancel()
+        with self._lock:
+            if guard is not None:
+                self._close_former()
+                self._guard.close()
+            if self._own_board and self.board is not None:
+                self.board.close()
+                self._own_board = False
+
+    def __enter__(self) -> Classifier:
+        self.engine.check_open()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def __reduce__(self) -> Any:
+        raise NotPicklableError(
+            "a {0} holds a board and locks, and cannot be pickled or copied: pass on the network's name, and make "
+            "another {0} there".format(type(self).__name__))
+
+    def __repr__(self) -> str:
+        place = "overlay={!r}, ".format(self.overlay.name) if self.overlay else ""
+        return "{}({!r}, {}board={!r})".format(type(self).__name__, self.network.name, place, self.engine.name)
 
     # -- answers -----------------------------------------------------------------------------------------
 
@@ -151,8 +293,8 @@ class Classifier(Session):
         for name, value in (("batch_size", batch_size), ("ahead", ahead)):
             if not isinstance(value, (int, np.integer)) or value < 1:
                 raise InputError("{} must be an integer of at least 1, not {!r}".format(name, value))
-        self.engine._open()
-        if batch_size == 1 and isinstance(self.engine.bare, SegmentedEngine):
+        self.engine.check_open()
+        if batch_size == 1 and self.network.segments and isinstance(self.engine, BoardEngine):
             raise InputError(
                 "batch_size 1: network {!r} reconfigures the logic {} times a batch; take at least 2, better "
                 "hundreds".format(self.network.name, len(self.network.segments) + 1)
@@ -189,7 +331,7 @@ class Classifier(Session):
             if X.__class__ is np.ndarray and X.dtype is _U8 and X.flags.c_contiguous:
                 shape = X.shape
                 if shape in self._bound:
-                    length = (self._run_one(X, self._deadline) & self._mask).bit_length()
+                    length = (self._guard.one(X, self._deadline) & self._mask).bit_length()
                     self.unfired_ = 0 if length else 1
                     answer = np.empty(1, np.intp)
                     answer[0] = self._by_length[length]
@@ -221,7 +363,7 @@ class Classifier(Session):
             The engine is an overlay that gives bits only: use ``Classifier(name, board="cpu")``.
         """
         with self._lock:
-            if not self.engine.gives_sums:
+            if not self._pipeline.decoder.ranks(self.engine):
                 raise ScoresUnavailableError(
                     "overlay {} gives bits, not sums, so there are no probabilities: use "
                     'Classifier({!r}, board="cpu")'.format(
@@ -285,10 +427,36 @@ class Classifier(Session):
             raise InputError("repeats must be an integer of at least 1, not {!r}".format(repeats))
         with self._lock:
             rows = self._pipeline.some(picture, invert)
-            self.engine.ready(rows)
-            return self.engine.meet(lambda: measure_layers(self.engine.bare, rows, repeats, self._deadline))
+            self._guard.ready()
+            return self._guard.run_again(lambda: measure_layers(self.engine, rows, repeats, self._deadline))
 
     # -- inside ------------------------------------------------------------------------------------------
+
+    def _make_guard(self, board: Board, overlays: Sequence[Overlay]) -> Guard:
+        self._names = [overlay.name for overlay in overlays]
+        return Guard(BoardEngine(board, overlays, self._conservative, self._takeover), self.policy, self.recovery)
+
+    def _close_former(self) -> None:
+        """Close engines that others replaced, also if an interrupt came in between."""
+        while self._former:
+            if self._former[-1] is not self._guard:
+                self._former[-1].close()
+            self._former.pop()
+
+    def _configure(self, network: Network) -> None:
+        self._close_former()
+        self._guard.limit(Limits(factor=float(self.policy.deadline_factor)))
+        self._guard.load(network)
+        self.network = network
+        self._pipeline = Pipeline(network, self._guard, self._deadline)
+        self.class_names = network.classes
+        self.classes_ = np.arange(len(network.classes))
+        # The short way of live data: one word, no arrays.
+        self._bound: set[Any] = set()
+        decoder = self._pipeline.decoder
+        if isinstance(decoder, HighestBit):
+            self._bound = self._pipeline.single
+            self._mask, self._by_length = decoder.mask, decoder.by_length
 
     def _answers(self, rows: np.ndarray) -> np.ndarray:
         indices, self.unfired_ = self._pipeline.indices(rows)
@@ -298,6 +466,21 @@ class Classifier(Session):
         """For streams: predictions of work; made again from the pictures if a network was loaded since."""
         with self._lock:
             if made_by is not self._pipeline:
-                self.engine._open()
+                self.engine.check_open()
                 work = self._pipeline.make_ready(pictures, invert)
             return self._pipeline.predictions(work)
+
+
+def _network(network: NetworkLike) -> Network:
+    return network if isinstance(network, Network) else find_network(network)
+
+
+def _overlays(overlay: Any, network: Network) -> list[Overlay]:
+    """The overlay that was asked for, or the network's first, and those of its segments."""
+    if overlay is None:
+        if not network.overlays:
+            raise InputError(
+                f'network {network.name!r} names no overlay: give overlay=..., or compute it with board="cpu"')
+        overlay = network.overlays[0]
+    first = overlay if isinstance(overlay, Overlay) else find_overlay(overlay)
+    return [first] + [find_overlay(segment.overlay) for segment in network.segments]

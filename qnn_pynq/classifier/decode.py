@@ -3,36 +3,60 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Callable
 
 import numpy as np
 
-from ..engines.base import EngineResult
-from ..errors import ScoresUnavailableError
+from ..contracts.network import Network
+from ..engines import Engine, EngineResult
+from ..engines.stages import Row, compile_layers
+from ..errors import ScoresUnavailableError, UnsupportedNetworkError
 from ..kernels import highest_class
-from ..networks.types import Linear, Network
-from .tail import Tail, softmax
+from ..networks.dense import Dense
 
-__all__ = ["Decoder", "Features", "HighestBit", "LargestSum", "make_decoder"]
+__all__ = ["Decoder", "Features", "HighestBit", "LargestSum", "make_decoder", "softmax"]
+
+
+def softmax(values: np.ndarray) -> np.ndarray:
+    """Probabilities of the last axis; the largest value is taken off first, so nothing overflows."""
+    powers = np.exp(values - values.max(axis=-1, keepdims=True))
+    found: np.ndarray = powers / powers.sum(axis=-1, keepdims=True)
+    return found
 
 
 class Decoder(ABC):
-    """One decode rule for one network.
+    """One decode rule for one network on one engine.
 
     Attributes
     ----------
-    bits : int
-        Output bits that count, 0 where the engine gives no words.
+    kinds : tuple of str
+        Values of an engine that the rule reads.
+    stage : str
+        What the time behind the engine is booked as.
     last_wins : bool
         Of equal scores the highest class number is the answer; else the lowest.
+    rows : list of Row
+        Kernels of the layers that the engine leaves.
     """
 
-    bits = 0
+    kinds: tuple[str, ...] = ("codes", "sums", "scores")
+    stage = "tail"
     last_wins = False
 
-    @abstractmethod
+    def __init__(self, network: Network, engine: Engine) -> None:
+        if engine.kind not in self.kinds:
+            raise UnsupportedNetworkError(
+                f"network {network.name!r}: {engine.name} gives {engine.kind}, decode rule "
+                f'"{network.decode.rule}" reads {" or ".join(self.kinds)}')
+        self.network = network
+        first = len(network.layers) - len(engine.after)
+        self.rows: list[Row] = compile_layers(engine.after, network.signals[first:], first)
+
     def outputs(self, result: EngineResult) -> np.ndarray:
-        """What the other methods take: words, or the tail's outputs."""
+        """What the other methods take: the engine's values, behind the layers that it leaves."""
+        values = result.values
+        for row in self.rows:
+            values = row.kernel.run(values)
+        return values
 
     @abstractmethod
     def indices(self, outputs: np.ndarray) -> tuple[np.ndarray, int]:
@@ -46,6 +70,14 @@ class Decoder(ABC):
         """bool (n,): False where nothing fired, so that the answer stands for nothing."""
         return np.ones(len(scores), bool)
 
+    def ranks(self, engine: Engine) -> bool:
+        """Whether there are probabilities."""
+        return True
+
+    @abstractmethod
+    def probabilities(self, result: EngineResult, outputs: np.ndarray) -> np.ndarray | None:
+        """float64 (n, classes); None where the result does not say them."""
+
 
 class HighestBit(Decoder):
     """The rule "highest-bit": class = highest set bit % classes, level = highest set bit // classes.
@@ -53,27 +85,28 @@ class HighestBit(Decoder):
     Only the first levels * classes bits count. No bit set: class 0, not fired.
     """
 
+    kinds = ("words",)
+    stage = "unpack"
     last_wins = True
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, engine: Engine) -> None:
+        super().__init__(network, engine)
         count, levels = len(network.classes), network.decode.levels
         self.classes = count
         self.levels = levels
-        self.bits = count * levels
-        self.mask = (1 << self.bits) - 1
+        self.mask = (1 << count * levels) - 1
         self.by_length = (0, *(j % count for j in range(count * levels)))
         """Class by the bit length of a masked word."""
-        last = network.dense[-1]
-        low = np.asarray(last.thresholds)[:count, 0].astype(np.int64)
-        self._base = (low + 0x8000) % 0x10000 - 0x8000  # as 16-bit two's complement, like the circuit
-        # Without a calibrated scale: sums of random +-1 products spread by the root of their number.
-        spread = 2.0 if last.accumulator == "popcount" else 1.0
+        last = network.layers[-1]
+        self._base = np.zeros(count, np.int64)
+        spread = inputs = 1.0
+        if isinstance(last, Dense):
+            low = np.asarray(last.thresholds)[:count, 0].astype(np.int64)
+            self._base = (low + 0x8000) % 0x10000 - 0x8000  # as 16-bit two's complement, like the circuit
+            # Without a calibrated scale: sums of random +-1 products spread by the root of their number.
+            spread, inputs = 2.0 if last.accumulator == "popcount" else 1.0, float(last.inputs)
         scale = network.decode.scale
-        self.scale = spread / float(np.sqrt(last.inputs)) if scale is None else float(scale)
-
-    def outputs(self, result: EngineResult) -> np.ndarray:
-        words: np.ndarray = result.words
-        return words
+        self.scale = spread / float(np.sqrt(inputs)) if scale is None else float(scale)
 
     def indices(self, outputs: np.ndarray) -> tuple[np.ndarray, int]:
         return highest_class(outputs, self.classes, self.mask)
@@ -91,25 +124,30 @@ class HighestBit(Decoder):
     def fired(self, scores: np.ndarray) -> np.ndarray:
         return np.asarray(scores.any(axis=1))
 
-    def probabilities(self, sums: np.ndarray) -> np.ndarray:
-        """float64 (n, classes): softmax(scale * (sum - lowest threshold)).
+    def ranks(self, engine: Engine) -> bool:
+        return engine.gives_sums
+
+    def probabilities(self, result: EngineResult, outputs: np.ndarray) -> np.ndarray | None:
+        """softmax(scale * (sum - lowest threshold)), where the engine gave sums.
 
         The scale is the descriptor's, where it has one (calibrated), else 1 / standard deviation of a sum
         of random products (a plain ranking, not calibrated).
         """
-        return softmax(self.scale * (sums[:, : self.classes] - self._base))
+        if result.sums is None:
+            return None
+        return softmax(self.scale * (result.sums[:, : self.classes] - self._base))
 
 
 class LargestSum(Decoder):
-    """The rule "largest-sum": the class of the largest output of the tail, the first of equal ones."""
+    """The rule "largest-sum": the class of the largest output, the first of equal ones."""
 
-    def __init__(self, network: Network) -> None:
-        self._tail = Tail([layer for layer in network.layers if isinstance(layer, Linear)])
+    def __init__(self, network: Network, engine: Engine) -> None:
+        super().__init__(network, engine)
         self.scale = 1.0 if network.decode.scale is None else float(network.decode.scale)
 
     def outputs(self, result: EngineResult) -> np.ndarray:
         """float64 (n, classes)."""
-        return self._tail.run(result.codes)
+        return super().outputs(result).astype(np.float64, copy=False)
 
     def indices(self, outputs: np.ndarray) -> tuple[np.ndarray, int]:
         return outputs.argmax(axis=1), 0
@@ -118,34 +156,34 @@ class LargestSum(Decoder):
         """float64 (n, classes): the outputs themselves."""
         return outputs
 
-    def probabilities(self, outputs: np.ndarray) -> np.ndarray:
-        """float64 (n, classes): softmax(scale * outputs)."""
+    def probabilities(self, result: EngineResult, outputs: np.ndarray) -> np.ndarray | None:
+        """softmax(scale * outputs)."""
         return softmax(self.scale * outputs)
 
 
 class Features(Decoder):
-    """The rule "features": the network ends in codes, there is nothing to decide."""
+    """The rule "features": the network ends in codes, or in what the layers behind them make of them; no classes."""
 
-    def __init__(self, network: Network) -> None:
-        self._name = network.name
-
-    def outputs(self, result: EngineResult) -> np.ndarray:
-        raise ScoresUnavailableError(
-            "network {} ends in features, it names no classes: use features(), or give it a tail".format(self._name)
-        )
+    def _none(self) -> ScoresUnavailableError:
+        return ScoresUnavailableError(
+            f"network {self.network.name} ends in features, it names no classes: use features(), or give it a tail")
 
     def indices(self, outputs: np.ndarray) -> tuple[np.ndarray, int]:
-        raise NotImplementedError
+        raise self._none()
 
     def scores(self, outputs: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
+        raise self._none()
+
+    def ranks(self, engine: Engine) -> bool:
+        return False
+
+    def probabilities(self, result: EngineResult, outputs: np.ndarray) -> np.ndarray | None:
+        return None
 
 
-_RULES: dict[str, Callable[[Network], Decoder]] = {
-    "highest-bit": HighestBit, "largest-sum": LargestSum, "features": Features,
-}
+_RULES: dict[str, type[Decoder]] = {"highest-bit": HighestBit, "largest-sum": LargestSum, "features": Features}
 
 
-def make_decoder(network: Network) -> Decoder:
-    """The decoder of the network's rule."""
-    return _RULES[network.decode.rule](network)
+def make_decoder(network: Network, engine: Engine) -> Decoder:
+    """The decoder of the network's rule, for an engine that is configured for it."""
+    return _RULES[network.decode.rule](network, engine)

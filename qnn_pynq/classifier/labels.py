@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..contracts.network import Network
 from ..errors import InputError, ScoresUnavailableError
-from ..networks.types import Network
 from ..pictures.opening import plain_array
 
 __all__ = ["check_classes", "class_numbers"]

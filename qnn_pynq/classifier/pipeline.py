@@ -7,11 +7,13 @@ from typing import Any, Iterable, NamedTuple, Union
 
 import numpy as np
 
-from ..engines import Engine, EngineResult
+from ..contracts.network import Network
+from ..engines import Engine, EngineResult, Prepared
+from ..engines.base import Inputs
 from ..errors import InputError, ScoresUnavailableError
-from ..networks.types import Network
 from ..pictures.prepare import Invert, is_batch, prepare, prepare_many
-from .decode import HighestBit, LargestSum, make_decoder
+from ..reliability.guard import Guard
+from .decode import make_decoder
 from .results import Evaluation, Prediction
 
 __all__ = ["Pictures", "Pipeline", "Work"]
@@ -22,7 +24,7 @@ Pictures = Union[np.ndarray, Iterable[Any]]
 class Work(NamedTuple):
     """Pictures made ready for the engine, and the seconds of preparing them and of the first layer."""
 
-    inputs: np.ndarray
+    inputs: Inputs
     preparing: float
     first: float
 
@@ -33,9 +35,9 @@ class Pipeline:
     Parameters
     ----------
     network : Network
-    engine : Engine
-        Configured for the network.
-    deadline : float, optional
+    guard : Guard
+        With the network loaded.
+    timeout : float, optional
         Seconds for each wait on hardware.
 
     Attributes
@@ -46,13 +48,14 @@ class Pipeline:
         Shapes of arrays that are one picture.
     """
 
-    def __init__(self, network: Network, engine: Engine, deadline: float | None) -> None:
+    def __init__(self, network: Network, guard: Guard, timeout: float | None) -> None:
         self.network = network
-        self.engine = engine
-        self.decoder = make_decoder(network)
-        self._first = engine.first_stage()
+        self.guard = guard
+        self._decoded = guard.engine
+        self.decoder = make_decoder(network, guard.engine)
+        self._first = guard.engine.first_stage()
         self.pixels = network.input.pixels
-        self._deadline = deadline
+        self._timeout = timeout
         height, width = network.input.size
         channels = network.input.channels
         one: set[Any] = {(self.pixels,), (height, width, channels)}
@@ -92,48 +95,60 @@ class Pipeline:
         begun = perf_counter()
         rows = prepare_many(pictures, self.network.input, invert)
         prepared = perf_counter()
-        inputs = self._first(rows)
+        stage = self._first
+        inputs = rows if stage is None else Prepared(rows, stage(rows), stage)
         return Work(inputs, prepared - begun, perf_counter() - prepared)
 
     # -- answers -----------------------------------------------------------------------------------------
 
-    def run(self, rows: np.ndarray, sums: bool = False) -> EngineResult:
+    @property
+    def engine(self) -> Engine:
+        """The engine that answers now."""
+        return self.guard.engine
+
+    def run(self, rows: Inputs, sums: bool = False) -> EngineResult:
         """What the engine gives for (n, pixels), or for what its first stage made of them."""
-        return self.engine.run(rows, deadline=self._deadline, sums=sums)
+        result = self.guard.run(rows, self._timeout, sums)
+        if self.guard.engine is not self._decoded:  # an alarm: the processor goes on
+            self._decoded = self.guard.engine
+            self.decoder = make_decoder(self.network, self._decoded)
+        return result
 
     def indices(self, rows: np.ndarray) -> tuple[np.ndarray, int]:
         """(class numbers intp (n,), number of pictures for which no neuron fired)."""
-        return self.decoder.indices(self.decoder.outputs(self.run(rows)))
+        result = self.run(rows)
+        return self.decoder.indices(self.decoder.outputs(result))
 
     def scores(self, rows: np.ndarray) -> np.ndarray:
         """(n, classes), as the decoder has them."""
-        return self.decoder.scores(self.decoder.outputs(self.run(rows)))
+        result = self.run(rows)
+        return self.decoder.scores(self.decoder.outputs(result))
 
     def probabilities(self, rows: np.ndarray) -> np.ndarray:
-        """float (n, classes), of an engine that gives sums."""
+        """float (n, classes), where the decoder ranks."""
         result = self.run(rows, sums=True)
-        found = self._probabilities(result, self.decoder.outputs(result))
-        assert found is not None
+        found = self.decoder.probabilities(result, self.decoder.outputs(result))
+        if found is None:
+            raise ScoresUnavailableError(f"network {self.network.name!r} has no probabilities on {self.engine.name}")
         return found
 
     def features(self, rows: np.ndarray) -> np.ndarray:
-        """uint8 codes (n, H, W, C) of the last map."""
-        codes: Any = self.run(rows).codes
-        if codes is None:
-            raise ScoresUnavailableError("network {!r} has no maps of features".format(self.network.name))
-        found: np.ndarray = codes
-        return found
+        """What arrives at the tail: uint8 codes (n, H, W, C) of the last map."""
+        if self.engine.kind != "codes":
+            raise ScoresUnavailableError(f"network {self.network.name!r} has no maps of features")
+        result = self.run(rows)
+        return self.decoder.outputs(result) if self.network.decode.rule == "features" else result.values
 
     def predictions(self, work: Work) -> list[Prediction]:
         """One a picture; each has its part of the batch's stage times."""
+        result = self.run(work.inputs, sums=self.engine.gives_sums)
         decoder, engine = self.decoder, self.engine
-        result = self.run(work.inputs, sums=engine.gives_sums)
         begun = perf_counter()
         outputs = decoder.outputs(result)
         indices, _ = decoder.indices(outputs)
         scores = decoder.scores(outputs)
         fired = decoder.fired(scores)
-        probabilities = self._probabilities(result, outputs)
+        probabilities = decoder.probabilities(result, outputs)
         stages = self._stages(work.preparing, result.stages, perf_counter() - begun)
         if "first layer" in stages:
             stages["first layer"] += work.first
@@ -174,13 +189,5 @@ class Pipeline:
 
     # -- inside ------------------------------------------------------------------------------------------
 
-    def _probabilities(self, result: EngineResult, outputs: np.ndarray) -> np.ndarray | None:
-        decoder = self.decoder
-        if isinstance(decoder, LargestSum):
-            return decoder.probabilities(outputs)
-        if isinstance(decoder, HighestBit) and result.sums is not None:
-            return decoder.probabilities(result.sums)
-        return None
-
     def _stages(self, preprocess: float, stages: dict[str, float], after: float) -> dict[str, float]:
-        return {"preprocess": preprocess, **stages, "unpack" if self.decoder.bits else "tail": after}
+        return {"preprocess": preprocess, **stages, self.decoder.stage: after}

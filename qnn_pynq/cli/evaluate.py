@@ -104,7 +104,7 @@ def _benchmark(args: argparse.Namespace) -> int:
     import numpy as np
 
     from ..classifier.classifier import Classifier
-    from ..networks.types import Conv
+    from ..networks.maps import Conv
 
     runs: list[dict[str, Any]] = []
     with Classifier(args.network, board=args.board) as classifier:

@@ -1,14 +1,18 @@
 """The contract of a driver: one network at a time on one overlay, through the board contract only."""
+
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 
 from .board import Board
+from .layer import Layer
+from .network import Network
+from .overlay import Overlay
 
-__all__ = ["Driver", "LayerProfile", "Limits"]
+__all__ = ["Driver", "LayerProfile", "Limits", "Port", "Split", "Timing"]
 
 
 class Limits(NamedTuple):
@@ -60,11 +64,48 @@ class LayerProfile(NamedTuple):
     images: int
 
 
+class Split(NamedTuple):
+    """Which layers of a network run where: on the processor, on the logic, and on the processor again."""
+
+    before: tuple[Layer, ...]
+    logic: tuple[Layer, ...]
+    after: tuple[Layer, ...]
+
+
+class Port(NamedTuple):
+    """What a driver takes or gives for one image.
+
+    Attributes
+    ----------
+    kind : str
+        Taken: "bits" (packed, little-endian), "pixels" or "codes". Given: "words" (uint64, bit j: output neuron j
+        fired), "codes", "sums" or "scores".
+    shape : tuple of int
+        Of one image; () for words.
+    dtype : numpy dtype
+    """
+
+    kind: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
+class Timing(TypedDict):
+    """Seconds of the accelerator and of the host.
+
+    "configure" and "run" (last run) are the accelerator's; "modelled": whether they come from the cycle model instead
+    of a clock; "images" (last run); "transfer" are the host's: flush, invalidate, moves between layers (last run).
+    """
+
+    configure: float
+    run: float
+    transfer: float
+    images: int
+    modelled: bool
+
+
 class Driver(ABC):
     """Knowledge of one overlay family.
-
-    How inputs get to the logic differs: a driver of words gives a view to pack into,
-    `input(images)`; a driver of maps has `input_shape` and takes codes, `put(index, codes)`.
 
     Parameters
     ----------
@@ -78,25 +119,37 @@ class Driver(ABC):
     ----------
     network : Network or None
         What is configured; None before `configure`, after a failed one, after `free` and after `close`.
-    timing : dict
-        Seconds of the accelerator: "configure" and "run" (last run), "modelled": whether they
-        come from the cycle model instead of a clock; "images" (last run); and the host's seconds
-        of "transfer": flush, invalidate, and moves between layers (last run).
+    timing : Timing
     limits : Limits
         Of the waits; may be replaced at any time.
     """
 
     kind = ""
 
-    def __init__(self, board: Board, overlay: Any, conservative: bool = False) -> None:
+    def __init__(self, board: Board, overlay: Overlay, conservative: bool = False) -> None:
         self.board = board
         self.overlay = overlay
         self.conservative = conservative
-        self.network: Any = None
+        self.network: Network | None = None
         self.limits = Limits()
-        self.timing: dict[str, Any] = {
+        self.timing: Timing = {
             "configure": 0.0, "run": 0.0, "transfer": 0.0, "images": 0, "modelled": board.emulated,
         }
+
+    # -- what it can do, without a board -----------------------------------------------------------------
+
+    @classmethod
+    @abstractmethod
+    def split(cls, network: Network, overlay: Overlay, conservative: bool = False) -> Split:
+        """Which layers the circuit takes; all that can be checked without touching the board is checked here.
+
+        Raises
+        ------
+        UnsupportedNetworkError
+            The overlay does not compute this network; names layer, field and value, and what the overlay has.
+        """
+
+    # -- sizes, once a network is configured -------------------------------------------------------------
 
     @property
     @abstractmethod
@@ -105,44 +158,75 @@ class Driver(ABC):
 
     @property
     @abstractmethod
-    def bytes_in(self) -> int:
-        """Input bytes of one image in shared memory."""
+    def input(self) -> Port:
+        """What `put` takes."""
 
     @property
     @abstractmethod
-    def bytes_out(self) -> int:
-        """Output bytes of one image in shared memory."""
-
-    @abstractmethod
-    def check(self, network: Any) -> None:
-        """Raise UnsupportedNetworkError unless the overlay computes this network. Touches nothing."""
-
-    @abstractmethod
-    def configure(self, network: Any, timeout: float | None = None) -> None:
-        """Take the board, load the overlay if it is not there, write the weights."""
-
-    @abstractmethod
-    def start(self, images: int) -> None:
-        """Run the first `images` inputs."""
-
-    @abstractmethod
-    def finish(self, timeout: float | None = None) -> np.ndarray:
-        """Wait for the run; a view that comes back is valid until the next `start`.
-
-        `timeout` are seconds for each wait on the circuit; host work in between does not count.
-        """
+    def output(self) -> Port:
+        """What `finish` gives."""
 
     @abstractmethod
     def expected_seconds(self, images: int) -> float:
         """Seconds that the cycle model gives a run of `images`."""
 
+    # -- a network and its runs --------------------------------------------------------------------------
+
+    @abstractmethod
+    def configure(self, network: Network, timeout: float | None = None) -> None:
+        """Take the board, load the overlay if it is not there, write the weights."""
+
+    @abstractmethod
+    def put(self, values: np.ndarray) -> None:
+        """Inputs of the next run, (images, *input.shape) of `input.dtype`, at most `capacity`.
+
+        Raises
+        ------
+        BoardBusyError
+            A run is in flight.
+        InputError
+            Values that the circuit does not take.
+        """
+
+    def room(self, images: int) -> np.ndarray | None:
+        """Where the inputs of so many images lie, to be filled in place of a `put`; None where `put` packs them."""
+        return None
+
+    @abstractmethod
+    def start(self, images: int) -> None:
+        """Run the first `images` inputs.
+
+        Raises
+        ------
+        BoardTakenError
+            Another classifier holds the board.
+        BoardError
+            Not configured, broken off, or the logic was configured by somebody else since.
+        BoardBusyError
+            A run is in flight.
+        """
+
+    @abstractmethod
+    def finish(self, timeout: float | None = None) -> np.ndarray:
+        """Wait for the run: (images, *output.shape) of `output.dtype`, valid until the next `start`.
+
+        `timeout` are seconds for each wait on the circuit; host work in between does not count.
+
+        Raises
+        ------
+        DeadlineError, StatusError, EarlyDoneError, NoDataError
+        ClosedError
+            `cancel` was called.
+        """
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Let a wait in another thread end soon, with ClosedError; for a `close` that follows."""
+
     @property
     def displaced(self) -> bool:
         """Whether somebody configured the logic since `configure`."""
         return False
-
-    def cancel(self) -> None:  # noqa: B027 (a driver that never waits long needs none)
-        """Let a wait in another thread end soon, with ClosedError; for a `close` that follows."""
 
     def layers(self) -> tuple[LayerProfile, ...]:
         """Per-layer profile of the last run; empty where the overlay runs all layers at once."""

@@ -1,80 +1,125 @@
-"""Kinds of overlay: each is one driver and one twin, found by name, never by a path out of JSON."""
+"""Families of overlays: each is a driver, a twin and a check of its descriptors, found by name.
+
+Ours and other people's are registered in the same way: by an entry point of the group "qnn_pynq.families" whose name
+is the `kind` of overlay.json and whose object is a `Family`.
+"""
+
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
-from ..errors import NotFoundError
+from ..errors import NotFoundError, PluginError
+from ..files.fields import Fields
+from .driver import Driver
+from .plugins import load_plugin, plugin_names
+from .twin import Twin
 
-__all__ = ["ENTRY_POINT_GROUP", "Family", "driver_class", "kinds", "twin_class"]
+__all__ = ["FAMILY_GROUP", "Family", "check_cycle_model", "check_overlay", "driver_class", "kinds", "twin_class"]
 
-log = logging.getLogger(__name__)
-ENTRY_POINT_GROUP = "qnn_pynq.families"
+_log = logging.getLogger(__name__)
+FAMILY_GROUP = "qnn_pynq.families"
+
+Check = Callable[[Fields, Fields], None]
 
 
 class Family(NamedTuple):
-    """One kind of overlay. Each part is a class, or "module:Class" imported at first use.
+    """One kind of overlay. Each part is the thing itself, or "module:Name" that is imported at first use.
 
-    Another package adds a kind by an entry point of group "qnn_pynq.families" whose name is the
-    kind and whose object is a Family.
+    Attributes
+    ----------
+    driver : type[Driver] or str
+    twin : type[Twin] or str
+    check : callable or str, optional
+        `check(geometry, timing)` takes both objects of overlay.json as `Fields` and raises DescriptorError for what
+        does not describe a circuit of this family. Without it nothing is looked at.
     """
 
-    driver: str | type
-    twin: str | type
-
-
-_BUILT_IN = {
-    "bnn-pynq": Family("qnn_pynq.families.bnn_pynq.driver:BnnPynqDriver",
-                       "qnn_pynq.families.bnn_pynq.twin:BnnPynqTwin"),
-    "qnn-mo": Family("qnn_pynq.families.qnn_mo.driver:QnnMoDriver", "qnn_pynq.families.qnn_mo.twin:QnnMoTwin"),
-    "stream": Family("qnn_pynq.streams.driver:StreamDriver", "qnn_pynq.streams.twin:StreamTwin"),
-}
-
-
-def _entry_points() -> dict[str, Any]:
-    from importlib import metadata
-
-    # 3.8 and 3.9 give a dict of lists, 3.10 has select(), 3.12 dropped the dict.
-    every = metadata.entry_points()
-    group = every.select(group=ENTRY_POINT_GROUP) if hasattr(every, "select") else every.get(
-        ENTRY_POINT_GROUP, ())
-    return {point.name: point for point in group}
+    driver: str | type[Driver]
+    twin: str | type[Twin]
+    check: str | Check | None = None
 
 
 def kinds() -> tuple[str, ...]:
     """Names of every known kind."""
-    return tuple(sorted(set(_BUILT_IN) | set(_entry_points())))
+    return plugin_names(FAMILY_GROUP)
 
 
+def driver_class(kind: str) -> type[Driver]:
+    """Driver class of an overlay kind.
+
+    Raises
+    ------
+    NotFoundError
+        Nobody registered the kind.
+    PluginError
+        It cannot be imported, or lacks a part of the contract; says which.
+    """
+    found: type[Driver] = _part(kind, "driver", Driver)
+    return found
+
+
+def twin_class(kind: str) -> type[Twin]:
+    """Twin class of an overlay kind; errors as `driver_class`."""
+    found: type[Twin] = _part(kind, "twin", Twin)
+    return found
+
+
+def check_overlay(kind: str, geometry: Fields, timing: Fields) -> None:
+    """Refuse what does not describe a circuit of `kind`; a kind that is not installed has nobody to ask."""
+    try:
+        family = _family(kind)
+    except NotFoundError:
+        return
+    if family.check is not None:
+        check: Check = _imported(kind, "check", family.check)
+        check(geometry, timing)
+
+
+def check_cycle_model(timing: Fields, numbers: tuple[str, ...], required: bool = True) -> None:
+    """A cycle model with these numbers, says whether it is one (`model`) and where it comes from (`source`)."""
+    if timing.empty and not required:
+        return
+    timing.take("model", "true or false")
+    timing.text("source")
+    for key in numbers:
+        if timing.number(key, None) is None and required:
+            timing.fail(key, "missing: expected a number")
+    timing.done()
+
+
+@lru_cache(maxsize=None)
 def _family(kind: str) -> Family:
-    if kind in _BUILT_IN:
-        return _BUILT_IN[kind]
-    point = _entry_points().get(kind)
-    if point is None:
-        raise NotFoundError("overlay kind {!r}: expected one of {}; another package can add one through the "
-                            "entry point group {!r}".format(kind, ", ".join(kinds()), ENTRY_POINT_GROUP))
-    family = point.load()
+    family = load_plugin(FAMILY_GROUP, kind)
+    if family is None:
+        raise NotFoundError(f"overlay kind {kind!r}: expected one of {', '.join(kinds())}; another package can add one "
+                            f"through the entry point group {FAMILY_GROUP!r}")
     if not isinstance(family, Family):
-        raise NotFoundError(f"overlay kind {kind!r}: entry point {point.value} gives "
-                            f"{type(family).__name__}, expected a qnn_pynq.contracts.families.Family")
-    log.debug("overlay kind %s comes from %s", kind, point.value)
+        raise PluginError(f"overlay kind {kind!r}: its entry point gives {type(family).__name__}, expected a "
+                          "qnn_pynq.testing.Family")
     return family
 
 
-def _resolve(part: str | type) -> type:
-    if isinstance(part, type):
+@lru_cache(maxsize=None)
+def _part(kind: str, name: str, base: type) -> Any:
+    found = _imported(kind, name, getattr(_family(kind), name))
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise PluginError(f"overlay kind {kind!r}: its {name} is {found!r}, expected a subclass of {base.__name__}")
+    missing = sorted(getattr(found, "__abstractmethods__", ()))
+    if missing:
+        raise PluginError(f"overlay kind {kind!r}: its {name} {found.__name__} lacks {', '.join(missing)}, which the "
+                          f"contract of {base.__name__} asks for")
+    _log.debug("overlay kind %s: %s %s.%s", kind, name, found.__module__, found.__name__)
+    return found
+
+
+def _imported(kind: str, name: str, part: Any) -> Any:
+    if not isinstance(part, str):
         return part
-    module, _, name = part.partition(":")
-    resolved: type = getattr(import_module(module), name)
-    return resolved
-
-
-def driver_class(kind: str) -> type[Any]:
-    """Driver class of an overlay kind. NotFoundError for an unknown one."""
-    return _resolve(_family(kind).driver)
-
-
-def twin_class(kind: str) -> type[Any]:
-    """Twin class of an overlay kind. NotFoundError for an unknown one."""
-    return _resolve(_family(kind).twin)
+    module, _, attribute = part.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise PluginError(f"overlay kind {kind!r}: its {name} cannot be imported from {part!r}: {error}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,6 +24,7 @@ class Encoding:
     `kind` "pixels": the uint8 pixels themselves, for a convolution with 16-bit weights.
     `kind` "mean": float32 (pixel - `mean`) / `divisor`, channels in `order` ("rgb" or "bgr"); `mean` is
     float32 (H, W, channels) in that order.
+    `kind` "codes": no picture, but a map of codes below 2**`bits`, for a convolution with 1-bit weights.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Encoding:
     mean: np.ndarray | None = field(default=None, repr=False)
     divisor: float = 1.0
     order: str = "rgb"
+    bits: int = 8
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class InputSpec:
         shape = (self.size[0], self.size[1], self.channels)
         if coding.kind == "pixels":
             return Signal("pixels", shape, 8, 255.0)
+        if coding.kind == "codes":
+            return Signal("codes", shape, coding.bits, 2.0**coding.bits - 1)
         if coding.kind == "mean":
             mean = 0.0 if coding.mean is None else float(np.abs(coding.mean).max())
             return Signal("floats", shape, 32, (255.0 + mean) / coding.divisor)
@@ -155,7 +159,8 @@ def walk(network: Network, source: str) -> tuple[Signal, ...]:
     """The signals of a network; messages name `source`."""
     signals = [network.input.signal]
     for index, layer in enumerate(network.layers):
-        signals.append(layer.follow(signals[-1], partial(_refuse, source, index)))
+        given = layer.follow(signals[-1], partial(_refuse, source, index))
+        signals.append(replace(given, origin=f"layers[{index}]"))
     return tuple(signals)
 
 

@@ -11,6 +11,7 @@ from ..errors import PluginError
 __all__ = ["load_plugin", "plugin_names"]
 
 _OWN = "qnn-pynq"
+_FAMILIES = "qnn_pynq.families"  # without its own the package is not installed
 
 
 def load_plugin(group: str, name: str) -> Any:
@@ -39,12 +40,11 @@ def plugin_names(group: str) -> tuple[str, ...]:
 @lru_cache(maxsize=None)
 def _own(group: str) -> dict[str, Any]:
     """Of this package alone: on a board reading every package's metadata takes a second."""
-    try:
-        points = metadata.distribution(_OWN).entry_points
-    except metadata.PackageNotFoundError:
-        raise PluginError(f"{_OWN} is not installed, so nobody knows its overlay families: run 'pip install .' or, to "
-                          "work in a checkout, 'pip install -e .'") from None
-    return {point.name: point for point in points if point.group == group}
+    found = [point for own in metadata.distributions(name=_OWN) for point in own.entry_points if point.group == group]
+    if not found and group == _FAMILIES:
+        raise PluginError(f"{_OWN} is not installed, or by an older version, so that nobody knows its families: run "
+                          "'pip install .' or, to work in a checkout, 'pip install -e .'")
+    return {point.name: point for point in reversed(found)}
 
 
 def _every(group: str) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from typing import Any, NamedTuple, Sequence, Union
 
 import numpy as np
 
+from ..contracts.network import Decode, Encoding, Framing, InputSpec, Network
 from ..errors import ConversionError, QnnWarning
 from ..families.bnn_pynq.packing import fold_thresholds, fold_weights, unfold_thresholds, unfold_weights
 from ..files.paths import path_text, shortened
 from ..networks.chain import WORD_BITS
-from ..networks.types import Decode, Dense, Encoding, Framing, InputSpec, Network
+from ..networks.dense import Dense, dense_layers
 
 __all__ = ["LFC_CLASSES", "LFC_CODES", "LFC_FOLDS", "export_bnn_pynq", "import_bnn_pynq", "lfc_network"]
 
@@ -264,7 +265,7 @@ def export_bnn_pynq(network: Network, folder: PathLike) -> Path:
 
 
 def _write(network: Network, folder: Path) -> None:
-    for index, (layer, folds) in enumerate(zip(network.dense, LFC_FOLDS)):
+    for index, (layer, folds) in enumerate(zip(dense_layers(network), LFC_FOLDS)):
         words = fold_weights(layer.weights, folds.inputs, folds.pe, folds.simd)
         values = fold_thresholds(np.asarray(layer.thresholds), folds.pe)
         for pe in range(folds.pe):
@@ -278,6 +279,6 @@ def _fits(network: Network, kind: str) -> bool:
     codes = LFC_CODES[kind]
     found = [
         (layer.inputs, layer.outputs, layer.input, layer.accumulator, layer.output)
-        for layer in network.dense
+        for layer in dense_layers(network)
     ]
     return found == [(f.inputs, f.outputs) + c for f, c in zip(LFC_FOLDS, codes)]

@@ -10,10 +10,11 @@ from typing import Sequence, Union
 
 import numpy as np
 
+from ..contracts.network import Network
 from ..errors import ConversionError
 from ..files.npyfile import NPZ_ERRORS, BadArray, parse_array
 from ..files.paths import path_text, shortened
-from ..networks.types import Dense, Network
+from ..networks.dense import Dense
 from .bnn_pynq import LFC_CLASSES, LFC_CODES, LFC_FOLDS, lfc_network, plain
 from .folding import RULES, fold_dense
 

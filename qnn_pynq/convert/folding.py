@@ -13,7 +13,7 @@ from typing import Any, Sequence
 import numpy as np
 
 from ..errors import ConversionError
-from ..networks.types import Dense
+from ..networks.dense import Dense
 
 __all__ = ["NEVER", "RULES", "STEPS", "fold", "fold_dense"]
 

@@ -10,11 +10,14 @@ from typing import Any, NamedTuple, Sequence, Union
 import numpy as np
 
 from ..catalogue import find_overlay
+from ..contracts.layer import Layer
+from ..contracts.network import Crop, Decode, Encoding, InputSpec, Network
 from ..errors import DescriptorError
 from ..families.qnn_mo.plan_check import check_steps
 from ..files.fields import fail, item_path, read_json
 from ..files.paths import path_text
-from ..networks.types import Conv, Crop, Decode, Encoding, InputSpec, Layer, Linear, Network, Pool
+from ..networks.linear import Linear
+from ..networks.maps import Conv, Pool
 from ..overlay import Overlay
 from .bnn_pynq import plain
 from .qnn_mo_files import check_files, read_run

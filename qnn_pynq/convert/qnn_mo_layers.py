@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..files.fields import Fields, read_json
-from ..networks.types import Pool
+from ..networks.maps import Pool
 
 __all__ = ["ConvEntry", "DenseEntry", "LayerList", "read_layer_list"]
 

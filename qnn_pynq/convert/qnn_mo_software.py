@@ -11,7 +11,8 @@ import numpy as np
 from ..errors import DescriptorError
 from ..files.fields import fail
 from ..files.npyfile import BadArray, parse_array, read_array
-from ..networks.types import Conv, Linear
+from ..networks.linear import Linear
+from ..networks.maps import Conv
 from .pickled import read_pickled
 from .qnn_mo_layers import ConvEntry, DenseEntry, LayerList
 

@@ -16,11 +16,11 @@ import numpy as np
 from .. import __version__
 from ..boards import Board
 from ..catalogue import find_network, find_overlay
-from ..engines import Engine, board_engine, software_engine
+from ..contracts.network import Network
+from ..engines import BoardEngine, Engine, SoftwareEngine
 from ..errors import InputError, QnnError, RecordingError
-from ..networks.types import Network
+from ..networks.summary import weights_digest
 from ..reliability.answers import Answers, differences, known_answers
-from ..reliability.canary import weights_digest
 from .host import Host
 from .recorder import RecordingBoard
 from .recording_file import PathLike, Recording, check_place, load_recording, save_recording
@@ -159,7 +159,7 @@ def replay(path: PathLike, network: Network | None = None) -> Replayed:
     with _engine(network, board, header.get("conservative") is True) as engine:
         found = _run(engine, network, pictures, board, seconds)
     board.finish()
-    with software_engine(network) as engine:
+    with SoftwareEngine() as engine:
         engine.configure(network)
         expected = _answers(engine, pictures)
     return Replayed(
@@ -167,14 +167,14 @@ def replay(path: PathLike, network: Network | None = None) -> Replayed:
         len(recording.events),
         len(pictures),
         seconds,
-        differences(expected, found),
+        differences(network, expected, found),
         differences_of_twin(recording),
     )
 
 
 def _engine(network: Network, board: Board, conservative: bool) -> Engine:
     names = [network.overlays[0]] + [segment.overlay for segment in network.segments]
-    return board_engine(network, board, [find_overlay(name) for name in names], conservative)
+    return BoardEngine(board, [find_overlay(name) for name in names], conservative)
 
 
 def _run(engine: Engine, network: Network, pictures: np.ndarray, board: Board, seconds: dict[str, float]) -> Answers:
@@ -190,8 +190,7 @@ def _run(engine: Engine, network: Network, pictures: np.ndarray, board: Board, s
 
 
 def _answers(engine: Engine, pictures: np.ndarray) -> Answers:
-    result = engine.run(pictures)
-    return Answers(pictures, result.words, result.codes)
+    return Answers.of(pictures, engine.run(pictures))
 
 
 def _pictures(network: Network, images: int) -> np.ndarray:

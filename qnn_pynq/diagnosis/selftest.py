@@ -22,9 +22,9 @@ from .. import catalogue
 from ..boards import open_board
 from ..boards.zynq.device import fpga_present
 from ..classifier.decode import make_decoder
-from ..engines import Engine, board_engine, software_engine
+from ..contracts.network import Network
+from ..engines import BoardEngine, Engine, SoftwareEngine
 from ..errors import InputError, QnnError
-from ..networks.types import Network
 from ..overlay import Overlay
 from ..reliability.answers import Answers, differences, known_answers
 
@@ -139,8 +139,7 @@ def run(networks: Sequence[str] | None = None, boards: Sequence[str] | None = No
     for name in wanted:
         if name == "cpu":
             for network in found:
-                make = partial(software_engine, network)
-                outcomes.append(_compare(network, make, Outcome(network.name, name, "kernels")))
+                outcomes.append(_compare(network, SoftwareEngine, Outcome(network.name, name, "kernels")))
             continue
         try:
             board = open_board(name)
@@ -179,7 +178,7 @@ def _on_board(network: Network, board: Any, name: str) -> list[Outcome]:
         mode = "conservative" if conservative else "fast"
         if conservative and not board.emulated and record.is_file():
             continue
-        make = partial(board_engine, network, board, overlays, conservative)
+        make = partial(BoardEngine, board, overlays, conservative)
         outcome = _compare(network, make, Outcome(network.name, name, mode))
         outcomes.append(outcome)
         if outcome.wrong or outcome.note:
@@ -199,12 +198,12 @@ def _compare(network: Network, make: Callable[[], Engine], outcome: Outcome) -> 
             return outcome
         with make() as engine:
             engine.configure(network)
-            outcome.mismatches = differences(answers, _answer(network, engine, answers))
+            outcome.mismatches = differences(network, answers, _answer(network, engine, answers))
             seen = {wrong["picture"] for wrong in outcome.mismatches}
             # A batch and single pictures take different ways through the kernels and the driver.
             for index in range(min(_SHOWN, len(answers.pictures))):
                 one = answers.part(slice(index, index + 1))
-                wrong = differences(one, _answer(network, engine, one, single=True))
+                wrong = differences(network, one, _answer(network, engine, one, single=True))
                 outcome.mismatches += [dict(w, picture=index) for w in wrong if index not in seen]
     except QnnError as error:
         outcome.note = str(error)
@@ -217,14 +216,15 @@ def _compare(network: Network, make: Callable[[], Engine], outcome: Outcome) -> 
 
 def _answer(network: Network, engine: Engine, asked: Answers, single: bool = False) -> Answers:
     """What an engine says of the pictures of `asked`."""
-    if single and asked.words is not None:
-        return Answers(asked.pictures, np.array([engine.one(asked.pictures[0])], np.uint64))
+    if single and engine.kind == "words":
+        words = np.array([engine.one(asked.pictures[0])], np.uint64)
+        return Answers(asked.pictures, words, "words", asked.end)
     result = engine.run(asked.pictures)
     classes = None
     if asked.classes is not None:
-        decoder = make_decoder(network)
+        decoder = make_decoder(network, engine)
         classes = decoder.indices(decoder.outputs(result))[0]
-    return Answers(asked.pictures, result.words, result.codes, classes)
+    return Answers.of(asked.pictures, result, classes)
 
 
 def _record(board: str, overlays: Sequence[Overlay]) -> Path:

@@ -1,23 +1,20 @@
-"""The contract of an engine: pictures in, output words or codes out, for one network."""
+"""The contract of an engine: pictures in, values out, for one network."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Callable, NamedTuple, TypeVar
+from typing import Any, Callable, NamedTuple, Union
 
 import numpy as np
 
-from ..errors import BoardError, ClosedError, InputError, UnsupportedNetworkError
-from ..kernels import Encoder
-from ..networks.types import Dense, Network
+from ..contracts.driver import LayerProfile, Limits
+from ..contracts.layer import Layer
+from ..contracts.network import Network
+from ..errors import BoardError, ClosedError, NotReadyError
 
-__all__ = ["Answer", "Engine", "EngineResult", "NotReadyError", "make_encoder"]
+__all__ = ["Engine", "EngineResult", "Inputs", "Prepared", "Stage"]
 
-Answer = TypeVar("Answer")
-
-
-class NotReadyError(BoardError):
-    """A run was refused because of what an earlier one left behind."""
+Stage = Callable[[np.ndarray], np.ndarray]
 
 
 class EngineResult(NamedTuple):
@@ -25,36 +22,50 @@ class EngineResult(NamedTuple):
 
     Attributes
     ----------
-    words : uint64 (N,) or None
-        Bit j is set where output neuron j fired; None of a convolutional network.
-    sums : int32 (N, outputs) or None
-        Accumulators of the last layer, where the engine has them and they were asked for.
+    kind : str
+        Of the values: "words", uint64 (N,), bit j is set where output neuron j fired; "codes", uint8 (N, H, W, C) of
+        the last map; "sums", int32 (N, outputs); "scores", float64 (N, outputs).
+    values : array
     stages : dict of str to float
         Seconds of each stage: "kernel" in software; "first layer" (where there is one), "pack", "transfer",
         "accelerator", "emulation" (only on an emulated board) with an overlay.
-    codes : uint8 (N, H, W, C) or None
-        What a convolutional network's last map holds.
+    sums : int32 (N, outputs) or None
+        What is behind words, where it was asked for.
+    end : int
+        So many layers of the network are in the values.
     """
 
-    words: Any
-    sums: np.ndarray | None
+    kind: str
+    values: np.ndarray
     stages: dict[str, float]
-    codes: Any = None
+    sums: np.ndarray | None = None
+    end: int = 0
 
 
-def make_encoder(network: Network) -> Encoder:
-    """The kernel that turns pictures into the first layer's bits."""
-    coding = network.input.encoding
-    first = network.layers[0]
-    assert isinstance(first, Dense)
-    pixels, bits = network.input.pixels, first.inputs
-    if coding.kind == "threshold":
-        return Encoder(pixels, bits, threshold=coding.threshold)
-    return Encoder(pixels, bits, index=coding.pixels, thresholds=coding.thresholds)
+class Prepared:
+    """Pictures, and what an engine's first stage made of them; any other engine begins with the pictures.
+
+    Attributes
+    ----------
+    rows : uint8 or float32 (N, pixels)
+    values : array (N, ...)
+    stage : callable
+        That made `values`.
+    """
+
+    __slots__ = ("rows", "stage", "values")
+
+    def __init__(self, rows: np.ndarray, values: np.ndarray, stage: Stage) -> None:
+        self.rows, self.values, self.stage = rows, values, stage
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, part: slice) -> Prepared:
+        return Prepared(self.rows[part], self.values[part], self.stage)
 
 
-def _as_they_are(pictures: np.ndarray) -> np.ndarray:
-    return pictures
+Inputs = Union[np.ndarray, Prepared]
 
 
 class Engine(ABC):
@@ -64,12 +75,16 @@ class Engine(ABC):
     ----------
     name : str
         "cpu", or the board's name.
-    gives_sums : bool
-        Whether `run(..., sums=True)` works.
     accelerator_is_modelled : bool
         The stage "accelerator" comes from a cycle model, not from a clock.
     network : Network or None
         None before `configure`, after a failed one, and after `close`.
+    kind : str
+        Of what the network configured gives: see `EngineResult`.
+    gives_sums : bool
+        Whether `run(..., sums=True)` gives the sums behind words.
+    after : tuple of Layer
+        Layers that are left to the processor, behind the values.
     state : str
         "new", "ready", "running", "failed" or "closed". A failed engine refuses to run until `configure`
         succeeds.
@@ -81,13 +96,9 @@ class Engine(ABC):
 
     def __init__(self) -> None:
         self.network: Network | None = None
+        self.kind = ""
+        self.after: tuple[Layer, ...] = ()
         self.state = "new"
-        self._stages: dict[str, float] = {}
-
-    @property
-    def bare(self) -> Engine:
-        """The engine that computes: itself, or the one that it guards."""
-        return self
 
     @abstractmethod
     def check(self, network: Network) -> None:
@@ -97,57 +108,48 @@ class Engine(ABC):
     def configure(self, network: Network) -> None:
         """Take a network; after a failure this starts anew."""
 
-    def first_stage(self) -> Callable[[np.ndarray], np.ndarray]:
-        """What may be computed beside a run: from pictures (N, pixels) to what `start` takes in their place.
+    def first_stage(self) -> Stage | None:
+        """What may be computed beside a run, from pictures (N, pixels) to the values of `Prepared`; None: nothing.
 
         The function belongs to the network that is configured now; it touches no hardware, may be called from
-        any thread, and stays valid when another network is configured. Most engines have nothing of the kind:
-        it gives the pictures back.
+        any thread, and stays valid when another network is configured.
         """
-        return _as_they_are
+        return None
 
     @abstractmethod
-    def start(self, pictures: np.ndarray, out: np.ndarray | None = None, sums: bool = False) -> None:
-        """Begin a run. `pictures` uint8 (N, pixels) in C order must stay as it is until `wait`."""
+    def start(self, pictures: Inputs, sums: bool = False) -> None:
+        """Begin a run. `pictures`, uint8 (N, pixels) in C order or `Prepared`, must stay as they are until `wait`."""
 
     @abstractmethod
-    def wait(self, deadline: float | None = None) -> EngineResult:
-        """Finish the run that `start` began; `deadline` seconds for each wait on hardware."""
+    def wait(self, timeout: float | None = None) -> EngineResult:
+        """Finish the run that `start` began; `timeout` seconds for each wait on hardware."""
 
-    def run(
-        self,
-        pictures: np.ndarray,
-        out: np.ndarray | None = None,
-        deadline: float | None = None,
-        sums: bool = False,
-    ) -> EngineResult:
+    def run(self, pictures: Inputs, timeout: float | None = None, sums: bool = False) -> EngineResult:
         """Compute a batch.
 
         Parameters
         ----------
-        pictures : uint8 (N, pixels), C order
-        out : uint64 (N,), optional
-            Gets the words.
-        deadline : float, optional
+        pictures : uint8 (N, pixels) in C order, or Prepared
+        timeout : float, optional
             Seconds for each wait on hardware; None: what the cycle model allows.
         sums : bool
-            Give the last layer's accumulators too, where `gives_sums`.
+            Give the sums behind words too, where `gives_sums`.
         """
         try:
-            self.start(pictures, out, sums)
-            return self.wait(deadline)
+            self.start(pictures, sums)
+            return self.wait(timeout)
         except BaseException:
             if self.state == "running":  # broken off between two steps
                 self.abandon()
             raise
 
-    def one(self, picture: np.ndarray, deadline: float | None = None) -> int:
+    def one(self, picture: np.ndarray, timeout: float | None = None) -> int:
         """Output word of one picture, uint8 with as many elements as the network has pixels, C order."""
-        return int(self.run(picture.reshape(1, -1), deadline=deadline).words[0])
+        return int(self.run(picture.reshape(1, -1), timeout).values[0])
 
-    def profile(self) -> dict[str, float]:
-        """Seconds of each stage of the last run."""
-        return dict(self._stages)
+    def layers(self) -> tuple[LayerProfile, ...]:
+        """Profile of each layer of the last run on the logic, its index in the network; empty where there is none."""
+        return ()
 
     def abandon(self, reset: bool = True) -> None:
         """Give up the run in flight, if there is one; the next `configure` makes a new beginning.
@@ -157,21 +159,14 @@ class Engine(ABC):
         reset : bool
             Let `configure` reset the board: a run may still be in the circuit.
         """
-        self._open()
+        self.check_open()
         self.state, self.network = "failed", None
-
-    def mend(self) -> None:  # noqa: B027 (only a guarded engine goes on by itself)
-        """Recover from a run that was broken off, where that needs no new `configure`."""
-
-    def meet(self, work: Callable[[], Answer]) -> Answer:
-        """What `work` on `bare` gives; a guarded engine meets anomalies of it, and then it is done again."""
-        return work()
 
     def owned(self) -> bool:
         """Whether what is computed on is still ours."""
         return True
 
-    def limit(self, limits: Any) -> None:  # noqa: B027 (engines without hardware wait for nothing)
+    def limit(self, limits: Limits) -> None:  # noqa: B027 (engines without hardware wait for nothing)
         """Take other `Limits` for the waits on hardware."""
 
     def cancel(self) -> None:  # noqa: B027 (engines without hardware wait for nothing)
@@ -181,63 +176,36 @@ class Engine(ABC):
     def close(self) -> None:
         """Give everything up; idempotent."""
 
-    def ready(self, pictures: np.ndarray) -> Network:
-        """The network; ClosedError or BoardError unless a run on `pictures` may begin."""
-        return self._ready(pictures, None)
+    # -- states ------------------------------------------------------------------------------------------
 
-    # -- for the engines ---------------------------------------------------------------------------------
-
-    def _open(self) -> None:
+    def check_open(self) -> None:
+        """ClosedError after `close`."""
         if self.state == "closed":
             raise ClosedError("this classifier is closed: make another")
 
-    def _idle(self) -> None:
-        self._open()
+    def check_idle(self) -> None:
+        """NotReadyError while a run is in flight, ClosedError after `close`."""
+        self.check_open()
         if self.state == "running":
-            raise NotReadyError("a run is in flight on {}: wait() for it first".format(self.name))
+            raise NotReadyError(f"a run is in flight on {self.name}: wait() for it first")
 
-    def _ready(self, pictures: np.ndarray, out: np.ndarray | None) -> Network:
-        """Check that a run may begin, and its arrays."""
-        self._idle()
+    def ready(self) -> Network:
+        """The network; ClosedError or NotReadyError unless a run may begin."""
+        self.check_idle()
         if self.state == "failed":
-            raise NotReadyError("the last run or load on {} failed: load a network again".format(self.name))
+            raise NotReadyError(f"the last run or load on {self.name} failed: load a network again")
         if self.network is None:
-            raise NotReadyError("no network is configured on {}: load one first".format(self.name))
-        if out is not None and (out.dtype != np.uint64 or out.shape != (len(pictures),)):
-            raise InputError(
-                "out must be uint64 of shape ({},), got {} of shape {}".format(
-                    len(pictures), out.dtype, out.shape
-                )
-            )
+            raise NotReadyError(f"no network is configured on {self.name}: load one first")
         return self.network
+
+    def check_running(self) -> None:
+        """BoardError unless a run is in flight."""
+        self.check_open()
+        if self.state != "running":
+            raise BoardError(f"no run is in flight on {self.name}: call start() first")
 
     def __enter__(self) -> Engine:
         return self
 
     def __exit__(self, *_: Any) -> None:
         self.close()
-
-
-def check_decode(network: Network) -> None:
-    """Raise UnsupportedNetworkError unless the answer is an output word of at most 64 bits."""
-    last = network.layers[-1]
-    if not isinstance(last, Dense):
-        raise UnsupportedNetworkError(
-            "network {!r} has {} layers, expected dense ones only".format(network.name, type(last).__name__.lower())
-        )
-    if last.output != "binary" or network.decode.rule != "highest-bit":
-        raise UnsupportedNetworkError(
-            "network {!r}: output {!r} with decode rule {!r}, expected 'binary' with 'highest-bit'".format(
-                network.name, last.output, network.decode.rule
-            )
-        )
-    if not 1 <= network.output_neurons <= min(last.outputs, 64):
-        raise UnsupportedNetworkError(
-            "network {!r}: {} classes in {} levels need {} output neurons, it has {} (at most 64)".format(
-                network.name,
-                len(network.classes),
-                network.decode.levels,
-                network.output_neurons,
-                last.outputs,
-            )
-        )

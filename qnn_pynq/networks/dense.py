@@ -10,12 +10,13 @@ from typing import Any, Callable, Sequence
 import numpy as np
 
 from ..contracts.layer import ArrayWriter, Kernel, Layer, Refuse, Signal
+from ..contracts.network import Network
 from ..files.fields import Fields, item_path
 from ..files.npyfile import read_array
 from ..kernels import DenseStack, Encoder
 from .arrays import INTEGERS, read_signs, write_arrays
 
-__all__ = ["MAX_WIDTH", "THRESHOLDS", "Dense"]
+__all__ = ["MAX_WIDTH", "THRESHOLDS", "Dense", "dense_layers", "flipped_threshold"]
 
 MAX_WIDTH = 0x7FFF  # sums are 16-bit
 THRESHOLDS = {"binary": 1, "ternary": 2, "none": 0}  # per neuron, by output code
@@ -122,6 +123,11 @@ class Dense(Layer):
         weights = self.weights.copy()
         weights[output, bit // 8] ^= np.uint8(1 << bit % 8)
         return replace(self, weights=weights)
+
+
+def dense_layers(network: Network) -> tuple[Dense, ...]:
+    """The dense layers of a network: all, or none where it is of another kind."""
+    return tuple(layer for layer in network.layers if isinstance(layer, Dense))
 
 
 def flipped_threshold(thresholds: Any, output: int, bit: int) -> np.ndarray:

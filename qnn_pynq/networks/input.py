@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..contracts.layer import ArrayWriter
+from ..contracts.network import Crop, Encoding, Framing, InputSpec
 from ..files.fields import Fields, item_path
 from ..files.npyfile import read_array
-from .layers import ArrayWriter
-from .types import Crop, Encoding, Framing, InputSpec
 
 __all__ = ["FILTERS", "read_input", "write_input"]
 

@@ -1,4 +1,4 @@
-"""Network directories: JSON and `.npy` into the types of `network_types`, and back."""
+"""Network directories: JSON and `.npy` into a `Network`, and back."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..contracts.network import Decode, Network, Segment
 from ..files.fields import (
     Fields,
     check_format,
@@ -21,9 +22,9 @@ from ..files.fields import (
 from .chain import WORD_BITS, check_chain
 from .input import read_input, write_input
 from .layers import read_layer, write_layer
-from .types import MAX_SCALE, Decode, Network, Segment
+from .linear import MAX_SCALE
 
-__all__ = ["NETWORK_FORMAT", "NETWORK_VERSION", "WORD_BITS", "read_network", "write_network"]
+__all__ = ["NETWORK_FORMAT", "NETWORK_VERSION", "read_network", "write_network"]
 
 NETWORK_FORMAT = "qnn-pynq-network"
 NETWORK_VERSION = 1

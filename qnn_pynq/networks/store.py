@@ -8,44 +8,12 @@ import tempfile
 from pathlib import Path
 from typing import Any, Union
 
+from ..contracts.network import Network
 from ..errors import DescriptorError, FetchError
 from ..files.fields import read_json
-from .chain import WORD_BITS
-from .reading import NETWORK_FORMAT, NETWORK_VERSION, read_network, write_network
-from .types import (
-    Conv,
-    Crop,
-    Decode,
-    Dense,
-    Encoding,
-    Framing,
-    InputSpec,
-    Layer,
-    Linear,
-    Network,
-    Pool,
-    Segment,
-)
+from .reading import read_network, write_network
 
-__all__ = [
-    "NETWORK_FORMAT",
-    "NETWORK_VERSION",
-    "WORD_BITS",
-    "Conv",
-    "Crop",
-    "Decode",
-    "Dense",
-    "Encoding",
-    "Framing",
-    "InputSpec",
-    "Layer",
-    "Linear",
-    "Network",
-    "Pool",
-    "Segment",
-    "load_network",
-    "save_network",
-]
+__all__ = ["load_network", "save_network"]
 
 PathLike = Union[str, "os.PathLike[str]"]
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
+
+import numpy as np
 
 from ..contracts.network import Network
 
@@ -41,3 +44,12 @@ def totals(rows: list[dict[str, Any]]) -> dict[str, int]:
         "macs": sum(row["macs"] for row in rows),
         "overlay_macs": sum(row["macs"] for row in rows if row["runs_on"] == "overlay"),
     }
+
+
+def weights_digest(network: Network) -> str:
+    """sha256 of all weights and thresholds: known answers belong to these alone."""
+    found = hashlib.sha256()
+    for layer in network.layers:
+        for array in layer.arrays():
+            found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()

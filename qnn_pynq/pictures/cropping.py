@@ -12,7 +12,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from ..networks.types import Crop
+from ..contracts.network import Crop
 
 __all__ = ["crop_middle", "cubic_middle", "resize_whole"]
 

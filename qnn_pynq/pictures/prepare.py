@@ -35,7 +35,7 @@ from .framing import background, grey_levels, is_lighter, levels, object_in_fram
 from .opening import as_uint8, describe, open_picture, plain_array
 
 if TYPE_CHECKING:
-    from ..networks.types import Encoding, InputSpec
+    from ..contracts.network import Encoding, InputSpec
 
 __all__ = ["Invert", "each", "first_layer_input", "is_batch", "prepare", "prepare_many"]
 

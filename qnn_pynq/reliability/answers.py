@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engines.layers import is_convolutional, split_layers
+from ..contracts.network import Network
+from ..engines import EngineResult
+from ..engines.stages import DTYPES, as_kind, compile_layers
 from ..errors import DescriptorError
 from ..files.npyfile import NPZ_ERRORS, open_npz
-from ..networks.types import Network
 
-__all__ = ["Answers", "differences", "known_answers"]
+__all__ = ["Answers", "differences", "known_answers", "value_kind"]
 
 
 class Answers(NamedTuple):
@@ -24,26 +25,30 @@ class Answers(NamedTuple):
     Attributes
     ----------
     pictures : uint8 (n, pixels)
-    words : uint64 (n,) or None
-        Output words of a dense network.
-    codes : uint8 (n, H, W, C) or None
-        Last map of a convolutional network.
+    values : array (n, ...)
+    kind : str
+        Of the values: "words", "codes", "sums" or "scores", as `EngineResult` has them.
+    end : int
+        So many layers of the network are in the values.
     classes : int64 (n,) or None
-        Class numbers; None of a dense network, whose words say them, and of one that ends in features.
+        Class numbers; None where the values say them, and of a network that ends in features.
     """
 
     pictures: np.ndarray
-    words: np.ndarray | None = None
-    codes: np.ndarray | None = None
+    values: np.ndarray
+    kind: str
+    end: int
     classes: np.ndarray | None = None
 
     def part(self, which: slice) -> Answers:
         """The same of some of the pictures."""
+        classes = None if self.classes is None else self.classes[which]
+        return Answers(self.pictures[which], self.values[which], self.kind, self.end, classes)
 
-        def cut(array: np.ndarray | None) -> np.ndarray | None:
-            return None if array is None else array[which]
-
-        return Answers(self.pictures[which], cut(self.words), cut(self.codes), cut(self.classes))
+    @classmethod
+    def of(cls, pictures: np.ndarray, result: EngineResult, classes: np.ndarray | None = None) -> Answers:
+        """What an engine gave."""
+        return cls(pictures, result.values, result.kind, result.end, classes)
 
 
 def known_answers(network: Network) -> Answers | None:
@@ -83,43 +88,67 @@ def known_answers(network: Network) -> Answers | None:
                 path, classes.min(), classes.max(), len(network.classes) - 1
             )
         )
-    return Answers(pictures.reshape(count, -1), found.get("words"), found.get("codes"), classes)
+    kind, _, _, end = value_kind(network)
+    return Answers(pictures.reshape(count, -1), found[kind], kind, end, classes)
+
+
+def value_kind(network: Network) -> tuple[str, str, tuple[int, ...], int]:
+    """Kind, dtype and shape of one picture's values in front of the tail, and the layers in them."""
+    end = next((i for i, layer in enumerate(network.layers) if layer.tail), len(network.layers))
+    signal = network.signals[end]
+    kind = as_kind(signal)
+    return kind, DTYPES[kind], () if kind == "words" else signal.shape, end
 
 
 def _names(network: Network) -> dict[str, tuple[str, list[tuple[int, ...]]]]:
     """Arrays that the file must have: dtype, and shapes of one picture's part."""
     spec = network.input
-    if not is_convolutional(network):
-        return {"pictures": ("uint8", [(spec.pixels,)]), "words": ("uint64", [()])}
+    kind, dtype, shape, _ = value_kind(network)
     names: dict[str, tuple[str, list[tuple[int, ...]]]] = {
         "pictures": ("uint8", [(spec.size[0], spec.size[1], spec.channels), (spec.pixels,)]),
-        "codes": ("uint8", [split_layers(network).codes_shape]),
+        kind: (dtype, [shape]),
     }
-    if network.decode.rule != "features":
+    if kind != "words" and network.decode.rule != "features":
         names["classes"] = ("int64", [()])
     return names
 
 
-def differences(expected: Answers, got: Answers) -> list[dict[str, Any]]:
-    """Pictures with another answer: dicts of picture, expected, got (texts), in order."""
+def differences(network: Network, expected: Answers, got: Answers) -> list[dict[str, Any]]:
+    """Pictures with another answer: dicts of picture, expected, got (texts), in order.
+
+    Where one has more layers in its values than the other, the processor computes those for the other first.
+    """
+    expected, got = _carried(network, expected, got.end), _carried(network, got, expected.end)
     found: dict[int, dict[str, Any]] = {}
-    if expected.words is not None and got.words is not None:
-        for index in np.flatnonzero(expected.words != got.words).tolist():
-            texts = ["0x{:016x}".format(int(words[index])) for words in (expected.words, got.words)]
-            _note(found, index, texts[0], texts[1])
-    if expected.codes is not None and got.codes is not None:
-        wrong = expected.codes != got.codes
-        for index in np.flatnonzero(wrong.any(axis=(1, 2, 3))).tolist():
-            y, x, channel = np.argwhere(wrong[index])[0].tolist()
-            there = "code {} at y {}, x {}, channel {}".format(expected.codes[index, y, x, channel], y, x, channel)
-            text = "{} ({} of {} codes differ)".format(
-                got.codes[index, y, x, channel], int(wrong[index].sum()), wrong[index].size
-            )
-            _note(found, index, there, text)
+    wrong = expected.values != got.values
+    for index in np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1)).tolist():
+        _note(found, index, *_texts(expected, got, index, wrong[index]))
     if expected.classes is not None and got.classes is not None:
         for index in np.flatnonzero(expected.classes != got.classes).tolist():
-            _note(found, index, "class {}".format(expected.classes[index]), "class {}".format(got.classes[index]))
+            _note(found, index, f"class {expected.classes[index]}", f"class {got.classes[index]}")
     return [found[index] for index in sorted(found)]
+
+
+def _carried(network: Network, answers: Answers, end: int) -> Answers:
+    """The answers behind `end` layers, at least."""
+    if answers.end >= end:
+        return answers
+    values = answers.values
+    for row in compile_layers(network.layers[answers.end : end], network.signals[answers.end :], answers.end):
+        values = row.kernel.run(values)
+    return answers._replace(values=values, kind=as_kind(network.signals[end]), end=end)
+
+
+def _texts(expected: Answers, got: Answers, index: int, wrong: Any) -> tuple[str, str]:
+    """What was expected of a picture, and what came."""
+    one, other = expected.values[index], got.values[index]
+    if expected.kind == "words":
+        return f"0x{int(one):016x}", f"0x{int(other):016x}"
+    place = tuple(np.argwhere(wrong)[0].tolist())
+    names = ("y", "x", "channel") if len(place) == 3 else ("output",)
+    where = ", ".join(f"{name} {at}" for name, at in zip(names, place))
+    return (f"{expected.kind[:-1]} {one[place]} at {where}",
+            f"{other[place]} ({int(wrong.sum())} of {wrong.size} {expected.kind} differ)")
 
 
 def _note(found: dict[int, dict[str, Any]], index: int, expected: str, got: str) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ..contracts.driver import Limits
-from ..engines import Engine
+from ..engines import BoardEngine
 from ..errors import InputError
+from .guard import Guard
 
 __all__ = ["Calibration", "calibrate", "from_model", "from_user"]
 
@@ -73,14 +73,14 @@ class Calibration:
             measured, 1e3 * self.model, 1e3 * self.deadline())
 
 
-def calibrate(engine: Engine, rows: np.ndarray, runs: int = 20) -> Calibration:
+def calibrate(guard: Guard, rows: np.ndarray, runs: int = 20) -> Calibration:
     """Measure runs of a batch.
 
     Parameters
     ----------
-    engine : Engine
-        On a board, configured. Its accelerator's time is taken: on an emulated board the model's, so there this only
-        says that both agree.
+    guard : Guard
+        Of an engine on a board, with a network loaded. Its accelerator's time is taken: on an emulated board the
+        model's, so there this only says that both agree.
     rows : uint8 (N, pixels)
         At least one picture, and no more than one chunk of the driver.
     runs : int
@@ -88,37 +88,42 @@ def calibrate(engine: Engine, rows: np.ndarray, runs: int = 20) -> Calibration:
     """
     if not isinstance(runs, (int, np.integer)) or runs < 3:
         raise InputError("runs must be an integer of at least 3, not {!r}".format(runs))
-    _model(engine, rows)
-    stages = [engine.run(rows).stages for _ in range(int(runs) + 1)][1:]
-    overlay, network, model = _model(engine, rows)  # after an alarm the processor may have answered
+    _model(guard, rows)
+    stages = [guard.run(rows).stages for _ in range(int(runs) + 1)][1:]
+    overlay, network, model = _model(guard, rows)  # after an alarm the processor may have answered
     seconds = [found["accelerator"] for found in stages]
     median = float(np.median(seconds))
     spread = float(np.median(np.abs(np.array(seconds) - median)))
     return Calibration(overlay, network, len(rows), model, median, spread, min(seconds), int(runs), "measured")
 
 
-def from_model(engine: Engine, rows: np.ndarray) -> Calibration:
+def from_model(guard: Guard, rows: np.ndarray) -> Calibration:
     """What the cycle model says of a batch."""
-    overlay, network, model = _model(engine, rows)
+    overlay, network, model = _model(guard, rows)
     return Calibration(overlay, network, len(rows), model, model, 0.0, model, 0, "model")
 
 
-def from_user(engine: Engine, rows: np.ndarray, seconds: float) -> Calibration:
+def from_user(guard: Guard, rows: np.ndarray, seconds: float) -> Calibration:
     """What the user knows of a batch."""
     if not isinstance(seconds, (int, float, np.integer, np.floating)) or not 0 < seconds < 1e6:
         raise InputError("seconds must be above 0, not {!r}".format(seconds))
-    overlay, network, model = _model(engine, rows)
+    overlay, network, model = _model(guard, rows)
     return Calibration(overlay, network, len(rows), model, float(seconds), 0.0, min(float(seconds), model), 0, "user")
 
 
-def _model(engine: Engine, rows: np.ndarray) -> tuple[str, str, float]:
-    engine.mend()
-    network: Any = engine.ready(rows)
-    driver: Any = getattr(engine.bare, "driver", None)
-    if driver is None:
-        raise InputError("network {!r} runs in segments or in software: it has no single expected time".format(
-            network.name))
+def _model(guard: Guard, rows: np.ndarray) -> tuple[str, str, float]:
+    network = guard.ready()
+    engine, given_up = guard.engine, guard.given_up
+    if given_up is not None:
+        raise InputError(f"the board was given up at {given_up.time:.3f} s of its clock, after "
+                         f"{guard.recovery.alarms} alarms, and the processor answers: load a network to try it again")
+    if not isinstance(engine, BoardEngine):
+        raise InputError(f"network {network.name!r} runs in software, which waits for no hardware: there is nothing to "
+                         "calibrate")
+    if len(engine.drivers) > 1:
+        raise InputError(f"network {network.name!r} runs in {len(engine.drivers)} segments: it has no single expected "
+                         "time")
+    driver = engine.driver
     if not 1 <= len(rows) <= driver.capacity:
-        raise InputError("{} pictures: expected 1 to {}, what the circuit runs at once".format(
-            len(rows), driver.capacity))
+        raise InputError(f"{len(rows)} pictures: expected 1 to {driver.capacity}, what the circuit runs at once")
     return driver.overlay.name, network.name, driver.expected_seconds(len(rows))

@@ -6,19 +6,19 @@ flipped weights), its inputs are taken; else the self-test's; else random ones, 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from typing import Any
 
 import numpy as np
 
-from ..engines import Engine, software_engine
+from ..contracts.network import Network
+from ..engines import Engine, SoftwareEngine
 from ..errors import DescriptorError, WrongAnswerError
 from ..files.npyfile import NPZ_ERRORS, open_npz
-from ..networks.types import Conv, Dense, Linear, Network
-from .answers import Answers, differences, known_answers
+from ..networks.summary import weights_digest
+from .answers import Answers, differences, known_answers, value_kind
 
-__all__ = ["CANARY_FILE", "Canary", "answered", "weights_digest"]
+__all__ = ["CANARY_FILE", "Canary", "answered"]
 
 _log = logging.getLogger(__name__)
 
@@ -26,23 +26,12 @@ CANARY_FILE = "canary.npz"
 _RANDOM = 16  # pictures for a network that brings none
 
 
-def weights_digest(network: Network) -> str:
-    """sha256 of all weights and thresholds: known answers belong to these alone."""
-    found = hashlib.sha256()
-    for layer in network.layers:
-        if isinstance(layer, (Conv, Dense, Linear)):
-            found.update(np.ascontiguousarray(layer.weights).tobytes())
-            if layer.thresholds is not None:
-                found.update(np.ascontiguousarray(layer.thresholds).tobytes())
-    return found.hexdigest()
-
-
 def answered(network: Network, pictures: np.ndarray) -> Answers:
     """What the software engine says of uint8 pictures (n, pixels)."""
-    with software_engine(network) as engine:
+    with SoftwareEngine() as engine:
         engine.configure(network)
         result = engine.run(pictures)
-    return Answers(pictures, result.words, result.codes)
+    return Answers.of(pictures, result)
 
 
 class Canary:
@@ -71,7 +60,7 @@ class Canary:
     def __len__(self) -> int:
         return len(self.answers.pictures)
 
-    def check(self, engine: Engine, deadline: float | None = None, most: int | None = None) -> None:
+    def check(self, engine: Engine, timeout: float | None = None, most: int | None = None) -> None:
         """Let `engine` answer, or the first `most` alone.
 
         Raises
@@ -82,8 +71,8 @@ class Canary:
             What the run itself meets.
         """
         asked = self.answers if most is None else self.answers.part(slice(0, most))
-        result = engine.run(asked.pictures, deadline=deadline)
-        wrong = differences(asked, Answers(asked.pictures, result.words, result.codes))
+        result = engine.run(asked.pictures, timeout)
+        wrong = differences(self.network, asked, Answers.of(asked.pictures, result))
         if wrong:
             raise WrongAnswerError("{} of {} known inputs of {!r} wrong on {}, the first: {} instead of {}".format(
                 len(wrong), len(asked.pictures), self.network.name, engine.name, wrong[0]["got"],
@@ -98,7 +87,7 @@ def _brought(network: Network) -> tuple[Answers, str]:
             _log.warning("known inputs of %s cannot be used: %s", network.name, error)
             continue
         if found is not None:
-            return Answers(np.ascontiguousarray(found.pictures), found.words, found.codes), source
+            return found._replace(pictures=np.ascontiguousarray(found.pictures), classes=None), source
     rng = np.random.RandomState(0)
     pictures: Any = rng.randint(0, 256, (_RANDOM, network.input.pixels)).astype(np.uint8)
     return answered(network, pictures), "random"
@@ -108,7 +97,7 @@ def _chosen(network: Network) -> Answers | None:
     path = None if network.path is None else network.path / CANARY_FILE
     if path is None or not path.is_file():
         return None
-    name = "codes" if isinstance(network.layers[0], Conv) else "words"
+    name, dtype, shape, end = value_kind(network)
     try:
         with open_npz(path) as data:
             digest = bytes(data["digest"]).decode("ascii")
@@ -117,9 +106,8 @@ def _chosen(network: Network) -> Answers | None:
         raise DescriptorError("{}: {}; expected arrays digest, pictures and {}".format(path, error, name)) from error
     if digest != weights_digest(network):
         raise DescriptorError("{}: made for other weights; choose the inputs again".format(path))
-    expected = (np.uint8, 4) if name == "codes" else (np.uint64, 1)
     if (pictures.dtype != np.uint8 or pictures.shape != (len(found), network.input.pixels) or not len(found)
-            or (found.dtype, found.ndim) != expected):
+            or found.dtype != dtype or found.shape[1:] != shape):
         raise DescriptorError("{}: pictures {} {} with {} {} {}".format(
             path, pictures.dtype, pictures.shape, name, found.dtype, found.shape))
-    return Answers(pictures, found if name == "words" else None, found if name == "codes" else None)
+    return Answers(pictures, found, name, end)

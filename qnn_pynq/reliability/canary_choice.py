@@ -18,12 +18,12 @@ from typing import Any, NamedTuple, Sequence
 import numpy as np
 
 from ..catalogue import find_network
-from ..engines.layers import split_layers
+from ..contracts.network import Network
+from ..engines.stages import compile_layers
 from ..errors import InputError
-from ..kernels import ConvStack
-from ..networks.types import Conv, Dense, Network
+from ..networks.summary import weights_digest
 from .answers import known_answers
-from .canary import CANARY_FILE, answered, weights_digest
+from .canary import CANARY_FILE, answered
 
 __all__ = ["Flip", "Rates", "candidates", "choose", "detections", "flip_bit", "measure", "sample_flips", "write"]
 
@@ -60,14 +60,7 @@ class Rates(NamedTuple):
 
 def _places(network: Network) -> list[tuple[int, bool, int, int]]:
     """(layer, thresholds, outputs, bits of one output) of all that an overlay holds."""
-    found: list[tuple[int, bool, int, int]] = []
-    for index, layer in enumerate(network.layers):
-        if not isinstance(layer, (Conv, Dense)) or layer.weight_bits != 1 or layer.thresholds is None:
-            continue
-        inputs = layer.inputs if isinstance(layer, Dense) else layer.kernel**2 * (layer.inputs // layer.groups)
-        found.append((index, False, layer.outputs, inputs))
-        found.append((index, True, layer.outputs, 16 * layer.thresholds.shape[1]))
-    return found
+    return [(index, *place) for index, layer in enumerate(network.layers) for place in layer.held()]
 
 
 def sample_flips(network: Network, count: int, seed: int = 0) -> list[Flip]:
@@ -83,23 +76,8 @@ def sample_flips(network: Network, count: int, seed: int = 0) -> list[Flip]:
 
 
 def flip_bit(network: Network, flip: Flip) -> Network:
-    """The network with one bit turned round, 16-bit thresholds as the circuits keep them."""
-    layer: Any = network.layers[flip.layer]
-    if flip.thresholds:
-        thresholds = layer.thresholds.copy()
-        level, bit = divmod(flip.bit, 16)
-        value = (int(thresholds[flip.output, level]) ^ 1 << bit) & 0xFFFF
-        thresholds[flip.output, level] = (value ^ 0x8000) - 0x8000
-        changed = replace(layer, thresholds=thresholds)
-    else:
-        weights = layer.weights.copy()
-        row = weights[flip.output].reshape(-1)
-        if isinstance(layer, Conv):  # each place of the kernel has bytes of its own
-            place, bit = divmod(flip.bit, layer.inputs // layer.groups)
-            row[place * layer.weights.shape[-1] + bit // 8] ^= np.uint8(1 << bit % 8)
-        else:
-            row[flip.bit // 8] ^= np.uint8(1 << flip.bit % 8)
-        changed = replace(layer, weights=weights)
+    """The network with one bit turned round."""
+    changed = network.layers[flip.layer].flip(flip.thresholds, flip.output, flip.bit)
     return replace(network, layers=(*network.layers[: flip.layer], changed, *network.layers[flip.layer + 1 :]))
 
 
@@ -130,23 +108,28 @@ def detections(network: Network, pictures: np.ndarray, flips: Sequence[Flip]) ->
     """bool (flips, pictures): which pictures are answered otherwise with which flip in the weights."""
     right = answered(network, pictures)
     found = np.zeros((len(flips), len(pictures)), bool)
-    if right.words is not None:
+    if right.kind != "codes":
         for number, flip in enumerate(flips):
-            found[number] = answered(flip_bit(network, flip), pictures).words != right.words
+            found[number] = _differ(answered(flip_bit(network, flip), pictures).values, right.values)
         return found
     # Maps in front of the flipped layer stay as they are.
-    parts = split_layers(network)
-    layers = parts.first + parts.middle
+    end = next((i for i, layer in enumerate(network.layers) if layer.tail), len(network.layers))
     before: dict[int, np.ndarray] = {}
     for number, flip in enumerate(flips):
         at = flip.layer
         if at not in before:
-            before[at] = answered(replace(network, layers=layers[:at], selftest=None), pictures).codes  # type: ignore
-        codes = before[at]
-        rest = flip_bit(network, flip).layers[at : len(layers)]
-        changed = ConvStack(rest, codes.shape[1], codes.shape[2]).run(codes)
-        found[number] = (changed != right.codes).reshape(len(pictures), -1).any(axis=1)
+            features = replace(network, layers=network.layers[:at], selftest=None)
+            before[at] = answered(features, pictures).values
+        values = before[at]
+        for row in compile_layers(flip_bit(network, flip).layers[at:end], network.signals[at:]):
+            values = row.kernel.run(values)
+        found[number] = _differ(values, right.values)
     return found
+
+
+def _differ(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """bool (n,): where any value differs."""
+    return np.asarray((values != others).reshape(len(values), -1).any(axis=1))
 
 
 def choose(detected: np.ndarray, count: int) -> list[int]:
@@ -173,7 +156,7 @@ def measure(network: Network, inputs: np.ndarray, flips: Sequence[Flip], picture
 def write(network: Network, inputs: np.ndarray, path: Path) -> None:
     """Store chosen inputs with their answers, as `Canary` reads them."""
     found = answered(network, inputs)
-    arrays = {"words": found.words} if found.words is not None else {"codes": found.codes}
+    arrays: dict[str, Any] = {found.kind: found.values}
     digest = np.frombuffer(weights_digest(network).encode("ascii"), np.uint8)
     with open(str(path), "wb") as file:
         np.savez_compressed(file, digest=digest, pictures=inputs, **arrays)

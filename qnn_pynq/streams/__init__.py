@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from ..contracts.families import Family
 from .description import Description, Dma, Stream
 from .reading import describe, load_description
 from .types import StreamType, parse_type
 
-__all__ = ["Description", "Dma", "Stream", "StreamType", "describe", "load_description", "parse_type"]
+__all__ = ["FAMILY", "Description", "Dma", "Stream", "StreamType", "describe", "load_description", "parse_type"]
+
+FAMILY = Family(f"{__name__}.driver:StreamDriver", f"{__name__}.twin:StreamTwin", f"{__name__}.descriptor:check")

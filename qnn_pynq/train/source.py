@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..contracts.network import InputSpec
 from ..errors import InputError
 from ..files.fields import unprintable
 from ..files.npyfile import NPZ_ERRORS, open_npz
-from ..networks.types import InputSpec
 from ..pictures.prepare import prepare, prepare_many
 from .data import DataSet
 

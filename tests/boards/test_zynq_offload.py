@@ -16,7 +16,7 @@ from qnn_pynq.boards import open_board  # noqa: E402
 from qnn_pynq.convert.qnn_mo import import_qnn_mo  # noqa: E402
 from qnn_pynq.errors import ForeignBitstreamError  # noqa: E402
 from qnn_pynq.families.qnn_mo.driver import QnnMoDriver  # noqa: E402
-from qnn_pynq.networks.store import load_network, save_network  # noqa: E402
+from qnn_pynq.networks import load_network, save_network  # noqa: E402
 
 pytestmark = pytest.mark.pynq
 

@@ -28,7 +28,7 @@ from qnn_pynq.errors import (
     UnsupportedNetworkError,
 )
 from qnn_pynq.families.bnn_pynq.driver import BnnPynqDriver
-from qnn_pynq.networks.store import save_network
+from qnn_pynq.networks import save_network
 
 
 def _classifier(board="emulated", net=None, **options):

@@ -14,8 +14,7 @@ from PIL import Image
 
 from qnn_pynq import Classifier, catalogue, demo
 from qnn_pynq.classifier.results import Prediction
-from qnn_pynq.networks.store import save_network
-from qnn_pynq.networks.types import Decode
+from qnn_pynq.networks import Decode, save_network
 
 
 @pytest.mark.parametrize("board", ["emulated", "cpu"])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from qnn_pynq import Classifier
-from qnn_pynq.networks.store import load_network
+from qnn_pynq.networks import load_network
 
 
 @pytest.fixture

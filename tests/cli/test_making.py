@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from qnn_pynq.convert.bnn_pynq import export_bnn_pynq
-from qnn_pynq.networks.store import load_network
+from qnn_pynq.networks import load_network
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ import small_conv
 from PIL import Image
 
 from qnn_pynq import Classifier
-from qnn_pynq.networks.store import save_network
-from qnn_pynq.networks.types import Decode
+from qnn_pynq.networks import Decode, save_network
 
 DOREFA = ["dorefa-w1a2-cifar10", "dorefa-w1a2-imagenette"]
 NETWORKS = ["lfc-w1a1-mnist", "lfc-w1a2-mnist", "lfc-w1a1-fashion-mnist", "lfc-w1a2-fashion-mnist"]

@@ -11,7 +11,7 @@ import pytest
 from qnn_pynq.convert.bnn_pynq import export_bnn_pynq, import_bnn_pynq
 from qnn_pynq.convert.finnthesizer import import_finnthesizer
 from qnn_pynq.errors import ConversionError
-from qnn_pynq.networks.store import load_network, save_network
+from qnn_pynq.networks import load_network, save_network
 
 SIZES = (784, 1024, 1024, 1024)
 

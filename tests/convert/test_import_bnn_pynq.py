@@ -13,7 +13,7 @@ import pytest
 
 from qnn_pynq.convert.bnn_pynq import LFC_FOLDS, export_bnn_pynq, import_bnn_pynq
 from qnn_pynq.errors import ConversionError, QnnWarning
-from qnn_pynq.networks.store import load_network, save_network
+from qnn_pynq.networks import load_network, save_network
 
 
 @pytest.fixture(params=["lfcW1A1", "lfcW1A2"])

@@ -20,8 +20,7 @@ from qnn_pynq import Classifier
 from qnn_pynq.convert.qnn_mo import import_qnn_mo, read_offloaded
 from qnn_pynq.convert.qnn_mo_layers import read_layer_list
 from qnn_pynq.errors import DescriptorError, QnnError, UnsupportedNetworkError
-from qnn_pynq.networks.store import load_network, save_network
-from qnn_pynq.networks.types import Conv, Linear, Pool
+from qnn_pynq.networks import Conv, Linear, Pool, load_network, save_network
 
 PES = 32
 

@@ -17,8 +17,7 @@ from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.diagnosis import selftest
 from qnn_pynq.engines import board_engine
 from qnn_pynq.errors import BoardUnavailableError, DescriptorError, InputError, NotFoundError
-from qnn_pynq.networks.store import load_network, save_network
-from qnn_pynq.networks.types import Decode, Dense, Encoding, InputSpec, Linear, Network, Segment
+from qnn_pynq.networks import Decode, Dense, Encoding, InputSpec, Linear, Network, Segment, load_network, save_network
 from qnn_pynq.reliability.answers import Answers, known_answers
 
 SHAPE = ((832, 1024), (1024, 1024), (1024, 1024), (1024, 64))

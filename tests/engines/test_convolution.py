@@ -14,7 +14,7 @@ from qnn_pynq import Classifier
 from qnn_pynq.engines import fits_engine, software_engine
 from qnn_pynq.engines.layers import split_layers
 from qnn_pynq.errors import InputError, ScoresUnavailableError, UnsupportedNetworkError
-from qnn_pynq.networks.types import Decode, Encoding, Linear
+from qnn_pynq.networks import Decode, Encoding, Linear
 
 
 def pictures(count, seed=0, size=16):

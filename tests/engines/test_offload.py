@@ -16,7 +16,7 @@ from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.catalogue import find_overlay
 from qnn_pynq.engines import OffloadEngine, SegmentedEngine, board_engine
 from qnn_pynq.errors import BoardTakenError, DeadlineError, InputError, UnsupportedNetworkError
-from qnn_pynq.networks.types import Segment
+from qnn_pynq.networks import Segment
 
 W1A2, W1A3 = "qnn-mo-w1a2", "qnn-mo-w1a3"
 

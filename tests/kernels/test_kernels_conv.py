@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from qnn_pynq import kernels
 from qnn_pynq.errors import KernelError
-from qnn_pynq.networks.types import Conv, Pool
+from qnn_pynq.networks import Conv, Pool
 
 ISAS = kernels.isa_supported()
 

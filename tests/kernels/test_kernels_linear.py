@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from qnn_pynq import kernels
 from qnn_pynq.errors import KernelError
-from qnn_pynq.networks.types import Linear
+from qnn_pynq.networks import Linear
 
 
 @pytest.fixture(autouse=True)

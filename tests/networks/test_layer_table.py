@@ -9,8 +9,8 @@ import oracle_conv
 import small_conv
 
 from qnn_pynq import catalogue
+from qnn_pynq.networks import Conv, Decode, Linear
 from qnn_pynq.networks.summary import describe_layers, totals
-from qnn_pynq.networks.types import Conv, Decode, Linear
 
 
 def test_rows_of_a_convolutional_network() -> None:

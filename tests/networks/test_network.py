@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qnn_pynq.errors import DescriptorError, FetchError
+from qnn_pynq.networks import Decode, Dense, Encoding, Framing, InputSpec, Network, load_network, save_network
 from qnn_pynq.networks import store as module
-from qnn_pynq.networks.store import load_network, save_network
-from qnn_pynq.networks.types import Decode, Dense, Encoding, Framing, InputSpec, Network
 
 
 def dense(inputs, outputs, seed=0, **codes):

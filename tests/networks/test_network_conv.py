@@ -11,8 +11,7 @@ from small_conv import small_network
 
 from qnn_pynq import Classifier
 from qnn_pynq.errors import DescriptorError
-from qnn_pynq.networks.store import load_network, save_network
-from qnn_pynq.networks.types import Conv, Crop, Encoding, Pool
+from qnn_pynq.networks import Conv, Crop, Encoding, Pool, load_network, save_network
 
 
 def same(one, other):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from qnn_pynq.networks.types import Crop
+from qnn_pynq.networks import Crop
 from qnn_pynq.pictures.cropping import crop_middle, cubic_middle, resize_whole
 
 FILTERS = {"lanczos": getattr(Image, "LANCZOS"), "bicubic": getattr(Image, "BICUBIC")}  # noqa: B009

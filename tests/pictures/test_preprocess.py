@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from qnn_pynq.catalogue import find_network
 from qnn_pynq.errors import InputError
-from qnn_pynq.networks.types import Crop, Encoding
+from qnn_pynq.networks import Crop, Encoding
 from qnn_pynq.pictures.prepare import first_layer_input, is_batch, prepare, prepare_many
 
 

@@ -15,8 +15,7 @@ torch = pytest.importorskip("torch", reason="training needs PyTorch")
 import oracle_conv  # noqa: E402
 
 from qnn_pynq.errors import ConversionError, NotFoundError  # noqa: E402
-from qnn_pynq.networks.store import load_network, save_network  # noqa: E402
-from qnn_pynq.networks.types import Conv, Linear, Pool  # noqa: E402
+from qnn_pynq.networks import Conv, Linear, Pool, load_network, save_network  # noqa: E402  # noqa: E402
 from qnn_pynq.train.data import DataSet  # noqa: E402
 from qnn_pynq.train.dorefa.data import crop_middle, distort, load_colour, split_colour  # noqa: E402
 from qnn_pynq.train.dorefa.export import check_equal, to_layers  # noqa: E402

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="training needs PyTorch")
 from qnn_pynq import Classifier  # noqa: E402
 from qnn_pynq.catalogue import cache_folder, find_overlay  # noqa: E402
 from qnn_pynq.errors import DescriptorError, InputError  # noqa: E402
-from qnn_pynq.networks.store import load_network  # noqa: E402
+from qnn_pynq.networks import load_network  # noqa: E402
 from qnn_pynq.train import train_dorefa_folder  # noqa: E402
 from qnn_pynq.train.dorefa import folder as dorefa_folder  # noqa: E402
 from qnn_pynq.train.dorefa import loop as dorefa_loop  # noqa: E402

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from qnn_pynq.errors import InputError, MissingDependencyError
-from qnn_pynq.networks.types import Encoding, InputSpec
+from qnn_pynq.networks import Encoding, InputSpec
 from qnn_pynq.train import data
 from qnn_pynq.train.decode import choose_levels, decode, temperature
 from qnn_pynq.train.lfc.encoding import Table, encode, grid, plain

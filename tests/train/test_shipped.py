@@ -11,7 +11,7 @@ import pytest
 
 from qnn_pynq import Classifier
 from qnn_pynq.datasets.testsets import Labelled, find_test_set
-from qnn_pynq.networks.store import load_network
+from qnn_pynq.networks import load_network
 from qnn_pynq.train.data import load_dataset
 from qnn_pynq.train.lfc.integer import evaluate
 

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch", reason="training needs PyTorch")
 import oracle  # noqa: E402
 
 from qnn_pynq.errors import ConversionError, DescriptorError, InputError  # noqa: E402
-from qnn_pynq.networks.store import load_network  # noqa: E402
+from qnn_pynq.networks import load_network  # noqa: E402
 from qnn_pynq.train import train_dorefa_folder, train_folder  # noqa: E402
 from qnn_pynq.train.data import DataSet  # noqa: E402
 from qnn_pynq.train.lfc import loop  # noqa: E402

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 
 from ...contracts.board import Board, Buffer
-from ...errors import NoDataError, QnnError
+from ...contracts.driver import Port, Split
+from ...contracts.network import Network
+from ...contracts.overlay import Overlay
+from ...errors import InputError, NoDataError, QnnError
 from ..blocks.hls_control import START, PolledDriver
 from .weights import check_network, fit_layers, least_cycles, weight_program
 
@@ -32,6 +35,7 @@ class Reg(IntEnum):
 
 _MAX_IMAGES = 16384  # per run: 1.7 MB of input; a longer run gains less than 0.02 %
 _MIN_IMAGES = 16  # the input stage fetches 16 images at a time
+_WORD = 8  # bytes of a result
 _LINE = 64  # at least a cache line: inputs and outputs share none
 
 
@@ -48,12 +52,13 @@ class BnnPynqDriver(PolledDriver):
 
     kind = "bnn-pynq"
 
-    def __init__(self, board: Board, overlay: Any, conservative: bool = False,
+    def __init__(self, board: Board, overlay: Overlay, conservative: bool = False,
                  capacity: int = _MAX_IMAGES) -> None:
         super().__init__(board, overlay, conservative)
         if capacity < 1:
             raise ValueError(f"capacity {capacity}: expected at least one image")
         self._capacity = capacity
+        self._row = int(overlay.geometry["input_bits"]) // 8  # bytes of an input
         self._rows = 0  # images that the buffers hold
         # One buffer, outputs in front: one flush covers both, one invalidate the outputs alone.
         self._buffer: Buffer | None = None
@@ -69,17 +74,19 @@ class BnnPynqDriver(PolledDriver):
         return self._capacity
 
     @property
-    def bytes_in(self) -> int:
-        return int(self.overlay.geometry["input_bits"]) // 8
+    def input(self) -> Port:
+        return Port("bits", (self._row,), np.dtype(np.uint8))
 
     @property
-    def bytes_out(self) -> int:
-        return int(self.overlay.geometry["output_bits"]) // 8
+    def output(self) -> Port:
+        return Port("words", (), np.dtype(np.uint64))
 
-    def check(self, network: Any) -> None:
-        check_network(network, self.overlay)
+    @classmethod
+    def split(cls, network: Network, overlay: Overlay, conservative: bool = False) -> Split:
+        """All layers run on the logic, on the bits of the encoded picture."""
+        return Split((), check_network(network, overlay), ())
 
-    def configure(self, network: Any, timeout: float | None = None) -> None:
+    def configure(self, network: Network, timeout: float | None = None) -> None:
         """Write a network's weights; again at run time without configuring the logic.
 
         Parameters
@@ -97,9 +104,8 @@ class BnnPynqDriver(PolledDriver):
         DeadlineError
             The logic stopped answering; the driver refuses to run until it is configured again.
         """
-        self.check(network)
         geometry = self.overlay.geometry["layers"]
-        fitted = fit_layers(network.layers, geometry)
+        fitted = fit_layers(check_network(network, self.overlay), geometry)
         program = weight_program(fitted, geometry, self.conservative)
         with self.board.lock:
             self._check_open()
@@ -131,10 +137,16 @@ class BnnPynqDriver(PolledDriver):
         except QnnError as error:
             log.debug("doInit not cleared: %s", error)
 
-    def input(self, images: int) -> np.ndarray:
-        """uint8 (images, bytes_in): rows of the DMA buffer, little-endian bits, pad bits 0.
+    def put(self, values: np.ndarray) -> None:
+        if getattr(values, "shape", ())[1:] != (self._row,) or values.dtype != np.uint8:
+            raise InputError(f"inputs {getattr(values, 'dtype', type(values).__name__)} {np.shape(values)}: expected "
+                             f"uint8 (images, {self._row}), packed bits")
+        self.room(len(values))[...] = values
 
-        Valid until the next call of `input`; keeps what the last run left in it.
+    def room(self, images: int) -> np.ndarray:
+        """uint8 (images, bytes): rows of the DMA buffer, little-endian bits, pad bits 0.
+
+        Valid until the next call; keeps what the last run left in it.
         """
         with self.board.lock:
             self._check_open()
@@ -148,10 +160,10 @@ class BnnPynqDriver(PolledDriver):
     def _grow(self, images: int) -> None:
         rows = min(self._capacity, max(_MIN_IMAGES, 1 << (images - 1).bit_length()))
         self._free()
-        self._skip = -(-rows * self.bytes_out // _LINE) * _LINE
-        self._buffer = self.board.allocate(self._skip + rows * self.bytes_in, np.uint8)
-        self._words = self._buffer.array[: rows * self.bytes_out].view(np.uint64)
-        self._inputs = self._buffer.array[self._skip :].reshape(rows, self.bytes_in)
+        self._skip = -(-rows * _WORD // _LINE) * _LINE
+        self._buffer = self.board.allocate(self._skip + rows * self._row, np.uint8)
+        self._words = self._buffer.array[: rows * _WORD].view(np.uint64)
+        self._inputs = self._buffer.array[self._skip :].reshape(rows, self._row)
         self._rows = rows
 
     def _free(self) -> None:
@@ -161,7 +173,7 @@ class BnnPynqDriver(PolledDriver):
         self._rows = 0
 
     def start(self, images: int) -> None:
-        """Start the circuit on the first `images` rows of `input`.
+        """Start the circuit on the first `images` rows of `room`.
 
         Raises
         ------
@@ -177,7 +189,7 @@ class BnnPynqDriver(PolledDriver):
             self._check_idle()
             self._check_count(images)
             if images > self._rows:
-                raise ValueError(f"{images} images, but input() was asked for {self._rows} at most")
+                raise ValueError(f"{images} images, but room() was asked for {self._rows} at most")
             assert self._buffer is not None
             registers = self.board.ip(self.overlay.ip.name)
             self._drop_done(registers)
@@ -187,7 +199,7 @@ class BnnPynqDriver(PolledDriver):
                 self._words[0] = poison
             else:
                 self._words[:images] = poison
-            self._buffer.flush(self._skip + images * self.bytes_in)
+            self._buffer.flush(self._skip + images * self._row)
             self.timing["transfer"] = perf_counter() - begun
             target = self._buffer.device_address
             source = target + self._skip
@@ -230,7 +242,7 @@ class BnnPynqDriver(PolledDriver):
             self.timing["images"] = images
             assert self._buffer is not None
             begun = perf_counter()
-            self._buffer.invalidate(images * self.bytes_out)
+            self._buffer.invalidate(images * _WORD)
             words: np.ndarray = self._words[:images]
             self._check_written(words)
             self._over()

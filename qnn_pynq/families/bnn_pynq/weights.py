@@ -2,12 +2,15 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, NamedTuple, Sequence
+from typing import Any, NamedTuple, NoReturn, Sequence
 
 import numpy as np
 
+from ...contracts.network import Network
+from ...contracts.overlay import Overlay
 from ...contracts.program import PROGRAM_DTYPE, WAIT, WRITE
 from ...errors import UnsupportedNetworkError
+from ...networks.dense import Dense
 from .packing import fold_thresholds, fold_weights
 
 __all__ = ["FittedLayer", "check_network", "fit_layers", "least_cycles", "weight_program"]
@@ -34,22 +37,24 @@ class FittedLayer(NamedTuple):
     thresholds: np.ndarray
 
 
-def check_network(network: Any, overlay: Any) -> None:
-    """Refuse a network that the overlay cannot compute.
+def check_network(network: Network, overlay: Overlay) -> tuple[Dense, ...]:
+    """The layers; refuse a network that the overlay cannot compute.
 
     Raises
     ------
     UnsupportedNetworkError
         Names layer, field and value, and what the overlay has.
     """
-    def refuse(what: str) -> None:
+    def refuse(what: str) -> NoReturn:
         raise UnsupportedNetworkError(f"network {network.name} on overlay {overlay.name}: {what}")
 
     have = overlay.geometry["layers"]
     if len(network.layers) != len(have):
         refuse(f"{len(network.layers)} layers, the overlay has {len(have)}")
-    before: int | None = None
+    layers: list[Dense] = []
     for number, (layer, limits) in enumerate(zip(network.layers, have)):
+        if not isinstance(layer, Dense):
+            refuse(f'layer {number}: type "{layer.type}", the overlay computes "dense"')
         for field in ("input", "accumulator", "output", "weight_bits"):
             value = getattr(layer, field, None)
             expected = limits.get(field, 1)  # the family's weights have one bit
@@ -59,9 +64,9 @@ def check_network(network: Any, overlay: Any) -> None:
         for field in ("inputs", "outputs"):
             if not 1 <= getattr(layer, field) <= limits[field]:
                 refuse(f"layer {number}: {field} {getattr(layer, field)}, the overlay has {limits[field]}")
-        if before is not None and layer.inputs != before:
-            refuse(f"layer {number}: inputs {layer.inputs}, layer {number - 1} gives {before}")
-        before = layer.outputs
+        if layers and layer.inputs != layers[-1].outputs:
+            refuse(f"layer {number}: inputs {layer.inputs}, layer {number - 1} gives {layers[-1].outputs}")
+        layers.append(layer)
         shape = None if layer.thresholds is None else np.shape(layer.thresholds)
         if shape != (layer.outputs, limits["thresholds"]):
             refuse("layer {}: thresholds of shape {}, the overlay takes ({}, {})".format(
@@ -73,12 +78,13 @@ def check_network(network: Any, overlay: Any) -> None:
     classes = len(network.classes)
     if classes > overlay.geometry["classes"]:
         refuse(f"classes: {classes}, the overlay has {overlay.geometry['classes']}")
-    if network.output_neurons > network.layers[-1].outputs:
+    if network.output_neurons > layers[-1].outputs:
         refuse(f"{classes} classes of {network.decode.levels} levels need {network.output_neurons} output "
-               f"neurons, the last layer has {network.layers[-1].outputs}")
+               f"neurons, the last layer has {layers[-1].outputs}")
+    return tuple(layers)
 
 
-def fit_layers(layers: Sequence[Any], geometry: Sequence[Any]) -> list[FittedLayer]:
+def fit_layers(layers: Sequence[Dense], geometry: Sequence[Any]) -> list[FittedLayer]:
     """Pad layers up to the overlay's geometry so that every real neuron fires as before.
 
     Pad synapses have weight +1 and pad neurons the threshold 32767, which never fires: then a pad

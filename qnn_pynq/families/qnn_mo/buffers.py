@@ -67,10 +67,8 @@ class OffloadBuffers:
         buffer.flush()
 
     def grow(self, images: int, most: int) -> None:
-        """Areas for twice as many images, or for `images`; what was put stays. Never old and new ones at once."""
-        rows, touched = min(most, max(images, 2 * self.rows)), self._touched
-        # No more than is flushed later: other lines would reach the memory some day, over a result.
-        kept = self.areas[0].array[: self._entry_bytes(touched)].copy() if touched else None
+        """Areas for twice as many images, or for `images`. Never old and new ones at once."""
+        rows = min(most, max(images, 2 * self.rows))
         self.free_areas()
         for nbytes in self._plan.area_bytes(rows):
             try:
@@ -78,17 +76,16 @@ class OffloadBuffers:
             except BaseException:
                 self.free_areas()
                 raise
-        if kept is not None:
-            self.areas[0].array[: kept.size] = kept
-        self.rows, self._touched = rows, touched
+        self.rows = rows
 
-    def put(self, index: int, codes: np.ndarray) -> None:
-        """Pack the input of one image, uint8 (H, W, C)."""
+    def put(self, codes: np.ndarray) -> None:
+        """Pack inputs, uint8 (images, H, W, C)."""
         area = self.areas[0].array
-        self._touched = max(self._touched, index + 1)  # before: a put that is broken off counts, too
+        self._touched = max(self._touched, len(codes))  # before: a put that is broken off counts, too
         for piece in self._plan.entry:
-            part = codes[:, :, piece.first : piece.first + piece.channels]
-            write_map(area, piece, index, self._plan.bits, np.ascontiguousarray(part))
+            part = codes[..., piece.first : piece.first + piece.channels]
+            for index, image in enumerate(part):
+                write_map(area, piece, index, self._plan.bits, np.ascontiguousarray(image))
 
     def flush_input(self) -> None:
         """Show the logic all that was put, also for images that do not run: nothing stays in the cache."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
 from ...contracts.board import Board
-from ...contracts.driver import LayerProfile
-from ...contracts.geometry import check_identity
+from ...contracts.driver import LayerProfile, Port, Split
+from ...contracts.network import Network
+from ...contracts.overlay import Overlay
 from ...errors import BoardError, InputError
 from ..blocks.hls_control import PolledDriver
 from .buffers import OffloadBuffers
+from .descriptor import check_identity
 from .plan import make_plan
 from .plan_parts import Plan
 from .walk import Walk, circuit_seconds
@@ -54,12 +55,12 @@ class QnnMoDriver(PolledDriver):
 
     kind = "qnn-mo"
 
-    def __init__(self, board: Board, overlay: Any, conservative: bool = False, dma_bytes: int = _DMA_BYTES) -> None:
+    def __init__(self, board: Board, overlay: Overlay, conservative: bool = False, dma_bytes: int = _DMA_BYTES) -> None:
         super().__init__(board, overlay, conservative)
         self.plan: Plan | None = None
         self.buffers = OffloadBuffers(board, dma_bytes)
         self._capacity = 1
-        self._put: set[int] = set()  # images for the next run
+        self._put = 0  # images for the next run
         self._code_limit = 0
         self._broken = False
         self._walk: Walk | None = None
@@ -73,22 +74,25 @@ class QnnMoDriver(PolledDriver):
         return self._capacity
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of the codes that `put` takes."""
-        return self._planned().input_shape
+    def input(self) -> Port:
+        return Port("codes", self._planned().input_shape, np.dtype(np.uint8))
 
     @property
-    def output_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of the codes that `finish` gives."""
-        return self._planned().output_shape
+    def output(self) -> Port:
+        return Port("codes", self._planned().output_shape, np.dtype(np.uint8))
 
-    @property
-    def bytes_in(self) -> int:
-        return sum(piece.nbytes for piece in self._planned().entry)
+    @classmethod
+    def split(cls, network: Network, overlay: Overlay, conservative: bool = False) -> Split:
+        """From the first convolution with 1-bit weights to the last map."""
+        plan = cls._plan(network, overlay, conservative)
+        first = plan.stages[0].step.layer
+        end = sum(not layer.tail for layer in network.layers)
+        return Split(network.layers[:first], network.layers[first:end], network.layers[end:])
 
-    @property
-    def bytes_out(self) -> int:
-        return self._planned().taken_bytes
+    @staticmethod
+    def _plan(network: Network, overlay: Overlay, conservative: bool) -> Plan:
+        check_identity(overlay)
+        return make_plan(network, overlay, conservative)
 
     @property
     def dma_bytes(self) -> int:
@@ -107,14 +111,7 @@ class QnnMoDriver(PolledDriver):
 
     # -- the contract -------------------------------------------------------------------------------------
 
-    def check(self, network: Any) -> None:
-        self._make_plan(network)
-
-    def _make_plan(self, network: Any) -> Plan:
-        check_identity(self.overlay)
-        return make_plan(network, self.overlay, self.conservative)
-
-    def configure(self, network: Any, timeout: float | None = None) -> None:
+    def configure(self, network: Network, timeout: float | None = None) -> None:
         """Plan a network, and put all its weights into shared memory.
 
         Parameters
@@ -130,7 +127,7 @@ class QnnMoDriver(PolledDriver):
         BoardBusyError
             A run is in flight, or one that was broken off still is.
         """
-        plan = self._make_plan(network)
+        plan = self._plan(network, self.overlay, self.conservative)
         with self.board.lock:
             self._check_open()
             self._check_idle()
@@ -142,7 +139,7 @@ class QnnMoDriver(PolledDriver):
             self.plan, self._capacity = plan, self.buffers.capacity(plan)
             self._code_limit = 2 ** plan.stages[0].step.conv.input_bits
             self._profile = ()
-            self._put = set()
+            self._put = 0
             self.buffers.take(plan, self.overlay.geometry)
             self.timing["configure"] = self.board.accelerator_seconds - before
             self._generation = self.board.generation
@@ -151,33 +148,30 @@ class QnnMoDriver(PolledDriver):
         log.debug("%s: %s configured, %d runs, %d bytes of weights, %d images a chunk", self.overlay.name,
                   network.name, len(plan.runs), plan.weight_bytes, self._capacity)
 
-    def put(self, index: int, codes: np.ndarray) -> None:
-        """Pack the input of one image into shared memory, where a run's later maps overwrite it.
+    def put(self, values: np.ndarray) -> None:
+        """Pack the inputs of the next run into shared memory, where a run's later maps overwrite them.
 
         Parameters
         ----------
-        index : int
-            0 to capacity - 1.
-        codes : uint8, `input_shape`
+        values : uint8 (images, height, width, channels)
         """
         with self.board.lock:
             self._check_ready()
             self._check_idle()
-            plan = self._planned()
-            if not 0 <= index < self._capacity:
-                raise ValueError(f"image {index}: expected 0..{self._capacity - 1} in one run; split larger batches")
-            if not isinstance(codes, np.ndarray) or codes.dtype != np.uint8 or codes.shape != plan.input_shape:
-                raise InputError("codes {} {}: expected uint8 {}".format(
-                    getattr(codes, "dtype", type(codes).__name__), np.shape(codes), plan.input_shape))
-            most = int(codes.max())
+            shape = self._planned().input_shape
+            if not isinstance(values, np.ndarray) or values.dtype != np.uint8 or values.shape[1:] != shape:
+                raise InputError(f"codes {getattr(values, 'dtype', type(values).__name__)} {np.shape(values)}: "
+                                 f"expected uint8 (images, {', '.join(map(str, shape))})")
+            images = len(values)
+            self._check_count(images)
+            most = int(values.max())
             if most >= self._code_limit:
                 raise InputError(f"code {most}: expected 0..{self._code_limit - 1}")
-            if index >= self.buffers.rows:
-                put, self._put = self._put, set()
-                self.buffers.grow(index + 1, self._capacity)
-                self._put = put
-            self.buffers.put(index, codes)
-            self._put.add(index)
+            self._put = 0
+            if images > self.buffers.rows:
+                self.buffers.grow(images, self._capacity)
+            self.buffers.put(values)
+            self._put = images
 
     def start(self, images: int) -> None:
         """Begin a run on images 0 to `images` - 1, as they were put.
@@ -196,13 +190,12 @@ class QnnMoDriver(PolledDriver):
             self._check_idle()
             plan = self._planned()
             self._check_count(images)
-            missing = set(range(images)) - self._put
-            if missing:
-                raise ValueError(f"image {min(missing)} was not put since the last run: put() all {images} images")
+            if images > self._put:
+                raise InputError(f"{images} images, but {self._put} were put since the last run: put() all of them")
             self._drop_done(self.board.ip(self.overlay.ip.name))
             begun = perf_counter()
             self.buffers.flush_input()
-            self._put = set()
+            self._put = 0
             self.timing["transfer"] = perf_counter() - begun
             walk = self._walk = Walk(self.board, self.overlay, self.buffers, plan, images, self._await,
                                      self.conservative, self.limits.marked)
@@ -285,5 +278,5 @@ class QnnMoDriver(PolledDriver):
         super()._check_ready()
 
     def _free(self) -> None:
-        self._put = set()
+        self._put = 0
         self.buffers.free()

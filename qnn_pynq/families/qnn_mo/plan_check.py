@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, NoReturn, Sequence
 import numpy as np
 
 from ...errors import UnsupportedNetworkError
-from ...networks.types import Conv, Linear, Pool
+from ...networks.linear import Linear
+from ...networks.maps import Conv, Pool
 
 __all__ = ["Step", "check_steps"]
 

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from ...contracts.clock import Clock
-from ...contracts.geometry import check_identity
 from ...contracts.twin import Memory
 from ...faults import Fault
 from ...kernels import ConvLayer, pack, unpack
-from ...networks.types import Conv, Pool
+from ...networks.maps import Conv, Pool
 from ..blocks.hls_control_twin import ControlTwin
+from .descriptor import check_identity
 from .twin_shapes import Hang, Reg, check_shape, pools
 
 __all__ = ["QnnMoTwin"]

@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...contracts.layer import Layer
 from ...convert.folding import fold
 from ...errors import ConversionError
-from ...networks.types import Conv, Layer, Linear, Pool
+from ...networks.linear import Linear
+from ...networks.maps import Conv, Pool
 from .._torch import torch
 from .integer import classes_of, integer_codes
 from .model import LEVELS, MEAN, SPREAD, TOP_FIRST, TOP_TAIL, DoReFa

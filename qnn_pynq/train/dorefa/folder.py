@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from ...catalogue import cache_folder
+from ...contracts.network import Crop, Encoding, InputSpec
 from ...errors import FetchError, InputError
 from ...networks.store import save_network
-from ...networks.types import Crop, Encoding, InputSpec
 from ..data import DataSet
 from ..lfc.folder import check_arguments, text_name
 from ..source import read_source, split_by_class

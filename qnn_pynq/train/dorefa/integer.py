@@ -6,8 +6,10 @@ from typing import Any, Sequence
 
 import numpy as np
 
+from ...contracts.layer import Layer
 from ...errors import ConversionError
-from ...networks.types import Conv, Layer, Linear, Pool
+from ...networks.linear import Linear
+from ...networks.maps import Conv, Pool
 from .._torch import torch
 
 __all__ = ["classes_of", "integer_codes", "integer_logits", "run_conv", "run_linear", "run_pool"]

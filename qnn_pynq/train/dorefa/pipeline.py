@@ -7,7 +7,7 @@ from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
-from ...networks.types import Crop, Decode, Encoding, InputSpec, Network
+from ...contracts.network import Crop, Decode, Encoding, InputSpec, Network
 from ..data import DataSet
 from ..decode import temperature
 from .data import crop_middle

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple, Sequence
 
 import numpy as np
 
+from ...contracts.network import Decode, Encoding, Framing, InputSpec, Network
 from ...convert.folding import STEPS, fold_dense
 from ...errors import ConversionError
-from ...networks.types import Decode, Dense, Encoding, Framing, InputSpec, Network
+from ...networks.dense import Dense
 from .._torch import torch
 from .encoding import Table, encode
 from .integer import integer_layers, table_of

@@ -10,10 +10,10 @@ from typing import Any, Sequence
 
 import numpy as np
 
+from ...contracts.network import Encoding, InputSpec
 from ...errors import DescriptorError, InputError
 from ...files.fields import plain_name
 from ...networks.store import save_network
-from ...networks.types import Encoding, InputSpec
 from ..data import DataSet
 from ..source import read_source, split_by_class, threshold_of
 

@@ -6,8 +6,9 @@ from typing import Iterator
 
 import numpy as np
 
+from ...contracts.network import Network
 from ...errors import ConversionError
-from ...networks.types import Dense, Network
+from ...networks.dense import Dense
 from .encoding import Table, encode
 
 __all__ = ["evaluate", "integer_layers", "table_of", "words_to_classes"]

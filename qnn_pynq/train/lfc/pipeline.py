@@ -8,7 +8,8 @@ from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
-from ...networks.types import Decode, Dense, Framing, Network
+from ...contracts.network import Decode, Framing, Network
+from ...networks.dense import Dense
 from ..data import DataSet
 from ..decode import choose_levels, temperature
 from .encoding import Table, encode, grid, plain

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ...networks.types import Framing
+from ...contracts.network import Framing
 from .augment import Augment
 from .loop import Recipe
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qnn_pynq.families.qnn_mo.plan import make_plan
-from qnn_pynq.networks.types import Conv, Pool
+from qnn_pynq.networks import Conv, Pool
 
 # layerType, K, log2 stride, IFMCh, OFMCh, IFMDim, PaddedDim, OFMDim, PoolInDim, PoolOutDim, log2 pool stride
 DOREFA = {

@@ -13,7 +13,7 @@ from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.errors import DescriptorError, UnsupportedNetworkError
 from qnn_pynq.families.qnn_mo.driver import QnnMoDriver
 from qnn_pynq.families.qnn_mo.plan_check import check_steps
-from qnn_pynq.networks.types import Pool
+from qnn_pynq.networks import Pool
 
 _RNG = np.random.default_rng(0)
 

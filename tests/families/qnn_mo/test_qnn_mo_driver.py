@@ -35,7 +35,7 @@ from qnn_pynq.families.qnn_mo.twin import QnnMoTwin
 from qnn_pynq.families.qnn_mo.walk import Walk
 from qnn_pynq.faults import Fault, FaultPlan
 from qnn_pynq.kernels import ConvLayer
-from qnn_pynq.networks.types import Conv, Pool
+from qnn_pynq.networks import Conv, Pool
 
 AGAIN = "load the network again"
 

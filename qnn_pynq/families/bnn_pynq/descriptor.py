@@ -1,0 +1,43 @@
+"""What overlay.json says of an LFC circuit."""
+
+from __future__ import annotations
+
+from ...contracts.families import check_cycle_model
+from ...files.fields import Fields
+from ...networks.dense import THRESHOLDS
+
+__all__ = ["check"]
+
+_CYCLES = ("cycles_per_image", "first_image_cycles", "write_access_ns", "read_access_ns", "memory_write_cycles")
+
+
+def check(geometry: Fields, timing: Fields) -> None:
+    """Refuse what describes no LFC circuit."""
+    _check_geometry(geometry)
+    check_cycle_model(timing, _CYCLES)
+
+
+def _check_geometry(fields: Fields) -> None:
+    """Fully connected layers in a row, each folded onto PE processing elements of SIMD lanes."""
+    width = fields.integer("input_bits", 1, 1 << 20)
+    out = fields.integer("output_bits", 1, 64)
+    fields.integer("classes", 1, out)
+    code = "binary"
+    for layer in fields.objects("layers"):
+        inputs, outputs = layer.integer("inputs", 1, 0x7FFF), layer.integer("outputs", 1, 0x7FFF)
+        simd, pe = layer.integer("simd", 1, 64), layer.integer("pe", 1, outputs)
+        for key, whole, part in (("simd", inputs, simd), ("pe", outputs, pe)):
+            if whole % part:
+                layer.fail(key, "{} does not divide {}".format(part, whole))
+        if inputs != width:
+            layer.fail("inputs", "{} does not match the {} bits that arrive".format(inputs, width))
+        layer.take("input", "string", allowed=(code,))
+        rules = ("popcount", "sum") if code == "binary" else ("sum",)
+        layer.take("accumulator", "string", allowed=rules)
+        code = layer.take("output", "string", allowed=tuple(THRESHOLDS))
+        layer.take("thresholds", "integer", allowed=(THRESHOLDS[code],))
+        layer.done()
+        width = outputs
+    fields.done()
+    if width != out:
+        fields.fail("output_bits", "{} does not match the last layer's {} outputs".format(out, width))
