@@ -20,7 +20,6 @@ from ..diagnosis.replay import ReplayBoard
 from ..engines import BoardEngine, SoftwareEngine
 from ..engines.stages import DTYPES, as_kind, compile_layers
 from ..errors import (
-    AnomalyError,
     BoardBusyError,
     BoardError,
     BoardTakenError,
@@ -438,7 +437,7 @@ class FamilyContract:
 
     @pytest.mark.parametrize("kind", _NOTICED)
     @pytest.mark.parametrize("seed", [0, 1, 2])
-    def test_what_goes_wrong_is_noticed_and_recovered_from(
+    def test_what_goes_wrong_is_noticed_or_does_no_harm_and_is_recovered_from(
         self, overlay: Overlay, network: Network, kind: str, seed: int
     ) -> None:
         driver, plan = self._faulty(overlay, network, kind, seed)
@@ -447,9 +446,11 @@ class FamilyContract:
         driver.put(values)
         plan.active = True
         begun = perf_counter()
-        with pytest.raises((AnomalyError, BoardError)):
+        try:
             driver.start(1)
-            driver.finish()
+            assert np.array_equal(driver.finish(), self.reference(network, values))
+        except BoardError:
+            pass
         assert perf_counter() - begun < _PATIENCE and plan.counts[kind]
         plan.active = False
         self._recovered(driver, network, values)
