@@ -11,7 +11,6 @@ from ..engines import Engine, EngineResult
 from ..engines.stages import Row, compile_layers
 from ..errors import ScoresUnavailableError, UnsupportedNetworkError
 from ..kernels import highest_class
-from ..networks.dense import Dense
 
 __all__ = ["Decoder", "Features", "HighestBit", "LargestSum", "make_decoder", "softmax"]
 
@@ -97,16 +96,10 @@ class HighestBit(Decoder):
         self.mask = (1 << count * levels) - 1
         self.by_length = (0, *(j % count for j in range(count * levels)))
         """Class by the bit length of a masked word."""
-        last = network.layers[-1]
-        self._base = np.zeros(count, np.int64)
-        spread = inputs = 1.0
-        if isinstance(last, Dense):
-            low = np.asarray(last.thresholds)[:count, 0].astype(np.int64)
-            self._base = (low + 0x8000) % 0x10000 - 0x8000  # as 16-bit two's complement, like the circuit
-            # Without a calibrated scale: sums of random +-1 products spread by the root of their number.
-            spread, inputs = 2.0 if last.accumulator == "popcount" else 1.0, float(last.inputs)
+        low, spread = network.layers[-1].margins()
+        self._base = low[:count]
         scale = network.decode.scale
-        self.scale = spread / float(np.sqrt(inputs)) if scale is None else float(scale)
+        self.scale = 1.0 / spread if scale is None else float(scale)  # the descriptor's is calibrated
 
     def indices(self, outputs: np.ndarray) -> tuple[np.ndarray, int]:
         return highest_class(outputs, self.classes, self.mask)

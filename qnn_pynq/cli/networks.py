@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import logging
 from typing import Any
 
 from .output import EXIT_OK, emit, emit_json, emit_tree, percent, table
 
 __all__ = ["add_parsers"]
+
+_log = logging.getLogger(__name__)
 
 _NETWORKS = """\
 Networks that this machine knows: those that came with the package, those in your data folder
@@ -54,7 +57,7 @@ def _count(value: int | None) -> str:
 def _list_networks(args: argparse.Namespace) -> int:
     from .. import catalogue
     from ..errors import QnnError
-    from ..networks.summary import describe_layers, totals
+    from ..networks.summary import totals
 
     rows: list[dict[str, Any]] = []
     for name, path in sorted(catalogue.networks().items()):
@@ -70,7 +73,7 @@ def _list_networks(args: argparse.Namespace) -> int:
                 "title": network.title,
                 "classes": len(network.classes),
                 "test_accuracy": _accuracy(network),
-                **totals(describe_layers(network)),
+                **totals(_layers(network)),
                 "overlays": list(network.overlays),
             }
         )
@@ -97,6 +100,23 @@ def _list_networks(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _layers(network: Any) -> list[dict[str, Any]]:
+    """`describe_layers`; where no overlay is named, or none that computes the network, the processor does it all."""
+    from .. import catalogue
+    from ..engines import layers_on_logic
+    from ..errors import QnnError
+    from ..networks.summary import describe_layers
+
+    logic: frozenset[int] = frozenset()
+    names = [*network.overlays[:1], *(segment.overlay for segment in network.segments)]
+    try:
+        if network.overlays:
+            logic = layers_on_logic(network, [catalogue.find_overlay(name) for name in names])
+    except QnnError as error:
+        _log.info("%s on %s: %s", network.name, ", ".join(names), error)
+    return describe_layers(network, logic)
+
+
 def _input(spec: Any) -> dict[str, Any]:
     coding = spec.encoding
     encoding: dict[str, Any] = {"kind": coding.kind, "threshold": coding.threshold}
@@ -117,10 +137,10 @@ def _input(spec: Any) -> dict[str, Any]:
 
 def _show_network(args: argparse.Namespace) -> int:
     from .. import catalogue
-    from ..networks.summary import describe_layers, totals
+    from ..networks.summary import totals
 
     network = catalogue.find_network(args.name)
-    rows = describe_layers(network)
+    rows = _layers(network)
     known = {
         "name": network.name,
         "title": network.title,

@@ -174,18 +174,33 @@ class Driver(ABC):
 
     @abstractmethod
     def configure(self, network: Network, timeout: float | None = None) -> None:
-        """Take the board, load the overlay if it is not there, write the weights."""
+        """Take the board, load the overlay if it is not there, write the weights.
+
+        After a failure `network` is None, and `configure` may be called again; where a run may still be in the
+        circuit, after `board.reset()`.
+
+        Raises
+        ------
+        UnsupportedNetworkError
+            Before anything is touched.
+        BoardBusyError
+            A run is in flight.
+        DeadlineError, StatusError
+            `timeout` are seconds for all of it, by default so many as suit the circuit.
+        """
 
     @abstractmethod
     def put(self, values: np.ndarray) -> None:
-        """Inputs of the next run, (images, *input.shape) of `input.dtype`, at most `capacity`.
+        """Inputs of the next run, (images, *input.shape) of `input.dtype`, from 1 to `capacity`, contiguous or not.
+
+        What `finish` gave last stays as it is.
 
         Raises
         ------
         BoardBusyError
             A run is in flight.
         InputError
-            Values that the circuit does not take.
+            Another number, shape or dtype, or values that the circuit does not take. Nothing was touched.
         """
 
     def room(self, images: int) -> np.ndarray | None:
@@ -200,10 +215,14 @@ class Driver(ABC):
         ------
         BoardTakenError
             Another classifier holds the board.
+        ForeignBitstreamError
+            The logic was configured by somebody else since.
         BoardError
-            Not configured, broken off, or the logic was configured by somebody else since.
+            Not configured, or broken off.
         BoardBusyError
             A run is in flight.
+        InputError
+            None or more than `capacity`, or more than were put.
         """
 
     @abstractmethod
@@ -214,7 +233,11 @@ class Driver(ABC):
 
         Raises
         ------
-        DeadlineError, StatusError, EarlyDoneError, NoDataError
+        BoardError
+            No run is in flight.
+        DeadlineError, StatusError, EarlyDoneError, NoDataError, BusError
+            The run is not to be trusted, and may still be in the circuit: it stays in flight until the board is
+            reset, and what it may write to stays allocated.
         ClosedError
             `cancel` was called.
         """
@@ -244,4 +267,8 @@ class Driver(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Give buffers and board up; idempotent."""
+        """Give buffers and board up; idempotent, and never takes the board from another owner.
+
+        A run in flight is waited for, until its deadline. What a circuit that still runs may write to stays allocated
+        until the board is reset.
+        """

@@ -180,6 +180,13 @@ class Layer(ABC):
         found = (getattr(self, name, None) for name in self._arrays)
         return tuple(array for array in found if array is not None)
 
+    def margins(self) -> tuple[np.ndarray, float]:
+        """Of a layer whose outputs are bits: (lowest threshold of each, int64 or float64; spread of a sum).
+
+        Probabilities are made of how far the sums that `Kernel.run` gives lie above the thresholds, in spreads.
+        """
+        return np.zeros(1), 1.0
+
     # -- software ----------------------------------------------------------------------------------------
 
     @classmethod

@@ -34,6 +34,29 @@ def check_networks(host: Host) -> Check:
     return Check("networks", "ok", value, "")
 
 
+def check_families(host: Host) -> Check:
+    """Families and layer types, of this package and of others: each must be whole, and every overlay have its own."""
+    families, layers = import_module("qnn_pynq.contracts.families"), import_module("qnn_pynq.networks.layers")
+    error_type = import_module("qnn_pynq.errors").QnnError
+    wrong: list[str] = []
+    for names, parts in ((families.kinds(), (families.driver_class, families.twin_class)),
+                         (layers.layer_types(), (layers.layer_class,))):
+        for name in names:
+            try:
+                for part in parts:
+                    part(name)
+            except error_type as error:
+                wrong.append(str(error))
+    value = "{}; layers: {}".format(", ".join(families.kinds()), ", ".join(layers.layer_types()))
+    for overlay in descriptors():
+        if overlay.kind not in families.kinds():
+            wrong.append("overlay {} is of kind {!r}, which nobody has registered".format(overlay.name, overlay.kind))
+    if wrong:
+        advice = "install the package that brings it, or repair it"
+        return Check("families", "warn", "; ".join([*wrong, value]), advice)
+    return Check("families", "ok", value, "")
+
+
 def check_overlays(host: Host) -> Check:
     errors = import_module("qnn_pynq.errors")
     here, missing, wrong = [], [], []
@@ -136,4 +159,4 @@ def _plain(name: str) -> str:
     return "".join(sign for sign in name.lower() if sign.isalnum())
 
 
-OVERLAY_CHECKS = (check_networks, check_overlays, check_hwh, check_overlay_boards)
+OVERLAY_CHECKS = (check_families, check_networks, check_overlays, check_hwh, check_overlay_boards)

@@ -11,7 +11,7 @@ from ..contracts.network import Encoding, InputSpec, Network
 from ..contracts.overlay import Overlay
 from ..errors import UnsupportedNetworkError
 
-__all__ = ["Part", "cut_segments", "plan_parts"]
+__all__ = ["Part", "cut_segments", "layers_on_logic", "plan_parts"]
 
 
 class Part(NamedTuple):
@@ -82,3 +82,12 @@ def plan_parts(network: Network, overlays: Sequence[Overlay], conservative: bool
         parts.append(Part(overlay, driver, part, split, first))
         first += len(part.layers)
     return tuple(parts)
+
+
+def layers_on_logic(network: Network, overlays: Sequence[Overlay]) -> frozenset[int]:
+    """Indices of the layers that run on overlays, as their families say; errors as `plan_parts`."""
+    found: set[int] = set()
+    for part in plan_parts(network, overlays):
+        first = part.first + len(part.split.before)
+        found.update(range(first, first + len(part.split.logic)))
+    return frozenset(found)

@@ -108,6 +108,12 @@ class Dense(Layer):
             "thresholds": 0 if self.thresholds is None else self.thresholds.shape[1],
         }
 
+    def margins(self) -> tuple[np.ndarray, float]:
+        low = np.asarray(self.thresholds)[:, 0].astype(np.int64)
+        low = (low + 0x8000) % 0x10000 - 0x8000  # as 16-bit two's complement, like the circuit
+        # Sums of random +-1 products spread by the root of their number.
+        return low, float(np.sqrt(self.inputs)) / (2.0 if self.accumulator == "popcount" else 1.0)
+
     @classmethod
     def compile(cls, layers: Sequence[Layer], arriving: Signal) -> Kernel:
         return _DenseKernel(layers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, Collection
 
 import numpy as np
 
@@ -12,17 +12,21 @@ from ..contracts.network import Network
 __all__ = ["describe_layers", "totals", "weights_digest"]
 
 
-def describe_layers(network: Network) -> list[dict[str, Any]]:
+def describe_layers(network: Network, logic: Collection[int] = ()) -> list[dict[str, Any]]:
     """One dict a layer.
 
     "type"; "input" and "output", the (height, width, channels) or (neurons,) of its maps; "inputs", "outputs";
     kernel, stride and bits where it has them; "weights" and "macs", their numbers (one picture); "runs_on",
     "overlay" or "processor".
+
+    Parameters
+    ----------
+    network : Network
+    logic : collection of int
+        Which layers run on an overlay: what `engines.layers_on_logic` says.
     """
     rows: list[dict[str, Any]] = []
-    on_overlay = False
-    for layer, arriving, given in zip(network.layers, network.signals, network.signals[1:]):
-        on_overlay = not layer.tail and (on_overlay or getattr(layer, "weight_bits", 1) == 1)
+    for index, (layer, arriving, given) in enumerate(zip(network.layers, network.signals, network.signals[1:])):
         shape = (layer.inputs,) if len(given.shape) == 1 and hasattr(layer, "inputs") else arriving.shape
         rows.append({
             "type": layer.type,
@@ -31,7 +35,7 @@ def describe_layers(network: Network) -> list[dict[str, Any]]:
             "weights": layer.weight_count,
             "macs": layer.macs(arriving),
             "output": given.shape,
-            "runs_on": "overlay" if on_overlay else "processor",
+            "runs_on": "overlay" if index in logic else "processor",
         })
     return rows
 

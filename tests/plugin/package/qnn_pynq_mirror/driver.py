@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import NoReturn
 
 import numpy as np
+
 from qnn_pynq.errors import (
     BoardBusyError,
     BoardError,

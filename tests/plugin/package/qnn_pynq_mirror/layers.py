@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any, Callable, Sequence
 
 import numpy as np
+
 from qnn_pynq.testing import ArrayWriter, Fields, Kernel, Layer, Refuse, Signal, read_array
 
 __all__ = ["AbsDiff", "Mirror", "Weigh"]

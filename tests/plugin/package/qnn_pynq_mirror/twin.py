@@ -18,6 +18,7 @@ import math
 from typing import Any
 
 import numpy as np
+
 from qnn_pynq.errors import BusError
 from qnn_pynq.testing import Clock, Fault, Memory, Twin
 
