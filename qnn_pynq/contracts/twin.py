@@ -54,7 +54,7 @@ class Twin(ABC):
         self.overlay = overlay
         self.memory = memory
         self.clock = clock
-        self.modelled_seconds: float = 0.0  # FPGA time by the cycle model, whatever the clock
+        self.modelled_seconds = 0.0  # FPGA time by the cycle model, whatever the clock
         self._faults: list[Injected] = []
 
     def ip(self, name: str) -> Twin:

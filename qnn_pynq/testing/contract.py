@@ -393,13 +393,11 @@ class FamilyContract:
             values = self.inputs(network, driver.input, 1, 18)
             driver.put(values)
             plan.active = True
-            begun, moment = perf_counter(), board.clock.now()
+            moment = board.clock.now()
             with pytest.raises(DeadlineError):
-                driver.start(1)  # one that waits in `start` has its deadline there
-                driver.finish(timeout)
+                _in_time(lambda: (driver.start(1), driver.finish(timeout)))  # noqa: B023
             limits = driver.limits
             allowed = limits.margin + limits.factor * driver.expected_seconds(1) if timeout is None else timeout
-            assert perf_counter() - begun < _PATIENCE
             assert board.clock.now() - moment < 2 * allowed + 1
             plan.active = False
             self._recovered(driver, network, values)
@@ -407,12 +405,10 @@ class FamilyContract:
     def test_a_hang_while_a_network_is_written_ends_too(self, overlay: Overlay, network: Network) -> None:
         board = WatchedBoard(faults=FaultPlan(rate=1.0, kinds=["hang"]))
         driver = driver_class(overlay.kind)(board, overlay)
-        begun = perf_counter()
         try:
-            driver.configure(network)
+            _in_time(lambda: driver.configure(network))
         except DeadlineError:
             assert driver.network is None
-        assert perf_counter() - begun < _PATIENCE
         assert board.faults is not None
         board.faults.active = False
         self._recovered(driver, network, self.inputs(network, driver.input, 1, 19))
@@ -427,10 +423,10 @@ class FamilyContract:
         begun = perf_counter()
         try:
             with pytest.raises(ClosedError):
-                driver.finish(60.0)
+                driver.finish(12.0)
         finally:
             thread.join()
-        assert perf_counter() - begun < 10
+        assert perf_counter() - begun < 6
         driver.board.reset()
         driver.close()
         self._nothing_left(driver)
@@ -445,13 +441,14 @@ class FamilyContract:
         values = self.inputs(network, driver.input, 1, 21)
         driver.put(values)
         plan.active = True
-        begun = perf_counter()
+        found: Any = None
         try:
             driver.start(1)
-            assert np.array_equal(driver.finish(), self.reference(network, values))
+            found = _in_time(driver.finish)
         except BoardError:
             pass
-        assert perf_counter() - begun < _PATIENCE and plan.counts[kind]
+        assert found is None or np.array_equal(found, self.reference(network, values))
+        assert plan.counts[kind]
         plan.active = False
         self._recovered(driver, network, values)
 
@@ -578,3 +575,24 @@ class FamilyContract:
         values = np.zeros((images, *port.shape), port.dtype)
         values[:, : packed.shape[1]] = packed
         return values
+
+
+def _in_time(work: Callable[[], Any]) -> Any:
+    """What `work` gives; a failure where it does not end in `_PATIENCE` seconds."""
+    found: list[Any] = []
+
+    def run() -> None:
+        try:
+            found.append((work(), None))
+        except BaseException as error:
+            found.append((None, error))
+
+    thread = threading.Thread(target=run, daemon=True)  # one that never ends must not keep pytest
+    thread.start()
+    thread.join(_PATIENCE)
+    if not found:
+        pytest.fail(f"this did not end within {_PATIENCE:g} s, whatever the emulated clock says")
+    value, error = found[0]
+    if error is not None:
+        raise error
+    return value

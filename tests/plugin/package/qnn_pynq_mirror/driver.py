@@ -67,11 +67,10 @@ class MirrorDriver(Driver):
         def refuse(what: str) -> NoReturn:
             raise UnsupportedNetworkError(f"network {network.name} on overlay {overlay.name}: {what}")
 
-        places = [index for index, layer in enumerate(network.layers) if isinstance(layer, AbsDiff)]
-        if len(places) != 1:
-            refuse(f'{len(places)} layers of type "absdiff": the overlay computes one')
-        at = places[0]
-        layer = network.layers[at]
+        found = [(at, layer) for at, layer in enumerate(network.layers) if isinstance(layer, AbsDiff)]
+        if len(found) != 1:
+            refuse(f'{len(found)} layers of type "absdiff": the overlay computes one')
+        at, layer = found[0]
         height, width = overlay.geometry["picture"]
         if layer.templates.shape[1:] != (height, width):
             refuse(f"layer {at}: templates of {layer.templates.shape[1:]}, the overlay has {(height, width)}")
@@ -214,7 +213,7 @@ class MirrorDriver(Driver):
                 raise NoDataError(f"{self.overlay.name}: finished, but {missing} of {images} results were never "
                                   "written")
             self._over()
-            self.timing.update(run=seconds, images=images)
+            self.timing["run"], self.timing["images"] = seconds, images
             self.timing["transfer"] += perf_counter() - begun
             cycles = images * self.output.shape[0] * self.overlay.timing["cycles_per_template"]
             self._profile = (LayerProfile(self._index, "absdiff", 1, int(self._layer.templates.size), 0,
