@@ -1,4 +1,14 @@
-"""What packages register by entry points: overlay families and layer types, ours and other people's."""
+"""What packages register by entry points: overlay families and layer types, ours and other people's.
+
+==================  ======================  =========================================
+group               name                    object
+==================  ======================  =========================================
+qnn_pynq.families   `kind` of overlay.json  a `contracts.families.Family`
+qnn_pynq.layers     `type` in network.json  a subclass of `contracts.layer.Layer`
+==================  ======================  =========================================
+
+What this package registers cannot be replaced by another.
+"""
 
 from __future__ import annotations
 

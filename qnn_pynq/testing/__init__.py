@@ -33,26 +33,52 @@ if TYPE_CHECKING:  # what __getattr__ gives, for who reads types
     from .watched import WatchedBoard
 
 _HOME = {
-    "boards.emulated": ("EmulatedBoard",),
-    "contracts.board": ("Board", "Buffer", "Registers"),
-    "contracts.clock": ("Clock", "RealClock", "VirtualClock"),
-    "contracts.driver": ("Driver", "LayerProfile", "Limits", "Port", "Split", "Timing"),
-    "contracts.families": ("Family", "check_cycle_model", "driver_class", "kinds", "twin_class"),
-    "contracts.layer": ("ArrayWriter", "Kernel", "Layer", "Refuse", "Signal"),
-    "contracts.network": ("Decode", "Encoding", "InputSpec", "Network"),
-    "contracts.overlay": ("Ip", "Overlay", "OverlayFile"),
-    "contracts.program": ("PROGRAM_DTYPE", "WAIT", "WRITE", "make_program"),
-    "contracts.twin": ("Memory", "Twin"),
-    "families.blocks.hls_control": ("PolledDriver",),
-    "families.blocks.hls_control_twin": ("ControlTwin",),
-    "faults": ("Fault", "FaultPlan"),
-    "files.fields": ("Fields",),
-    "files.npyfile": ("read_array",),
-    "overlay": ("load_overlay",),
-    "testing.contract": ("FamilyContract",),
-    "testing.watched": ("WatchedBoard",),
+    "ArrayWriter": "qnn_pynq.contracts.layer",
+    "Board": "qnn_pynq.contracts.board",
+    "Buffer": "qnn_pynq.contracts.board",
+    "Clock": "qnn_pynq.contracts.clock",
+    "ControlTwin": "qnn_pynq.families.blocks.hls_control_twin",
+    "Decode": "qnn_pynq.contracts.network",
+    "Driver": "qnn_pynq.contracts.driver",
+    "EmulatedBoard": "qnn_pynq.boards.emulated",
+    "Encoding": "qnn_pynq.contracts.network",
+    "Family": "qnn_pynq.contracts.families",
+    "FamilyContract": "qnn_pynq.testing.contract",
+    "Fault": "qnn_pynq.faults",
+    "FaultPlan": "qnn_pynq.faults",
+    "Fields": "qnn_pynq.files.fields",
+    "InputSpec": "qnn_pynq.contracts.network",
+    "Ip": "qnn_pynq.contracts.overlay",
+    "Kernel": "qnn_pynq.contracts.layer",
+    "Layer": "qnn_pynq.contracts.layer",
+    "LayerProfile": "qnn_pynq.contracts.driver",
+    "Limits": "qnn_pynq.contracts.driver",
+    "Memory": "qnn_pynq.contracts.twin",
+    "Network": "qnn_pynq.contracts.network",
+    "Overlay": "qnn_pynq.contracts.overlay",
+    "OverlayFile": "qnn_pynq.contracts.overlay",
+    "PROGRAM_DTYPE": "qnn_pynq.contracts.program",
+    "PolledDriver": "qnn_pynq.families.blocks.hls_control",
+    "Port": "qnn_pynq.contracts.driver",
+    "RealClock": "qnn_pynq.contracts.clock",
+    "Refuse": "qnn_pynq.contracts.layer",
+    "Registers": "qnn_pynq.contracts.board",
+    "Signal": "qnn_pynq.contracts.layer",
+    "Split": "qnn_pynq.contracts.driver",
+    "Timing": "qnn_pynq.contracts.driver",
+    "Twin": "qnn_pynq.contracts.twin",
+    "VirtualClock": "qnn_pynq.contracts.clock",
+    "WAIT": "qnn_pynq.contracts.program",
+    "WRITE": "qnn_pynq.contracts.program",
+    "WatchedBoard": "qnn_pynq.testing.watched",
+    "check_cycle_model": "qnn_pynq.contracts.families",
+    "driver_class": "qnn_pynq.contracts.families",
+    "kinds": "qnn_pynq.contracts.families",
+    "load_overlay": "qnn_pynq.overlay",
+    "make_program": "qnn_pynq.contracts.program",
+    "read_array": "qnn_pynq.files.npyfile",
+    "twin_class": "qnn_pynq.contracts.families",
 }
-_MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = [
     "PROGRAM_DTYPE",
     "WAIT",
@@ -104,10 +130,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Lazy: a family's driver runs on boards, where there is no pytest and every import counts.
-    if name not in _MODULE:
+    if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    package = __name__.rpartition(".")[0]
-    return getattr(import_module(f"{package}.{_MODULE[name]}"), name)
+    return getattr(import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:
