@@ -18,11 +18,12 @@ Threads that a trip starts are counted with it, those that are there before are 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import threading
 from collections import Counter
 from pathlib import Path
-from typing import Any, Callable, Iterator, Tuple
+from typing import Any, Callable
 
 from common import machine, table
 from PIL import Image
@@ -32,7 +33,10 @@ BOUNDS = {
     "classify, DoReFa": {"files": 22, "changes": 300},
     "StreamOverlay, three numbers": {"calls": 400},
 }
-PICTURE = "coat.png"  # of qnn_pynq/demo
+NETWORKS = {
+    "classify, LFC": ("lfc-w1a1-mnist", "L", 28),
+    "classify, DoReFa": ("dorefa-w1a2-imagenette", "RGB", 64),
+}
 
 
 class Trip:
@@ -60,7 +64,7 @@ class Trip:
 
 def count(call: Callable[[], Any], folder: Path) -> Trip:
     """Calls and changes of file of the Python files in a folder, while `call` runs."""
-    trip, home, last = Trip(), str(folder) + "/", {}
+    trip, home, last = Trip(), str(folder) + os.sep, {}
 
     def note(frame: Any, event: str, _: Any) -> None:
         code = frame.f_code
@@ -82,45 +86,42 @@ def count(call: Callable[[], Any], folder: Path) -> Trip:
     return trip
 
 
-def trips() -> Iterator[Tuple[str, Trip]]:
-    """Name and trip of each row of BOUNDS, by the package that is imported now."""
+def measure(name: str) -> Trip:
+    """The trip of that name in BOUNDS, by the package that is imported now."""
     import qnn_pynq
 
     home = Path(qnn_pynq.__file__).parent
-    picture = Image.open(str(home / "demo" / PICTURE))
-    networks = (("classify, LFC", "lfc-w1a1-mnist", "L", 28),
-                ("classify, DoReFa", "dorefa-w1a2-imagenette", "RGB", 64))
-    for name, network, mode, size in networks:
-        fitting = picture.convert(mode).resize((size, size))
+    if name in NETWORKS:
+        network, mode, size = NETWORKS[name]
+        fitting = Image.open(str(home / "demo" / "coat.png")).convert(mode).resize((size, size))
         with qnn_pynq.Classifier(network, board="emulated") as classifier:
             classifier.classify(fitting)
-            yield name, count(lambda: classifier.classify(fitting), home)  # noqa: B023 (called at once)
+            return count(lambda: classifier.classify(fitting), home)
     ends = {"type": "ap_fixed<16,6>", "shape": [3]}
     double = {"format": "qnn-pynq-streams", "version": 1, "name": "twice",
               "inputs": [dict(ends, name="x")], "outputs": [dict(ends, name="y")]}
     with qnn_pynq.StreamOverlay(double, board="emulated", twin=lambda x: 2 * x) as circuit:
         circuit([1.5, -2.0, 0.25])
-        yield "StreamOverlay, three numbers", count(lambda: circuit([1.5, -2.0, 0.25]), home)
+        return count(lambda: circuit([1.5, -2.0, 0.25]), home)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--most", type=int, default=0, metavar="N", help="show the N busiest files and functions too")
-    parser.add_argument("--package", type=Path, help="checkout to measure instead of this one, with its C kernels built")
+    parser.add_argument("--package", type=Path, help="checkout to measure instead, with its kernels built")
     options = parser.parse_args()
     if options.package is not None:
         sys.path.insert(0, str(options.package.resolve()))
-    rows, most = [], []
-    for name, trip in trips():
+    trips = {name: measure(name) for name in BOUNDS}
+    rows = []
+    for name, trip in trips.items():
         cells = [name]
         for what in ("files", "changes", "calls"):
-            bound = BOUNDS[name].get(what)
-            cells += [str(getattr(trip, what)), "" if bound is None else str(bound)]
+            cells += [str(getattr(trip, what)), str(BOUNDS[name].get(what, ""))]
         rows.append(cells)
-        most.append((name, trip))
     print(machine())
     print(table(["trip", "files", "at most", "changes of file", "at most", "calls", "at most"], rows))
-    for name, trip in most if options.most else ():
+    for name, trip in trips.items() if options.most else ():
         print("\n" + name)
         for file, times in trip.by_file.most_common(options.most):
             print(f"{times:6}  {file}")
