@@ -38,7 +38,7 @@ class _PynqChannel(DmaChannel):
 
     def start(self, buffer: Buffer, packets: Sequence[Packet]) -> None:
         self.check_packets(buffer, packets)
-        self._check()
+        check_status(self.status, self.what)
         self.transferred = []
         self._packets = list(packets)
         self._buffer = buffer

@@ -106,6 +106,7 @@ _ERRORS = {
     Status.SG_DECODE: (DmaDescriptorDecodeError, "scatter-gather decode error: a descriptor's address that no memory "
                        "answers for; check that M_AXI_SG is mapped to the whole DDR"),
 }
+_ANY = sum(int(bit) for bit in _ERRORS)
 
 
 def status_text(status: int) -> str:
@@ -122,6 +123,8 @@ def check_status(status: int, what: str) -> None:
     DmaError
         The subclass of the first error bit, by PG021.
     """
+    if not status & _ANY:
+        return
     for bit, (error, text) in _ERRORS.items():
         if status & bit:
             raise error("{}: {}; status {}".format(what, text, status_text(status)))
