@@ -5,7 +5,7 @@
 #ifdef QNN_HAVE_AVX512
 #include <immintrin.h>
 
-#define TARGET __attribute__((target("avx512f,avx512bw")))
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vpopcntdq,popcnt")))
 
 TARGET void qnn_compare_avx512(const uint8_t *p, const uint8_t *t, unsigned threshold, size_t n, uint8_t *out)
 {
