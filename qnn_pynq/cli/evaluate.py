@@ -12,8 +12,8 @@ __all__ = ["add_parsers"]
 
 _DESCRIPTION = """\
 Accuracy of a network on its test set, through the driver of its overlay. The test set of MNIST, Fashion-MNIST,
-Imagenette and CIFAR-10 is looked for in $QNN_PYNQ_DATA, in ../shared beside a checkout, and in the cache; nothing
-is downloaded unless you say so, and the last two never are.
+Imagenette and CIFAR-10 is looked for in $QNN_PYNQ_DATA and in the cache; nothing is downloaded unless you say
+so, and the last two never are.
 """
 
 
