@@ -218,7 +218,7 @@ class AxiDma:
     board : Board
         With an overlay loaded that has the DMA among its `ips`.
     dma : Dma
-        As `interface.Dma` describes it.
+        As `Dma` describes it.
 
     Attributes
     ----------
