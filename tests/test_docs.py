@@ -81,11 +81,12 @@ def test_every_local_link_leads_somewhere() -> None:
             assert (page.parent / link).exists(), "{}: {}".format(page.name, link)
 
 
+PAGES = ["README.md", "training/README.md", *(f"docs/{page.name}" for page in sorted(ROOT.glob("docs/*.md")))]
 PLACES = "qnn_pynq|tests|tools|benchmarks|training|docs|csrc|overlays|params|notebooks"
 
 
 @pytest.mark.skipif(not (ROOT / "qnn_pynq").exists(), reason="the pages name files of a checkout")
-@pytest.mark.parametrize("page", ["README.md", "training/README.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))])
+@pytest.mark.parametrize("page", PAGES)
 def test_every_file_that_a_page_names_is_there(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     for name in re.findall(rf"(?<![\w/.]|~)((?:{PLACES})/[\w./*-]*\w)", text):
