@@ -7,17 +7,13 @@ from typing import Any, Callable, NamedTuple, TypeVar
 
 import numpy as np
 
-from ..errors import BoardError, ClosedError, InputError, UnsupportedNetworkError
+from ..errors import ClosedError, InputError, NotReadyError, UnsupportedNetworkError
 from ..kernels import Encoder
 from ..networks.types import Dense, Network
 
-__all__ = ["Answer", "Engine", "EngineResult", "NotReadyError", "make_encoder"]
+__all__ = ["Answer", "Engine", "EngineResult", "make_encoder"]
 
 Answer = TypeVar("Answer")
-
-
-class NotReadyError(BoardError):
-    """A run was refused because of what an earlier one left behind."""
 
 
 class EngineResult(NamedTuple):

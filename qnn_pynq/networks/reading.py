@@ -1,4 +1,4 @@
-"""Network directories: JSON and `.npy` into the types of `network_types`, and back."""
+"""Network directories: JSON and `.npy` into a `Network`, and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network is made of: the frozen types that `network` reads and writes."""
+"""What a network is made of: the frozen types that `store` reads and writes."""
 
 from __future__ import annotations
 

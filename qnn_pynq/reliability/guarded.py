@@ -6,8 +6,8 @@ from typing import Any, Callable
 
 import numpy as np
 
-from ..engines.base import Answer, Engine, EngineResult, NotReadyError
-from ..errors import AnomalyError, BoardError, WrongAnswerError
+from ..engines.base import Answer, Engine, EngineResult
+from ..errors import AnomalyError, BoardError, NotReadyError, WrongAnswerError
 from ..networks.types import Network
 from .answers import Answers, differences
 from .policy import Policy

@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 from ..contracts.driver import Limits
 from ..engines import software_engine
-from ..engines.base import Answer, Engine, NotReadyError
+from ..engines.base import Answer, Engine
 from ..errors import (
     AlarmDeadlineError,
     AlarmError,
@@ -17,6 +17,7 @@ from ..errors import (
     BoardTakenError,
     ClosedError,
     DeadlineError,
+    NotReadyError,
     WrongAnswerError,
 )
 from ..networks.types import Network

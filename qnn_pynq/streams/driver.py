@@ -15,7 +15,7 @@ from .packets import batch_packets, sample_strides
 
 __all__ = ["StreamDriver"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _CTRL, _START, _DONE, _IDLE = 0x00, 1, 2, 4
 _poll, _through = methodcaller("poll"), attrgetter("done")
 _LEAST_MARK = 4  # bytes: less could be a result

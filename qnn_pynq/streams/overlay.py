@@ -22,7 +22,7 @@ from .values import by_name, check_array, decode, encode
 
 __all__ = ["StreamOverlay"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 PathLike = Union[str, "os.PathLike[str]"]
 Results = Union[np.ndarray, "dict[str, np.ndarray]"]
 _ABANDONED: list[Any] = []  # memory that logic may write into for as long as this process lives
@@ -184,7 +184,7 @@ class StreamOverlay:
               timeout: float) -> None:
         board = self.board
         if self._broken:
-            log.info("%s: configuring the logic again, after a run that did not end", self.description.name)
+            _log.info("%s: configuring the logic again, after a run that did not end", self.description.name)
             self._configure_again()
         if board.loaded != self.overlay:
             board.load(self.overlay)
@@ -213,7 +213,7 @@ class StreamOverlay:
             if any(stream.dma is None for stream in self.description.streams):
                 self._configure_again()  # an AXI master has no reset of its own
         except Exception as second:
-            log.warning("%s: after %s, the reset failed too: %s", self.description.name, error, second)
+            _log.warning("%s: after %s, the reset failed too: %s", self.description.name, error, second)
             self._kept += self._buffers.values()  # they may still be written to: neither free nor use them
             self._buffers = {}
 
@@ -270,7 +270,7 @@ class StreamOverlay:
                 try:
                     self._configure_again()  # whoever comes next finds nothing of the broken run
                 except Exception as error:
-                    log.warning("%s: %s", self.description.name, error)
+                    _log.warning("%s: %s", self.description.name, error)
                     _ABANDONED.extend(self._kept and [*self._kept, self._driver])  # which has the descriptors
             if self._driver not in _ABANDONED:
                 self._driver.close()

@@ -8,18 +8,9 @@ from typing import Any, Sequence
 import numpy as np
 
 from ...contracts.board import Board, Buffer
-from ...errors import BoardError, DeadlineError
+from ...errors import BoardError, DeadlineError, DmaError, DmaPacketError
 from ...streams.description import Dma
-from .axi_dma_registers import (
-    Control,
-    Descriptor,
-    DmaError,
-    DmaPacketError,
-    Register,
-    Status,
-    check_status,
-    status_text,
-)
+from .axi_dma_registers import Control, Descriptor, Register, Status, check_status, status_text
 
 __all__ = ["AxiDma", "DmaChannel", "Packet"]
 
@@ -220,7 +211,7 @@ class AxiDma:
     board : Board
         With an overlay loaded that has the DMA among its `ips`.
     dma : Dma
-        As `interface.Dma` describes it.
+        As `Dma` describes it.
 
     Attributes
     ----------

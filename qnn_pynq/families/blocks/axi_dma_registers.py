@@ -1,14 +1,19 @@
-"""Registers of the AXI DMA (PG021), and its error bits as errors with names."""
+"""Registers of the AXI DMA (PG021), and which error its error bits are."""
 
 from __future__ import annotations
 
 from enum import IntEnum, IntFlag
 
-from ...errors import BusError, StatusError
+from ...errors import (
+    DmaDecodeError,
+    DmaDescriptorDecodeError,
+    DmaDescriptorError,
+    DmaDescriptorSlaveError,
+    DmaInternalError,
+    DmaSlaveError,
+)
 
-__all__ = ["Control", "Descriptor", "DmaDecodeError", "DmaDescriptorError", "DmaDescriptorDecodeError",
-           "DmaDescriptorSlaveError", "DmaError", "DmaInternalError", "DmaPacketError", "DmaSlaveError", "Register",
-           "Status", "check_status", "status_text"]
+__all__ = ["Control", "Descriptor", "Register", "Status", "check_status", "status_text"]
 
 
 class Register(IntEnum):
@@ -57,42 +62,6 @@ class Descriptor(IntEnum):
     CONTROL, STATUS = 6, 7
     END, START, COMPLETE = 1 << 26, 1 << 27, 1 << 31
     LENGTH = (1 << 26) - 1
-
-
-class DmaError(StatusError):
-    """A DMA channel halted with an error bit; only a reset makes it run again."""
-
-
-class DmaInternalError(DmaError):
-    """A transfer of no length, or a packet longer than the length register says."""
-
-
-class DmaSlaveError(DmaError):
-    """The memory answered with an error."""
-
-
-class DmaDecodeError(DmaError, BusError):
-    """An address that no memory answers for."""
-
-    kind = "bus error"
-
-
-class DmaDescriptorError(DmaError):
-    """A descriptor that is complete already."""
-
-
-class DmaDescriptorSlaveError(DmaError):
-    """The memory answered with an error when a descriptor was read or written."""
-
-
-class DmaDescriptorDecodeError(DmaError, BusError):
-    """A descriptor at an address that no memory answers for."""
-
-    kind = "bus error"
-
-
-class DmaPacketError(DmaError):
-    """TLAST at another place than the description says."""
 
 
 _ERRORS = {

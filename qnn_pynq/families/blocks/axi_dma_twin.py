@@ -28,7 +28,7 @@ class AxiDmaTwin(Twin):
     overlay, memory, clock
         As for `Twin`.
     dma : Dma
-        Length register, scatter-gather and widths, as `interface.Dma` describes them.
+        Length register, scatter-gather and widths, as `Dma` describes them.
     to_circuit, from_circuit : Fifo
         Stream of MM2S, stream of S2MM.
     """

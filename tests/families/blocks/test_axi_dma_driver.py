@@ -6,9 +6,10 @@ import pytest
 from stream_circuits import stream
 
 from qnn_pynq.boards.emulated import EmulatedBoard
-from qnn_pynq.errors import BoardError, BusError, DeadlineError, StatusError
-from qnn_pynq.families.blocks.axi_dma import AxiDma
-from qnn_pynq.families.blocks.axi_dma_registers import (
+from qnn_pynq.errors import (
+    BoardError,
+    BusError,
+    DeadlineError,
     DmaDecodeError,
     DmaDescriptorDecodeError,
     DmaDescriptorError,
@@ -17,9 +18,10 @@ from qnn_pynq.families.blocks.axi_dma_registers import (
     DmaInternalError,
     DmaPacketError,
     DmaSlaveError,
-    check_status,
-    status_text,
+    StatusError,
 )
+from qnn_pynq.families.blocks.axi_dma import AxiDma
+from qnn_pynq.families.blocks.axi_dma_registers import check_status, status_text
 from qnn_pynq.streams import describe
 from qnn_pynq.streams.circuit import make_circuit
 
