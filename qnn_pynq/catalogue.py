@@ -28,7 +28,7 @@ __all__ = [
     "overlays",
 ]
 
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _PACKAGE = Path(__file__).resolve().parent
 _T = TypeVar("_T")
 
@@ -58,7 +58,7 @@ def _places(kind: str, shipped: str) -> Iterator[Path]:
         if entry:
             place = Path(os.path.expanduser(entry))
             if not os.path.isdir(place):  # False also for what is too long to be a path
-                _LOG.warning("QNN_PYNQ_PATH names %s, which is no folder", shortened(entry))
+                _log.warning("QNN_PYNQ_PATH names %s, which is no folder", shortened(entry))
             yield place
     yield data_folder() / kind
     # Inside the package once installed, beside it in a checkout.

@@ -4,7 +4,7 @@ A plan is asked at every opportunity: a run of the circuit, a load of weights, a
 probability `rate` it strikes there with one of its kinds. The same seed, rate and kinds give the same faults at
 the same opportunities, whatever the clock and the machine.
 
->>> from qnn_pynq.boards.emulated import EmulatedBoard
+>>> from qnn_pynq import EmulatedBoard, FaultPlan
 >>> board = EmulatedBoard(faults=FaultPlan(seed=1, rate=0.01))
 
 The kinds, and what the emulated circuit does:

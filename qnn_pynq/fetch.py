@@ -17,7 +17,7 @@ from .overlay import Overlay, OverlayFile
 
 __all__ = ["fetch_overlay"]
 
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -65,7 +65,7 @@ def fetch_overlay(
             found[key] = target
         else:
             found[key] = _fetch(overlay, key, target, source, progress, timeout)
-            _LOG.info("%s: stored in %s", file.name, target)
+            _log.info("%s: stored in %s", file.name, target)
     return found
 
 

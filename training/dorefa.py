@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Train one of the shipped DoReFa networks: `python training/dorefa.py dorefa-w1a2-imagenette`.
 
-Pictures come from $QNN_PYNQ_DATA or ../shared/data. The run can be stopped and started again: it goes on
+Pictures come from $QNN_PYNQ_DATA or from the cache. The run can be stopped and started again: it goes on
 from the last checkpoint under build/training/. `--float` trains the same topology in float, to compare.
 """
 

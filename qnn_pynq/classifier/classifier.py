@@ -248,7 +248,7 @@ class Classifier:
         Parameters
         ----------
         picture : path, PIL image, file object, bytes or array
-            See `qnn_pynq.pictures.prepare.prepare`.
+            See `qnn_pynq.prepare`.
         invert : {"auto", True, False}
             Whether light and dark change places.
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MissingDependencyError
-from .classify import add_board, answered_by, check_batch
-from .output import EXIT_OK, Failure, emit, emit_json, positive
+from .options import add_board, check_batch, positive
+from .output import EXIT_OK, Failure, answered_by, emit, emit_json
 
 __all__ = ["add_parsers"]
 

@@ -116,7 +116,7 @@ def import_bnn_pynq(
     Returns
     -------
     Network
-        Not yet saved: see `network.save_network`.
+        Not yet saved: see `save_network`.
 
     Warns
     -----

@@ -100,7 +100,7 @@ def import_qnn_mo(
     Returns
     -------
     Network
-        Not yet saved: see `network.save_network`.
+        Not yet saved: see `save_network`.
 
     Notes
     -----

@@ -1,6 +1,6 @@
 """Imagenette and CIFAR-10: where they are on this machine, and the forms in which they come.
 
-They are looked for like the other data sets (`datasets.data_places`) and never downloaded.
+They are looked for like the other data sets (`public.data_places`) and never downloaded.
 """
 
 from __future__ import annotations

@@ -97,13 +97,9 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def data_places() -> list[Path]:
-    """Folders in which data sets are looked for, in order; $QNN_PYNQ_DATA comes first."""
-    places = []
-    if os.environ.get("QNN_PYNQ_DATA"):
-        places.append(Path(os.environ["QNN_PYNQ_DATA"]))
-    places.append(Path(__file__).resolve().parents[3] / "shared")
-    places.append(cache_folder())
-    return places
+    """Folders in which data sets are looked for, in order: $QNN_PYNQ_DATA, the cache."""
+    chosen = os.environ.get("QNN_PYNQ_DATA")
+    return ([Path(chosen)] if chosen else []) + [cache_folder()]
 
 
 def files_in(place: Path, name: str | None, part: str, trusted: bool = False) -> Files | None:

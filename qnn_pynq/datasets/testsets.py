@@ -69,9 +69,9 @@ def find_test_set(network: Any, where: str | Path | None = None, download: bool 
         Its class names give the labels of class-named folders; its provenance names the public data set.
     where : path, optional
         Folder with MNIST-style idx files (plain or .gz; in it, in `<data set>/` or in `data/<data set>/`),
-        with a colour data set (see `colour_sets`) or with class-named folders (Imagenette's may have its
+        with a colour data set (Imagenette, CIFAR-10) or with class-named folders (Imagenette's may have its
         WordNet names), or .npz file (x_test and y_test, images and labels, or a JPEG pack). By default
-        the network's public data set in $QNN_PYNQ_DATA, beside the checkout, and in the cache.
+        the network's public data set in $QNN_PYNQ_DATA and in the cache.
     download : bool
         Fetch the public data set from its home where it is nowhere here; not for the colour ones.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from .names import hexadecimal
@@ -53,7 +54,7 @@ class Stream:
     overflow: str = "refuse"
     raw: bool = False
 
-    @property
+    @cached_property
     def elements(self) -> int:
         """Numbers in a sample."""
         count = 1
@@ -71,7 +72,7 @@ class Stream:
         """Width of TDATA."""
         return self.lanes * self.type.container_bits
 
-    @property
+    @cached_property
     def sample_bytes(self) -> int:
         return self.elements * self.type.container.itemsize
 
@@ -103,7 +104,7 @@ class Dma:
     unaligned: bool = False
     interrupt: bool = False
 
-    @property
+    @cached_property
     def longest(self) -> int:
         """Bytes of the longest transfer, and of the longest descriptor."""
         return (1 << self.length_bits) - 1
@@ -143,7 +144,7 @@ class Description:
     max_samples: int | None = None
     source: str = field(default="description", compare=False)
 
-    @property
+    @cached_property
     def streams(self) -> tuple[Stream, ...]:
         return self.inputs + self.outputs
 

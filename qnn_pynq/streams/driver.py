@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from operator import attrgetter, methodcaller
 from typing import Any, Mapping
 
 import numpy as np
@@ -10,12 +11,13 @@ import numpy as np
 from ..contracts.board import Board, Buffer
 from ..errors import BoardError, DeadlineError, ForeignBitstreamError, NoDataError, QnnError
 from ..families.blocks.axi_dma import AxiDma
-from .packets import batch_bytes, batch_packets, sample_stride
+from .packets import batch_packets, sample_strides
 
 __all__ = ["StreamDriver"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _CTRL, _START, _DONE, _IDLE = 0x00, 1, 2, 4
+_poll, _through = methodcaller("poll"), attrgetter("done")
 _LEAST_MARK = 4  # bytes: less could be a result
 
 
@@ -33,6 +35,7 @@ class StreamDriver:
 
     def __init__(self, board: Board, overlay: Any, engine: str = "own") -> None:
         self.board, self.description = board, overlay.streams
+        self._strides = sample_strides(self.description)
         self._generation = -1
         self._mark = 0  # the same in the same runs: a recording of them can be replayed
         self._make: Any = AxiDma
@@ -98,7 +101,7 @@ class StreamDriver:
                     channel.check_packets(buffers[stream.name], packets)
                     active.append((channel, stream, packets))
         for stream in description.inputs:
-            buffers[stream.name].flush(self._bytes(stream, samples))
+            buffers[stream.name].flush(samples * self._strides[stream.name])
         marks = self._put_marks(buffers, samples)
         for channel, stream, packets in receivers:  # first, or the circuit has nowhere to write
             channel.start(buffers[stream.name], packets)
@@ -111,7 +114,7 @@ class StreamDriver:
         if description.control == "start":
             self._wait_circuit(deadline, timeout)
         for stream in description.outputs:
-            buffers[stream.name].invalidate(self._bytes(stream, samples))
+            buffers[stream.name].invalidate(samples * self._strides[stream.name])
         for name, (place, mark) in marks.items():
             if np.array_equal(buffers[name].array[place:place + mark.size], mark):
                 raise NoDataError("{}: done, but the end of {} was never written".format(description.name, name))
@@ -122,7 +125,7 @@ class StreamDriver:
         word = np.frombuffer(self._mark.to_bytes(8, "little"), np.uint8)
         found = {}
         for stream in self.description.outputs:
-            stride = sample_stride(stream, None if stream.dma is None else self.description.dma(stream.dma))
+            stride = self._strides[stream.name]
             last = stream.sample_bytes if stride > stream.sample_bytes else samples * stride
             end = (samples - 1) * stride + stream.sample_bytes
             size = min(8, last)
@@ -132,9 +135,6 @@ class StreamDriver:
                 buffers[stream.name].flush(end)
         return found
 
-    def _bytes(self, stream: Any, samples: int) -> int:
-        return batch_bytes(stream, None if stream.dma is None else self.description.dma(stream.dma), samples)
-
     # -- waiting ------------------------------------------------------------------------------
     def _wait(self, channels: list[Any], receivers: list[Any], deadline: float, timeout: float) -> None:
         """Until every channel is done. Each step is a wait of its own, so that pauses start small again."""
@@ -143,9 +143,9 @@ class StreamDriver:
         first = (receivers[0][0] if receivers else channels[0]).dma.dma.name
 
         def moved(_: Any) -> bool:
-            return bool(sum(channel.poll() for channel in channels))  # each of them is looked at
+            return bool(sum(map(_poll, channels)))  # each of them is looked at
 
-        while not all(channel.done for channel in channels):
+        while not all(map(_through, channels)):
             try:
                 self.board.wait(first, moved, max(0.0, deadline - self.board.clock.now()), self.description.name)
             except DeadlineError as error:

@@ -16,13 +16,13 @@ from ..overlay import Overlay
 from .circuit import StreamCircuit, make_circuit
 from .description import Description, Stream
 from .driver import StreamDriver
-from .packets import batch_bytes, longest_batch, sample_stride
+from .packets import longest_batch, sample_strides
 from .reading import Source
 from .values import by_name, check_array, decode, encode
 
 __all__ = ["StreamOverlay"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 PathLike = Union[str, "os.PathLike[str]"]
 Results = Union[np.ndarray, "dict[str, np.ndarray]"]
 _ABANDONED: list[Any] = []  # memory that logic may write into for as long as this process lives
@@ -79,6 +79,7 @@ class StreamOverlay:
         self.overlay: StreamCircuit = make_circuit(description, bitstream, twin)
         self.description: Description = self.overlay.streams
         self._longest = longest_batch(self.description)
+        self._strides = sample_strides(self.description)
         self._split = bool(split)
         self._buffers: dict[str, Buffer] = {}
         self._broken = False  # a run did not end: what the circuit holds of it must go first
@@ -183,7 +184,7 @@ class StreamOverlay:
               timeout: float) -> None:
         board = self.board
         if self._broken:
-            log.info("%s: configuring the logic again, after a run that did not end", self.description.name)
+            _log.info("%s: configuring the logic again, after a run that did not end", self.description.name)
             self._configure_again()
         if board.loaded != self.overlay:
             board.load(self.overlay)
@@ -212,7 +213,7 @@ class StreamOverlay:
             if any(stream.dma is None for stream in self.description.streams):
                 self._configure_again()  # an AXI master has no reset of its own
         except Exception as second:
-            log.warning("%s: after %s, the reset failed too: %s", self.description.name, error, second)
+            _log.warning("%s: after %s, the reset failed too: %s", self.description.name, error, second)
             self._kept += self._buffers.values()  # they may still be written to: neither free nor use them
             self._buffers = {}
 
@@ -225,7 +226,7 @@ class StreamOverlay:
 
     def _allocate(self, samples: int) -> None:
         for stream in self.description.streams:
-            need = batch_bytes(stream, self._dma(stream), samples)
+            need = samples * self._strides[stream.name]
             held = self._buffers.get(stream.name)
             if held is None or held.nbytes < need:
                 if held is not None:
@@ -233,12 +234,9 @@ class StreamOverlay:
                     del self._buffers[stream.name]
                 self._buffers[stream.name] = self.board.allocate(need, np.uint8)
 
-    def _dma(self, stream: Stream) -> Any:
-        return None if stream.dma is None else self.description.dma(stream.dma)
-
     def _words(self, stream: Stream, samples: int) -> np.ndarray:
         """The buffer's containers of the samples, (samples, elements)."""
-        stride = sample_stride(stream, self._dma(stream))
+        stride = self._strides[stream.name]
         rows = self._buffers[stream.name].array[:samples * stride].reshape(samples, stride)
         if stride == stream.sample_bytes:
             return rows.view(stream.type.container)
@@ -272,7 +270,7 @@ class StreamOverlay:
                 try:
                     self._configure_again()  # whoever comes next finds nothing of the broken run
                 except Exception as error:
-                    log.warning("%s: %s", self.description.name, error)
+                    _log.warning("%s: %s", self.description.name, error)
                     _ABANDONED.extend(self._kept and [*self._kept, self._driver])  # which has the descriptors
             if self._driver not in _ABANDONED:
                 self._driver.close()

@@ -13,7 +13,7 @@ from ._torch import torch
 
 __all__ = ["read_checkpoint", "write_checkpoint"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def read_checkpoint(
@@ -36,7 +36,7 @@ def read_checkpoint(
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
     except Exception as error:  # damaged files raise nearly everything
-        log.warning("%s: no checkpoint of this training (%s): it starts anew", path, type(error).__name__)
+        _log.warning("%s: no checkpoint of this training (%s): it starts anew", path, type(error).__name__)
         model.load_state_dict(before[0])
         optimiser.load_state_dict(before[1])
         return 0

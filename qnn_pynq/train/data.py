@@ -23,7 +23,7 @@ class DataSet(NamedTuple):
 def load_dataset(name: str, part: str) -> DataSet:
     """`part` ("train" or "test") of "mnist" or "fashion-mnist".
 
-    Looked for in $QNN_PYNQ_DATA, then beside the checkout, then downloaded from its public home with a
+    Looked for in $QNN_PYNQ_DATA and in the cache, then downloaded from its public home with a
     digest check.
     """
     if name not in DATASETS:

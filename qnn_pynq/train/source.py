@@ -17,7 +17,7 @@ from .data import DataSet
 
 __all__ = ["MAX_CLASSES", "SUFFIXES", "read_source", "split_by_class", "threshold_of"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 MAX_CLASSES = 64  # neurons of an LFC's last layer
 SUFFIXES = frozenset(".png .jpg .jpeg .bmp .gif .webp .tif .tiff .pgm .ppm".split())
 _PAIRS = (
@@ -89,7 +89,7 @@ def _read_folders(source: Path, spec: InputSpec, most: int) -> DataSet:
         if len(labels) == before:
             raise InputError("{}: no pictures in this class folder ({})".format(folder, ", ".join(sorted(SUFFIXES))))
     if skipped:
-        log.warning("%s: %d file(s) that are no pictures skipped", source, skipped)
+        _log.warning("%s: %d file(s) that are no pictures skipped", source, skipped)
     return DataSet(np.stack(pictures), np.array(labels, np.int64), tuple(p.name for p in folders))
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import oracle_conv
 import pytest
 import small
+from qnn_pynq.engines.layers import split_layers
 from small_conv import linear, pixel_conv, small_network
 
 from qnn_pynq import Classifier
 from qnn_pynq.engines import fits_engine, software_engine
-from qnn_pynq.engines.layers import split_layers
 from qnn_pynq.errors import InputError, ScoresUnavailableError, UnsupportedNetworkError
 from qnn_pynq.networks import Decode, Encoding, Linear
 

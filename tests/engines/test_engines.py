@@ -11,11 +11,11 @@ import pytest
 import small
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from qnn_pynq.engines.dense_board import OverlayEngine
+from qnn_pynq.engines.dense_software import SoftwareEngine
 
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.classifier.decode import HighestBit
-from qnn_pynq.engines.dense_board import OverlayEngine
-from qnn_pynq.engines.dense_software import SoftwareEngine
 from qnn_pynq.errors import (
     BoardBusyError,
     BoardError,

@@ -37,8 +37,8 @@ PLANTED = {
     "classes.txt": "convert.bnn_pynq.UnicodeDecodeError",
     "CIFAR-10, batches.meta.txt": "datasets.colour.UnicodeDecodeError",
     ".hwh": "boards.zynq.state.ElementTree.ParseError", ".hwh of streams": "streams.hwh.ElementTree.ParseError",
-    "recording": "diagnosis.recording_file.zlib.error", "PNG": "pictures.opening.Exception", "JPEG": "pictures.opening.Exception",
-    "GIF, BMP, TIFF, PPM": "pictures.opening.Exception",
+    "recording": "diagnosis.recording_file.zlib.error", "PNG": "pictures.opening.Exception",
+    "JPEG": "pictures.opening.Exception", "GIF, BMP, TIFF, PPM": "pictures.opening.Exception",
 }
 
 

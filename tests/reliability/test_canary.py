@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import lfc
@@ -16,12 +17,12 @@ from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.catalogue import find_network
 from qnn_pynq.engines import software_engine
 from qnn_pynq.errors import InputError, WrongAnswerError
-from qnn_pynq.networks import load_network, save_network
-from qnn_pynq.reliability import canary_choice
+from qnn_pynq.networks.store import load_network, save_network
 from qnn_pynq.reliability.answers import Answers
 from qnn_pynq.reliability.canary import CANARY_FILE, Canary, answered, weights_digest
 from qnn_pynq.reliability.canary_choice import (
     Flip,
+    candidates,
     choose,
     detections,
     flip_bit,
@@ -30,6 +31,9 @@ from qnn_pynq.reliability.canary_choice import (
     write,
 )
 from qnn_pynq.reliability.policy import Policy
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+import choose_canary  # noqa: E402
 
 NET = small.network(seed=1)
 CONV = small_network(0)
@@ -58,7 +62,7 @@ SHIPPED = sorted(path.name for path in Path(__file__).parents[2].glob("params/*"
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_networks_bring_chosen_inputs(name):
-    """After a new training: ``python -m qnn_pynq.reliability.canary_choice NAME``."""
+    """After a new training: ``python tools/choose_canary.py NAME``."""
     network = find_network(name)
     known = Canary(network)
     assert known.source == "chosen" and len(known) == (8 if name.startswith("dorefa") else 256)
@@ -154,7 +158,7 @@ def test_the_greedy_choice_covers_what_can_be_covered():
 
 
 def test_chosen_inputs_notice_more_than_as_many_others():
-    pool, flips = canary_choice.candidates(NET, 200), sample_flips(NET, 150)
+    pool, flips = candidates(NET, 200), sample_flips(NET, 150)
     found = detections(NET, pool, flips)
     chosen = pool[choose(found, 8)]
     assert found[:, choose(found, 8)].any(axis=1).sum() > found[:, :8].any(axis=1).sum()
@@ -164,7 +168,7 @@ def test_chosen_inputs_notice_more_than_as_many_others():
 
 def test_the_command_writes_a_file_that_a_classifier_takes(tmp_path, capsys):
     path = save_network(dataclasses.replace(NET, name="mine", title="mine"), tmp_path / "mine")
-    canary_choice.main([str(path), "--inputs", "4", "--candidates", "40", "--flips", "30"])
+    choose_canary.main([str(path), "--inputs", "4", "--candidates", "40", "--flips", "30"])
     assert "4 inputs of 40 candidates" in capsys.readouterr().out
     network = load_network(path)
     policy = Policy("canary", every_images=3)
@@ -174,6 +178,6 @@ def test_the_command_writes_a_file_that_a_classifier_takes(tmp_path, capsys):
 
 
 def test_a_network_without_a_folder_needs_a_place_for_the_file(monkeypatch):
-    monkeypatch.setattr(canary_choice, "find_network", lambda _: NET)
+    monkeypatch.setattr(choose_canary, "find_network", lambda _: NET)
     with pytest.raises(InputError, match="--out"):
-        canary_choice.main(["mine"])
+        choose_canary.main(["mine"])

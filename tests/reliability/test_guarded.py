@@ -14,6 +14,7 @@ import lfc
 import numpy as np
 import pytest
 import small
+from qnn_pynq.reliability.guarded import GuardedEngine
 from small_conv import mixed_network, small_network
 
 from qnn_pynq import Classifier
@@ -36,7 +37,6 @@ from qnn_pynq.errors import (
     WrongAnswerError,
 )
 from qnn_pynq.faults import Fault, FaultPlan
-from qnn_pynq.reliability.guarded import GuardedEngine
 from qnn_pynq.reliability.policy import Policy
 
 NET = small.network(seed=1)

@@ -20,11 +20,11 @@ from qnn_pynq.errors import (
     ClosedError,
     DeadlineError,
     DescriptorError,
+    DmaError,
     InputError,
     NotFoundError,
     OverlayMissingError,
 )
-from qnn_pynq.families.blocks.axi_dma_registers import DmaError
 from qnn_pynq.faults import KINDS, Fault, FaultPlan
 from qnn_pynq.kernels.fixed import fixed_container
 from qnn_pynq.overlay import load_overlay

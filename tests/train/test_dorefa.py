@@ -269,6 +269,5 @@ def test_packs_are_read_and_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_missing_data_names_the_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("QNN_PYNQ_DATA", raising=False)
-    monkeypatch.setattr("qnn_pynq.datasets.public.__file__", str(tmp_path / "a" / "b" / "c" / "datasets.py"))
     with pytest.raises(NotFoundError, match="QNN_PYNQ_DATA"):
         load_colour("cifar10", "test")

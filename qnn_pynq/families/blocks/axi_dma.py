@@ -8,18 +8,9 @@ from typing import Any, Sequence
 import numpy as np
 
 from ...contracts.board import Board, Buffer
-from ...errors import BoardError, DeadlineError
+from ...errors import BoardError, DeadlineError, DmaError, DmaPacketError
 from ...streams.description import Dma
-from .axi_dma_registers import (
-    Control,
-    Descriptor,
-    DmaError,
-    DmaPacketError,
-    Register,
-    Status,
-    check_status,
-    status_text,
-)
+from .axi_dma_registers import Control, Descriptor, Register, Status, check_status, status_text
 
 __all__ = ["AxiDma", "DmaChannel", "Packet"]
 
@@ -42,7 +33,10 @@ class DmaChannel:
 
     def __init__(self, dma: AxiDma, base: int, name: str) -> None:
         self.dma, self.name = dma, name
+        self.what = "{} of {}".format(name, dma.dma.name)
         self._base = base
+        self._run_bits = Control.RUN | (Control.COMPLETE_ENABLE if dma.dma.interrupt else 0)
+        self._registers: Any = None  # of the logic as it was configured when the run began
         self.transferred: list[int] = []
         self._packets: list[Any] = []
         self._address = 0
@@ -50,25 +44,20 @@ class DmaChannel:
         self._ends: list[int] = []
 
     # -- registers ----------------------------------------------------------------------------
-    def _read(self, register: int) -> int:
-        return self.dma.registers.read(self._base + register)
-
-    def _write(self, register: int, value: int) -> None:
-        self.dma.registers.write(self._base + register, value)
-
-    @property
-    def what(self) -> str:
-        return "{} of {}".format(self.name, self.dma.dma.name)
-
     @property
     def status(self) -> int:
         """The status register; reading it has no side effect."""
-        return self._read(Register.STATUS)
+        return int(self.dma.registers.read(self._base + Register.STATUS))
 
     def _check(self) -> int:
-        status = self.status
+        status = int(self._registers.read(self._base + Register.STATUS))
         check_status(status, self.what)
         return status
+
+    def _check_running(self) -> None:
+        status = int(self._registers.read(self._base + Register.STATUS))
+        if status & Status.HALTED:
+            raise DmaError("{} does not run: status {}; reset it".format(self.what, status_text(status)))
 
     # -- packets ------------------------------------------------------------------------------
     def check_packets(self, buffer: Buffer, packets: Sequence[Packet]) -> None:
@@ -104,6 +93,7 @@ class DmaChannel:
             The channel stands still after an error; `AxiDma.reset` helps.
         """
         self.check_packets(buffer, packets)
+        self._registers = self.dma.registers
         self._check()
         self.transferred = []
         self._address = buffer.device_address
@@ -113,20 +103,15 @@ class DmaChannel:
         if self.dma.dma.scatter_gather:
             self._start_ring()
             return
-        self._write(Register.STATUS, Status.COMPLETE)  # of the run before
-        self._write(Register.CONTROL, self._run_bits)
-        if self.status & Status.HALTED:
-            raise DmaError("{} does not run: status {}; reset it".format(self.what, status_text(self.status)))
+        self._registers.write(self._base + Register.STATUS, Status.COMPLETE)  # of the run before
+        self._registers.write(self._base + Register.CONTROL, self._run_bits)
+        self._check_running()
         self._next()
-
-    @property
-    def _run_bits(self) -> int:
-        return Control.RUN | (Control.COMPLETE_ENABLE if self.dma.dma.interrupt else 0)
 
     def _next(self) -> None:
         offset, nbytes = self._packets[len(self.transferred)]
-        self._write(Register.ADDRESS, (self._address + offset) & 0xFFFFFFFF)
-        self._write(Register.LENGTH, nbytes)  # this starts it
+        self._registers.write(self._base + Register.ADDRESS, (self._address + offset) & 0xFFFFFFFF)
+        self._registers.write(self._base + Register.LENGTH, nbytes)  # this starts it
 
     @property
     def done(self) -> bool:
@@ -149,7 +134,7 @@ class DmaChannel:
         if self.dma.dma.scatter_gather:
             self._collect_ring()
             return True
-        self._took(self._read(Register.LENGTH))
+        self._took(self._registers.read(self._base + Register.LENGTH))
         if not self.done:
             self._next()
         return True
@@ -185,13 +170,12 @@ class DmaChannel:
         table[:len(words), Descriptor.ADDRESS] = [address for address, _ in words]
         table[:len(words), Descriptor.CONTROL] = [control for _, control in words]
         ring.flush()
-        self._write(Register.CONTROL, 0)  # the current descriptor is fixed while it runs
-        self._write(Register.STATUS, Status.COMPLETE)
-        self._write(Register.CURRENT, first)
-        self._write(Register.CONTROL, self._run_bits)
-        if self.status & Status.HALTED:
-            raise DmaError("{} does not run: status {}; reset it".format(self.what, status_text(self.status)))
-        self._write(Register.TAIL, first + 64 * (len(words) - 1))  # this starts it
+        self._registers.write(self._base + Register.CONTROL, 0)  # the current descriptor is fixed while it runs
+        self._registers.write(self._base + Register.STATUS, Status.COMPLETE)
+        self._registers.write(self._base + Register.CURRENT, first)
+        self._registers.write(self._base + Register.CONTROL, self._run_bits)
+        self._check_running()
+        self._registers.write(self._base + Register.TAIL, first + 64 * (len(words) - 1))  # this starts it
 
     def _collect_ring(self) -> None:
         assert self._ring is not None
@@ -227,7 +211,7 @@ class AxiDma:
     board : Board
         With an overlay loaded that has the DMA among its `ips`.
     dma : Dma
-        As `interface.Dma` describes it.
+        As `Dma` describes it.
 
     Attributes
     ----------

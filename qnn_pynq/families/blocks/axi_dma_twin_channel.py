@@ -150,7 +150,7 @@ class Channel:
 
     def _send(self, now: float) -> bool:
         address, length, _, ends, moment = self.job
-        if now < moment or not self.fifo.room:
+        if now < moment or self.fifo.size >= self.fifo.capacity:
             return False
         try:
             data = self.dma.memory.read(address, length).copy()

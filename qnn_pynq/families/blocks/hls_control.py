@@ -16,19 +16,16 @@ from ...errors import (
     ForeignBitstreamError,
     QnnError,
     StatusError,
+    StrayRunError,
 )
 
-__all__ = ["CTRL", "DONE", "IDLE", "START", "PolledDriver", "StrayRunError"]
+__all__ = ["CTRL", "DONE", "IDLE", "START", "PolledDriver"]
 
 log = logging.getLogger(__name__)
 CTRL = 0x00
 START, DONE, IDLE = 0x1, 0x2, 0x4
 _NEVER = 0xFFFFFD70  # control bits that no HLS block has; a bus without a slave often reads as all ones
 _LOOK = 0.05  # seconds of waiting between looks at `cancel`
-
-
-class StrayRunError(BoardBusyError, StatusError):
-    """The circuit runs where it should be idle."""
 
 
 class PolledDriver(Driver):

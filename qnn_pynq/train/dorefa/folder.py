@@ -21,7 +21,7 @@ from .recipes import Recipe, topology_for
 
 __all__ = ["train_dorefa_folder"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _ENOUGH = 2000  # pictures from which on some are set apart for the scale of the probabilities
 _SIDES = (16, 128)
 _MOST = 1000  # classes; the tail is in software
@@ -106,7 +106,7 @@ def train_dorefa_folder(
         crop=reach,
         mirror=mirror,
     )
-    log.info("%d classes: %d pictures to train, %d to test", len(data.classes), count, len(shown.labels))
+    _log.info("%d classes: %d pictures to train, %d to test", len(data.classes), count, len(shown.labels))
     work = _work(data, recipe)
     model = train(data, choosing, recipe, checkpoint=work / "checkpoint.pt", progress=progress)
     finished = finish(

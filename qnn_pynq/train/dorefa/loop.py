@@ -21,7 +21,7 @@ from .recipes import Recipe
 
 __all__ = ["train"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _CALIBRATION = 4096  # pictures for the final statistics of batch norm
 
 
@@ -74,7 +74,7 @@ def train(
     recipe: Recipe,
     floating: bool = False,
     checkpoint: Path | None = None,
-    report: Callable[[str], None] = log.info,
+    report: Callable[[str], None] = _log.info,
     every: int = 3,
     teacher: Any = None,
     start: Any = None,

@@ -18,7 +18,7 @@ from .recipes import Recipe
 
 __all__ = ["SETS", "Finished", "TrainedOn", "finish", "finish_float"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 OVERLAY = "qnn-mo-w1a2"
 
 
@@ -71,7 +71,7 @@ def finish(
     held_out: DataSet,
     test: DataSet | None,
     provenance: dict[str, Any],
-    report: Callable[[str], None] = log.info,
+    report: Callable[[str], None] = _log.info,
     about: TrainedOn | None = None,
 ) -> Finished:
     """Fold, compare with the trained network, and measure; the test set, if any, is looked at once.
@@ -125,7 +125,7 @@ def finish_float(
     recipe: Recipe,
     held_out: DataSet,
     test: DataSet | None,
-    report: Callable[[str], None] = log.info,
+    report: Callable[[str], None] = _log.info,
 ) -> None:
     """Report the accuracies of the float twin."""
     for key, data in (("validation", held_out), ("test", test)):

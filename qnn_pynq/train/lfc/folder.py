@@ -19,7 +19,7 @@ from ..source import read_source, split_by_class, threshold_of
 
 __all__ = ["check_arguments", "text_name", "train_folder"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _ENOUGH = 2000  # pictures from which on learning the input bits pays, and some can be set apart to choose levels
 _PRECISIONS = ("w1a1", "w1a2")
 _SEEDS = 1 << 32
@@ -104,7 +104,7 @@ def train_folder(
         versus_rest=0.3,
         augment=changes,
     )
-    log.info(
+    _log.info(
         "%d classes: %d pictures to train, %d to test",
         len(data.classes),
         len(training.labels),

@@ -21,7 +21,7 @@ from .model import LFC, signs
 
 __all__ = ["INPUTS", "Recipe", "device", "evaluate_scores", "to_inputs", "train"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 INPUTS = 832
 _CALIBRATION = 51200  # pictures for the final statistics of batch norm
 
@@ -140,7 +140,7 @@ def train(
     table: Table,
     recipe: Recipe,
     checkpoint: Path | None = None,
-    report: Callable[[str], None] = log.info,
+    report: Callable[[str], None] = _log.info,
     every: int = 5,
     progress: bool = False,
     teacher: np.ndarray | None = None,

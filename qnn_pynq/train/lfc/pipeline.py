@@ -21,7 +21,7 @@ from .teacher import soft_labels
 
 __all__ = ["Outcome", "build", "load_table", "probability_scale"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 MAX_LEVELS = 6
 
 
@@ -72,7 +72,7 @@ def build(
     polarity: str,
     provenance: dict[str, Any],
     work: Path | None = None,
-    report: Callable[[str], None] = log.info,
+    report: Callable[[str], None] = _log.info,
     progress: bool = False,
     then: Recipe | None = None,
 ) -> Outcome:

@@ -17,7 +17,7 @@ from .augment import Augment, distort
 
 __all__ = ["soft_labels"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 nn: Any = torch.nn
 _BATCH = 128
 _WIDTH = 32
@@ -50,7 +50,7 @@ def soft_labels(
     where: Any,
     cache: Path | None = None,
     epochs: int = 8,
-    report: Callable[[str], None] = log.info,
+    report: Callable[[str], None] = _log.info,
 ) -> np.ndarray:
     """Logits of the teacher for the training pictures and their mirror images, float32 (2, N, classes)."""
     if cache is not None and cache.is_file():

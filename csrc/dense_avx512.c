@@ -1,6 +1,5 @@
 /* AVX-512 with VPOPCNTDQ: 8 neurons in the 64-bit lanes of a vector, so no sum runs across lanes. */
-#include <string.h>
-#include "kernels.h"
+#include "dense.h"
 
 #ifdef QNN_HAVE_AVX512
 #include <immintrin.h>
@@ -9,13 +8,6 @@
 #define INLINE static inline __attribute__((always_inline)) TARGET
 /* gcc would fold a load that was hoisted out of a loop back into every use of it */
 #define KEEP(v) __asm__("" : "+v"(v))
-
-static int usable(void)
-{
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("popcnt");
-}
 
 INLINE int popcount_row(const uint64_t *x, int words)
 {
@@ -213,8 +205,8 @@ FORM(form16_01, 16, 0, 1)
 FORM(form16_11, 16, 1, 1)
 FORM(form16_12, 16, 1, 2)
 
-TARGET static void run(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t *y, size_t y_row, size_t y_plane,
-                       int32_t *sums)
+TARGET void qnn_dense_avx512(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t *y, size_t y_row,
+                             size_t y_plane, int32_t *sums)
 {
     if (!sums && l->words == 13 && !l->ternary && l->levels == 1)
         form13_01(l, x, n, y, y_row, y_plane);
@@ -229,49 +221,4 @@ TARGET static void run(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t 
     else
         any(l, x, n, y, y_row, y_plane, sums);
 }
-
-TARGET static void compare(const uint8_t *p, const uint8_t *t, unsigned threshold, size_t n, uint8_t *out)
-{
-    const __m512i all = _mm512_set1_epi8((char)threshold);
-    size_t k;
-    uint64_t bits;
-
-    if (!t && threshold > 255) { /* no pixel reaches it */
-        memset(out, 0, (n + 7) / 8);
-        return;
-    }
-    for (k = 0; k + 64 <= n; k += 64) {
-        bits = _mm512_cmpge_epu8_mask(_mm512_loadu_si512(p + k), t ? _mm512_loadu_si512(t + k) : all);
-        memcpy(out + k / 8, &bits, 8);
-    }
-    if (k < n) {
-        const __mmask64 some = (UINT64_C(1) << (n - k)) - 1;
-
-        bits = _mm512_mask_cmpge_epu8_mask(some, _mm512_maskz_loadu_epi8(some, p + k),
-                                           t ? _mm512_maskz_loadu_epi8(some, t + k) : all);
-        memcpy(out + k / 8, &bits, (n - k + 7) / 8);
-    }
-}
-
-TARGET static void pack1(const uint8_t *p, size_t n, uint8_t *out)
-{
-    const __m512i one_bit = _mm512_set1_epi8(1);
-    size_t k;
-    uint64_t bits;
-
-    for (k = 0; k + 64 <= n; k += 64) {
-        bits = _mm512_test_epi8_mask(_mm512_loadu_si512(p + k), one_bit);
-        memcpy(out + k / 8, &bits, 8);
-    }
-    if (k < n) {
-        const __mmask64 some = (UINT64_C(1) << (n - k)) - 1;
-
-        bits = _mm512_test_epi8_mask(_mm512_maskz_loadu_epi8(some, p + k), one_bit);
-        memcpy(out + k / 8, &bits, (n - k + 7) / 8);
-    }
-}
-
-const qnn_ops qnn_avx512 = {"avx512", usable, qnn_blocks_bytes, qnn_blocks_repack, run, compare, pack1};
-#else
-typedef int qnn_avx512_is_not_built;
 #endif

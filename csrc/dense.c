@@ -1,9 +1,10 @@
 /* A stack of dense layers: repacked weights, scratch memory, and one pass over a batch in tiles. */
 #include <string.h>
-#include "kernels.h"
+#include "bits.h"
+#include "dense.h"
 
 struct qnn_stack {
-    const qnn_ops *ops;
+    const qnn_kernels *kernels;
     const qnn_encoder *encoder;
     qnn_layer *layers;
     int count;
@@ -19,7 +20,7 @@ qnn_stack *qnn_stack_new(int isa, int layers)
 
     if (!s)
         return NULL;
-    s->ops = qnn_isa_ops(isa);
+    s->kernels = qnn_kernels_of(isa);
     s->count = layers;
     s->layers = qnn_alloc((size_t)layers * sizeof *s->layers);
     s->offsets = qnn_alloc((size_t)layers * sizeof *s->offsets);
@@ -48,23 +49,21 @@ void qnn_stack_free(qnn_stack *s)
     qnn_free(s);
 }
 
-size_t qnn_blocks_bytes(const qnn_layer *layer)
+uint64_t qnn_weight_word(const qnn_layer *layer, const uint8_t *weights, int neuron, int word)
 {
-    return (size_t)layer->blocks * (size_t)layer->words * QNN_BLOCK * 8;
+    size_t row = ((size_t)layer->inputs + 7) / 8, at = (size_t)word * 8, left;
+    uint64_t v = 0;
+
+    if (neuron >= layer->outputs || at >= row)
+        return 0;
+    left = row - at;
+    memcpy(&v, weights + (size_t)neuron * row + at, left < 8 ? left : 8);
+    if (layer->inputs - word * 64 < 64) /* the file promises zero pad bits; the sums must not depend on it */
+        v &= (UINT64_C(1) << (layer->inputs - word * 64)) - 1;
+    return v;
 }
 
-void qnn_blocks_repack(const qnn_layer *layer, const uint8_t *weights, void *out)
-{
-    uint64_t *to = out;
-    int block, k, lane;
-
-    for (block = 0; block < layer->blocks; block++)
-        for (k = 0; k < layer->words; k++)
-            for (lane = 0; lane < QNN_BLOCK; lane++)
-                *to++ = qnn_weight_word(layer, weights, block * QNN_BLOCK + lane, k);
-}
-
-/* See kernels.h: threshold < accumulator  <=>  P - half < limit. */
+/* See dense.h: threshold < accumulator  <=>  P - half < limit. */
 static int16_t limit_of(const qnn_layer *layer, int threshold, int parity)
 {
     int limit;
@@ -116,7 +115,7 @@ int qnn_stack_layer(qnn_stack *s, int at, int inputs, int outputs, int ternary, 
     layer->words = (inputs + 63) / 64;
     layer->stride = (layer->words + 7) / 8 * 8;
     layer->blocks = (outputs - 1) / QNN_BLOCK + 1;
-    layer->weight_bytes = s->ops->weight_bytes(layer);
+    layer->weight_bytes = s->kernels->dense_size(layer);
     layer->weights = qnn_alloc(layer->weight_bytes);
     layer->thresholds = qnn_alloc(bytes);
     if (!layer->weights || !layer->thresholds)
@@ -125,7 +124,7 @@ int qnn_stack_layer(qnn_stack *s, int at, int inputs, int outputs, int ternary, 
         memcpy(layer->thresholds, thresholds, bytes);
     if (make_limits(layer))
         return -1;
-    s->ops->repack(layer, weights, layer->weights);
+    s->kernels->dense_repack(layer, weights, layer->weights);
     return 0;
 }
 
@@ -198,10 +197,10 @@ static int run(qnn_stack *s, const uint8_t *source, int pictures, size_t n, uint
         for (i = 0; i < s->count - 1; i++) {
             const qnn_layer *layer = &s->layers[i], *next = layer + 1;
 
-            s->ops->run(layer, scratch + s->offsets[i], tile, (uint8_t *)(scratch + s->offsets[i + 1]),
+            s->kernels->dense(layer, scratch + s->offsets[i], tile, (uint8_t *)(scratch + s->offsets[i + 1]),
                         (size_t)next->planes * next->stride * 8, (size_t)next->stride * 8, NULL);
         }
-        s->ops->run(last, scratch + s->offsets[i], tile, out, out ? (size_t)last->blocks : 0, 0, sums);
+        s->kernels->dense(last, scratch + s->offsets[i], tile, out, out ? (size_t)last->blocks : 0, 0, sums);
         if (out)
             out += tile * (size_t)last->blocks;
         if (sums)

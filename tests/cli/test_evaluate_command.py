@@ -1,18 +1,15 @@
-"""`evaluate` and `benchmark`."""
+"""`evaluate`."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import small_conv
 from PIL import Image
 
 from qnn_pynq import Classifier
-from qnn_pynq.networks import Decode, save_network
 
 DOREFA = ["dorefa-w1a2-cifar10", "dorefa-w1a2-imagenette"]
 NETWORKS = ["lfc-w1a1-mnist", "lfc-w1a2-mnist", "lfc-w1a1-fashion-mnist", "lfc-w1a2-fashion-mnist"]
@@ -61,36 +58,6 @@ def test_without_a_test_set_the_message_names_the_option(run: Any, random_networ
     assert ran.code == 3 and "nowhere" in ran.err and not ran.out
 
 
-@pytest.mark.parametrize("board", ["emulated", "cpu"])
-def test_the_benchmark_splits_the_stages(run: Any, random_network: Path, board: str) -> None:
-    arguments = ["benchmark", random_network, "--images", 100, "--repeat", 1, "--board", board]
-    found = run(*arguments, "--json").json
-    assert [entry["batch"] for entry in found["runs"]] == [1, 64, 100]
-    for entry in found["runs"]:
-        assert entry["images_per_second"] > 0
-        assert ("accelerator" in entry["stages_seconds_per_image"]) == (board == "emulated")
-        assert entry["accelerator_is_modelled"] == (board == "emulated")
-    text = run(*arguments).out
-    assert ("cycle model, not measured" in text) == (board == "emulated")
-
-
-def test_the_modelled_time_does_not_depend_on_this_machine(run: Any, random_network: Path) -> None:
-    arguments = [
-        "benchmark",
-        random_network,
-        "--images",
-        1000,
-        "--repeat",
-        1,
-        "--board",
-        "emulated",
-        "--json",
-    ]
-    times = [entry["stages_seconds_per_image"]["accelerator"] for entry in run(*arguments).json["runs"]]
-    assert times[-1] == pytest.approx(8.41e-6, rel=0.01)
-    assert times[0] == pytest.approx(18e-6, rel=0.1)
-
-
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_quoted_accuracy_is_reproduced_on_the_emulated_board(
     run: Any, name: str, shared_data: Path, monkeypatch: pytest.MonkeyPatch
@@ -118,14 +85,8 @@ def test_the_quoted_accuracy_of_a_convolutional_network_is_reproduced(
     assert ran.json["accuracy"] == pytest.approx(quoted["test"], abs=0.005)
 
 
-@pytest.fixture
-def small(tmp_path: Path) -> Path:
-    """A small convolutional network."""
-    return save_network(small_conv.small_network(0), tmp_path / "small")
-
-
 @pytest.mark.parametrize("board", ["emulated", "cpu"])
-def test_convolutional_networks_are_evaluated_and_timed(run: Any, small: Path, tmp_path: Path, board: str) -> None:
+def test_convolutional_networks_are_evaluated(run: Any, small: Path, tmp_path: Path, board: str) -> None:
     random = np.random.RandomState(0)
     pictures = random.randint(0, 256, (12, 30, 20, 3)).astype(np.uint8)
     np.savez(str(tmp_path / "set.npz"), x_test=pictures, y_test=random.randint(0, 5, 12))
@@ -133,17 +94,9 @@ def test_convolutional_networks_are_evaluated_and_timed(run: Any, small: Path, t
     ran = run(*arguments, "--json")
     assert ran.code == 0 and ran.json["images"] == 12, ran.err
     assert "differ on 0 of 12" in run(*arguments).out
-    ran = run("benchmark", small, "--repeat", 1, "--board", board, "--json")
-    assert [entry["batch"] for entry in ran.json["runs"]] == [1, 64, 256]
-    stages = ran.json["runs"][0]["stages_seconds_per_image"]
-    assert "tail" in stages and ("first layer" in stages) == (board == "emulated")
 
 
-def test_a_network_of_features_has_no_accuracy(run: Any, tmp_path: Path) -> None:
-    network = small_conv.small_network(0)
-    network = dataclasses.replace(network, layers=network.layers[:-1], decode=Decode("features"), classes=())
-    folder = save_network(network, tmp_path / "features")
+def test_a_network_of_features_has_no_accuracy(run: Any, features: Path, tmp_path: Path) -> None:
     np.savez(str(tmp_path / "set.npz"), x_test=np.zeros((2, 16, 16, 3), np.uint8), y_test=np.zeros(2, np.int64))
-    for arguments in (["evaluate", folder, "--data", tmp_path / "set.npz"], ["benchmark", folder, "--repeat", 1]):
-        ran = run(*arguments, "--board", "cpu")
-        assert ran.code == 3 and "features" in ran.err, ran
+    ran = run("evaluate", features, "--data", tmp_path / "set.npz", "--board", "cpu")
+    assert ran.code == 3 and "features" in ran.err, ran

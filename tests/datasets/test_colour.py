@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from qnn_pynq.datasets import public as datasets
 from qnn_pynq.datasets.colour import COLOUR_SETS, find_colour, read_colour, read_pack
 from qnn_pynq.datasets.testsets import dataset_of, find_test_set
 from qnn_pynq.errors import InputError, NotFoundError
@@ -23,10 +22,9 @@ CIFAR_TEST = "f9b1e2130bab680db56eb06d886f7f1ad0f1183907ceff4659d1735c890f5b04"
 
 
 @pytest.fixture(autouse=True)
-def _nothing_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither data beside the checkout nor in the environment."""
+def _nothing_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No data in the environment; the cache of a test is empty."""
     monkeypatch.delenv("QNN_PYNQ_DATA", raising=False)
-    monkeypatch.setattr(datasets, "__file__", str(tmp_path / "a" / "b" / "c" / "datasets.py"))
 
 
 def network(dataset: str = "CIFAR-10", classes: tuple[str, ...] = CLASSES, name: str = "net") -> Any:

@@ -1,6 +1,5 @@
 /* AVX2: 4 neurons in the 64-bit lanes of a vector, popcounts by a table of 16 bytes (VPSHUFB). */
-#include <string.h>
-#include "kernels.h"
+#include "dense.h"
 
 #ifdef QNN_HAVE_AVX2
 #include <immintrin.h>
@@ -8,10 +7,21 @@
 #define TARGET __attribute__((target("avx2,popcnt")))
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
-static int usable(void)
+/* Layout, also of AVX-512: block of 8 neurons, then word, then neuron; pad neurons 0. */
+size_t qnn_dense_size_avx2(const qnn_layer *layer)
 {
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt");
+    return (size_t)layer->blocks * (size_t)layer->words * QNN_BLOCK * 8;
+}
+
+void qnn_dense_repack_avx2(const qnn_layer *layer, const uint8_t *weights, void *out)
+{
+    uint64_t *to = out;
+    int block, k, lane;
+
+    for (block = 0; block < layer->blocks; block++)
+        for (k = 0; k < layer->words; k++)
+            for (lane = 0; lane < QNN_BLOCK; lane++)
+                *to++ = qnn_weight_word(layer, weights, block * QNN_BLOCK + lane, k);
 }
 
 INLINE int popcount_row(const uint64_t *x, int words)
@@ -165,8 +175,8 @@ INLINE void work(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t *y, si
     }
 }
 
-TARGET static void run(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t *y, size_t y_row, size_t y_plane,
-                       int32_t *sums)
+TARGET void qnn_dense_avx2(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t *y, size_t y_row, size_t y_plane,
+                           int32_t *sums)
 {
     const int words = sums ? 0 : l->words;
 
@@ -185,42 +195,4 @@ TARGET static void run(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t 
     else
         work(l, x, n, y, y_row, y_plane, sums, 0, 0, l->levels);
 }
-
-TARGET static void compare(const uint8_t *p, const uint8_t *t, unsigned threshold, size_t n, uint8_t *out)
-{
-    const __m256i all = _mm256_set1_epi8((char)threshold);
-    size_t k;
-
-    if (!t && threshold > 255) {
-        memset(out, 0, (n + 7) / 8);
-        return;
-    }
-    for (k = 0; k + 32 <= n; k += 32) {
-        const __m256i v = _mm256_loadu_si256((const __m256i *)(p + k));
-        const __m256i limit = t ? _mm256_loadu_si256((const __m256i *)(t + k)) : all;
-        const int bits = _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_max_epu8(v, limit), v));
-
-        memcpy(out + k / 8, &bits, 4);
-    }
-    if (k < n)
-        qnn_scalar_compare(p + k, t ? t + k : NULL, threshold, n - k, out + k / 8);
-}
-
-TARGET static void pack1(const uint8_t *p, size_t n, uint8_t *out)
-{
-    size_t k;
-
-    for (k = 0; k + 32 <= n; k += 32) {
-        const __m256i v = _mm256_loadu_si256((const __m256i *)(p + k));
-        const int bits = _mm256_movemask_epi8(_mm256_slli_epi16(v, 7));
-
-        memcpy(out + k / 8, &bits, 4);
-    }
-    if (k < n)
-        qnn_scalar_pack1(p + k, n - k, out + k / 8);
-}
-
-const qnn_ops qnn_avx2 = {"avx2", usable, qnn_blocks_bytes, qnn_blocks_repack, run, compare, pack1};
-#else
-typedef int qnn_avx2_is_not_built;
 #endif

@@ -1,39 +1,20 @@
 /* NEON, armv7 and aarch64: 128 inputs of one neuron in a vector, popcounts by VCNT, 8 neurons at a time. */
-#include <string.h>
-#include "kernels.h"
+#include "dense.h"
 
 #ifdef QNN_HAVE_NEON
-#if defined(__arm__)
-#include <sys/auxv.h>
-#endif
-#if defined(__arm__) && !defined(__ARM_NEON)
-/* armhf compilers leave NEON out: allow it in this file only, behind usable() */
-#pragma GCC push_options
-#pragma GCC target("fpu=neon")
-#define POP_OPTIONS
-#endif
-#include <arm_neon.h>
+#include "neon.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
 enum { CHUNK = 8 }; /* vectors of inputs that are summed in bytes: 8 * 8 = 64 at most */
 
-static int usable(void)
-{
-#if defined(__arm__)
-    return (getauxval(AT_HWCAP) >> 12) & 1; /* HWCAP_NEON */
-#else
-    return 1;
-#endif
-}
-
 /* Layout: block of 8 neurons, chunk of 8 vectors (the last one shorter), neuron, vector. */
-static size_t weight_bytes(const qnn_layer *layer)
+size_t qnn_dense_size_neon(const qnn_layer *layer)
 {
     return (size_t)layer->blocks * QNN_BLOCK * (((size_t)layer->words + 1) / 2) * 16;
 }
 
-static void repack(const qnn_layer *layer, const uint8_t *weights, void *out)
+void qnn_dense_repack_neon(const qnn_layer *layer, const uint8_t *weights, void *out)
 {
     const int vectors = (layer->words + 1) / 2;
     uint64_t *to = out;
@@ -264,8 +245,8 @@ INLINE void work(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t *y, si
     }
 }
 
-static void run(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t *y, size_t y_row, size_t y_plane,
-                int32_t *sums)
+void qnn_dense_neon(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t *y, size_t y_row, size_t y_plane,
+                    int32_t *sums)
 {
     const int size = sums ? 0 : (l->words + 1) / 2;
 
@@ -284,51 +265,4 @@ static void run(const qnn_layer *l, const uint64_t *x, size_t n, uint8_t *y, siz
     else
         work(l, x, n, y, y_row, y_plane, sums, 0, 0, l->levels);
 }
-
-/* 16 mask bytes -> 16 bits */
-INLINE void store_bits(uint8x16_t mask, uint8_t *out)
-{
-    static const uint8_t weight[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
-    const uint8x16_t m = vandq_u8(mask, vld1q_u8(weight));
-    uint8x8_t s = vpadd_u8(vget_low_u8(m), vget_high_u8(m));
-
-    s = vpadd_u8(s, s);
-    s = vpadd_u8(s, s);
-    vst1_lane_u8(out, s, 0);
-    vst1_lane_u8(out + 1, s, 1);
-}
-
-static void compare(const uint8_t *p, const uint8_t *t, unsigned threshold, size_t n, uint8_t *out)
-{
-    const uint8x16_t all = vdupq_n_u8((uint8_t)threshold);
-    size_t k;
-
-    if (!t && threshold > 255) {
-        memset(out, 0, (n + 7) / 8);
-        return;
-    }
-    for (k = 0; k + 16 <= n; k += 16)
-        store_bits(vcgeq_u8(vld1q_u8(p + k), t ? vld1q_u8(t + k) : all), out + k / 8);
-    if (k < n)
-        qnn_scalar_compare(p + k, t ? t + k : NULL, threshold, n - k, out + k / 8);
-}
-
-static void pack1(const uint8_t *p, size_t n, uint8_t *out)
-{
-    const uint8x16_t one = vdupq_n_u8(1);
-    size_t k;
-
-    for (k = 0; k + 16 <= n; k += 16)
-        store_bits(vtstq_u8(vld1q_u8(p + k), one), out + k / 8);
-    if (k < n)
-        qnn_scalar_pack1(p + k, n - k, out + k / 8);
-}
-
-const qnn_ops qnn_neon = {"neon", usable, weight_bytes, repack, run, compare, pack1};
-
-#ifdef POP_OPTIONS
-#pragma GCC pop_options
-#endif
-#else
-typedef int qnn_neon_is_not_built;
 #endif

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-import small_conv
 from PIL import Image
 
 from qnn_pynq import Classifier, catalogue, demo
 from qnn_pynq.classifier.results import Prediction
-from qnn_pynq.networks import Decode, save_network
 
 
 @pytest.mark.parametrize("board", ["emulated", "cpu"])
@@ -111,20 +108,17 @@ def test_no_picture_is_wrong_usage_and_an_unknown_network_the_users_error(run: A
 
 
 @pytest.mark.parametrize("board", ["cpu", "emulated"])
-def test_convolutional_networks_answer_with_probabilities(run: Any, tmp_path: Path, board: str) -> None:
-    folder = save_network(small_conv.small_network(0), tmp_path / "small")
+def test_convolutional_networks_answer_with_probabilities(run: Any, small: Path, tmp_path: Path, board: str) -> None:
     Image.new("RGB", (60, 40), (200, 30, 90)).save(str(tmp_path / "wall.jpg"))
-    arguments = ["classify", tmp_path / "wall.jpg", "-n", folder, "--board", board, "--top", 3]
+    arguments = ["classify", tmp_path / "wall.jpg", "-n", small, "--board", board, "--top", 3]
     (answer,) = run(*arguments, "--json").json["pictures"]
     values = [value for _, value in answer["top"]]
     assert values == sorted(values, reverse=True) and values[0] == answer["probability"] and sum(values) <= 1
     assert run(*arguments).out.count("probability") == 3
 
 
-def test_a_network_of_features_has_no_labels(run: Any, tmp_path: Path, picture: Path) -> None:
-    network = small_conv.small_network(0)
-    network = dataclasses.replace(network, layers=network.layers[:-1], decode=Decode("features"), classes=())
-    ran = run("classify", picture, "-n", save_network(network, tmp_path / "features"))
+def test_a_network_of_features_has_no_labels(run: Any, features: Path, picture: Path) -> None:
+    ran = run("classify", picture, "-n", features)
     assert ran.code == 3 and "features" in ran.err
 
 

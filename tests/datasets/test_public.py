@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qnn_pynq.datasets.public import DATASETS, FILES, files_in, read_idx
+from qnn_pynq.catalogue import cache_folder
+from qnn_pynq.datasets.public import DATASETS, FILES, data_places, files_in, find_files, read_idx
 from qnn_pynq.errors import InputError
 
 
@@ -70,3 +71,12 @@ def test_a_folder_is_no_data_set_by_chance(tmp_path: Path) -> None:
         (tmp_path / stem).write_bytes(idx(np.zeros((1, 1, 1), np.uint8)))
     assert files_in(tmp_path, "mnist", "test") is None
     assert files_in(tmp_path, "mnist", "test", trusted=True) == tuple(tmp_path / stem for stem in FILES["test"])
+
+
+def test_only_the_environment_and_the_cache_are_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("QNN_PYNQ_DATA", raising=False)
+    assert data_places() == [cache_folder()] and find_files("mnist", "test", fetch=False) is None
+    monkeypatch.setenv("QNN_PYNQ_DATA", str(tmp_path))
+    assert data_places() == [tmp_path, cache_folder()]
+    monkeypatch.setenv("QNN_PYNQ_DATA", "")
+    assert data_places() == [cache_folder()]
