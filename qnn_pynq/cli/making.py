@@ -10,12 +10,15 @@ from .output import EXIT_OK, EXIT_USAGE, Failure, emit, emit_json, percent, posi
 
 __all__ = ["add_parsers"]
 
+_OBJECTS = {"mass": (20, 20), "box": (28, 28)}  # as in MNIST and in Fashion-MNIST
+
 _IMPORT = """\
 Turn parameters of other tools into a network folder that Classifier("FOLDER") and qnn-pynq -n FOLDER load.
 
   bnn-pynq      a parameter folder of BNN-PYNQ: <layer>-<pe>-weights.bin, <layer>-<pe>-thres.bin, classes.txt
-  qnn-mo        a layer list of QNN-MO-PYNQ (dorefanet-layers.json), with its parameter folder, the first
-                layer's .npy and the mean picture beside it; --fc FILE adds the dense layers
+  qnn-mo        a layer list of QNN-MO-PYNQ (dorefanet-layers.json), or the folder with it, where --network
+                chooses among several; beside it its parameter folder, the first layer's .npy and the mean
+                picture; --fc FILE adds the dense layers
   finnthesizer  the .npz of its training scripts: W, bias, beta, gamma, mean, inv_std of each layer
 """
 _TRAIN = """\
@@ -52,6 +55,20 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         help="finnthesizer: how batch norm becomes thresholds; `upstream` gives upstream's bytes, which "
         "are off by one for negative gamma (default: exact)",
     )
+    imports.add_argument(
+        "--framing",
+        choices=("auto", "mass", "box", "none"),
+        help="bnn-pynq, finnthesizer: how the object lies in the network's pictures: centred by its mass or by its box, "
+        "or the whole picture is the object (default: auto, told by the classes where they are digits or characters)",
+    )
+    imports.add_argument(
+        "--object",
+        nargs=2,
+        type=positive,
+        metavar=("HEIGHT", "WIDTH"),
+        help="with --framing mass or box: pixels that the object fills (default: 20 20 for mass, 28 28 for box)",
+    )
+    imports.add_argument("--network", metavar="NAME", help="qnn-mo: which of several layer lists, such as dorefanet")
     imports.add_argument(
         "--fc",
         metavar="FILE",
@@ -107,23 +124,37 @@ def _import(args: argparse.Namespace) -> int:
     classes = _class_names(args.classes)
     if args.rule != "exact" and args.format != "finnthesizer":
         raise Failure("--rule is for finnthesizer files: other sources have thresholds already", EXIT_USAGE)
-    if args.format != "qnn-mo" and (args.fc or args.conv0 or args.mean):
-        raise Failure("--fc, --conv0 and --mean are for qnn-mo", EXIT_USAGE)
+    if args.format != "qnn-mo" and (args.fc or args.conv0 or args.mean or args.network):
+        raise Failure("--fc, --conv0, --mean and --network are for qnn-mo", EXIT_USAGE)
+    framing = _framing(args)
     if args.format == "bnn-pynq":
         from ..convert.bnn_pynq import import_bnn_pynq
 
-        network = import_bnn_pynq(args.source, name, classes, args.precision)
+        network = import_bnn_pynq(args.source, name, classes, args.precision, framing)
     elif args.format == "qnn-mo":
         from ..convert.qnn_mo import import_qnn_mo
 
         if args.precision is not None:
             raise Failure("--precision is not for qnn-mo: the layer list says it", EXIT_USAGE)
-        network = import_qnn_mo(args.source, name, classes, args.conv0, args.mean, args.fc)
+        network = import_qnn_mo(args.source, name, classes, args.conv0, args.mean, args.fc, network=args.network)
     else:
         from ..convert.finnthesizer import import_finnthesizer
 
-        network = import_finnthesizer(args.source, name, classes, args.precision, args.rule)
+        network = import_finnthesizer(args.source, name, classes, args.precision, args.rule, framing)
     return _made(load_network(save_network(network, args.output, overwrite=args.overwrite)), args)
+
+
+def _framing(args: argparse.Namespace) -> Any:
+    """What the importers take for --framing and --object."""
+    from ..network import Framing
+
+    if args.format == "qnn-mo" and (args.framing or args.object):
+        raise Failure("--framing and --object are not for qnn-mo: its networks see photographs", EXIT_USAGE)
+    if args.framing in ("mass", "box"):
+        return Framing(tuple(args.object or _OBJECTS[args.framing]), args.framing)
+    if args.object:
+        raise Failure("--object goes with --framing mass or --framing box", EXIT_USAGE)
+    return None if args.framing == "none" else "auto"
 
 
 def _class_names(file: str | None) -> list[str] | None:
@@ -175,6 +206,9 @@ def _made(network: Any, args: argparse.Namespace) -> int:
         return EXIT_OK
     kinds = "{} classes".format(len(network.classes)) if network.classes else "features, no classes"
     emit("{}: {}, for {}".format(network.path, kinds, ", ".join(network.overlays)))
+    framing = network.input.framing
+    if framing is not None:
+        emit("pictures are framed: the object fills {} x {}, centred by its {}".format(*framing.object, framing.centre))
     if isinstance(accuracy.get("test"), (int, float)):
         count = accuracy.get("images")
         emit(

@@ -11,7 +11,7 @@ from typing import Sequence, Union
 import numpy as np
 
 from ..errors import ConversionError
-from ..network import Dense, Network
+from ..network import Dense, Framing, Network
 from ..npyfile import NPZ_ERRORS, BadArray, parse_array
 from ..paths import path_text, shortened
 from .bnn_pynq import LFC_CLASSES, LFC_CODES, LFC_FOLDS, lfc_network, plain
@@ -32,6 +32,7 @@ def import_finnthesizer(
     classes: Sequence[str] | None = None,
     precision: str | None = None,
     rule: str = "exact",
+    framing: Framing | str | None = "auto",
 ) -> Network:
     """Read a trained LFC network and fold its batch norm into thresholds.
 
@@ -48,6 +49,8 @@ def import_finnthesizer(
         "w1a1" or "w1a2": the activations that it was trained for, which the file does not say.
     rule
         "exact", or "upstream" for upstream's bytes (see `folding.fold`; computed in float64).
+    framing
+        As in `import_bnn_pynq`.
 
     Raises
     ------
@@ -108,6 +111,7 @@ def import_finnthesizer(
         description="Imported from {} for {}".format(path.name, kind),
         provenance={"notes": 'imported from {}, batch norm folded by the rule "{}"'.format(path.name, rule)},
         size=(side, side),
+        framing=framing,
     )
 
 

@@ -14,18 +14,20 @@ from ..errors import DescriptorError
 from ..fields import fail, item_path, read_json
 from ..network import Conv, Crop, Decode, Encoding, InputSpec, Layer, Linear, Network, Pool
 from ..overlay import Overlay
-from ..paths import path_text
+from ..paths import path_text, shortened
 from ..plan_check import check_steps
 from .bnn_pynq import plain
 from .qnn_mo_files import check_files, read_run
 from .qnn_mo_layers import ConvEntry, LayerList, read_layer_list
 from .qnn_mo_software import dense_tail, first_layer, mean_picture
+from .recognise import lists_below, parameters_of
 
 __all__ = ["Offloaded", "import_qnn_mo", "read_offloaded"]
 
 PathLike = Union[str, "os.PathLike[str]"]
 
 _OVERLAYS = {2: "qnn-mo-w1a2", 3: "qnn-mo-w1a3"}
+_LIST = "-layers.json"  # behind the network's name
 _SHORT_SIDE = 256  # of the published preprocessing
 _DIVISOR = 255.0
 
@@ -39,7 +41,9 @@ class Offloaded(NamedTuple):
     overlay: Overlay
 
 
-def read_offloaded(source: PathLike, overlay: str | Overlay | None = None) -> Offloaded:
+def read_offloaded(
+    source: PathLike, overlay: str | Overlay | None = None, network: str | None = None
+) -> Offloaded:
     """The hardware layers of a published network, for one whose first layer is not described there.
 
     A split becomes `groups` of the convolutions in it, and its merge nothing.
@@ -47,9 +51,11 @@ def read_offloaded(source: PathLike, overlay: str | Overlay | None = None) -> Of
     Parameters
     ----------
     source
-        Layer list (JSON), or a folder with one ``*-layers.json``.
+        Layer list (JSON), or a folder with ``*-layers.json``.
     overlay
         By default by the bits of the activations: 2 W1A2, 3 W1A3; where the list does not say, W1A2.
+    network
+        Which list of a folder with several: "dorefanet" for ``dorefanet-layers.json``.
 
     Raises
     ------
@@ -58,7 +64,7 @@ def read_offloaded(source: PathLike, overlay: str | Overlay | None = None) -> Of
     UnsupportedNetworkError
         The overlay does not compute such a layer.
     """
-    listed, chosen = _read_list(source, overlay)
+    listed, chosen = _read_list(source, overlay, network)
     return Offloaded(_hardware(listed, chosen), listed.size, listed.channels, chosen)
 
 
@@ -70,13 +76,14 @@ def import_qnn_mo(
     mean: PathLike | None = None,
     fc: PathLike | None = None,
     overlay: str | Overlay | None = None,
+    network: str | None = None,
 ) -> Network:
     """Read a published network as it is.
 
     Parameters
     ----------
     source
-        Layer list (JSON), or a folder with one ``*-layers.json``. The parameter folder is named in it.
+        Layer list (JSON), or a folder with ``*-layers.json``. The parameter folder is named in it.
     name
         Name of the network; by default the list's.
     classes
@@ -91,7 +98,7 @@ def import_qnn_mo(
         The dense layers: a pickled dict with ``fc0/Wn``, ``fc0/bn``, ``fc1/Wn``, ``fc1/bn`` and ``fct/W``,
         or a folder of plain ``fc0-Wn.npy`` and so on. The arrays are not read but mapped; save the network
         and load it to compute. Without it the network ends in codes: decode rule "features".
-    overlay
+    overlay, network
         As in `read_offloaded`.
 
     Returns
@@ -112,7 +119,7 @@ def import_qnn_mo(
     UnsupportedNetworkError
         The overlay does not compute such a layer.
     """
-    listed, chosen = _read_list(source, overlay)
+    listed, chosen = _read_list(source, overlay, network)
     if listed.first is None:
         problem = "0 leaves no first layer in software: read_offloaded() gives the hardware layers of such a network"
         fail(listed.source, "layer_skip", problem)
@@ -152,20 +159,52 @@ def import_qnn_mo(
 # -- the list --------------------------------------------------------------------------------------------
 
 
-def _read_list(source: PathLike, overlay: str | Overlay | None) -> tuple[LayerList, Overlay]:
+def _read_list(source: PathLike, overlay: str | Overlay | None, network: str | None) -> tuple[LayerList, Overlay]:
     path = _path(source, "source")
     if os.path.isdir(path):  # False also for what is too long to be a path
-        found = sorted(path.glob("*-layers.json"))
-        if len(found) != 1:
-            problem = "{} has {} files *-layers.json: expected one, or the file itself"
-            raise DescriptorError(problem.format(path, len(found)))
-        path = found[0]
+        path = path / (_chosen_list(path, network) + _LIST)
+    elif network is not None and path.name != network + _LIST:
+        wanted = shortened(str(network))
+        problem = f"is not the layer list of {wanted}: expected {wanted}{_LIST}, or the folder with it"
+        raise DescriptorError(f"{shortened(str(path))} {problem}")
     chosen = overlay if isinstance(overlay, Overlay) else find_overlay(overlay or _overlay_of(read_json(path)))
     if chosen.kind != "qnn-mo":
         raise DescriptorError("overlay {} is of kind {}: expected qnn-mo".format(chosen.name, chosen.kind))
     listed = read_layer_list(path, chosen.geometry["max_outputs"])
     _check_entries(listed, chosen)
     return listed, chosen
+
+
+def _chosen_list(folder: Path, network: str | None) -> str:
+    """Name of the network whose layer list is to be read."""
+    found = sorted(path.name[: -len(_LIST)] for path in folder.glob("*" + _LIST))
+    if network is not None:
+        if network in found:
+            return network
+        names = " or ".join(found) or "a folder with such a file"
+        raise DescriptorError(f"{folder} has no {shortened(str(network))}{_LIST}: expected {names}")
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = " or ".join(repr(name) for name in found)
+        problem = f"has {len(found)} layer lists: choose one with network={names}"
+        raise DescriptorError(f"{folder} {problem} (such as --network {found[0]}), or pass its file")
+    raise DescriptorError(f"{folder} {_without_list(folder)}")
+
+
+def _without_list(folder: Path) -> str:
+    """What a folder without layer list is, and what to pass instead of it."""
+    kind = parameters_of(folder)
+    if kind == "qnn-mo":
+        beside = sorted(path.name for path in folder.resolve().parent.glob("*" + _LIST))
+        where = " or ".join(beside) or f"the file *{_LIST} that names it"
+        return f"holds parameters and no layer list: pass {where} in the folder above"
+    if kind:
+        return f"holds BNN-PYNQ parameters (of {'an LFC' if kind == 'lfc' else kind}): import them as bnn-pynq"
+    below = lists_below(folder, _LIST)
+    if below:
+        return f"has no layer list (*{_LIST}) itself, but {', '.join(below)}: pass one of them"
+    return f"has 0 files *{_LIST}: expected one, or the file itself"
 
 
 def _path(value: Any, what: str) -> Path:

@@ -619,3 +619,23 @@ def test_changed_lists_give_only_our_errors(made, tmp_path, changes, chance: ran
         import_qnn_mo(path, first=first, mean=mean, fc=fc)
     except QnnError:
         pass
+
+
+# -- folders with several lists --------------------------------------------------------------------------
+
+
+def test_one_of_several_lists_is_chosen_by_the_networks_name(copied):
+    """The published folder has two."""
+    (copied / "other-layers.json").write_text("{}")
+    with pytest.raises(DescriptorError) as caught:
+        import_qnn_mo(copied)
+    assert "has 2 layer lists: choose one with network='other' or 'tiny' (such as --network other)" in str(caught.value)
+    assert import_qnn_mo(copied, network="tiny").name == "tiny"
+    assert read_offloaded(copied, network="tiny").channels == 8
+    with pytest.raises(DescriptorError, match="has no third-layers.json: expected other or tiny"):
+        import_qnn_mo(copied, network="third")
+    with pytest.raises(DescriptorError, match="no ../tiny-layers.json: expected"):
+        import_qnn_mo(copied, network="../tiny")
+    assert import_qnn_mo(copied / "tiny-layers.json", network="tiny").name == "tiny"
+    with pytest.raises(DescriptorError, match="tiny-layers.json is not the layer list of other"):
+        import_qnn_mo(copied / "tiny-layers.json", network="other")
