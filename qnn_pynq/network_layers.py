@@ -96,7 +96,7 @@ def _read_conv(fields: Fields, folder: Path) -> Conv:
             fields.fail("groups", "{} does not divide {} {}".format(groups, key, channels))
     kernel = fields.integer("kernel", 1, _MAX_KERNEL)
     stride = fields.integer("stride", 1, _MAX_KERNEL, 1)
-    padding = _padding(fields, kernel) if kernel > 1 else _no_padding(fields)
+    padding = _padding(fields, kernel)
     bits = fields.take("weight_bits", "integer", 1, allowed=(1, 16, 32))
     codes = fields.take("input_bits", "integer", {1: 2, 16: 8, 32: 32}[bits], allowed=_INPUT_BITS[bits])
     output_bits = fields.take("output_bits", "integer", 2, allowed=(2, 3))
@@ -116,12 +116,6 @@ def _read_conv(fields: Fields, folder: Path) -> Conv:
 
 
 _INPUT_BITS = {1: (2, 3), 16: (8,), 32: (32,)}
-
-
-def _no_padding(fields: Fields) -> tuple[int, int]:
-    if fields.take("padding", "integer", 0, allowed=(0,)):
-        raise AssertionError
-    return (0, 0)
 
 
 def _check_sums(fields: Fields, weights: np.ndarray, bits: int, codes: int, taps: int) -> None:
