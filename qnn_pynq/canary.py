@@ -100,7 +100,7 @@ def _brought(network: Network) -> tuple[Answers, str]:
         if found is not None:
             return Answers(np.ascontiguousarray(found.pictures), found.words, found.codes), source
     rng = np.random.RandomState(0)
-    pictures: Any = rng.randint(0, 256, (_RANDOM, network.input.pixels)).astype(np.uint8)
+    pictures: Any = rng.randint(0, network.input.encoding.levels, (_RANDOM, network.input.pixels)).astype(np.uint8)
     return answered(network, pictures), "random"
 
 
@@ -122,4 +122,7 @@ def _chosen(network: Network) -> Answers | None:
             or (found.dtype, found.ndim) != expected):
         raise DescriptorError("{}: pictures {} {} with {} {} {}".format(
             path, pictures.dtype, pictures.shape, name, found.dtype, found.shape))
+    if int(pictures.max()) >= network.input.encoding.levels:
+        most = network.input.encoding.levels - 1
+        raise DescriptorError(f"{path}: pictures has a {pictures.max()}, expected codes from 0 to {most}")
     return Answers(pictures, found if name == "words" else None, found if name == "codes" else None)

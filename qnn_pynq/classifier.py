@@ -162,6 +162,8 @@ class Classifier(Session):
     def features(self, X: Pictures) -> np.ndarray:
         """Codes of the last map of a convolutional network, uint8 (n, H, W, C).
 
+        Where the network ends in a pointwise layer, that layer's outputs, float64 (n, H, W, outputs).
+
         Raises
         ------
         ScoresUnavailableError

@@ -31,8 +31,12 @@ def describe_layers(network: Network) -> list[dict[str, Any]]:
             row.update(_conv(layer), macs=macs)
             on_overlay = on_overlay or layer.weight_bits == 1
         elif isinstance(layer, Linear):
-            row["input"], shape = (layer.inputs,), (layer.outputs,)
+            if layer.pointwise:
+                places, shape = shape[0] * shape[1], (shape[0], shape[1], layer.outputs)
+            else:
+                places, row["input"], shape = 1, (layer.inputs,), (layer.outputs,)
             row.update(_linear(layer))
+            row["macs"] *= places
             on_overlay = False
         else:
             shape = (layer.output_size(shape[0]), layer.output_size(shape[1]), shape[2])

@@ -84,20 +84,20 @@ def _check_dense(network: Network, source: str) -> None:
         fail(source, "decode.levels" if len(network.classes) <= room else "classes", problem)
 
 
-_FIRST = {"pixels": 16, "mean": 32}  # weight bits of the first convolution, by encoding
+_FIRST = {"pixels": 16, "mean": 32, "codes": 1}  # weight bits of the first convolution, by encoding
 
 
 def _check_convolutions(network: Network, source: str) -> None:
     first = network.layers[0]
     kind = network.input.encoding.kind
     if not isinstance(first, Conv) or kind not in _FIRST:
-        problem = '"{}" expected "pixels" or "mean" before a convolution as the first layer'
+        problem = '"{}" expected "pixels", "mean" or "codes" before a convolution as the first layer'
         fail(source, "input.encoding.kind", problem.format(kind))
     if first.weight_bits != _FIRST[kind]:
         problem = '{} bits do not go with encoding "{}": expected {}'
         fail(source, "layers[0].weight_bits", problem.format(first.weight_bits, kind, _FIRST[kind]))
     shape = (network.input.size[0], network.input.size[1], network.input.channels)
-    bits, flat = first.input_bits, False
+    bits, flat = network.input.encoding.bits if kind == "codes" else first.input_bits, False
     for index, layer in enumerate(network.layers):
         where = "layers[{}]".format(index)
         if isinstance(layer, Dense) or (flat and not isinstance(layer, Linear)):
@@ -106,6 +106,13 @@ def _check_convolutions(network: Network, source: str) -> None:
         if isinstance(layer, (Conv, Linear)) and layer.input_bits != bits:
             problem = "{} does not match the {} bits that arrive".format(layer.input_bits, bits)
             fail(source, where + ".input_bits", problem)
+        if isinstance(layer, Linear) and layer.pointwise:
+            if flat or layer is not network.layers[-1] or network.decode.rule != "features":
+                problem = 'expected it of the last layer, behind maps, with decode.rule "features"'
+                fail(source, where + ".pointwise", "true is not allowed here: " + problem)
+            if layer.inputs != shape[2]:
+                fail(source, where + ".inputs", f"{layer.inputs} does not match the {shape[2]} channels that arrive")
+            continue
         if isinstance(layer, Linear):
             arriving = shape[0] * shape[1] * shape[2]
             if layer.inputs != arriving:
@@ -172,7 +179,7 @@ def _check_end(network: Network, source: str) -> None:
         if network.classes:
             problem = "{} names do not go with decode.rule \"features\": expected []".format(len(network.classes))
             fail(source, "classes", problem)
-        if isinstance(last, Linear):
+        if isinstance(last, Linear) and not last.pointwise:
             fail(source, where + ".type", '"linear" does not go with decode.rule "features": expected codes at the end')
         return
     if not isinstance(last, Linear) or last.thresholds is not None:

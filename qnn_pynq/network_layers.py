@@ -162,12 +162,17 @@ def _read_linear(fields: Fields, folder: Path) -> Linear:
     output_bits = fields.take("output_bits", "integer", 0, allowed=(0, 2, 3))
     if (output_bits > 0) != (has_codes or activation == "quantise"):
         fields.fail("output_bits", "{}: expected 2 or 3 with thresholds or \"quantise\", else 0".format(output_bits))
+    pointwise = fields.take("pointwise", "true or false", False)
+    if pointwise and (has_codes or activation != "none"):
+        fields.fail("pointwise", 'true does not go with thresholds or activation: expected its plain outputs')
     thresholds = None
     if has_codes:
         if bits == 32 or activation != "none" or bias is not None or scale != 1.0:
             fields.fail("thresholds", "expected 1-bit or 8-bit weights, and no scale, bias or activation beside them")
         thresholds = _thresholds(fields, folder, outputs, output_bits, _INTEGERS)
-    return Linear(inputs, outputs, weights, bias, float(scale), bits, codes, activation, output_bits, thresholds)
+    return Linear(
+        inputs, outputs, weights, bias, float(scale), bits, codes, activation, output_bits, thresholds, pointwise
+    )
 
 
 def _write_dense(layer: Dense, index: int, array: ArrayWriter) -> dict[str, Any]:
@@ -197,6 +202,8 @@ def _write_linear(layer: Linear, index: int, array: ArrayWriter) -> dict[str, An
     written: dict[str, Any] = {"type": "linear", "inputs": layer.inputs, "outputs": layer.outputs}
     for key in ("weight_bits", "input_bits", "scale", "activation", "output_bits"):
         written[key] = getattr(layer, key)
+    if layer.pointwise:
+        written["pointwise"] = True
     return _write_arrays(written, layer, ("weights", "bias", "thresholds"), index, array)
 
 

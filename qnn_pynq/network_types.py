@@ -8,8 +8,8 @@ from typing import Any, Union
 
 import numpy as np
 
-__all__ = ["Conv", "Crop", "Decode", "Dense", "Encoding", "Framing", "InputSpec", "Layer", "Linear", "Network", "Pool",
-           "Segment"]
+__all__ = ["Conv", "Crop", "Decode", "Dense", "Encoding", "Framing", "InputSpec", "Layer", "Letterbox", "Linear",
+           "Network", "Pool", "Segment"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +21,7 @@ class Encoding:
     `kind` "pixels": the uint8 pixels themselves, for a convolution with 16-bit weights.
     `kind` "mean": float32 (pixel - `mean`) / `divisor`, channels in `order` ("rgb" or "bgr"); `mean` is
     float32 (H, W, channels) in that order.
+    `kind` "codes": no picture, but a map of codes below 2**`bits`, for a convolution with 1-bit weights.
     """
 
     kind: str
@@ -30,6 +31,12 @@ class Encoding:
     mean: np.ndarray | None = field(default=None, repr=False)
     divisor: float = 1.0
     order: str = "rgb"
+    bits: int = 8
+
+    @property
+    def levels(self) -> int:
+        """Values that an element of the input may have: 256 of a pixel, 2**bits of a code."""
+        return 2**self.bits if self.kind == "codes" else 256
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,13 @@ class Crop:
 
 
 @dataclass(frozen=True)
+class Letterbox:
+    """The whole picture, its aspect kept, in the middle of grey level `fill`; resized as darknet does, in floats."""
+
+    fill: float = 127.5
+
+
+@dataclass(frozen=True)
 class Framing:
     """The object fills (height, width) and its "mass" or "box" centre lies in the picture's middle."""
 
@@ -54,7 +68,7 @@ class Framing:
 
 @dataclass(frozen=True, eq=False)
 class InputSpec:
-    """The picture that a network takes; without `framing` or `crop` the whole picture."""
+    """The picture that a network takes; without `framing`, `crop` or `letterbox` the whole picture."""
 
     size: tuple[int, int]
     channels: int
@@ -62,6 +76,7 @@ class InputSpec:
     framing: Framing | None
     encoding: Encoding
     crop: Crop | None = None
+    letterbox: Letterbox | None = None
 
     @property
     def pixels(self) -> int:
@@ -171,6 +186,9 @@ class Linear:
         Bits of the codes; 32 for floats.
     thresholds
         int (outputs, 2**output_bits - 1), only with integer sums: the output is codes, as `Conv` has them.
+    pointwise
+        The layer is applied at each place of the map, as a convolution with a kernel of 1; `inputs` are the map's
+        channels. It stands last, and the network ends in features.
     """
 
     inputs: int
@@ -183,6 +201,7 @@ class Linear:
     activation: str = "none"
     output_bits: int = 0
     thresholds: np.ndarray | None = field(default=None, repr=False)
+    pointwise: bool = False
 
 
 MAX_SCALE = 1e30  # of outputs: their products stay numbers
@@ -197,7 +216,7 @@ class Decode:
     "highest-bit": class = highest set bit % classes, of levels*classes bits.
     "largest-sum": the class with the largest output of the last `Linear`, the first of equal ones;
     probabilities are softmax(scale * outputs).
-    "features": no classes; the network ends in codes.
+    "features": no classes; the network ends in codes, or in the outputs of a pointwise `Linear`.
     """
 
     rule: str = "highest-bit"

@@ -8,7 +8,7 @@ from typing import Any, Iterable, NamedTuple, Union
 import numpy as np
 
 from .engines import Engine, EngineResult
-from .engines.decode import HighestBit, LargestSum, make_decoder
+from .engines.decode import Features, HighestBit, LargestSum, make_decoder
 from .errors import InputError, ScoresUnavailableError
 from .network import Network
 from .preprocess import Invert, is_batch, prepare, prepare_many
@@ -58,8 +58,8 @@ class Pipeline:
         one: set[Any] = {(self.pixels,), (height, width, channels)}
         if channels == 1:
             one.add((height, width))
-        # Pictures that are resized as floats are not settled by their shape.
-        self.whole = one if network.input.encoding.kind != "mean" else set()
+        # Pictures that are resized as floats are not settled by their shape, and codes are looked at.
+        self.whole = one if network.input.encoding.kind not in ("mean", "codes") else set()
         self.single = {(1, *shape) for shape in self.whole} | (one - {(height, width, channels)})
 
     # -- pictures ----------------------------------------------------------------------------------------
@@ -117,10 +117,12 @@ class Pipeline:
         return found
 
     def features(self, rows: np.ndarray) -> np.ndarray:
-        """uint8 codes (n, H, W, C) of the last map."""
+        """uint8 codes (n, H, W, C) of the last map; float64 where a pointwise layer follows."""
         codes: Any = self.run(rows).codes
         if codes is None:
             raise ScoresUnavailableError("network {!r} has no maps of features".format(self.network.name))
+        if isinstance(self.decoder, Features):
+            return self.decoder.features(codes)
         found: np.ndarray = codes
         return found
 

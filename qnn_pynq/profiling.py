@@ -83,7 +83,8 @@ def _convolutions(network: Network, rows: np.ndarray, repeats: int) -> list[tupl
             found.append((index, "conv{}".format(convolutions), layer.macs(height, width), next(seconds)))
             convolutions += 1
         elif isinstance(layer, Linear):
-            found.append((index, "fc{}".format(linears), layer.inputs * layer.outputs, next(seconds)))
+            macs = layer.inputs * layer.outputs * (height * width if layer.pointwise else 1)
+            found.append((index, "fc{}".format(linears), macs, next(seconds)))
             linears += 1
         if isinstance(layer, (Conv, Pool)):
             height, width = layer.output_size(height), layer.output_size(width)

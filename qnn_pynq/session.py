@@ -123,7 +123,8 @@ class Session:
             if self.board is None:
                 raise InputError('board="cpu" waits for no hardware: there is nothing to calibrate')
             if pictures is None:
-                rows = np.random.RandomState(0).randint(0, 256, (1, self._pipeline.pixels)).astype(np.uint8)
+                levels = self._pipeline.network.input.encoding.levels
+                rows = np.random.RandomState(0).randint(0, levels, (1, self._pipeline.pixels)).astype(np.uint8)
             else:
                 rows = self._pipeline.rows(pictures)
             before = self.recovery.results

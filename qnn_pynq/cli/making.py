@@ -58,8 +58,8 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
     imports.add_argument(
         "--framing",
         choices=("auto", "mass", "box", "none"),
-        help="bnn-pynq, finnthesizer: how the object lies in the network's pictures: centred by its mass or by its box, "
-        "or the whole picture is the object (default: auto, told by the classes where they are digits or characters)",
+        help="bnn-pynq, finnthesizer: how the object lies in the network's pictures: centred by its mass or box, or "
+        "the whole picture is the object (default: auto, told by the classes where they are digits or characters)",
     )
     imports.add_argument(
         "--object",
@@ -74,7 +74,21 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="qnn-mo: dense layers of the network, mapped into memory; without them it gives features, no classes",
     )
-    imports.add_argument("--conv0", metavar="FILE", help="qnn-mo: first layer (default: NETWORK-conv0.npy beside it)")
+    imports.add_argument(
+        "--conv0",
+        metavar="FILE",
+        help="qnn-mo: first layer (default: NETWORK-conv0.npy beside it, or NETWORK-conv0-W.npy and -bias.npy where "
+        "the list does not have it)",
+    )
+    imports.add_argument(
+        "--last",
+        metavar="FILE",
+        help="qnn-mo: convolution of 1 x 1 behind the overlay, ...-W.npy with ...-bias.npy beside it (default: that of "
+        "a list without first layer, where it is there)",
+    )
+    imports.add_argument(
+        "--codes", action="store_true", help="qnn-mo: only the overlay's layers, which take and give codes, no pictures"
+    )
     imports.add_argument("--mean", metavar="FILE", help="qnn-mo: mean picture (default: ilsvrc_pp_mean.npy beside it)")
     imports.add_argument("--overwrite", action="store_true", help="replace what is in DIR")
     imports.set_defaults(run=_import)
@@ -124,8 +138,10 @@ def _import(args: argparse.Namespace) -> int:
     classes = _class_names(args.classes)
     if args.rule != "exact" and args.format != "finnthesizer":
         raise Failure("--rule is for finnthesizer files: other sources have thresholds already", EXIT_USAGE)
-    if args.format != "qnn-mo" and (args.fc or args.conv0 or args.mean or args.network):
-        raise Failure("--fc, --conv0, --mean and --network are for qnn-mo", EXIT_USAGE)
+    if args.format != "qnn-mo" and (
+        args.fc or args.conv0 or args.mean or args.network or args.last or args.codes
+    ):
+        raise Failure("--fc, --conv0, --last, --mean, --network and --codes are for qnn-mo", EXIT_USAGE)
     framing = _framing(args)
     if args.format == "bnn-pynq":
         from ..convert.bnn_pynq import import_bnn_pynq
@@ -136,7 +152,10 @@ def _import(args: argparse.Namespace) -> int:
 
         if args.precision is not None:
             raise Failure("--precision is not for qnn-mo: the layer list says it", EXIT_USAGE)
-        network = import_qnn_mo(args.source, name, classes, args.conv0, args.mean, args.fc, network=args.network)
+        network = import_qnn_mo(
+            args.source, name, classes, args.conv0, args.mean, args.fc,
+            network=args.network, last=args.last, codes=args.codes,
+        )
     else:
         from ..convert.finnthesizer import import_finnthesizer
 
@@ -219,5 +238,6 @@ def _made(network: Any, args: argparse.Namespace) -> int:
     if network.classes:
         emit("use it with: qnn-pynq classify PICTURE -n {}".format(network.path))
     else:
-        emit("use it with: Classifier({!r}).features(pictures)".format(str(network.path)))
+        taken = "codes" if network.input.encoding.kind == "codes" else "pictures"
+        emit("use it with: Classifier({!r}).features({})".format(str(network.path), taken))
     return EXIT_OK

@@ -12,14 +12,14 @@ import numpy as np
 from ..catalogue import find_overlay
 from ..errors import DescriptorError
 from ..fields import fail, item_path, read_json
-from ..network import Conv, Crop, Decode, Encoding, InputSpec, Layer, Linear, Network, Pool
+from ..network import Conv, Crop, Decode, Encoding, InputSpec, Layer, Letterbox, Linear, Network, Pool
 from ..overlay import Overlay
 from ..paths import path_text, shortened
 from ..plan_check import check_steps
 from .bnn_pynq import plain
 from .qnn_mo_files import check_files, read_run
 from .qnn_mo_layers import ConvEntry, LayerList, read_layer_list
-from .qnn_mo_software import dense_tail, first_layer, mean_picture
+from .qnn_mo_software import dense_tail, first_layer, mean_picture, unlisted_first, unlisted_last, upright
 from .recognise import lists_below, parameters_of
 
 __all__ = ["Offloaded", "import_qnn_mo", "read_offloaded"]
@@ -77,6 +77,8 @@ def import_qnn_mo(
     fc: PathLike | None = None,
     overlay: str | Overlay | None = None,
     network: str | None = None,
+    last: PathLike | None = None,
+    codes: bool = False,
 ) -> Network:
     """Read a published network as it is.
 
@@ -90,7 +92,9 @@ def import_qnn_mo(
         Class names, with `fc` only; by default "0", "1" and so on.
     first
         Weights and thresholds of the first layer: a pickled dict with ``conv0/W`` and ``conv0/T``, read
-        without executing anything. By default ``<network>-conv0.npy`` beside the list.
+        without executing anything. By default ``<network>-conv0.npy`` beside the list. Where the list does
+        not have the first layer (Tinier-YOLO): its weights, float32 (3, 3, 3, outputs), by default
+        ``<network>-conv0-W.npy``, and beside them its bias in a file whose name ends in ``-bias.npy`` instead.
     mean
         Mean picture, float32 (side, side, 3) in the order blue, green, red; its middle is taken. By default
         ``ilsvrc_pp_mean.npy`` beside the list.
@@ -100,6 +104,11 @@ def import_qnn_mo(
         and load it to compute. Without it the network ends in codes: decode rule "features".
     overlay, network
         As in `read_offloaded`.
+    last
+        Weights of a convolution of 1 x 1 behind the overlay, float32 (1, 1, inputs, outputs), and their bias as for
+        `first`. By default ``<network>-conv8-W.npy`` where such a file lies beside a list without first layer.
+    codes
+        Only the overlay's layers: the network takes and gives codes, as the published test files hold them.
 
     Returns
     -------
@@ -108,6 +117,9 @@ def import_qnn_mo(
 
     Notes
     -----
+    The published host hands pictures to Tinier-YOLO with x and y exchanged, and exchanges them back in the result.
+    Here the axes of the kernels are exchanged instead, which is the same; with `codes` they stay as they are.
+
     Codes are divided by their largest possible value before the dense layers; upstream divides by the
     largest that occurs in a picture.
 
@@ -120,40 +132,76 @@ def import_qnn_mo(
         The overlay does not compute such a layer.
     """
     listed, chosen = _read_list(source, overlay, network)
-    if listed.first is None:
-        problem = "0 leaves no first layer in software: read_offloaded() gives the hardware layers of such a network"
-        fail(listed.source, "layer_skip", problem)
+    if codes and (first is not None or mean is not None):
+        raise DescriptorError("codes=True leaves the first layer out: expected neither first nor mean with it")
     hardware = _hardware(listed, chosen)
     bits = chosen.geometry["activation_bits"]
     beside = Path(listed.source).parent
-    conv0 = first_layer(listed.first, _path(first, "first") if first else beside / _beside(listed), bits)
-    picture = listed.picture
-    encoding = Encoding(
-        "mean",
-        mean=mean_picture(_path(mean, "mean") if mean else beside / "ilsvrc_pp_mean.npy", picture, conv0.inputs),
-        divisor=_DIVISOR,
-        order="bgr",
-    )
-    crop = Crop(max(_SHORT_SIDE, *picture), "opencv-cubic")
+    before: tuple[Conv, ...] = ()
+    if codes:
+        spec = InputSpec((listed.size, listed.size), listed.channels, "as-is", None, Encoding("codes", bits=bits))
+    elif listed.first is not None:
+        before = (first_layer(listed.first, _path(first, "first") if first else beside / _beside(listed), bits),)
+        spec = _photographs(listed, _path(mean, "mean") if mean else beside / "ilsvrc_pp_mean.npy", before[0].inputs)
+    else:
+        if mean is not None:
+            raise DescriptorError(f"{listed.network} subtracts no mean picture: expected none")
+        before = (unlisted_first(_path(first, "first") if first else beside / _named(listed, 0), listed, bits),)
+        spec = _boxed(before[0], listed.size)
+        hardware = tuple(upright(layer) for layer in hardware)
     tail: tuple[Linear, ...] = ()
     decode, labels = Decode("features"), ()  # type: tuple[Decode, tuple[str, ...]]
     if fc is not None:
+        if last is not None:
+            raise DescriptorError("fc and last: expected one of them, as the network has it")
         tail = dense_tail(listed, _path(fc, "fc"), bits)
         decode = Decode("largest-sum", scale=1.0)
         labels = _labels(classes, tail[-1].outputs)
     elif classes is not None:
         raise DescriptorError("{} names of classes without the dense layers: give fc too".format(len(classes)))
+    else:
+        tail = _last(listed, last, codes, bits)
     return Network(
         name=name or plain(listed.network),
         title="QNN-MO-PYNQ: {}".format(listed.network),
         description="Imported from the published layer list of {}".format(listed.network),
         overlays=(chosen.name,),
-        input=InputSpec(picture, conv0.inputs, "as-is", None, encoding, crop),
-        layers=(conv0,) + hardware + tail,
+        input=spec,
+        layers=before + hardware + tail,
         decode=decode,
         classes=labels,
         provenance={"notes": "imported from QNN-MO-PYNQ parameters " + Path(listed.source).name},
     )
+
+
+def _photographs(listed: LayerList, mean: Path, channels: int) -> InputSpec:
+    """The input of DoReFa-Net."""
+    picture = listed.picture
+    encoding = Encoding("mean", mean=mean_picture(mean, picture, channels), divisor=_DIVISOR, order="bgr")
+    return InputSpec(picture, channels, "as-is", None, encoding, Crop(max(_SHORT_SIDE, *picture), "opencv-cubic"))
+
+
+def _boxed(first: Conv, size: int) -> InputSpec:
+    """The input of Tinier-YOLO: pixels from 0 to 1 in a letterbox."""
+    shape = (size * first.stride, size * first.stride, first.inputs)
+    encoding = Encoding("mean", mean=np.zeros(shape, np.float32), divisor=_DIVISOR)
+    return InputSpec(shape[:2], first.inputs, "as-is", None, encoding, None, Letterbox())
+
+
+def _last(listed: LayerList, last: PathLike | None, codes: bool, bits: int) -> tuple[Linear, ...]:
+    """The convolution of 1 x 1 behind the overlay, where its files lie there or are named."""
+    outputs = [layer.outputs * layer.parts for layer in listed.layers if isinstance(layer, ConvEntry)]
+    if last is not None:
+        return (unlisted_last(_path(last, "last"), outputs[-1], bits),)
+    found = Path(listed.source).parent / _named(listed, 1 + len(outputs))
+    if codes or listed.first is not None or not found.exists():
+        return ()
+    return (unlisted_last(found, outputs[-1], bits),)
+
+
+def _named(listed: LayerList, index: int) -> str:
+    """File of the weights of a layer that is not in the list."""
+    return f"{plain(listed.network)}-conv{index}-W.npy"
 
 
 # -- the list --------------------------------------------------------------------------------------------

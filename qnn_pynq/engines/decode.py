@@ -124,10 +124,15 @@ class LargestSum(Decoder):
 
 
 class Features(Decoder):
-    """The rule "features": the network ends in codes, there is nothing to decide."""
+    """The rule "features": the network ends in codes, or in what a pointwise layer makes of them; no classes."""
 
     def __init__(self, network: Network) -> None:
         self._name = network.name
+        self._tail = Tail([layer for layer in network.layers if isinstance(layer, Linear)])
+
+    def features(self, codes: np.ndarray) -> np.ndarray:
+        """The codes themselves, or float64 (n, H, W, outputs) of the pointwise layer."""
+        return self._tail.run(codes) if self._tail.layers else codes
 
     def outputs(self, result: EngineResult) -> np.ndarray:
         raise ScoresUnavailableError(

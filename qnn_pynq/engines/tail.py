@@ -42,8 +42,12 @@ class Tail:
         self._kernels = [LinearLayer(layer) for layer in ready]
 
     def run(self, codes: np.ndarray, seconds: np.ndarray | None = None) -> np.ndarray:
-        """float64 (N, outputs) of uint8 codes (N, H, W, C); `seconds` float64 (layers,) gets each layer's time."""
-        values = codes.reshape(len(codes), int(np.prod(codes.shape[1:])))
+        """float64 (N, outputs) of uint8 codes (N, H, W, C); `seconds` float64 (layers,) gets each layer's time.
+
+        Of a pointwise layer (N, H, W, outputs).
+        """
+        places = codes.shape[:3] if self.layers and self.layers[0].pointwise else codes.shape[:1]
+        values = codes.reshape(int(np.prod(places)), int(np.prod(codes.shape[len(places) :])))
         for index, (layer, kernel) in enumerate(zip(self.layers, self._kernels)):
             begun = perf_counter()
             if layer.weight_bits == 32:
@@ -52,7 +56,7 @@ class Tail:
             values = sums if layer.thresholds is not None else _activate(layer, sums)
             if seconds is not None:
                 seconds[index] = perf_counter() - begun
-        return values.astype(np.float64)
+        return values.reshape(*places, values.shape[-1]).astype(np.float64)
 
 
 def _activate(layer: Linear, sums: np.ndarray) -> np.ndarray:

@@ -234,7 +234,8 @@ def test_digits_anywhere_in_larger_pictures_are_answered_right(w1a1, shared_data
     """Twice as large, dark on light, somewhere on a sheet of 120 x 160: right with the framing, 1 in 10 without it."""
     raw = gzip.open(str(shared_data / "mnist" / "t10k-images-idx3-ubyte.gz")).read(16 + 300 * 784)
     pictures = np.frombuffer(raw, np.uint8, offset=16).reshape(300, 28, 28)
-    labels = np.frombuffer(gzip.open(str(shared_data / "mnist" / "t10k-labels-idx1-ubyte.gz")).read(308), np.uint8, -1, 8)
+    raw = gzip.open(str(shared_data / "mnist" / "t10k-labels-idx1-ubyte.gz")).read(8 + 300)
+    labels = np.frombuffer(raw, np.uint8, offset=8)
     rng = np.random.RandomState(0)
     sheets = []
     for picture in pictures:
