@@ -25,6 +25,7 @@ __all__ = ["dense_tail", "first_layer", "mean_picture", "unlisted_first", "unlis
 _KERNEL, _STRIDE, _PADDING = 3, 2, (1, 1)
 _RANGE = 4.0  # outputs are clipped to 0..4 and quantised
 _COLOURS = 3
+_MOST_BYTES = 64 << 20  # of a plain array, which is read; the published ones have 256 KB and 786 KB
 
 
 def first_layer(entry: ConvEntry, path: Path, bits: int) -> Conv:
@@ -109,8 +110,11 @@ def _plain(path: Path, shape: Sequence[int | None], what: str) -> np.ndarray:
         if not path.is_file():  # a pipe would be waited for
             problem = "is no regular file" if path.exists() else "is not there"
             raise BadArray(f"{problem}; expected {what}")
+        size = path.stat().st_size
+        if size > _MOST_BYTES:
+            raise BadArray(f"has {size} bytes: expected {what}, at most {_MOST_BYTES}")
         with path.open("rb") as stream:
-            found = parse_array(stream, path.stat().st_size, ("float32",), shape)
+            found = parse_array(stream, size, ("float32",), shape)
     except BadArray as error:
         raise DescriptorError(f"{path} {error}") from None
     except OSError as error:

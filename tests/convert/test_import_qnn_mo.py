@@ -755,3 +755,11 @@ def test_pickles_and_pipes_are_no_unlisted_layers(unlisted):
     np.save(str(path), {"W": np.zeros(3)}, allow_pickle=True)
     with pytest.raises(DescriptorError, match="has Python objects inside"):
         import_qnn_mo(unlisted)
+
+
+def test_plain_arrays_that_are_too_large_are_not_read(unlisted):
+    path = unlisted / "wide-conv4-W.npy"
+    with path.open("r+b") as stream:
+        stream.truncate(1 << 40)  # sparse
+    with pytest.raises(DescriptorError, match="has 1099511627776 bytes: expected the weights .*at most 67108864"):
+        import_qnn_mo(unlisted)
