@@ -8,29 +8,13 @@ import json
 import numpy as np
 import oracle_conv
 import pytest
-from small_conv import binary_conv, linear, small_network
+from small_conv import in_letterbox, linear, small_network, takes_codes
 
 from qnn_pynq.classifier import Classifier
 from qnn_pynq.errors import DescriptorError, InputError, QnnError, UnsupportedNetworkError
-from qnn_pynq.network import Crop, Decode, Encoding, InputSpec, Letterbox, Linear, Pool, load_network, save_network
+from qnn_pynq.network import Crop, Decode, Encoding, InputSpec, Letterbox, load_network, save_network
 from qnn_pynq.policy import Policy
 from qnn_pynq.preprocess import prepare, prepare_many
-
-
-def takes_codes(bits=2, channels=70, size=9):
-    """Two convolutions and a pool on maps of codes."""
-    rng = np.random.default_rng(bits)
-    window = 5 - bits
-    layers = (
-        binary_conv(rng, channels, 40, code_bits=bits, invert=True), Pool(window, 2, (0, window - 2)),
-        binary_conv(rng, 40, 33, kernel=1, padding=(0, 0), code_bits=bits),
-    )
-    spec = InputSpec((size, size), channels, "as-is", None, Encoding("codes", bits=bits))
-    overlay = f"qnn-mo-w1a{bits}"
-    return dataclasses.replace(
-        small_network(code_bits=bits, pool=window, overlay=overlay), name="codes", input=spec, layers=layers,
-        decode=Decode("features"), classes=(), overlays=(overlay,),
-    )
 
 
 def random_codes(network, count=3):
@@ -167,26 +151,6 @@ def test_a_self_test_with_more_than_codes_is_refused(tmp_path):
 
 
 # -- letterbox and pointwise -------------------------------------------------------------------------------
-
-
-def in_letterbox():
-    """A float first layer in a letterbox, and a pointwise layer at the end."""
-    network = small_network()
-    rng = np.random.default_rng(4)
-    first = network.layers[0]
-    first = dataclasses.replace(
-        first, weights=first.weights.astype(np.float32), thresholds=first.thresholds.astype(np.float32) / 255,
-        weight_bits=32, input_bits=32,
-    )
-    last = Linear(
-        40, 7, rng.normal(size=(7, 40)).astype(np.float32), rng.normal(size=7).astype(np.float32), 0.5, 32, 2,
-        pointwise=True,
-    )
-    mean = Encoding("mean", mean=np.zeros((16, 16, 3), np.float32), divisor=255.0)
-    spec = InputSpec((16, 16), 3, "as-is", None, mean, None, Letterbox(100.0))
-    return dataclasses.replace(
-        network, input=spec, layers=(first, *network.layers[1:4], last), decode=Decode("features"), classes=()
-    )
 
 
 def test_letterbox_and_pointwise_layer_survive_and_answer(tmp_path):

@@ -155,7 +155,7 @@ def test_a_convolutional_network_fits_the_schema(tmp_path):
         assert not validator("network").is_valid(changed(document, fields))
 
 
-@pytest.mark.parametrize("make", [test_network_codes.takes_codes, test_network_codes.in_letterbox])
+@pytest.mark.parametrize("make", [small_conv.takes_codes, small_conv.in_letterbox])
 def test_networks_of_codes_and_of_a_letterbox_fit_the_schema(make, tmp_path):
     path = save_network(make(), tmp_path / "net") / "network.json"
     validator("network").validate(json.loads(path.read_text(encoding="utf-8")))
@@ -163,9 +163,9 @@ def test_networks_of_codes_and_of_a_letterbox_fit_the_schema(make, tmp_path):
 
 @pytest.mark.parametrize(
     ("make", "fields", "message"),
-    [(test_network_codes.takes_codes, *case)
+    [(small_conv.takes_codes, *case)
      for case in cases(test_network_codes.test_descriptors_of_codes_that_do_not_fit_are_refused)]
-    + [(test_network_codes.in_letterbox, *case)
+    + [(small_conv.in_letterbox, *case)
        for case in cases(test_network_codes.test_letterbox_and_pointwise_layer_that_do_not_fit_are_refused)],
 )
 def test_the_schema_refuses_codes_and_letterboxes_as_the_loader_does(make, fields, message, tmp_path):
@@ -176,7 +176,7 @@ def test_the_schema_refuses_codes_and_letterboxes_as_the_loader_does(make, field
 
 
 def test_padding_of_a_kernel_of_one_may_be_a_pair(tmp_path):
-    path = save_network(test_network_codes.takes_codes(), tmp_path / "net") / "network.json"
+    path = save_network(small_conv.takes_codes(), tmp_path / "net") / "network.json"
     for padding in (0, [0, 0]):
         document = changed(json.loads(path.read_text(encoding="utf-8")), {"layers__2__padding": padding})
         validator("network").validate(document)
