@@ -154,6 +154,8 @@ def import_qnn_mo(
     if fc is not None:
         if last is not None:
             raise DescriptorError("fc and last: expected one of them, as the network has it")
+        if listed.first is None and not codes:  # nobody says whether they take x before y
+            raise DescriptorError("fc does not go with a first layer that is not in the list: expected last, or codes")
         tail = dense_tail(listed, _path(fc, "fc"), bits)
         decode = Decode("largest-sum", scale=1.0)
         labels = _labels(classes, tail[-1].outputs)

@@ -738,6 +738,7 @@ def test_what_is_wrong_with_unlisted_layers_is_said(unlisted, tmp_path):
         ({"first": unlisted / "x.npy"}, r"expected a file \.\.\.-W.npy"),
         ({"codes": True, "first": unlisted / "wide-conv0-W.npy"}, "neither first nor mean"),
         ({"fc": unlisted, "last": unlisted / "wide-conv4-W.npy"}, "fc and last: expected one"),
+        ({"fc": unlisted}, "fc does not go with a first layer that is not in the list"),
         ({"classes": ["a"]}, "without the dense layers"),
     ):
         with pytest.raises(DescriptorError, match=said):
