@@ -66,7 +66,10 @@ def make_targets(base: Path) -> dict[str, Target]:
 
 def _descriptors(base: Path) -> list[Target]:
     targets = []
-    networks = {"dense": small.network(table=True, levels=2), "convolutional": small_conv.small_network()}
+    networks = {
+        "dense": small.network(table=True, levels=2), "convolutional": small_conv.small_network(),
+        "of codes": small_conv.takes_codes(), "in a letterbox": small_conv.in_letterbox(),
+    }
     for name, network in networks.items():
         path = save_network(network, base / name) / "network.json"
         run = from_file(path, lambda p: load_network(p.parent))

@@ -196,7 +196,8 @@ class Classifier:
             if self.board is None:
                 raise InputError('board="cpu" waits for no hardware: there is nothing to calibrate')
             if pictures is None:
-                rows = np.random.RandomState(0).randint(0, 256, (1, self._pipeline.pixels)).astype(np.uint8)
+                levels = self.network.input.encoding.levels
+                rows = np.random.RandomState(0).randint(0, levels, (1, self._pipeline.pixels)).astype(np.uint8)
             else:
                 rows = self._pipeline.rows(pictures)
             before = self.recovery.results
@@ -303,6 +304,8 @@ class Classifier:
 
     def features(self, X: Pictures) -> np.ndarray:
         """Codes of the last map of a convolutional network, uint8 (n, H, W, C).
+
+        Where the network ends in a pointwise layer, that layer's outputs, float64 (n, H, W, outputs).
 
         Raises
         ------

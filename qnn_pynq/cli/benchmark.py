@@ -55,7 +55,7 @@ def _benchmark(args: argparse.Namespace) -> int:
         images = args.images or (10000 if classifier.engine.kind == "words" else 256)
         check_batch(spec, images)
         shape = (images, *spec.size) + ((spec.channels,) if spec.channels > 1 else ())
-        pictures = np.random.RandomState(1).randint(0, 256, shape, dtype=np.uint8)
+        pictures = np.random.RandomState(1).randint(0, spec.encoding.levels, shape, dtype=np.uint8)
         where, name, board = answered_by(classifier), classifier.network.name, classifier.engine.name
         for batch in sorted({1, min(64, images), images}):
             runs.append(_measure(classifier, pictures[:batch], args.repeat))

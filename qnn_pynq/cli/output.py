@@ -148,6 +148,10 @@ def emit_made(network: Any, as_json: bool) -> None:
         return
     kinds = "{} classes".format(len(network.classes)) if network.classes else "features, no classes"
     emit("{}: {}, for {}".format(network.path, kinds, ", ".join(network.overlays)))
+    framing = network.input.framing
+    if framing is not None:
+        emit(f"pictures are framed: the object fills {framing.object[0]} x {framing.object[1]}, centred by its "
+             f"{framing.centre}")
     if isinstance(accuracy.get("test"), (int, float)):
         count = accuracy.get("images")
         emit(
@@ -158,4 +162,5 @@ def emit_made(network: Any, as_json: bool) -> None:
     if network.classes:
         emit("use it with: qnn-pynq classify PICTURE -n {}".format(network.path))
     else:
-        emit("use it with: Classifier({!r}).features(pictures)".format(str(network.path)))
+        taken = "codes" if network.input.encoding.kind == "codes" else "pictures"
+        emit(f"use it with: Classifier({str(network.path)!r}).features({taken})")

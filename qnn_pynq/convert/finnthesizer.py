@@ -10,7 +10,7 @@ from typing import Sequence, Union
 
 import numpy as np
 
-from ..contracts.network import Network
+from ..contracts.network import Framing, Network
 from ..errors import ConversionError
 from ..files.npyfile import NPZ_ERRORS, BadArray, parse_array
 from ..files.paths import path_text, shortened
@@ -33,6 +33,7 @@ def import_finnthesizer(
     classes: Sequence[str] | None = None,
     precision: str | None = None,
     rule: str = "exact",
+    framing: Framing | str | None = "auto",
 ) -> Network:
     """Read a trained LFC network and fold its batch norm into thresholds.
 
@@ -49,6 +50,8 @@ def import_finnthesizer(
         "w1a1" or "w1a2": the activations that it was trained for, which the file does not say.
     rule
         "exact", or "upstream" for upstream's bytes (see `folding.fold`; computed in float64).
+    framing
+        As in `import_bnn_pynq`.
 
     Raises
     ------
@@ -109,6 +112,7 @@ def import_finnthesizer(
         description="Imported from {} for {}".format(path.name, kind),
         provenance={"notes": 'imported from {}, batch norm folded by the rule "{}"'.format(path.name, rule)},
         size=(side, side),
+        framing=framing,
     )
 
 

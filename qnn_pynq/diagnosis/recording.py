@@ -198,7 +198,7 @@ def _pictures(network: Network, images: int) -> np.ndarray:
     if known is not None:
         return known.pictures[:images]
     shape = (images, network.input.pixels)
-    return np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
+    return np.random.default_rng(1).integers(0, network.input.encoding.levels, shape).astype(np.uint8)
 
 
 def _recorded_pictures(recording: Recording, network: Network, path: str) -> np.ndarray:

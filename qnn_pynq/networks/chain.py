@@ -53,7 +53,7 @@ def _check_sums(network: Network, source: str) -> None:
     if end.coding not in ("sums", "scores"):
         fail(source, f"{_last(network)}.type", f'decode.rule "largest-sum" needs sums or scores at the end, not '
                                                f"{end.coding}: expected a linear last layer without thresholds")
-    if end.values != len(network.classes):
+    if end.shape != (len(network.classes),):
         fail(source, f"{_last(network)}.outputs",
              f"{end.values} does not match the {len(network.classes)} names of classes")
 
@@ -62,7 +62,7 @@ def _check_codes(network: Network, source: str) -> None:
     end = network.signals[-1]
     if network.classes:
         fail(source, "classes", f'{len(network.classes)} names do not go with decode.rule "features": expected []')
-    if end.coding != "codes" or len(end.shape) != 3:
+    if end.coding not in ("codes", "scores") or len(end.shape) != 3:
         kind = network.layers[-1].type
         fail(source, f"{_last(network)}.type",
              f'"{kind}" does not go with decode.rule "features": expected codes at the end')

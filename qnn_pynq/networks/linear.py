@@ -46,6 +46,9 @@ class Linear(Layer):
         Bits of the codes; 32 for floats.
     thresholds
         int (outputs, 2**output_bits - 1), only with integer sums: the output is codes, as `Conv` has them.
+    pointwise
+        The layer is applied at each place of the map, as a convolution with a kernel of 1; `inputs` are the map's
+        channels. It stands last, and the network ends in features.
     """
 
     type = "linear"
@@ -62,6 +65,7 @@ class Linear(Layer):
     activation: str = "none"
     output_bits: int = 0
     thresholds: np.ndarray | None = field(default=None, repr=False)
+    pointwise: bool = False
 
     @classmethod
     def read(cls, fields: Fields, folder: Path) -> Linear:
@@ -84,18 +88,25 @@ class Linear(Layer):
         output_bits = fields.take("output_bits", "integer", 0, allowed=(0, 2, 3))
         if (output_bits > 0) != (has_codes or activation == "quantise"):
             fields.fail("output_bits", f'{output_bits}: expected 2 or 3 with thresholds or "quantise", else 0')
+        pointwise = fields.take("pointwise", "true or false", False)
+        if pointwise and (has_codes or activation != "none"):
+            fields.fail("pointwise", "true does not go with thresholds or activation: expected its plain outputs")
         thresholds = None
         if has_codes:
             if bits == 32 or activation != "none" or bias is not None or scale != 1.0:
                 fields.fail("thresholds",
                             "expected 1-bit or 8-bit weights, and no scale, bias or activation beside them")
             thresholds = read_thresholds(fields, folder, outputs, output_bits, INTEGERS)
-        return cls(inputs, outputs, weights, bias, float(scale), bits, codes, activation, output_bits, thresholds)
+        return cls(
+            inputs, outputs, weights, bias, float(scale), bits, codes, activation, output_bits, thresholds, pointwise
+        )
 
     def write(self, index: int, array: ArrayWriter) -> dict[str, Any]:
         written: dict[str, Any] = {"inputs": self.inputs, "outputs": self.outputs}
         for key in ("weight_bits", "input_bits", "scale", "activation", "output_bits"):
             written[key] = getattr(self, key)
+        if self.pointwise:
+            written["pointwise"] = True
         return {**written, **write_arrays(self, ("weights", "bias", "thresholds"), index, array)}
 
     def follow(self, arriving: Signal, refuse: Refuse) -> Signal:
@@ -105,6 +116,10 @@ class Linear(Layer):
         bits = 32 if arriving.coding == "scores" else arriving.bits
         if self.input_bits != bits:
             refuse("input_bits", f"{self.input_bits} does not match the {bits} bits that arrive")
+        if self.pointwise:
+            return self._at_each_place(arriving, refuse)
+        if len(arriving.shape) == 3 and arriving.coding == "scores":
+            refuse("type", f"nothing stands behind the pointwise layer {arriving.origin}: expected that to be the last")
         if self.inputs != arriving.values:
             sides = " x ".join(map(str, arriving.shape))
             refuse("inputs", f"{self.inputs} does not match the {arriving.values} values that arrive ({sides})")
@@ -112,6 +127,13 @@ class Linear(Layer):
         if self.thresholds is not None:
             return Signal("codes", (self.outputs,), self.output_bits, 2.0**self.output_bits - 1)
         return Signal("scores", (self.outputs,), 64, largest)
+
+    def _at_each_place(self, arriving: Signal, refuse: Refuse) -> Signal:
+        if arriving.coding != "codes" or len(arriving.shape) != 3:
+            refuse("pointwise", "true is not allowed here: expected it of the last layer, behind maps")
+        if self.inputs != arriving.shape[2]:
+            refuse("inputs", f"{self.inputs} does not match the {arriving.shape[2]} channels that arrive")
+        return Signal("scores", (*arriving.shape[:2], self.outputs), 64, self._reach(arriving.largest, refuse))
 
     def _reach(self, arriving: float, refuse: Refuse) -> float:
         """How far from 0 results may be; sums and outputs of floats must stay numbers, whatever arrives."""
@@ -132,7 +154,7 @@ class Linear(Layer):
         return self.inputs * self.outputs
 
     def macs(self, arriving: Signal) -> int:
-        return self.weight_count
+        return self.weight_count * (arriving.shape[0] * arriving.shape[1] if self.pointwise else 1)
 
     def describe(self, arriving: Signal) -> dict[str, Any]:
         keys = ("inputs", "outputs", "weight_bits", "input_bits", "activation", "output_bits")
@@ -163,8 +185,12 @@ class _LinearKernel(Kernel):
         sums: np.ndarray | None = None,
         seconds: np.ndarray | None = None,
     ) -> np.ndarray:
-        """float64 (N, outputs) of uint8 codes (N, H, W, C) or of numbers (N, inputs); codes behind thresholds."""
-        values = values.reshape(len(values), int(np.prod(values.shape[1:])))
+        """float64 (N, outputs) of uint8 codes (N, H, W, C) or of numbers (N, inputs); codes behind thresholds.
+
+        Of a pointwise layer (N, H, W, outputs).
+        """
+        places = values.shape[:3] if self._steps[0][0].pointwise else values.shape[:1]
+        values = values.reshape(int(np.prod(places)), int(np.prod(values.shape[len(places) :])))
         layer = None
         for index, (layer, kernel) in enumerate(self._steps):
             begun = perf_counter()
@@ -175,6 +201,7 @@ class _LinearKernel(Kernel):
             if seconds is not None:
                 seconds[index] = perf_counter() - begun
         found = values if layer is not None and layer.thresholds is not None else values.astype(np.float64)
+        found = found.reshape(*places, found.shape[-1])
         if out is None:
             return found
         out[...] = found

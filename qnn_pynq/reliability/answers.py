@@ -81,6 +81,9 @@ def known_answers(network: Network) -> Answers | None:
                     path, name, array.dtype, array.shape, dtype, expected
                 )
             )
+    if int(pictures.max()) >= network.input.encoding.levels:
+        most = network.input.encoding.levels - 1
+        raise DescriptorError(f"{path}: pictures has a {pictures.max()}, expected codes from 0 to {most}")
     classes = found.get("classes")
     if classes is not None and (classes.min() < 0 or classes.max() >= len(network.classes)):
         raise DescriptorError(

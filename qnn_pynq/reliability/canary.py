@@ -89,7 +89,7 @@ def _brought(network: Network) -> tuple[Answers, str]:
         if found is not None:
             return found._replace(pictures=np.ascontiguousarray(found.pictures), classes=None), source
     rng = np.random.RandomState(0)
-    pictures: Any = rng.randint(0, 256, (_RANDOM, network.input.pixels)).astype(np.uint8)
+    pictures: Any = rng.randint(0, network.input.encoding.levels, (_RANDOM, network.input.pixels)).astype(np.uint8)
     return answered(network, pictures), "random"
 
 
@@ -110,4 +110,7 @@ def _chosen(network: Network) -> Answers | None:
             or found.dtype != dtype or found.shape[1:] != shape):
         raise DescriptorError("{}: pictures {} {} with {} {} {}".format(
             path, pictures.dtype, pictures.shape, name, found.dtype, found.shape))
+    if int(pictures.max()) >= network.input.encoding.levels:
+        most = network.input.encoding.levels - 1
+        raise DescriptorError(f"{path}: pictures has a {pictures.max()}, expected codes from 0 to {most}")
     return Answers(pictures, found, name, end)

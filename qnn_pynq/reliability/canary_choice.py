@@ -84,11 +84,12 @@ def candidates(network: Network, count: int, seed: int = 0) -> np.ndarray:
     brought = known_answers(network)
     found = [] if brought is None else list(brought.pictures)
     height, width, channels = (*network.input.size, network.input.channels)
+    levels = network.input.encoding.levels
     while len(found) < count:
         grain = rng.choice([1, 1, 2, 4])
-        coarse = rng.randint(0, 256, (-(-height // grain), -(-width // grain), channels))
+        coarse = rng.randint(0, levels, (-(-height // grain), -(-width // grain), channels))
         noise = coarse.repeat(grain, 0).repeat(grain, 1)[:height, :width]
-        noise = np.where(noise < 256 * rng.uniform(0.2, 1), noise, 255 * rng.randint(2))
+        noise = np.where(noise < levels * rng.uniform(0.2, 1), noise, (levels - 1) * rng.randint(2))
         if found and rng.rand() < 0.5:  # a picture, partly
             base = found[rng.randint(len(found))].reshape(noise.shape)
             noise = np.where(rng.rand(height, width, 1) < rng.uniform(0.1, 0.9), base, noise)
@@ -98,7 +99,7 @@ def candidates(network: Network, count: int, seed: int = 0) -> np.ndarray:
     coding = network.input.encoding
     if coding.kind == "threshold":
         return np.where(rows >= (coding.threshold or 0), np.uint8(255), np.uint8(0))
-    return rows // 17 * np.uint8(17)
+    return rows if levels < 256 else rows // 17 * np.uint8(17)
 
 
 def detections(network: Network, pictures: np.ndarray, flips: Sequence[Flip]) -> np.ndarray:

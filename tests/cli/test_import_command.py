@@ -10,7 +10,7 @@ import pytest
 
 from qnn_pynq import Classifier
 from qnn_pynq.convert.bnn_pynq import export_bnn_pynq
-from qnn_pynq.networks.store import load_network
+from qnn_pynq.networks import Framing, load_network
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_bnn_pynq_parameters_become_a_network(
     run: Any, parameters: Path, random_network: Path, tmp_path: Path, picture: Path
 ) -> None:
     target = tmp_path / "imported"
-    ran = run("import", "bnn-pynq", parameters, "-o", target)
+    ran = run("import", "bnn-pynq", parameters, "-o", target, "--framing", "none")  # as the other network has it
     assert ran.code == 0 and str(target) in ran.out
     assert weights(target) == weights(random_network)
     assert load_network(target).name == "imported"
@@ -161,5 +161,48 @@ def test_wrong_calls_of_qnn_mo_leave_nothing_behind(run: Any, published: Path, t
         assert ran.code == 3 and ran.err.count("\n") == 1, ran
         assert not target.exists()
     for arguments in (["qnn-mo", published, "--precision", "w1a2"], ["qnn-mo", published, "--rule", "upstream"],
-                      ["bnn-pynq", published, "--fc", published]):
+                      ["bnn-pynq", published, "--fc", published], ["bnn-pynq", published, "--network", "x"],
+                      ["qnn-mo", published, "--framing", "box"], ["qnn-mo", published, "--object", "9", "9"],
+                      ["bnn-pynq", published, "--object", "9", "9"],
+                      ["bnn-pynq", published, "--object", "9", "9", "--framing", "none"]):
         assert run("import", *arguments, "-o", target).code == 2
+
+
+def test_one_of_several_published_networks(run: Any, published: Path, tmp_path: Path) -> None:
+    place = tmp_path / "params"
+    place.mkdir()
+    for path in published.iterdir():
+        (place / path.name).symlink_to(path)
+    (place / "tinier-yolo-layers.json").write_text("{}")
+    ran = run("import", "qnn-mo", place, "-o", tmp_path / "net")
+    assert ran.code == 3 and "dorefanet" in ran.err and "tinier-yolo" in ran.err and "--network" in ran.err
+    ran = run("import", "qnn-mo", place, "--network", "dorefanet", "-o", tmp_path / "net", "--json")
+    assert ran.code == 0 and load_network(tmp_path / "net").overlays == ("qnn-mo-w1a2",)
+
+
+@pytest.mark.parametrize(
+    ("options", "framing"),
+    [
+        ([], Framing((20, 20), "mass")),
+        (["--framing", "auto"], Framing((20, 20), "mass")),
+        (["--framing", "none"], None),
+        (["--framing", "mass"], Framing((20, 20), "mass")),
+        (["--framing", "box"], Framing((28, 28), "box")),
+        (["--framing", "mass", "--object", "24", "22"], Framing((24, 22), "mass")),
+    ],
+)
+def test_framing_is_chosen(run: Any, golden: Path, tmp_path: Path, options: list, framing: Framing | None) -> None:
+    source = golden / "bnn-pynq" / "params" / "mnist" / "lfcW1A1"
+    ran = run("import", "bnn-pynq", source, "-o", tmp_path / "net", *options)
+    assert ran.code == 0 and not ran.err and ("framed" in ran.out) == (framing is not None)
+    assert load_network(tmp_path / "net").input.framing == framing
+
+
+def test_where_framing_is_not_known_a_warning_says_so(run: Any, golden: Path, tmp_path: Path) -> None:
+    source = golden / "bnn-pynq" / "params" / "mnist" / "lfcW1A1"
+    (tmp_path / "names.txt").write_text("shirt\nbag\n")
+    arguments = ("import", "bnn-pynq", source, "--classes", tmp_path / "names.txt", "-o", tmp_path / "net")
+    ran = run(*arguments)
+    assert ran.code == 0 and "warning: network net: nothing says how" in ran.err and "--framing" in ran.err
+    ran = run(*arguments, "--overwrite", "--framing", "box", "--object", "30", "28")
+    assert ran.code == 3 and "30 x 28" in ran.err
