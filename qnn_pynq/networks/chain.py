@@ -53,6 +53,9 @@ def _check_sums(network: Network, source: str) -> None:
     if end.coding not in ("sums", "scores"):
         fail(source, f"{_last(network)}.type", f'decode.rule "largest-sum" needs sums or scores at the end, not '
                                                f"{end.coding}: expected a linear last layer without thresholds")
+    if len(end.shape) != 1:
+        fail(source, f"{_last(network)}.pointwise",
+             'true is not allowed here: expected it with decode.rule "features" only')
     if end.shape != (len(network.classes),):
         fail(source, f"{_last(network)}.outputs",
              f"{end.values} does not match the {len(network.classes)} names of classes")

@@ -113,13 +113,13 @@ class Linear(Layer):
         if arriving.coding not in ("codes", "scores"):
             refuse("type", f'"linear" takes codes or another linear layer\'s results, {arriving.coding} arrive from '
                            f"{arriving.origin}: expected convolutions before it")
+        if len(arriving.shape) == 3 and arriving.coding == "scores":
+            refuse("type", f"nothing stands behind the pointwise layer {arriving.origin}: expected that to be the last")
         bits = 32 if arriving.coding == "scores" else arriving.bits
         if self.input_bits != bits:
             refuse("input_bits", f"{self.input_bits} does not match the {bits} bits that arrive")
         if self.pointwise:
             return self._at_each_place(arriving, refuse)
-        if len(arriving.shape) == 3 and arriving.coding == "scores":
-            refuse("type", f"nothing stands behind the pointwise layer {arriving.origin}: expected that to be the last")
         if self.inputs != arriving.values:
             sides = " x ".join(map(str, arriving.shape))
             refuse("inputs", f"{self.inputs} does not match the {arriving.values} values that arrive ({sides})")

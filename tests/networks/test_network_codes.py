@@ -131,7 +131,7 @@ def test_descriptors_of_codes_that_do_not_fit_are_refused(tmp_path, fields, said
 
 def test_codes_go_into_a_convolution_of_one_bit_only(tmp_path):
     spec = InputSpec((16, 16), 3, "as-is", None, Encoding("codes", bits=2))
-    with pytest.raises(DescriptorError, match='16 bits do not go with encoding "codes": expected 1'):
+    with pytest.raises(DescriptorError, match='16 bits do not go with codes of input.encoding: expected 1'):
         save_network(dataclasses.replace(small_network(), input=spec), tmp_path / "net")
 
 
@@ -142,7 +142,7 @@ def test_a_self_test_with_more_than_codes_is_refused(tmp_path):
     np.savez(str(folder / "selftest.npz"), pictures=codes, codes=oracle_conv.forward(network.layers, codes))
     document = dict(json.loads((folder / "network.json").read_text()), selftest="selftest.npz")
     (folder / "network.json").write_text(json.dumps(document))
-    from qnn_pynq.answers import known_answers
+    from qnn_pynq.reliability.answers import known_answers
 
     assert known_answers(load_network(folder)).pictures.max() == 3
     np.savez(str(folder / "selftest.npz"), pictures=codes + 1, codes=oracle_conv.forward(network.layers, codes))
@@ -196,7 +196,7 @@ def test_a_pointwise_layer_stands_last(tmp_path):
     wrong = dataclasses.replace(last, inputs=39, weights=np.ascontiguousarray(last.weights[:, :39]))
     with pytest.raises(DescriptorError, match="39 does not match the 40 channels that arrive"):
         save_network(dataclasses.replace(network, layers=(*network.layers[:-1], wrong)), tmp_path / "net")
-    with pytest.raises(DescriptorError, match=r"layers\[4\].pointwise: true is not allowed here"):
+    with pytest.raises(DescriptorError, match=r"layers\[5\].type: nothing stands behind the pointwise layer"):
         save_network(dataclasses.replace(network, layers=(*network.layers, last)), tmp_path / "net")
 
 
