@@ -8,10 +8,10 @@ import numpy as np
 
 from ..contracts.network import Network
 from ..engines import Engine, EngineResult
-from ..engines.stages import Row, compile_layers
 from ..errors import ScoresUnavailableError, UnsupportedNetworkError
 from ..kernels import highest_class
 from ..networks.dense import Dense
+from ..networks.rows import Row, compile_layers
 
 __all__ = ["Decoder", "Features", "HighestBit", "LargestSum", "make_decoder", "softmax"]
 

@@ -24,9 +24,10 @@ from ..errors import (
     InputError,
     QnnError,
 )
+from ..networks.rows import Row, compile_layers
 from .base import Engine, EngineResult, Inputs, Prepared, Stage
 from .parts import Part, plan_parts
-from .stages import Row, compile_layers, make_encoder, pictures_to_maps
+from .stages import make_encoder, pictures_to_maps
 
 __all__ = ["BoardEngine", "SegmentTime"]
 

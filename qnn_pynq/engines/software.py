@@ -10,8 +10,9 @@ import numpy as np
 
 from ..contracts.network import Network
 from ..errors import InputError
+from ..networks.rows import Row, compile_layers
 from .base import Engine, EngineResult, Inputs, Prepared
-from .stages import Row, as_kind, compile_layers, make_encoder, pictures_to_maps
+from .stages import as_kind, make_encoder, pictures_to_maps
 
 __all__ = ["SoftwareEngine"]
 

@@ -12,9 +12,10 @@ import numpy as np
 
 from ..contracts.network import Network
 from ..engines import EngineResult
-from ..engines.stages import DTYPES, as_kind, compile_layers
+from ..engines.stages import DTYPES, as_kind
 from ..errors import DescriptorError
 from ..files.npyfile import NPZ_ERRORS, open_npz
+from ..networks.rows import compile_layers
 
 __all__ = ["Answers", "differences", "known_answers", "value_kind"]
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Sequence
 import numpy as np
 
 from ..contracts.network import Network
-from ..engines.stages import compile_layers
+from ..networks.rows import compile_layers
 from ..networks.summary import weights_digest
 from .answers import known_answers
 from .canary import answered

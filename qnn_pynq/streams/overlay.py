@@ -15,9 +15,9 @@ from ..errors import BoardTakenError, ClosedError, InputError, OverlayMissingErr
 from ..overlay import Overlay
 from .circuit import StreamCircuit, make_circuit
 from .description import Description, Stream
-from .driver import StreamDriver
 from .packets import longest_batch, sample_strides
 from .reading import Source
+from .transfers import Transfers
 from .values import by_name, check_array, decode, encode
 
 __all__ = ["StreamOverlay"]
@@ -95,7 +95,7 @@ class StreamOverlay:
             with self.board.lock:
                 self.board.claim(self)
                 self.board.load(self.overlay)
-                self._driver = StreamDriver(self.board, self.overlay, engine)
+                self._driver = Transfers(self.board, self.overlay, engine)
         except BaseException:
             self._leave_board()
             raise
