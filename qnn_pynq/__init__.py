@@ -4,8 +4,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from ._version import __version__
+
 __all__ = ["Classifier", "Evaluation", "Prediction", "QnnError", "StreamOverlay", "__version__", "open_board"]
-__version__ = "0.1.0"
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 

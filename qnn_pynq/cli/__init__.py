@@ -16,7 +16,7 @@ import traceback
 import warnings
 from typing import Any, Iterator, Sequence
 
-from .. import __version__
+from .._version import __version__
 from . import (
     classify as answering,
 )

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import __version__
+from .._version import __version__
 from ..boards import Board
 from ..catalogue import find_network, find_overlay
 from ..engines import Engine, board_engine, software_engine

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Iterator, Sequence
 
-from .. import __version__
+from .._version import __version__
 from ..errors import DigestError, FetchError
 from .progress import Progress
 
