@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,9 +14,10 @@ from ..networks.types import InputSpec
 from ..pictures.prepare import prepare, prepare_many
 from .data import DataSet
 
-__all__ = ["MAX_CLASSES", "SUFFIXES", "read_source", "split_by_class", "threshold_of"]
+__all__ = ["ENOUGH", "MAX_CLASSES", "SUFFIXES", "read_parted", "read_source", "split_by_class", "threshold_of"]
 
 log = logging.getLogger(__name__)
+ENOUGH = 2000  # pictures to train from which on some can be set apart for the choices of a training
 MAX_CLASSES = 64  # neurons of an LFC's last layer
 SUFFIXES = frozenset(".png .jpg .jpeg .bmp .gif .webp .tif .tiff .pgm .ppm".split())
 _PAIRS = (
@@ -54,6 +54,12 @@ def read_source(source: Path, spec: InputSpec, most: int = MAX_CLASSES) -> tuple
             )
         )
     return data, test
+
+
+def read_parted(source: Path, spec: InputSpec, seed: int, most: int = MAX_CLASSES) -> tuple[DataSet, DataSet]:
+    """(pictures to train, pictures to test): 15 % of each class are set apart where the source has none itself."""
+    data, test = read_source(source, spec, most)
+    return split_by_class(data, 0.15, seed) if test is None else (data, test)
 
 
 def _check_classes(source: Path, names: list[str], what: str, most: int) -> None:
@@ -172,11 +178,7 @@ def split_by_class(data: DataSet, share: float, seed: int) -> tuple[DataSet, Dat
         part.append(own[: min(max(1, int(round(share * len(own)))), len(own) - 1)])
     chosen = np.zeros(len(data.labels), bool)
     chosen[np.concatenate(part)] = True
-    return _take(data, ~chosen), _take(data, chosen)
-
-
-def _take(data: DataSet, which: Any) -> DataSet:
-    return DataSet(data.pictures[which], data.labels[which], data.classes)
+    return data.take(~chosen), data.take(chosen)
 
 
 def threshold_of(pictures: np.ndarray) -> int:
