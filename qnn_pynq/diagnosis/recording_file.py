@@ -18,6 +18,7 @@ from typing import Any, Iterator, NamedTuple, Sequence, Union
 
 from ..errors import RecordingError
 from ..files.paths import path_text
+from ..files.replacing import replacing
 
 __all__ = ["KINDS", "Event", "Recording", "check_place", "load_recording", "save_recording"]
 
@@ -99,17 +100,8 @@ def save_recording(recording: Recording, path: PathLike) -> int:
     packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
     packed = b"".join(packer.compress(line) for line in _lines(recording)) + packer.flush()
     first = "{} {} {}\n".format(_MAGIC, VERSION, hashlib.sha256(packed).hexdigest()).encode("ascii")
-    partial = "{}.{}.part".format(target, os.getpid())
-    try:
-        with open(partial, "wb") as stream:
-            stream.write(first + packed)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, target)
-    except BaseException:
-        if os.path.exists(partial):
-            os.unlink(partial)
-        raise
+    with replacing(Path(target)) as stream:
+        stream.write(first + packed)
     return len(first) + len(packed)
 
 
