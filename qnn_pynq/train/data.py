@@ -23,6 +23,10 @@ class DataSet(NamedTuple):
         """The pictures that a mask or indices name."""
         return DataSet(self.pictures[which], self.labels[which], self.classes)
 
+    def accuracy(self, found: np.ndarray) -> float:
+        """Share of the classes `found` that are right, to six digits."""
+        return round(float(np.mean(found == self.labels)), 6)
+
 
 def load_dataset(name: str, part: str) -> DataSet:
     """`part` ("train" or "test") of "mnist" or "fashion-mnist".

@@ -13,12 +13,12 @@ from ..files.npyfile import NPZ_ERRORS, open_npz
 from ..networks.types import InputSpec
 from ..pictures.prepare import prepare, prepare_many
 from .data import DataSet
+from .decode import OUTPUTS
 
-__all__ = ["ENOUGH", "MAX_CLASSES", "SUFFIXES", "read_parted", "read_source", "split_by_class", "threshold_of"]
+__all__ = ["ENOUGH", "SUFFIXES", "read_parted", "read_source", "split_by_class", "threshold_of"]
 
 log = logging.getLogger(__name__)
 ENOUGH = 2000  # pictures to train from which on some can be set apart for the choices of a training
-MAX_CLASSES = 64  # neurons of an LFC's last layer
 SUFFIXES = frozenset(".png .jpg .jpeg .bmp .gif .webp .tif .tiff .pgm .ppm".split())
 _PAIRS = (
     ("x_train", "y_train"),
@@ -30,7 +30,7 @@ _PAIRS = (
 _TEST_PAIRS = (("x_test", "y_test"), ("test_images", "test_labels"))
 
 
-def read_source(source: Path, spec: InputSpec, most: int = MAX_CLASSES) -> tuple[DataSet, DataSet | None]:
+def read_source(source: Path, spec: InputSpec, most: int = OUTPUTS) -> tuple[DataSet, DataSet | None]:
     """(pictures, test pictures or None) of a folder or .npz file, as `spec` has pictures.
 
     Raises
@@ -56,7 +56,7 @@ def read_source(source: Path, spec: InputSpec, most: int = MAX_CLASSES) -> tuple
     return data, test
 
 
-def read_parted(source: Path, spec: InputSpec, seed: int, most: int = MAX_CLASSES) -> tuple[DataSet, DataSet]:
+def read_parted(source: Path, spec: InputSpec, seed: int, most: int = OUTPUTS) -> tuple[DataSet, DataSet]:
     """(pictures to train, pictures to test): 15 % of each class are set apart where the source has none itself."""
     data, test = read_source(source, spec, most)
     return split_by_class(data, 0.15, seed) if test is None else (data, test)

@@ -17,8 +17,8 @@ import oracle_conv  # noqa: E402
 from qnn_pynq.errors import ConversionError, NotFoundError  # noqa: E402
 from qnn_pynq.networks.store import load_network, save_network  # noqa: E402
 from qnn_pynq.networks.types import Conv, Linear, Pool  # noqa: E402
-from qnn_pynq.train.data import DataSet  # noqa: E402
-from qnn_pynq.train.dorefa.data import crop_middle, distort, load_colour, split_colour  # noqa: E402
+from qnn_pynq.train.data import DataSet, split  # noqa: E402
+from qnn_pynq.train.dorefa.data import crop_middle, distort, load_colour  # noqa: E402
 from qnn_pynq.train.dorefa.export import check_equal, to_layers  # noqa: E402
 from qnn_pynq.train.dorefa.integer import integer_codes, integer_logits  # noqa: E402
 from qnn_pynq.train.dorefa.loop import train  # noqa: E402
@@ -147,7 +147,7 @@ def test_float_twin_is_not_exported() -> None:
 
 
 def test_training_learns_and_resumes_exactly(tmp_path: Path) -> None:
-    training, held_out = split_colour(coloured(), 12, 1)
+    training, held_out = split(coloured(), 12, 1)
     whole = train(training, held_out, RECIPE, report=lambda line: None)
     seen = []
 
@@ -166,7 +166,7 @@ def test_training_learns_and_resumes_exactly(tmp_path: Path) -> None:
 
 
 def test_second_training_goes_on_from_the_first_and_listens_to_the_teacher() -> None:
-    training, held_out = split_colour(coloured(), 12, 1)
+    training, held_out = split(coloured(), 12, 1)
     first = train(training, held_out, RECIPE, report=lambda line: None)
     still = RECIPE._replace(epochs=1, rate=0.0, final_rate=0.0, distill=0.5)
     same = train(training, held_out, still, report=lambda line: None, teacher=first, start=first)
@@ -180,7 +180,7 @@ def test_second_training_goes_on_from_the_first_and_listens_to_the_teacher() -> 
 
 @pytest.mark.parametrize("floating", [False, True])
 def test_longer_training_tells_colours_apart(floating: bool) -> None:
-    training, held_out = split_colour(coloured(200), 40, 1)
+    training, held_out = split(coloured(200), 40, 1)
     recipe = RECIPE._replace(epochs=8, cutout=0, colour=0.0)
     model = train(training, held_out, recipe, floating, report=lambda line: None)
     found = evaluate_logits(model, crop_middle(held_out.pictures, 16)).argmax(1)
@@ -188,7 +188,7 @@ def test_longer_training_tells_colours_apart(floating: bool) -> None:
 
 
 def test_finished_network_is_saved_and_read(tmp_path: Path) -> None:
-    training, held_out = split_colour(coloured(), 12, 1)
+    training, held_out = split(coloured(), 12, 1)
     model = train(training, held_out, RECIPE._replace(epochs=1), report=lambda line: None)
     lines: list[str] = []
     provenance = {"command": "x", "seed": 1, "date": "2026-11-21"}

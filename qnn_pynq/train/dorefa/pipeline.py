@@ -59,10 +59,6 @@ def _softmax_scale(logits: np.ndarray, labels: np.ndarray) -> float:
     return round(10 * temperature(10 * logits, labels), 6)
 
 
-def _share(found: np.ndarray, data: DataSet) -> float:
-    return round(float(np.mean(found == data.labels)), 6)
-
-
 def finish(
     model: DoReFa,
     name: str,
@@ -88,11 +84,11 @@ def finish(
         pictures = crop_middle(data.pictures, size)
         check = check_equal(model, layers, pictures)
         report("{}: integer network against trained network: {}".format(key, check))
-        accuracy[key] = _share(classes_of(check.logits), data)
+        accuracy[key] = data.accuracy(classes_of(check.logits))
         answers = classes_of(check.trained)
         report(
             "{} {:.2f} % of {} (the trained network {:.2f} %)".format(
-                key, 100 * accuracy[key], len(data.labels), 100 * _share(answers, data)
+                key, 100 * accuracy[key], len(data.labels), 100 * data.accuracy(answers)
             )
         )
         accuracy["images"] = len(data.labels)
@@ -131,4 +127,4 @@ def finish_float(
     for key, data in (("validation", held_out), ("test", test)):
         if data is not None:
             found = classes_of(evaluate_logits(model, crop_middle(data.pictures, recipe.topology.size)))
-            report("{} {:.2f} % of {}, float".format(key, 100 * _share(found, data), len(data.labels)))
+            report("{} {:.2f} % of {}, float".format(key, 100 * data.accuracy(found), len(data.labels)))

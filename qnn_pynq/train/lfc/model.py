@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._torch import torch
+from .encoding import INPUTS
 
 __all__ = ["LFC", "BinaryDense", "Product", "quantise", "signs"]
 
@@ -93,7 +94,7 @@ class LFC(Module):
         self,
         classes: int,
         ternary: bool,
-        inputs: int = 832,
+        inputs: int = INPUTS,
         hidden: int = 1024,
         dropout: float = 0.0,
         input_dropout: float = 0.0,
