@@ -12,6 +12,7 @@ from ..errors import DescriptorError
 from ..files.fields import fail
 from ..files.npyfile import BadArray, parse_array, read_array
 from ..networks.types import Conv, Linear
+from ..pictures.cropping import middle_part
 from .pickled import read_pickled
 from .qnn_mo_layers import ConvEntry, DenseEntry, LayerList
 
@@ -70,8 +71,7 @@ def mean_picture(path: Path, size: tuple[int, int], channels: int) -> np.ndarray
         raise DescriptorError(problem.format(path, found.shape[0], found.shape[1], *size))
     if not np.isfinite(found).all():
         raise DescriptorError("{}: a value is not finite: expected numbers only".format(path))
-    top, left = rest[0] // 2, rest[1] // 2
-    return np.ascontiguousarray(found[top : top + size[0], left : left + size[1]])
+    return middle_part(found, size)
 
 
 def dense_tail(listed: LayerList, path: Path, bits: int) -> tuple[Linear, ...]:

@@ -17,8 +17,9 @@ import oracle_conv  # noqa: E402
 from qnn_pynq.errors import ConversionError, NotFoundError  # noqa: E402
 from qnn_pynq.networks.store import load_network, save_network  # noqa: E402
 from qnn_pynq.networks.types import Conv, Linear, Pool  # noqa: E402
+from qnn_pynq.pictures.cropping import middle_part  # noqa: E402
 from qnn_pynq.train.data import DataSet, split  # noqa: E402
-from qnn_pynq.train.dorefa.data import crop_middle, distort, load_colour  # noqa: E402
+from qnn_pynq.train.dorefa.data import distort, load_colour  # noqa: E402
 from qnn_pynq.train.dorefa.export import check_equal, to_layers  # noqa: E402
 from qnn_pynq.train.dorefa.integer import integer_codes, integer_logits  # noqa: E402
 from qnn_pynq.train.dorefa.loop import train  # noqa: E402
@@ -183,7 +184,7 @@ def test_longer_training_tells_colours_apart(floating: bool) -> None:
     training, held_out = split(coloured(200), 40, 1)
     recipe = RECIPE._replace(epochs=8, cutout=0, colour=0.0)
     model = train(training, held_out, recipe, floating, report=lambda line: None)
-    found = evaluate_logits(model, crop_middle(held_out.pictures, 16)).argmax(1)
+    found = evaluate_logits(model, middle_part(held_out.pictures, (16, 16))).argmax(1)
     assert np.mean(found == held_out.labels) > 0.8
 
 
@@ -200,7 +201,7 @@ def test_finished_network_is_saved_and_read(tmp_path: Path) -> None:
     assert again.input.crop is not None and again.input.crop.short_side == 72
     assert again.provenance["accuracy"]["images"] == 12
     assert sum("classes differ" in line for line in lines) == 2
-    x = crop_middle(held_out.pictures, 16)
+    x = middle_part(held_out.pictures, (16, 16))
     np.testing.assert_array_equal(integer_logits(again.layers, x), oracle_conv.forward(network.layers, x))
     np.testing.assert_array_equal(integer_logits(again.layers, x).argmax(axis=1), trained)
 
@@ -223,11 +224,6 @@ def test_distort_of_a_full_crop_keeps_or_mirrors() -> None:
     kept = [bool(torch.equal(a, b)) for a, b in zip(found, x)]
     mirrored = [bool(torch.equal(a, b.flip(2))) for a, b in zip(found, x)]
     assert all(a != b for a, b in zip(kept, mirrored)) and any(kept) and any(mirrored)
-
-
-def test_crop_middle() -> None:
-    x = pictures(2, 72)
-    np.testing.assert_array_equal(crop_middle(x, 64), x[:, 4:68, 4:68])
 
 
 def test_shipped_topologies_fit_the_overlay() -> None:

@@ -15,7 +15,7 @@ from .._torch import torch
 from ..data import DataSet
 from .recipes import Recipe
 
-__all__ = ["crop_middle", "distort", "load_colour"]
+__all__ = ["distort", "load_colour"]
 
 
 def load_colour(name: str, part: str, cache: Path | None = None) -> DataSet:
@@ -43,12 +43,6 @@ def load_colour(name: str, part: str, cache: Path | None = None) -> DataSet:
         with replacing(kept) as file:
             np.savez(file, pictures=data.pictures, labels=data.labels, classes=np.array(data.classes))
     return data
-
-
-def crop_middle(pictures: np.ndarray, size: int) -> np.ndarray:
-    """The middle size x size pixels, as the classifier takes them."""
-    top, left = ((side - size) // 2 for side in pictures.shape[1:3])
-    return np.ascontiguousarray(pictures[:, top : top + size, left : left + size])
 
 
 def distort(x: Any, size: int, recipe: Recipe) -> Any:

@@ -10,12 +10,13 @@ from typing import Any, Callable
 
 import numpy as np
 
+from ...pictures.cropping import middle_part
 from .._torch import torch
 from ..batchnorm import measured_anew
 from ..checkpoint import read_checkpoint, write_checkpoint
 from ..data import DataSet
 from ..steps import cosine_rate, epoch_bar, seed_epoch, set_rate, smooth_targets
-from .data import crop_middle, distort
+from .data import distort
 from .model import DoReFa, evaluate_logits
 from .recipes import Recipe
 
@@ -89,9 +90,9 @@ def train(
     first = read_checkpoint(checkpoint, model, optimiser, report)
     size = recipe.topology.size
     x, y = torch.from_numpy(training.pictures), torch.from_numpy(training.labels)
-    checked = crop_middle(held_out.pictures, size)
+    checked = middle_part(held_out.pictures, (size, size))
     sample = np.random.RandomState(recipe.seed % (1 << 32)).permutation(len(y))[:_CALIBRATION]
-    clean = crop_middle(training.pictures[sample], size)
+    clean = middle_part(training.pictures[sample], (size, size))
     steps = len(y) // recipe.batch
     for epoch in range(first, recipe.epochs):
         started, used = time.time(), time.process_time()

@@ -8,9 +8,9 @@ from typing import Any, Callable, NamedTuple
 import numpy as np
 
 from ...networks.types import Crop, Decode, Encoding, InputSpec, Network
+from ...pictures.cropping import middle_part
 from ..data import DataSet
 from ..decode import temperature
-from .data import crop_middle
 from .export import check_equal, to_layers
 from .integer import classes_of
 from .model import DoReFa, evaluate_logits
@@ -81,7 +81,7 @@ def finish(
     for key, data in (("validation", held_out), ("test", test)):
         if data is None:
             continue
-        pictures = crop_middle(data.pictures, size)
+        pictures = middle_part(data.pictures, (size, size))
         check = check_equal(model, layers, pictures)
         report("{}: integer network against trained network: {}".format(key, check))
         accuracy[key] = data.accuracy(classes_of(check.logits))
@@ -124,7 +124,8 @@ def finish_float(
     report: Callable[[str], None] = log.info,
 ) -> None:
     """Report the accuracies of the float twin."""
+    size = recipe.topology.size
     for key, data in (("validation", held_out), ("test", test)):
         if data is not None:
-            found = classes_of(evaluate_logits(model, crop_middle(data.pictures, recipe.topology.size)))
+            found = classes_of(evaluate_logits(model, middle_part(data.pictures, (size, size))))
             report("{} {:.2f} % of {}, float".format(key, 100 * data.accuracy(found), len(data.labels)))
