@@ -6,10 +6,9 @@ from typing import Any, Callable
 
 from ..errors import DescriptorError
 from ..files.fields import Fields
+from .codes import THRESHOLDS
 
 __all__ = ["check_geometry", "check_identity", "check_timing"]
-
-_THRESHOLDS = {"binary": 1, "ternary": 2, "none": 0}  # per neuron, by output code
 
 
 def check_geometry(kind: str, fields: Fields) -> None:
@@ -53,8 +52,8 @@ def _check_bnn_pynq(fields: Fields) -> None:
         layer.take("input", "string", allowed=(code,))
         rules = ("popcount", "sum") if code == "binary" else ("sum",)
         layer.take("accumulator", "string", allowed=rules)
-        code = layer.take("output", "string", allowed=tuple(_THRESHOLDS))
-        layer.take("thresholds", "integer", allowed=(_THRESHOLDS[code],))
+        code = layer.take("output", "string", allowed=tuple(THRESHOLDS))
+        layer.take("thresholds", "integer", allowed=(THRESHOLDS[code],))
         layer.done()
         width = outputs
     fields.done()
