@@ -21,7 +21,7 @@ from qnn_pynq.pictures.cropping import middle_part  # noqa: E402
 from qnn_pynq.train.data import DataSet, split  # noqa: E402
 from qnn_pynq.train.dorefa.data import distort, load_colour  # noqa: E402
 from qnn_pynq.train.dorefa.export import check_equal, to_layers  # noqa: E402
-from qnn_pynq.train.dorefa.integer import integer_codes, integer_logits  # noqa: E402
+from qnn_pynq.train.dorefa.integer import integer_codes  # noqa: E402
 from qnn_pynq.train.dorefa.loop import train  # noqa: E402
 from qnn_pynq.train.dorefa.model import DoReFa, evaluate_logits  # noqa: E402
 from qnn_pynq.train.dorefa.pipeline import finish  # noqa: E402
@@ -30,13 +30,7 @@ from qnn_pynq.train.dorefa.recipes import RECIPES, Block, Recipe, Topology  # no
 SMALL = Topology(16, (Block(8, 5, 2), Block(12), Block(16, pool=True), Block(8, 1)))
 RECIPE = Recipe("imagenette", SMALL, 3, 12, batch=8, crop=(12.0, 20.0), cutout=4)
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def random_model(seed: int = 0, topology: Topology = SMALL) -> DoReFa:
@@ -104,7 +98,7 @@ def test_check_sees_one_wrong_threshold() -> None:
 def test_integer_evaluation_equals_the_oracle() -> None:
     layers = to_layers(random_model(1))
     x = pictures(6)
-    np.testing.assert_array_equal(integer_logits(layers, x, batch=4), oracle_conv.forward(layers, x))
+    np.testing.assert_array_equal(integer_codes(layers, x)[-1], oracle_conv.forward(layers, x))
     codes = integer_codes(layers, x)
     np.testing.assert_array_equal(codes[3], oracle_conv.forward(layers[:4], x))
     assert all(len(np.unique(part)) == 4 for part in codes[:-1])
@@ -202,8 +196,8 @@ def test_finished_network_is_saved_and_read(tmp_path: Path) -> None:
     assert again.provenance["accuracy"]["images"] == 12
     assert sum("classes differ" in line for line in lines) == 2
     x = middle_part(held_out.pictures, (16, 16))
-    np.testing.assert_array_equal(integer_logits(again.layers, x), oracle_conv.forward(network.layers, x))
-    np.testing.assert_array_equal(integer_logits(again.layers, x).argmax(axis=1), trained)
+    np.testing.assert_array_equal(integer_codes(again.layers, x)[-1], oracle_conv.forward(network.layers, x))
+    np.testing.assert_array_equal(integer_codes(again.layers, x)[-1].argmax(axis=1), trained)
 
 
 def test_distort_gives_whole_pixels_and_repeats() -> None:

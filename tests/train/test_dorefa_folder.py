@@ -23,13 +23,7 @@ from qnn_pynq.train.dorefa.model import DoReFa  # noqa: E402
 from qnn_pynq.train.dorefa.recipes import topology_for  # noqa: E402
 from qnn_pynq.train.source import read_source  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def paint(base: Path, count: int = 10, size: tuple[int, int] = (30, 24)) -> Path:

@@ -10,7 +10,7 @@ from ...errors import ConversionError
 from ...networks.types import Conv, Layer, Linear, Pool
 from .._torch import torch
 
-__all__ = ["classes_of", "integer_codes", "integer_logits", "run_conv", "run_linear", "run_pool"]
+__all__ = ["classes_of", "integer_codes", "run_conv", "run_linear", "run_pool"]
 
 _EXACT = 1 << 24  # integers up to here are floats of 32 bits
 
@@ -83,14 +83,6 @@ def integer_codes(layers: Sequence[Layer], pictures: np.ndarray) -> list[np.ndar
             raise ConversionError("{}: expected Conv, Pool or Linear".format(type(layer).__name__))
         found.append(value)
     return found
-
-
-def integer_logits(layers: Sequence[Layer], pictures: np.ndarray, batch: int = 200) -> np.ndarray:
-    """Outputs of the last layer, float64 (N, classes)."""
-    parts = [
-        integer_codes(layers, pictures[start : start + batch])[-1] for start in range(0, len(pictures), batch)
-    ]
-    return np.concatenate(parts)
 
 
 def classes_of(logits: np.ndarray) -> np.ndarray:
