@@ -9,21 +9,16 @@ import numpy as np
 from ...errors import ConversionError
 from ...networks.types import Conv, Layer, Linear, Pool
 from .._torch import torch
+from ..signs import unpacked_signs
 
 __all__ = ["classes_of", "integer_codes", "run_conv", "run_linear", "run_pool"]
 
 _EXACT = 1 << 24  # integers up to here are floats of 32 bits
 
 
-def _signs(packed: np.ndarray, count: int) -> np.ndarray:
-    """+1/-1 float32 (..., count) of bit strings."""
-    bits = np.unpackbits(packed, axis=-1, bitorder="little")[..., :count]
-    return bits.astype(np.float32) * 2 - 1
-
-
 def run_conv(layer: Conv, maps: np.ndarray) -> np.ndarray:
     """Codes uint8 (N, H', W', outputs) of uint8 maps (N, H, W, inputs)."""
-    weights = _signs(layer.weights, layer.inputs) if layer.weight_bits == 1 else layer.weights
+    weights = unpacked_signs(layer.weights, layer.inputs) if layer.weight_bits == 1 else layer.weights
     largest = np.abs(weights.astype(np.int64)).reshape(layer.outputs, -1).sum(axis=1).max() * (
         2**layer.input_bits - 1
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
@@ -130,6 +131,4 @@ def build(
 
 
 def _with_scale(network: Network, scale: float) -> Network:
-    from dataclasses import replace
-
     return replace(network, decode=Decode("highest-bit", network.decode.levels, round(scale, 6)))
