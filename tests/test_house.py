@@ -34,7 +34,7 @@ STOREYS = (
     ("files", "faults"),
     ("errors", "_version"),
 )
-BESIDE = {"_build"}  # setup.py runs it; the package never does
+BESIDE = {"_build", "overlays", "params", "notebooks"}  # for setup.py, and data that lie in an installed package
 # Parts of a wing that know nothing of each other.
 APART = (("families.bnn_pynq", "families.qnn_mo"), ("train.dorefa", "train.lfc"))
 COMPILED = {"_kernels"}  # has no source in Python
