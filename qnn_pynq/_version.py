@@ -1,4 +1,4 @@
-"""The release. Its own module, so that what asks for it does not lean on the public face."""
+"""The version, below everything that tells it."""
 
 from __future__ import annotations
 

@@ -253,8 +253,8 @@ def _recordings(base: Path) -> Target:
     path = base / "recording"
     recording = recording_file.Recording(
         {"format": "qnn-pynq-recording", "board": "b"}, bytes(8),
-        (recording_file.Event("allocate", 5, 5, (64,), 4096),
-         recording_file.Event("flush", 6, 6, (0, 8, bytes(8)), None)))
+        (recording_file.BoardCall("allocate", 5, 5, (64,), 4096),
+         recording_file.BoardCall("flush", 6, 6, (0, 8, bytes(8)), None)))
     recording_file.save_recording(recording, path)
     text = recording_file._unpack(path.read_bytes())
 

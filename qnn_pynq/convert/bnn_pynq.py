@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Sequence, Union
 
 import numpy as np
 
+from ..contracts.codes import THRESHOLDS
 from ..contracts.network import Decode, Encoding, Framing, InputSpec, Network
 from ..errors import ConversionError, QnnWarning
 from ..families.bnn_pynq.packing import fold_thresholds, fold_weights, unfold_thresholds, unfold_weights
@@ -63,7 +64,6 @@ LFC_CODES = {
     ),
 }
 _OVERLAYS = {"lfcW1A1": "bnn-pynq-lfc-w1a1", "lfcW1A2": "bnn-pynq-lfc-w1a2"}
-_COUNTS = {"binary": 1, "ternary": 2}
 _PUBLISHED_SIZE = (28, 28)
 _DIGITS = Framing((20, 20), "mass")  # as MNIST was made
 _CHARACTERS = Framing((28, 28), "mass")  # the published set of 47 sees characters that fill the picture
@@ -181,7 +181,7 @@ def import_bnn_pynq(
         raise ConversionError(problem.format(place, kind[3:].lower(), precision))
     layers = []
     for index, (folds, codes) in enumerate(zip(LFC_FOLDS, LFC_CODES[kind])):
-        count = _COUNTS[codes[2]]
+        count = THRESHOLDS[codes[2]]
         words = _read_layer(place, index, "weights", folds.pe, folds.words)
         weights = unfold_weights(words.view(np.uint64), folds.inputs, folds.pe, folds.simd)
         values = _read_layer(place, index, "thres", folds.pe, folds.neurons * count)

@@ -21,7 +21,7 @@ from .folding import RULES, fold_dense
 __all__ = ["import_finnthesizer"]
 
 _NAMES = ("W", "bias", "beta", "gamma", "mean", "inv_std")
-_KINDS = {"w1a1": "lfcW1A1", "w1a2": "lfcW1A2"}
+_OVERLAYS = {"w1a1": "lfcW1A1", "w1a2": "lfcW1A2"}
 _DTYPES = ("float32", "float64", "float16", "int64", "int32", "int8")
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -58,7 +58,7 @@ def import_finnthesizer(
     ConversionError
         Not such a file; more than 64 classes; no precision given.
     """
-    if precision not in _KINDS:
+    if precision not in _OVERLAYS:
         problem = (
             'precision {}: the file does not say, so give "w1a1" (1-bit activations) or "w1a2" (-1, 0, +1)'
         )
@@ -66,7 +66,7 @@ def import_finnthesizer(
     if rule not in RULES:
         raise ConversionError('rule "{}": expected {}'.format(rule, " or ".join(RULES)))
     path = Path(path_text(file, "file {}: expected the path of an .npz file", ConversionError))
-    kind = _KINDS[precision]
+    kind = _OVERLAYS[precision]
     layers: list[Dense] = []
     side = 0
     with _Archive(path) as archive:

@@ -18,6 +18,7 @@ from ..files.fields import fail
 from ..files.npyfile import BadArray, parse_array, read_array
 from ..networks.linear import Linear
 from ..networks.maps import Conv
+from ..pictures.cropping import middle_part
 from .pickled import read_pickled
 from .qnn_mo_layers import ConvEntry, DenseEntry, LayerList
 
@@ -134,8 +135,9 @@ def mean_picture(path: Path, size: tuple[int, int], channels: int) -> np.ndarray
     if min(rest) < 0 or rest[0] % 2 or rest[1] % 2:
         problem = "{} has {} x {} pixels: expected {} x {}, or the same number of lines more on each side"
         raise DescriptorError(problem.format(path, found.shape[0], found.shape[1], *size))
-    top, left = rest[0] // 2, rest[1] // 2
-    return np.ascontiguousarray(found[top : top + size[0], left : left + size[1]])
+    if not np.isfinite(found).all():
+        raise DescriptorError("{}: a value is not finite: expected numbers only".format(path))
+    return middle_part(found, size)
 
 
 def dense_tail(listed: LayerList, path: Path, bits: int) -> tuple[Linear, ...]:

@@ -11,21 +11,14 @@ import numpy as np
 from ..errors import InputError, NotFoundError
 from ..files.npyfile import NPZ_ERRORS, open_npz
 from .colour import COLOUR_SETS, ColourPictures, colour_folder, find_colour, read_colour, read_pack
+from .layouts import PAIRS, TEST_PAIRS, class_folders, picture_files
 from .public import DATASETS, FILES, data_places, files_in, find_files, read_idx
 
 __all__ = ["Labelled", "dataset_of", "find_test_set"]
 
 _log = logging.getLogger(__name__)
 
-_KEYS = (
-    ("x_test", "y_test"),
-    ("test_images", "test_labels"),
-    ("images", "labels"),
-    ("pictures", "labels"),
-    ("x", "y"),
-)
 _NAMES = (*DATASETS, *COLOUR_SETS)
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"}
 
 
 class Labelled(NamedTuple):
@@ -160,7 +153,7 @@ def _read_npz(path: Path, network: Any) -> Labelled:
             keys = sorted(data.keys())
             if "blob" in keys and "offsets" in keys:
                 return _colour(read_pack(path), network, path)
-            for pictures, labels in _KEYS:
+            for pictures, labels in TEST_PAIRS + PAIRS:
                 if pictures in keys and labels in keys:
                     values = data[labels]
                     if values.ndim != 1 or values.dtype.kind not in "iu":
@@ -187,14 +180,14 @@ def _read_npz(path: Path, network: Any) -> Labelled:
 def _read_class_folders(path: Path, classes: Sequence[str], synonyms: dict[str, str]) -> Labelled:
     names = {name.replace("/", "-").lower(): index for index, name in enumerate(classes)}
     names.update({other.lower(): names[name.lower()] for other, name in synonyms.items() if name.lower() in names})
-    files, labels = [], []
-    for folder in sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+    files: list[str] = []
+    labels: list[int] = []
+    for folder in class_folders(path):
         if folder.name.lower() not in names:
             raise InputError("{}: no class of that name; the network has {}".format(folder, ", ".join(classes)))
-        for file in sorted(folder.iterdir()):
-            if file.suffix.lower() in _SUFFIXES:
-                files.append(str(file))
-                labels.append(names[folder.name.lower()])
+        found, _ = picture_files(folder)
+        files += [str(file) for file in found]
+        labels += [names[folder.name.lower()]] * len(found)
     if not files:
         raise InputError(
             "{}: no test set: expected {}[.gz] and {}[.gz], or folders of pictures named as the classes ({})".format(

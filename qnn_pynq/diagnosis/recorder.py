@@ -7,7 +7,7 @@ import numpy as np
 
 from ..contracts.board import Board, Buffer, Done, Registers, shape_bytes
 from ..errors import QnnError
-from .recording_file import Event
+from .recording_file import BoardCall
 
 __all__ = ["RecordingBoard"]
 
@@ -22,7 +22,7 @@ class RecordingBoard(Board):
 
     Attributes
     ----------
-    events : list of Event
+    events : list of BoardCall
         So far, in order.
     windows : dict
         Bytes of the register windows that were used, by ip.
@@ -33,7 +33,7 @@ class RecordingBoard(Board):
         self.board = board
         self.name, self.kind, self.emulated = board.name, board.kind, board.emulated
         self.generation = board.generation
-        self.events: list[Event] = []
+        self.events: list[BoardCall] = []
         self.windows: dict[str, int] = {}
         self._buffers = 0
         self._start = self._now()
@@ -41,7 +41,7 @@ class RecordingBoard(Board):
     def note(self, kind: str, arguments: tuple[Any, ...], answer: Any) -> None:
         """Keep one call."""
         times = [max(0, round((now - start) * 1e9)) for now, start in zip(self._now(), self._start)]
-        self.events.append(Event(kind, times[0], times[1], arguments, answer))
+        self.events.append(BoardCall(kind, times[0], times[1], arguments, answer))
 
     def _now(self) -> tuple[float, float]:
         return self.clock.now(), self.board.accelerator_seconds

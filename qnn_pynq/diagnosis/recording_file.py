@@ -18,8 +18,9 @@ from typing import Any, Iterator, NamedTuple, Sequence, Union
 
 from ..errors import RecordingError
 from ..files.paths import path_text
+from ..files.replacing import replacing
 
-__all__ = ["KINDS", "Event", "Recording", "check_place", "load_recording", "save_recording"]
+__all__ = ["CALLS", "BoardCall", "Recording", "check_place", "load_recording", "save_recording"]
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -31,7 +32,7 @@ _MOST_TEXT = 512 << 20
 _GZIP = 16 + zlib.MAX_WBITS
 
 # By kind: what the arguments are, and what the answer is. n a number, s a text, b bytes, - nothing.
-KINDS = {
+CALLS = {
     "load": ("ss", "n"),  # overlay, sha256 of its bitstream -> generation of the logic
     "reset": ("", "n"),
     "lost": ("", "n"),  # somebody else configured the logic
@@ -46,13 +47,13 @@ KINDS = {
 }
 
 
-class Event(NamedTuple):
+class BoardCall(NamedTuple):
     """One call of a board.
 
     Attributes
     ----------
     kind : str
-        A key of `KINDS`.
+        A key of `CALLS`.
     clock, accelerator : int
         Nanoseconds from the start of the recording until it was over: by the board's clock, and by the one for the
         accelerator, which differs from it on an emulated board.
@@ -72,7 +73,7 @@ class Recording(NamedTuple):
 
     header: dict[str, Any]
     pictures: bytes
-    events: Sequence[Event]
+    events: Sequence[BoardCall]
 
 
 def check_place(path: PathLike) -> str:
@@ -99,17 +100,8 @@ def save_recording(recording: Recording, path: PathLike) -> int:
     packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
     packed = b"".join(packer.compress(line) for line in _lines(recording)) + packer.flush()
     first = "{} {} {}\n".format(_MAGIC, VERSION, hashlib.sha256(packed).hexdigest()).encode("ascii")
-    partial = "{}.{}.part".format(target, os.getpid())
-    try:
-        with open(partial, "wb") as stream:
-            stream.write(first + packed)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, target)
-    except BaseException:
-        if os.path.exists(partial):
-            os.unlink(partial)
-        raise
+    with replacing(Path(target)) as stream:
+        stream.write(first + packed)
     return len(first) + len(packed)
 
 
@@ -207,11 +199,11 @@ def _parse(text: bytes) -> Recording:
     return Recording(header, blobs[0], tuple(events))
 
 
-def _event(value: Any, blobs: Sequence[bytes], where: str) -> Event:
-    if not (isinstance(value, list) and len(value) == 5 and isinstance(value[0], str) and value[0] in KINDS):
+def _event(value: Any, blobs: Sequence[bytes], where: str) -> BoardCall:
+    if not (isinstance(value, list) and len(value) == 5 and isinstance(value[0], str) and value[0] in CALLS):
         raise _Damaged("{}: no event of a known kind".format(where))
     kind, clock, accelerator, given, answer = value
-    types, gives = KINDS[kind]
+    types, gives = CALLS[kind]
     timed = _is(clock, "n", blobs) and _is(accelerator, "n", blobs)
     if not (timed and isinstance(given, list) and len(given) == len(types)):
         raise _Damaged("{}: {}: expected two times and {} arguments".format(where, kind, len(types)))
@@ -226,7 +218,7 @@ def _event(value: Any, blobs: Sequence[bytes], where: str) -> Event:
     if not right:
         raise _Damaged("{}: {}: an answer of another type than {!r}".format(where, kind, gives))
     arguments = tuple(blobs[part] if letter == "b" else part for part, letter in zip(given, types))
-    return Event(kind, clock, accelerator, arguments, blobs[answer] if gives == "b" and not failed else answer)
+    return BoardCall(kind, clock, accelerator, arguments, blobs[answer] if gives == "b" and not failed else answer)
 
 
 def _is(value: Any, letter: str, blobs: Sequence[bytes]) -> bool:

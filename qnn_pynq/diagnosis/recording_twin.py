@@ -14,7 +14,7 @@ from ..contracts.families import twin_class
 from ..contracts.program import PROGRAM_DTYPE, check_program, play_plainly
 from ..contracts.twin import Memory, Twin
 from ..errors import BoardError, BusError, QnnError, RecordingError
-from .recording_file import Event, Recording
+from .recording_file import BoardCall, Recording
 
 __all__ = ["differences_of_twin"]
 
@@ -105,7 +105,7 @@ class _Comparison:
                 break
         return self.found
 
-    def _load(self, position: int, event: Event) -> None:
+    def _load(self, position: int, event: BoardCall) -> None:
         overlay = find_overlay(event.arguments[0])
         bitstream = overlay.files.get("bitstream")
         if (bitstream.sha256 if bitstream else "") != event.arguments[1]:
@@ -114,30 +114,30 @@ class _Comparison:
             self.overlay = overlay
             self._reset(position, event)
 
-    def _reset(self, position: int, event: Event) -> None:
+    def _reset(self, position: int, event: BoardCall) -> None:
         self.twin = twin_class(self.overlay.kind)(self.overlay, self.memory, self.clock) if self.overlay else None
 
-    def _lost(self, position: int, event: Event) -> None:
+    def _lost(self, position: int, event: BoardCall) -> None:
         self.overlay = self.twin = None
 
-    def _allocate(self, position: int, event: Event) -> None:
+    def _allocate(self, position: int, event: BoardCall) -> None:
         self.memory.add(event.answer, event.arguments[0])
         self.buffers.append((event.answer, event.arguments[0]))
 
-    def _free(self, position: int, event: Event) -> None:
+    def _free(self, position: int, event: BoardCall) -> None:
         self.memory.remove(self.buffers[event.arguments[0]][0])
 
-    def _part(self, event: Event, nbytes: int) -> np.ndarray:
+    def _part(self, event: BoardCall, nbytes: int) -> np.ndarray:
         address, size = self.buffers[event.arguments[0]]
         if nbytes > size:
             raise RecordingError("{} bytes of a buffer of {}".format(nbytes, size))
         return self.memory.read(address, nbytes)
 
-    def _flush(self, position: int, event: Event) -> None:
+    def _flush(self, position: int, event: BoardCall) -> None:
         content = np.frombuffer(event.arguments[2], np.uint8)
         self._part(event, content.size)[:] = content
 
-    def _invalidate(self, position: int, event: Event) -> None:
+    def _invalidate(self, position: int, event: BoardCall) -> None:
         if self.twin is not None:
             self.twin.settle()
         theirs = np.frombuffer(event.answer, np.uint8)
@@ -150,7 +150,7 @@ class _Comparison:
             self.found.append(text.format(position, event.arguments[0], *numbers))
             ours[:] = theirs  # so that one difference is not reported again and again
 
-    def _registers(self, event: Event) -> _TwinRegisters:
+    def _registers(self, event: BoardCall) -> _TwinRegisters:
         if self.twin is None:
             raise RecordingError("registers of an empty logic")
         ip = next((ip for ip in self.overlay.ips if ip.name == event.arguments[0]), None)
@@ -158,13 +158,13 @@ class _Comparison:
             raise RecordingError("overlay {} has no ip {}".format(self.overlay.name, event.arguments[0]))
         return _TwinRegisters(self.twin.ip(ip.name), ip.range, self.clock, self._pass)
 
-    def _read(self, position: int, event: Event) -> None:
+    def _read(self, position: int, event: BoardCall) -> None:
         self._registers(event).read(event.arguments[1])
 
-    def _write(self, position: int, event: Event) -> None:
+    def _write(self, position: int, event: BoardCall) -> None:
         self._registers(event).write(event.arguments[1], event.arguments[2])
 
-    def _play(self, position: int, event: Event) -> None:
+    def _play(self, position: int, event: BoardCall) -> None:
         self._registers(event).play(np.frombuffer(event.arguments[1], PROGRAM_DTYPE), _LONGEST)
 
     def _pass(self, attempt: int, left: float) -> None:
@@ -172,7 +172,7 @@ class _Comparison:
         until = self.twin.busy_until
         self.clock.sleep_until(self.clock.now() + left if until is None else min(until, self.clock.now() + left))
 
-    def _wait(self, position: int, event: Event) -> None:
+    def _wait(self, position: int, event: BoardCall) -> None:
         name, offset, mask = event.arguments
         registers = self._registers(event)
         self._pass(0, _LONGEST)

@@ -10,7 +10,7 @@ from ..contracts.board import Board, Buffer, Done, Registers, shape_bytes
 from ..contracts.clock import VirtualClock
 from ..contracts.program import PROGRAM_DTYPE
 from ..errors import BoardError, ClosedError, QnnError, RecordingError
-from .recording_file import Event, PathLike, Recording, load_recording
+from .recording_file import BoardCall, PathLike, Recording, load_recording
 
 __all__ = ["ReplayBoard"]
 
@@ -53,7 +53,7 @@ class ReplayBoard(Board):
         """The recorded answer of the next event, which must be this one."""
         self.check_open()
         events = self.recording.events
-        asked = Event(kind, 0, 0, arguments, None)
+        asked = BoardCall(kind, 0, 0, arguments, None)
         if self.position >= len(events):
             raise RecordingError(f"event {self.position}: the recording ends here, the driver goes on: {_said(asked)}")
         event = events[self.position]
@@ -173,13 +173,13 @@ def _error(name: str) -> type[QnnError]:
     return kind if isinstance(kind, type) and issubclass(kind, QnnError) else BoardError
 
 
-def _said(event: Event) -> str:
+def _said(event: BoardCall) -> str:
     words = [f"{len(part)} bytes" if isinstance(part, bytes) else f"{part:#x}" if isinstance(part, int) else part
              for part in event.arguments]
     return " ".join([event.kind, *words])
 
 
-def _different(recorded: Event, asked: Event) -> str:
+def _different(recorded: BoardCall, asked: BoardCall) -> str:
     """The first difference in words: of long ones, where it is."""
     text = f"recorded {_said(recorded)}, the driver asks {_said(asked)}"
     if recorded.kind != asked.kind:

@@ -17,7 +17,7 @@ __all__ = ["Fields", "check_format", "fail", "item_path", "plain_name", "read_js
 _MAX_JSON = 4 << 20
 _REQUIRED: Any = object()
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
-_KINDS: dict[str, Callable[[Any], bool]] = {
+_TYPES: dict[str, Callable[[Any], bool]] = {
     "string": lambda v: isinstance(v, str),
     "integer": lambda v: isinstance(v, int) and not isinstance(v, bool),
     "number": lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
@@ -89,7 +89,7 @@ class Fields:
             if default is _REQUIRED:
                 self.fail(key, "missing: expected {}".format(_expected(kind, allowed)))
             return default
-        if not _KINDS[kind](value):
+        if not _TYPES[kind](value):
             self.fail(key, "{} is no {}: expected {}".format(show(value), kind, _expected(kind, allowed)))
         if allowed and value not in allowed:
             self.fail(key, "{} is not allowed: expected {}".format(show(value), _expected(kind, allowed)))
@@ -145,7 +145,7 @@ class Fields:
     def pair(self, key: str, high: int) -> tuple[int, int]:
         """Two integers [height, width], each in 1..high."""
         values = self.take(key, "list")
-        right = len(values) == 2 and all(_KINDS["integer"](v) and 1 <= v <= high for v in values)
+        right = len(values) == 2 and all(_TYPES["integer"](v) and 1 <= v <= high for v in values)
         if not right:
             problem = "{} is not allowed: expected [height, width], each 1 to {}"
             self.fail(key, problem.format(show(values), high))

@@ -5,21 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 import numpy as np
 
+from ..contracts.codes import THRESHOLDS
 from ..contracts.layer import ArrayWriter, Kernel, Layer, Refuse, Signal
 from ..contracts.network import Network
 from ..files.fields import Fields, item_path
 from ..files.npyfile import read_array
-from ..kernels import DenseStack, Encoder
 from .arrays import INTEGERS, read_signs, write_arrays
 
-__all__ = ["MAX_WIDTH", "THRESHOLDS", "Dense", "dense_layers", "flipped_threshold"]
+if TYPE_CHECKING:  # the kernels are loaded when something is computed
+    from ..kernels import DenseStack, Encoder
+
+__all__ = ["MAX_WIDTH", "Dense", "dense_layers", "flipped_threshold"]
 
 MAX_WIDTH = 0x7FFF  # sums are 16-bit
-THRESHOLDS = {"binary": 1, "ternary": 2, "none": 0}  # per neuron, by output code
 _SIGNALS = {"binary": ("binary", 1, 1.0), "ternary": ("ternary", 2, 1.0), "none": ("sums", 32, float(MAX_WIDTH))}
 
 
@@ -153,6 +155,8 @@ class _DenseKernel(Kernel):
         return True
 
     def take_pictures(self, encoder: Encoder) -> bool:
+        from ..kernels import DenseStack
+
         self._stack = DenseStack(self._layers, encoder)
         self._run = self._stack.run_pictures
         return True
@@ -178,6 +182,8 @@ class _DenseKernel(Kernel):
 
     def _unfused(self, values: np.ndarray, *others: Any) -> np.ndarray:
         """Bits that something else made."""
+        from ..kernels import DenseStack
+
         stack = self._stack = DenseStack(self._layers)
         self._run = stack.run
         return stack.run(values, *others)

@@ -14,11 +14,17 @@ from PIL import Image
 
 from ..contracts.network import Crop
 
-__all__ = ["crop_middle", "cubic_middle", "resize_whole", "whole_in_letterbox"]
+__all__ = ["crop_middle", "cubic_middle", "middle_part", "resize_whole", "whole_in_letterbox"]
 
 # Pillow 7 has no Image.Resampling, and later stubs know only that.
 _FILTERS = {"lanczos": getattr(Image, "LANCZOS"), "bicubic": getattr(Image, "BICUBIC")}  # noqa: B009
 _REACH = 3  # source pixels on each side of the Lanczos filter, times the reduction
+
+
+def middle_part(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The middle `size` (height, width) of pixels (..., H, W, channels), nearer to the first line where it is odd."""
+    top, left = ((have - need) // 2 for have, need in zip(pixels.shape[-3:-1], size))
+    return np.ascontiguousarray(pixels[..., top : top + size[0], left : left + size[1], :])
 
 
 def crop_middle(image: Image.Image, size: tuple[int, int], crop: Crop) -> np.ndarray:

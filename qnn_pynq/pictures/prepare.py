@@ -154,12 +154,7 @@ def is_batch(pictures: Any, spec: InputSpec) -> bool:
     return shape[1:] in ((spec.pixels,), one, one + (1,)[: 3 - len(one)]) and shape != one
 
 
-def prepare_many(
-    pictures: np.ndarray | Iterable[Any],
-    spec: InputSpec,
-    invert: Invert = "auto",
-    out: np.ndarray | None = None,
-) -> np.ndarray:
+def prepare_many(pictures: np.ndarray | Iterable[Any], spec: InputSpec, invert: Invert = "auto") -> np.ndarray:
     """Many pictures as one array.
 
     Parameters
@@ -169,8 +164,6 @@ def prepare_many(
         and in C order. Stacks of pictures of another size are prepared one by one.
     invert : {"auto", True, False}
         As in `prepare`.
-    out : array (n, pixels), optional
-        Filled and returned, for iterables whose length is known; uint8, float32 for encoding "mean".
 
     Returns
     -------
@@ -178,16 +171,10 @@ def prepare_many(
     """
     _check(invert)
     pixels = spec.pixels
-    kind = np.dtype(np.float32 if _is_float(spec) else np.uint8)
     pictures = _plain(pictures)
     if is_batch(pictures, spec):
         assert isinstance(pictures, np.ndarray)
-        flat = _checked(pictures, spec, invert).reshape(len(pictures), pixels)
-        if out is None:
-            return flat
-        _fits(out, flat.shape, kind)
-        out[...] = flat
-        return out
+        return _checked(pictures, spec, invert).reshape(len(pictures), pixels)
     if isinstance(pictures, np.ndarray) and pictures.ndim < 3 and pictures.dtype != object:
         sides = _shape(spec)
         raise InputError(
@@ -200,11 +187,7 @@ def prepare_many(
             "{}: one picture where many were expected: put it into a list, or use classify()".format(describe(pictures))
         )
     rows: list[np.ndarray] = [prepare(picture, spec, invert).reshape(pixels) for picture in each(pictures)]
-    if out is not None:
-        _fits(out, (len(rows), pixels), kind)
-    elif not rows:
-        return np.zeros((0, pixels), kind)
-    return np.stack(rows, out=out)
+    return np.stack(rows) if rows else np.zeros((0, pixels), np.float32 if _is_float(spec) else np.uint8)
 
 
 def first_layer_input(pictures: np.ndarray, encoding: Encoding) -> np.ndarray:
@@ -262,11 +245,6 @@ def _plain(pictures: Any) -> Any:
 
 def _has_floats(row: Any) -> bool:
     return any(_has_floats(v) if isinstance(v, (list, tuple)) else isinstance(v, float) for v in row)
-
-
-def _fits(out: np.ndarray, shape: tuple[int, ...], kind: np.dtype) -> None:
-    if out.shape != shape or out.dtype != kind:
-        raise InputError("out must be {} {}, got {} {}".format(kind, shape, out.dtype, out.shape))
 
 
 def _check(invert: Invert) -> None:

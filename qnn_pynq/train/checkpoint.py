@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
 from pathlib import Path
 from typing import Any, Callable
 
 from ..errors import FetchError
+from ..files.replacing import replacing
 from ._torch import torch
 
 __all__ = ["read_checkpoint", "write_checkpoint"]
@@ -46,18 +46,10 @@ def read_checkpoint(
 
 def write_checkpoint(path: Path, model: Any, optimiser: Any, epoch: int) -> None:
     """Replace the checkpoint; FetchError where that fails, and the one before stays."""
-    partial = Path(str(path) + ".part")
     state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch}
     try:
-        with partial.open("wb") as file:
+        with replacing(path) as file:
             torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())  # the name must not reach the disk before the data
-        os.replace(str(partial), str(path))
     except (OSError, RuntimeError) as error:  # torch's own is a RuntimeError
-        try:
-            partial.unlink()
-        except OSError:
-            pass
         text = "checkpoint {} cannot be written: {}; make room or take another folder (QNN_PYNQ_CACHE), and start again"
         raise FetchError(text.format(path, getattr(error, "strerror", None) or error)) from error

@@ -13,8 +13,7 @@ import small_conv
 from PIL import Image
 
 from qnn_pynq.cli import main
-from qnn_pynq.networks import Decode
-from qnn_pynq.networks.store import save_network
+from qnn_pynq.networks import Decode, save_network
 
 
 class Ran(NamedTuple):

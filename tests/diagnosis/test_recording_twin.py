@@ -10,7 +10,7 @@ import pytest
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.contracts.program import WAIT, make_program
 from qnn_pynq.diagnosis.recorder import RecordingBoard
-from qnn_pynq.diagnosis.recording_file import Event, Recording
+from qnn_pynq.diagnosis.recording_file import BoardCall, Recording
 from qnn_pynq.diagnosis.recording_twin import differences_of_twin
 from qnn_pynq.errors import RecordingError
 from qnn_pynq.families.bnn_pynq.driver import BnnPynqDriver, Reg
@@ -22,7 +22,8 @@ BUFFER = ("allocate", (64,), 0x1000)
 
 
 def compared(*events: tuple[str, tuple[Any, ...], Any]) -> list[str]:
-    return differences_of_twin(Recording({}, b"", [Event(kind, 0, 0, given, answer) for kind, given, answer in events]))
+    calls = [BoardCall(kind, 0, 0, given, answer) for kind, given, answer in events]
+    return differences_of_twin(Recording({}, b"", calls))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.contracts.program import WRITE, make_program
 from qnn_pynq.diagnosis.recorder import RecordingBoard
-from qnn_pynq.diagnosis.recording_file import Event, Recording
+from qnn_pynq.diagnosis.recording_file import BoardCall, Recording
 from qnn_pynq.diagnosis.replay import ReplayBoard
 from qnn_pynq.errors import BoardBusyError, BoardError, BusError, ClosedError, DeadlineError, RecordingError
 from qnn_pynq.families.bnn_pynq.driver import BnnPynqDriver
@@ -249,4 +249,4 @@ def test_both_keep_the_contract_of_a_board() -> None:
         "load", "load", "reset", "play", "wait", "read", "allocate", "flush", "invalidate", "free",
         "allocate",
     ]
-    assert tape.events[7] == Event("flush", *tape.events[7][1:3], (0, 4, b"\0\0\0\0"), None)
+    assert tape.events[7] == BoardCall("flush", *tape.events[7][1:3], (0, 4, b"\0\0\0\0"), None)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from qnn_pynq.networks import Crop
-from qnn_pynq.pictures.cropping import crop_middle, cubic_middle, resize_whole, whole_in_letterbox
+from qnn_pynq.pictures.cropping import crop_middle, cubic_middle, middle_part, resize_whole, whole_in_letterbox
 
 FILTERS = {"lanczos": getattr(Image, "LANCZOS"), "bicubic": getattr(Image, "BICUBIC")}  # noqa: B009
 
@@ -93,6 +93,16 @@ def test_the_middle_is_that_of_the_whole_picture_resized(kind, height, width):
 def test_a_picture_of_the_short_side_is_only_cropped():
     pixels = photo(73, 72)
     assert np.array_equal(crop_middle(Image.fromarray(pixels), (64, 64), Crop(72)), pixels[4:68, 4:68])
+
+
+def test_the_middle_part_of_pixels_is_that_of_one_picture_or_many():
+    pixels = np.arange(2 * 7 * 8 * 3).reshape(2, 7, 8, 3)
+    rows, columns = (1, 2, 3, 4), (1, 2, 3, 4, 5)
+    expected = [[[pixels[n, row, column].tolist() for column in columns] for row in rows] for n in (0, 1)]
+    assert middle_part(pixels, (4, 5)).tolist() == expected
+    assert middle_part(pixels[1], (4, 5)).tolist() == expected[1]
+    assert middle_part(pixels, (4, 5)).flags.c_contiguous
+    assert np.array_equal(middle_part(pixels, (7, 8)), pixels)
 
 
 def test_a_picture_of_the_networks_size_stays():

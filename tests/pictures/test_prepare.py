@@ -233,14 +233,6 @@ def test_lists_of_numbers_and_tables():
         prepare_many([[1, 2], [1]], small.SPEC)
 
 
-def test_out_is_filled():
-    out = np.empty((2, 784), np.uint8)
-    assert prepare_many([np.zeros(784, np.uint8)] * 2, small.SPEC, out=out) is out and not out.any()
-    assert prepare_many(np.ones((2, 784), np.uint8), small.SPEC, out=out) is out and out.all()
-    with pytest.raises(InputError, match="out"):
-        prepare_many(np.ones((3, 784), np.uint8), small.SPEC, out=out)
-
-
 def test_lists_that_hold_themselves_are_refused():
     endless: list = []
     endless.append(endless)
@@ -350,10 +342,9 @@ def test_published_pictures_of_the_networks_size():
     pixels = _photo(16, 16)
     assert np.array_equal(prepare(pixels, PUBLISHED), pixels)
     assert np.array_equal(prepare(pixels / 255.0, PUBLISHED), pixels)
-    out = np.zeros((2, 768), np.float32)
-    assert prepare_many(np.stack([pixels, pixels]), PUBLISHED, out=out) is out and out[1, 5] == pixels.ravel()[5]
-    with pytest.raises(InputError, match="float32"):
-        prepare_many([pixels], PUBLISHED, out=np.zeros((1, 768), np.uint8))
+    rows = prepare_many(np.stack([pixels, pixels]), PUBLISHED)
+    assert rows.dtype == np.float32 and np.array_equal(rows, np.stack([pixels.ravel()] * 2))
+    assert prepare_many([], PUBLISHED).dtype == np.float32
 
 
 def test_the_mean_is_taken_off_in_its_order():

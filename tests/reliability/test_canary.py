@@ -17,7 +17,7 @@ from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.catalogue import find_network
 from qnn_pynq.engines import software_engine
 from qnn_pynq.errors import InputError, WrongAnswerError
-from qnn_pynq.networks.store import load_network, save_network
+from qnn_pynq.networks import load_network, save_network
 from qnn_pynq.reliability.answers import Answers
 from qnn_pynq.reliability.canary import CANARY_FILE, Canary, answered, weights_digest
 from qnn_pynq.reliability.canary_choice import (

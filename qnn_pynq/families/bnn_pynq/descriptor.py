@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ...contracts.codes import THRESHOLDS
 from ...contracts.families import check_cycle_model
 from ...files.fields import Fields
-from ...networks.dense import THRESHOLDS
 
 __all__ = ["check"]
 

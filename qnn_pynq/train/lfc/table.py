@@ -13,7 +13,7 @@ import numpy as np
 
 from .._torch import torch
 from ..data import DataSet
-from .encoding import Table
+from .encoding import INPUTS, Table
 from .model import Product
 
 __all__ = ["learn_table"]
@@ -26,7 +26,7 @@ _BATCH = 256
 _LASSO = 2e-4
 
 
-def learn_table(data: DataSet, seed: int, inputs: int = 832, report: Callable[[str], None] = _log.info) -> Table:
+def learn_table(data: DataSet, seed: int, inputs: int = INPUTS, report: Callable[[str], None] = _log.info) -> Table:
     """Table of `inputs` pairs chosen on the training pictures (about 35 s on one core for 55,000)."""
     torch.manual_seed(seed)
     flat = torch.from_numpy(np.array(data.pictures)).reshape(len(data.labels), -1)

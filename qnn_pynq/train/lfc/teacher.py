@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
 
+from ...files.replacing import replacing
 from .._torch import torch
 from ..data import DataSet
 from .augment import Augment, distort
@@ -88,9 +88,8 @@ def soft_labels(
     report("teacher: held-out {:.2f} %".format(100 * np.mean(found.argmax(1) == held_out.labels)))
     both = np.stack([_answers(model, x), _answers(model, x.flip(2))])
     if cache is not None:
-        partial = str(cache) + ".part.npy"
-        np.save(partial, both)
-        os.replace(partial, str(cache))
+        with replacing(cache) as file:
+            np.save(file, both)
     return both
 
 
