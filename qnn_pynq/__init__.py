@@ -79,33 +79,32 @@ __all__ = [
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 _HOME = {
-    "Board": "contracts.board",
-    "Classifier": "classifier.classifier",
-    "EmulatedBoard": "boards.emulated",
-    "Evaluation": "classifier.results",
-    "Fault": "faults",
-    "FaultPlan": "faults",
-    "Network": "contracts.network",
-    "Policy": "reliability.policy",
-    "Prediction": "classifier.results",
-    "Profile": "classifier.profile",
-    "QnnError": "errors",
-    "Recovery": "reliability.report",
-    "ReplayBoard": "diagnosis.replay",
-    "StreamOverlay": "streams.overlay",
-    "demo": "",  # modules: the package that they are of
-    "doctor": "diagnosis",
-    "errors": "",
-    "find_network": "catalogue",
-    "find_test_set": "datasets.testsets",
-    "frames": "pictures.video",
-    "load_network": "networks.store",
-    "open_board": "boards",
-    "parse_type": "streams.types",
-    "prepare": "pictures.prepare",
-    "save_network": "networks.store",
+    "Board": "qnn_pynq.contracts.board:Board",
+    "Classifier": "qnn_pynq.classifier.classifier:Classifier",
+    "EmulatedBoard": "qnn_pynq.boards.emulated:EmulatedBoard",
+    "Evaluation": "qnn_pynq.classifier.results:Evaluation",
+    "Fault": "qnn_pynq.faults:Fault",
+    "FaultPlan": "qnn_pynq.faults:FaultPlan",
+    "Network": "qnn_pynq.contracts.network:Network",
+    "Policy": "qnn_pynq.reliability.policy:Policy",
+    "Prediction": "qnn_pynq.classifier.results:Prediction",
+    "Profile": "qnn_pynq.classifier.profile:Profile",
+    "QnnError": "qnn_pynq.errors:QnnError",
+    "Recovery": "qnn_pynq.reliability.report:Recovery",
+    "ReplayBoard": "qnn_pynq.diagnosis.replay:ReplayBoard",
+    "StreamOverlay": "qnn_pynq.streams.overlay:StreamOverlay",
+    "demo": "qnn_pynq.demo",
+    "doctor": "qnn_pynq.diagnosis.doctor",
+    "errors": "qnn_pynq.errors",
+    "find_network": "qnn_pynq.catalogue:find_network",
+    "find_test_set": "qnn_pynq.datasets.testsets:find_test_set",
+    "frames": "qnn_pynq.pictures.video:frames",
+    "load_network": "qnn_pynq.networks.store:load_network",
+    "open_board": "qnn_pynq.boards:open_board",
+    "parse_type": "qnn_pynq.streams.types:parse_type",
+    "prepare": "qnn_pynq.pictures.prepare:prepare",
+    "save_network": "qnn_pynq.networks.store:save_network",
 }
-_MODULES = ("demo", "doctor", "errors")
 
 
 def __getattr__(name: str) -> Any:
@@ -114,8 +113,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    home = ".".join(filter(None, (__name__, _HOME[name])))
-    return import_module(home + "." + name) if name in _MODULES else getattr(import_module(home), name)
+    home, _, attribute = _HOME[name].partition(":")
+    module = import_module(home)
+    return getattr(module, attribute) if attribute else module
 
 
 def __dir__() -> list[str]:

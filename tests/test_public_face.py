@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "training" / "README.md",
          *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "notebooks").glob("*.ipynb"))]
 # Dotted names that are no import: a logger's, an entry-point group's, the extension's, a data package's, and files.
-NO_MODULE = {"families", "overlays", "params", "notebooks", "_kernels", "egg"}
+NO_MODULE = {"families", "layers", "testing", "overlays", "params", "notebooks", "_kernels", "egg"}
 checkout = pytest.mark.skipif(not (ROOT / "notebooks").is_dir(), reason="the pages lie beside a checkout")
 
 
@@ -126,8 +126,13 @@ def test_listing_the_names_imports_nothing_heavy() -> None:
 def test_a_type_checker_reads_the_homes_that_python_takes() -> None:
     tree = ast.parse(Path(qnn_pynq.__file__).read_text(encoding="utf-8"))
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
-    homes = {alias.name: node.module or "" for node in block.body if isinstance(node, ast.ImportFrom)
-             for alias in node.names}
+    homes = {}
+    for node in block.body:
+        assert isinstance(node, ast.ImportFrom)
+        for alias in node.names:
+            whole = ".".join(filter(None, ("qnn_pynq", node.module, alias.name)))
+            home = whole if isinstance(getattr(qnn_pynq, alias.name), ModuleType) else ":".join(whole.rsplit(".", 1))
+            homes[alias.name] = home
     assert homes == qnn_pynq._HOME
     assert {*homes, "__version__"} == set(qnn_pynq.__all__) and sorted(qnn_pynq.__all__) == qnn_pynq.__all__
 

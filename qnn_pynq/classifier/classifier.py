@@ -28,7 +28,7 @@ from .measure import measure_layers
 from .pipeline import Pictures, Pipeline, Work
 from .profile import Profile
 from .results import Evaluation, Prediction
-from .stream import Stream
+from .stream import Answering, Stream
 
 __all__ = ["Classifier"]
 
@@ -39,7 +39,7 @@ _U8 = np.dtype(np.uint8)
 _LONGEST = 1e6  # seconds
 
 
-class Classifier:
+class Classifier(Answering):
     """Classifies pictures with one network.
 
     Parameters
@@ -466,7 +466,6 @@ class Classifier:
         return indices
 
     def _answer_work(self, made_by: Pipeline, work: Work, pictures: list[Any], invert: Invert) -> list[Prediction]:
-        """For streams: predictions of work; made again from the pictures if a network was loaded since."""
         with self._lock:
             if made_by is not self._pipeline:
                 self.engine.check_open()
