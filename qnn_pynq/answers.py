@@ -6,16 +6,22 @@ network; `codes` of the last map of a convolutional one, and `classes` where it 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 
 from .engines.layers import is_convolutional, split_layers
 from .errors import DescriptorError
 from .network import Network
-from .npyfile import NPZ_ERRORS, open_npz
+from .npyfile import NPZ_ERRORS, Header, open_npz
 
-__all__ = ["Answers", "differences", "known_answers"]
+__all__ = ["MOST_ANSWERS", "Answers", "differences", "known_answers"]
+
+MOST_ANSWERS = 64 << 20
+"""Bytes that pictures and answers of a self-test, or of known inputs, take."""
+
+Expected = Dict[str, Tuple[str, List[Tuple[int, ...]]]]  # by array: dtype, and shapes of one picture's part
 
 
 class Answers(NamedTuple):
@@ -59,23 +65,16 @@ def known_answers(network: Network) -> Answers | None:
     path = network.path / network.selftest
     names = _names(network)
     try:
-        with open_npz(path) as data:
+        with open_npz(path, MOST_ANSWERS) as data:
+            _check_headers(path, names, {name: data.header(name) for name in names})
             found = {name: np.ascontiguousarray(data[name]) for name in names}
+    except DescriptorError:
+        raise
     except (KeyError, *NPZ_ERRORS) as error:
         raise DescriptorError(
             "{}: no self-test: {}; expected arrays {}".format(path, error, ", ".join(names))
         ) from error
     pictures = found["pictures"]
-    count = len(pictures) if pictures.ndim else 0
-    for name, (dtype, shapes) in names.items():
-        array = found[name]
-        if not count or array.dtype != dtype or array.shape not in [(count, *shape) for shape in shapes]:
-            expected = " or ".join("(n{})".format("".join(", {}".format(side) for side in shape)) for shape in shapes)
-            raise DescriptorError(
-                "{}: {} is {} {}, expected {} {} for n pictures, at least one".format(
-                    path, name, array.dtype, array.shape, dtype, expected
-                )
-            )
     classes = found.get("classes")
     if classes is not None and (classes.min() < 0 or classes.max() >= len(network.classes)):
         raise DescriptorError(
@@ -83,15 +82,29 @@ def known_answers(network: Network) -> Answers | None:
                 path, classes.min(), classes.max(), len(network.classes) - 1
             )
         )
-    return Answers(pictures.reshape(count, -1), found.get("words"), found.get("codes"), classes)
+    return Answers(pictures.reshape(len(pictures), -1), found.get("words"), found.get("codes"), classes)
 
 
-def _names(network: Network) -> dict[str, tuple[str, list[tuple[int, ...]]]]:
-    """Arrays that the file must have: dtype, and shapes of one picture's part."""
+def _check_headers(path: Path, names: Expected, found: dict[str, Header]) -> None:
+    shape = found["pictures"].shape
+    count = shape[0] if shape else 0
+    for name, (dtype, shapes) in names.items():
+        header = found[name]
+        if not count or header.dtype != dtype or header.shape not in [(count, *shape) for shape in shapes]:
+            expected = " or ".join("(n{})".format("".join(", {}".format(side) for side in shape)) for shape in shapes)
+            raise DescriptorError(
+                "{}: {} is {} {}, expected {} {} for n pictures, at least one".format(
+                    path, name, header.dtype, header.shape, dtype, expected
+                )
+            )
+
+
+def _names(network: Network) -> Expected:
+    """Arrays that the file must have."""
     spec = network.input
     if not is_convolutional(network):
         return {"pictures": ("uint8", [(spec.pixels,)]), "words": ("uint64", [()])}
-    names: dict[str, tuple[str, list[tuple[int, ...]]]] = {
+    names: Expected = {
         "pictures": ("uint8", [(spec.size[0], spec.size[1], spec.channels), (spec.pixels,)]),
         "codes": ("uint8", [split_layers(network).codes_shape]),
     }

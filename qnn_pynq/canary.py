@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .answers import Answers, differences, known_answers
+from .answers import MOST_ANSWERS, Answers, differences, known_answers
 from .engines import Engine, software_engine
 from .errors import DescriptorError, WrongAnswerError
 from .network import Conv, Dense, Linear, Network
-from .npyfile import NPZ_ERRORS, open_npz
+from .npyfile import NPZ_ERRORS, Header, open_npz
 
 __all__ = ["CANARY_FILE", "Canary", "answered", "weights_digest"]
 
 _log = logging.getLogger(__name__)
 
 CANARY_FILE = "canary.npz"
+_DIGEST = 64  # hexadecimal digits
 _RANDOM = 16  # pictures for a network that brings none
 
 
@@ -110,16 +112,25 @@ def _chosen(network: Network) -> Answers | None:
         return None
     name = "codes" if isinstance(network.layers[0], Conv) else "words"
     try:
-        with open_npz(path) as data:
+        with open_npz(path, MOST_ANSWERS) as data:
+            _check_headers(path, network, name, data.header("pictures"), data.header(name))
+            if data.header("digest").nbytes != _DIGEST:
+                raise ValueError("digest of {} bytes instead of {}".format(data.header("digest").nbytes, _DIGEST))
             digest = bytes(data["digest"]).decode("ascii")
             pictures, found = np.ascontiguousarray(data["pictures"]), np.ascontiguousarray(data[name])
+    except DescriptorError:
+        raise
     except (KeyError, ValueError, *NPZ_ERRORS) as error:
         raise DescriptorError("{}: {}; expected arrays digest, pictures and {}".format(path, error, name)) from error
     if digest != weights_digest(network):
         raise DescriptorError("{}: made for other weights; choose the inputs again".format(path))
+    return Answers(pictures, found if name == "words" else None, found if name == "codes" else None)
+
+
+def _check_headers(path: Path, network: Network, name: str, pictures: Header, found: Header) -> None:
     expected = (np.uint8, 4) if name == "codes" else (np.uint64, 1)
-    if (pictures.dtype != np.uint8 or pictures.shape != (len(found), network.input.pixels) or not len(found)
-            or (found.dtype, found.ndim) != expected):
+    count = found.shape[0] if found.shape else 0
+    if (pictures.dtype != np.uint8 or pictures.shape != (count, network.input.pixels) or not count
+            or (found.dtype, len(found.shape)) != expected):
         raise DescriptorError("{}: pictures {} {} with {} {} {}".format(
             path, pictures.dtype, pictures.shape, name, found.dtype, found.shape))
-    return Answers(pictures, found if name == "words" else None, found if name == "codes" else None)

@@ -7,14 +7,17 @@ import numpy as np
 from .fields import fail
 from .network_types import Conv, Dense, Linear, Network, Pool
 
-__all__ = ["WORD_BITS", "check_chain"]
+__all__ = ["WORD_BITS", "check_chain", "check_reach"]
 
 WORD_BITS = 64  # a result word of the published LFC overlays
 _LARGEST = 1e38  # that float32 sums may reach
 
 
 def check_chain(network: Network, source: str) -> None:
-    """Raise DescriptorError unless the layers fit one another, the input and the decode rule."""
+    """Raise DescriptorError unless the layers fit one another, the input and the decode rule.
+
+    No array is looked into.
+    """
     if network.decode.rule != "features" and not network.classes:
         fail(source, "classes", "[] is empty: expected at least one name")
     if isinstance(network.layers[0], Dense):
@@ -129,7 +132,6 @@ def _check_convolutions(network: Network, source: str) -> None:
             problem = "{} is larger than the padded map of {} x {}".format(what, *shape[:2])
             fail(source, "{}.{}".format(where, key), problem)
         shape = (high, wide, channels)
-    _check_reach(network, source)
     _check_end(network, source)
 
 
@@ -138,8 +140,8 @@ def _largest(values: np.ndarray) -> float:
     return max(abs(float(values.max())), abs(float(values.min())))
 
 
-def _check_reach(network: Network, source: str) -> None:
-    """Sums and outputs of floats must stay numbers, whatever arrives."""
+def check_reach(network: Network, source: str) -> None:
+    """Raise DescriptorError unless sums and outputs of floats stay numbers, whatever arrives."""
     first, mean = network.layers[0], network.input.encoding.mean
     if isinstance(first, Conv) and mean is not None:
         arriving = (255.0 + _largest(mean)) / network.input.encoding.divisor

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .fields import Fields, item_path
-from .network_layers import ArrayWriter
+from .network_layers import MAX_WIDTH, ArrayWriter
 from .network_types import Crop, Encoding, Framing, InputSpec
-from .npyfile import read_array
+from .npyfile import ArrayFolder, all_finite
 
 __all__ = ["FILTERS", "read_input", "write_input"]
 
@@ -18,8 +17,8 @@ FILTERS = ("lanczos", "bicubic", "opencv-cubic")
 _MAX_SIDE = 4096
 
 
-def read_input(fields: Fields, folder: Path) -> InputSpec:
-    """The object "input"; its arrays lie in `folder`."""
+def read_input(fields: Fields, arrays: ArrayFolder) -> InputSpec:
+    """The object "input"; its arrays are those of `arrays`."""
     size = fields.pair("size", _MAX_SIDE)
     channels = fields.take("channels", "integer", 1, allowed=(1, 3))
     polarity = fields.take("polarity", "string", "as-is", allowed=("light-on-dark", "dark-on-light", "as-is"))
@@ -34,7 +33,7 @@ def read_input(fields: Fields, folder: Path) -> InputSpec:
         inner.done()
         if framing.object[0] > size[0] or framing.object[1] > size[1]:
             inner.fail("object", "{} is larger than input.size {}".format(list(framing.object), list(size)))
-    encoding = _read_encoding(fields.inner("encoding"), folder, size + (channels,))
+    encoding = _read_encoding(fields.inner("encoding"), arrays, size + (channels,))
     crop = None
     found = fields.take("crop", "object", None)
     if found is not None:
@@ -57,15 +56,15 @@ def _read_crop(fields: Fields, size: tuple[int, int]) -> Crop:
     return crop
 
 
-def _read_encoding(fields: Fields, folder: Path, shape: tuple[int, int, int]) -> Encoding:
+def _read_encoding(fields: Fields, arrays: ArrayFolder, shape: tuple[int, int, int]) -> Encoding:
     kind = fields.take("kind", "string", allowed=("threshold", "table", "pixels", "mean"))
     if kind == "pixels":
         fields.done()
         return Encoding(kind)
     if kind == "mean":
         where = item_path(fields.where, "mean")
-        mean = read_array(folder, fields.name("mean"), ("float32",), shape, fields.source, where)
-        if not np.isfinite(mean).all():
+        mean = arrays.array(fields.name("mean"), ("float32",), shape, where)
+        if arrays.reading and not all_finite(mean):
             fields.fail("mean", "a value is not finite: expected numbers only")
         divisor = float(fields.number("divisor", 1.0))
         order = fields.take("order", "string", "rgb", allowed=("rgb", "bgr"))
@@ -77,7 +76,9 @@ def _read_encoding(fields: Fields, folder: Path, shape: tuple[int, int, int]) ->
         fields.done()
         return encoding
     where = item_path(fields.where, "pixels")
-    table = read_array(folder, fields.name("pixels"), ("uint16",), (None,), fields.source, where)
+    table = arrays.array(fields.name("pixels"), ("uint16",), (None,), where)
+    if table.size > MAX_WIDTH:
+        fields.fail("pixels", f"{table.size} entries are too many: expected at most {MAX_WIDTH}")
     outside = np.flatnonzero(table >= pixels)
     if outside.size:
         fields.fail(
@@ -87,7 +88,7 @@ def _read_encoding(fields: Fields, folder: Path, shape: tuple[int, int, int]) ->
             ),
         )
     where = item_path(fields.where, "thresholds")
-    levels = read_array(folder, fields.name("thresholds"), ("uint8",), table.shape, fields.source, where)
+    levels = arrays.array(fields.name("thresholds"), ("uint8",), table.shape, where)
     fields.done()
     return Encoding(kind, pixels=table, thresholds=levels)
 

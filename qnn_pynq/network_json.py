@@ -9,22 +9,34 @@ from typing import Any
 import numpy as np
 
 from .fields import Fields, check_format, fail, item_path, plain_name, read_json, unprintable, write_json
-from .network_chain import WORD_BITS, check_chain
+from .network_chain import WORD_BITS, check_chain, check_reach
 from .network_input import read_input, write_input
 from .network_layers import read_layer, write_layer
 from .network_types import MAX_SCALE, Decode, Network, Segment
+from .npyfile import ArrayFolder
 
 __all__ = ["NETWORK_FORMAT", "NETWORK_VERSION", "WORD_BITS", "read_network", "write_network"]
 
 NETWORK_FORMAT = "qnn-pynq-network"
 NETWORK_VERSION = 1
+_MOST_LAYERS = 1024
+_MOST_CLASSES = 1 << 14  # outputs of the last layer
 _MAPPED = 16 << 20
 
 
 def read_network(path: Path) -> Network:
     """The network that the file `path` describes; DescriptorError where it breaks the format."""
+    document, arrays = read_json(path), ArrayFolder(path.parent, str(path))
+    _read(document, path, arrays)  # whatever needs no contents of arrays is refused before these are read
+    arrays.reading = True
+    network = _read(document, path, arrays)
+    check_reach(network, str(path))
+    return network
+
+
+def _read(document: Any, path: Path, arrays: ArrayFolder) -> Network:
     source, folder = str(path), path.parent
-    fields = Fields(read_json(path), source)
+    fields = Fields(document, source)
     check_format(fields, NETWORK_FORMAT, NETWORK_VERSION)
     name = fields.name("name")
     title, description = fields.text("title", name), fields.text("description", "")
@@ -32,10 +44,10 @@ def read_network(path: Path) -> Network:
     for index, overlay in enumerate(overlays):
         if not plain_name(overlay):
             fields.fail(item_path("overlays", index), '"{}" is no name of an overlay'.format(overlay))
-    spec = read_input(fields.inner("input"), folder)
-    layers = tuple(read_layer(layer, folder) for layer in fields.objects("layers"))
+    spec = read_input(fields.inner("input"), arrays)
+    layers = tuple(read_layer(layer, arrays) for layer in fields.objects("layers", _MOST_LAYERS))
     decode = _read_decode(fields.inner("decode"))
-    classes = fields.strings("classes")
+    classes = fields.strings("classes", most=_MOST_CLASSES)
     _check_classes(classes, source)
     selftest = fields.name("selftest", None)
     provenance = fields.take("provenance", "object", {})

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
 
 from .fields import Fields, item_path
 from .network_types import MAX_SCALE, Conv, Dense, Layer, Linear, Pool
-from .npyfile import read_array
+from .npyfile import ArrayFolder, all_finite, blocks
 
 __all__ = ["ArrayWriter", "MAX_WIDTH", "read_layer", "write_layer"]
 
@@ -22,11 +21,12 @@ _WEIGHTS = {1: "uint8", 8: "int8", 16: "int16", 32: "float32"}
 _MAX_CHANNELS = 1 << 14
 _MAX_KERNEL = 64
 _MAX_TAIL = 1 << 22  # inputs of one dense layer of a tail
+_BLOCK = 1 << 20  # bytes that are looked at at once
 
 
-def read_layer(fields: Fields, folder: Path) -> Layer:
-    """The layer that one object of "layers" describes; its arrays lie in `folder`."""
-    layer = _READERS[fields.take("type", "string", allowed=tuple(_READERS))](fields, folder)
+def read_layer(fields: Fields, arrays: ArrayFolder) -> Layer:
+    """The layer that one object of "layers" describes; its arrays are those of `arrays`."""
+    layer = _READERS[fields.take("type", "string", allowed=tuple(_READERS))](fields, arrays)
     fields.done()
     return layer
 
@@ -36,24 +36,28 @@ def write_layer(layer: Layer, index: int, array: ArrayWriter) -> dict[str, Any]:
     return _WRITERS[type(layer)](layer, index, array)
 
 
-def _array(fields: Fields, key: str, folder: Path, dtypes: tuple[str, ...], shape: tuple[int, ...]) -> np.ndarray:
-    return read_array(folder, fields.name(key), dtypes, shape, fields.source, item_path(fields.where, key))
+def _array(
+    fields: Fields, key: str, arrays: ArrayFolder, dtypes: tuple[str, ...], shape: tuple[int, ...]
+) -> np.ndarray:
+    return arrays.array(fields.name(key), dtypes, shape, item_path(fields.where, key))
 
 
-def _signs(fields: Fields, folder: Path, shape: tuple[int, ...], inputs: int) -> np.ndarray:
+def _signs(fields: Fields, arrays: ArrayFolder, shape: tuple[int, ...], inputs: int) -> np.ndarray:
     """Bit weights uint8 (*shape, ceil(inputs / 8)) whose pad bits are 0."""
     count = (inputs + 7) // 8
-    weights = _array(fields, "weights", folder, ("uint8",), shape + (count,))
+    weights = _array(fields, "weights", arrays, ("uint8",), shape + (count,))
     pad = 8 * count - inputs
-    if pad:
-        wrong = (weights[..., -1] >> (8 - pad)).reshape(shape[0], -1).any(axis=1)
+    step = max(1, _BLOCK * shape[0] // weights.size)  # neurons
+    for first in range(0, shape[0], step) if pad and arrays.reading else ():
+        part = weights[first : first + step, ..., -1]
+        wrong = (part >> (8 - pad)).reshape(len(part), -1).any(axis=1)
         if wrong.any():
             problem = "neuron {} has pad bits set: expected 0 in the last {} bits of a row"
-            fields.fail("weights", problem.format(int(np.flatnonzero(wrong)[0]), pad))
+            fields.fail("weights", problem.format(first + int(np.flatnonzero(wrong)[0]), pad))
     return weights
 
 
-def _read_dense(fields: Fields, folder: Path) -> Dense:
+def _read_dense(fields: Fields, arrays: ArrayFolder) -> Dense:
     inputs = fields.integer("inputs", 1, MAX_WIDTH)
     outputs = fields.integer("outputs", 1, MAX_WIDTH)
     bits = fields.take("weight_bits", "integer", 1, allowed=(1,))
@@ -62,7 +66,7 @@ def _read_dense(fields: Fields, folder: Path) -> Dense:
     output = fields.take("output", "string", allowed=tuple(_THRESHOLDS))
     if accumulator == "popcount" and code != "binary":
         fields.fail("accumulator", '"popcount" does not go with input "{}": expected "sum"'.format(code))
-    weights = _signs(fields, folder, (outputs,), inputs)
+    weights = _signs(fields, arrays, (outputs,), inputs)
     thresholds = None
     name = fields.name("thresholds", None)
     if output == "none" and name is not None:
@@ -72,7 +76,7 @@ def _read_dense(fields: Fields, folder: Path) -> Dense:
             fields.fail("thresholds", 'missing: output "{}" needs the name of a .npy file'.format(output))
         where = item_path(fields.where, "thresholds")
         shape = (outputs, _THRESHOLDS[output])
-        thresholds = read_array(folder, name, ("int16", "int32", "int64"), shape, fields.source, where)
+        thresholds = arrays.array(name, ("int16", "int32", "int64"), shape, where)
     return Dense(inputs, outputs, weights, thresholds, bits, code, accumulator, output)
 
 
@@ -88,7 +92,7 @@ def _padding(fields: Fields, room: int) -> tuple[int, int]:
     return (lines, lines)
 
 
-def _read_conv(fields: Fields, folder: Path) -> Conv:
+def _read_conv(fields: Fields, arrays: ArrayFolder) -> Conv:
     inputs, outputs = fields.integer("inputs", 1, _MAX_CHANNELS), fields.integer("outputs", 1, _MAX_CHANNELS)
     groups = fields.integer("groups", 1, _MAX_CHANNELS, 1)
     for key, channels in (("inputs", inputs), ("outputs", outputs)):
@@ -102,14 +106,15 @@ def _read_conv(fields: Fields, folder: Path) -> Conv:
     output_bits = fields.take("output_bits", "integer", 2, allowed=(2, 3))
     part = inputs // groups
     if bits == 1:
-        weights = _signs(fields, folder, (outputs, kernel, kernel), part)
+        weights = _signs(fields, arrays, (outputs, kernel, kernel), part)
     else:
-        weights = _array(fields, "weights", folder, (_WEIGHTS[bits],), (outputs, kernel, kernel, part))
-    _check_sums(fields, weights, bits, codes, part * kernel * kernel)
-    thresholds = _thresholds(fields, folder, outputs, output_bits, ("float32",) if bits == 32 else _INTEGERS)
+        weights = _array(fields, "weights", arrays, (_WEIGHTS[bits],), (outputs, kernel, kernel, part))
+    if arrays.reading:
+        _check_sums(fields, weights, bits, codes, part * kernel * kernel)
+    thresholds = _thresholds(fields, arrays, outputs, output_bits, ("float32",) if bits == 32 else _INTEGERS)
     invert = None
     if fields.has("invert"):
-        invert = _array(fields, "invert", folder, ("bool",), (outputs,))
+        invert = _array(fields, "invert", arrays, ("bool",), (outputs,))
     return Conv(
         inputs, outputs, kernel, stride, padding, weights, thresholds, bits, codes, output_bits, groups, invert
     )
@@ -127,39 +132,46 @@ def _no_padding(fields: Fields) -> tuple[int, int]:
 def _check_sums(fields: Fields, weights: np.ndarray, bits: int, codes: int, taps: int) -> None:
     """Sums must fit 32 bits; floats must be numbers."""
     if bits == 32:
-        if not np.isfinite(weights).all():
+        if not all_finite(weights):
             fields.fail("weights", "a weight is not finite: expected numbers only")
         return
-    largest = taps if bits == 1 else int(np.abs(weights.astype(np.int64)).reshape(len(weights), -1).sum(axis=1).max())
+    largest = taps << bits - 1
+    if bits > 1 and largest * (2**codes - 1) >= 2**31:  # they could; do they?
+        largest = max(map(_absolute_sum, weights))
     if largest * (2**codes - 1) >= 2**31:
         problem = "absolute weights of a neuron sum to {}, so that {}-bit inputs overflow 32 bits: expected below {}"
         fields.fail("weights", problem.format(largest, codes, 2**31 // (2**codes - 1)))
 
 
-def _thresholds(fields: Fields, folder: Path, outputs: int, bits: int, dtypes: tuple[str, ...]) -> np.ndarray:
-    found = _array(fields, "thresholds", folder, dtypes, (outputs, 2**bits - 1))
+def _absolute_sum(weights: np.ndarray) -> int:
+    return sum(int(np.abs(part.astype(np.int32)).sum(dtype=np.int64)) for part in blocks(weights))
+
+
+def _thresholds(fields: Fields, arrays: ArrayFolder, outputs: int, bits: int, dtypes: tuple[str, ...]) -> np.ndarray:
+    found = _array(fields, "thresholds", arrays, dtypes, (outputs, 2**bits - 1))
     if np.isnan(found).any():
         fields.fail("thresholds", "a threshold is not a number")
     return found
 
 
-def _read_pool(fields: Fields, folder: Path) -> Pool:
+def _read_pool(fields: Fields, _: ArrayFolder) -> Pool:
     size = fields.integer("size", 2, 16)
     return Pool(size, fields.integer("stride", 1, size, size), _padding(fields, size))
 
 
-def _read_linear(fields: Fields, folder: Path) -> Linear:
+def _read_linear(fields: Fields, arrays: ArrayFolder) -> Linear:
     inputs, outputs = fields.integer("inputs", 1, _MAX_TAIL), fields.integer("outputs", 1, _MAX_CHANNELS)
     bits = fields.take("weight_bits", "integer", 8, allowed=(1, 8, 32))
     codes = fields.take("input_bits", "integer", 2, allowed=(2, 3, 32) if bits == 32 else (2, 3))
     if bits == 1:
-        weights = _signs(fields, folder, (outputs,), inputs)
+        weights = _signs(fields, arrays, (outputs,), inputs)
     else:
-        weights = _array(fields, "weights", folder, (_WEIGHTS[bits],), (outputs, inputs))
-    _check_sums(fields, weights, bits, codes, inputs)
+        weights = _array(fields, "weights", arrays, (_WEIGHTS[bits],), (outputs, inputs))
+    if arrays.reading:
+        _check_sums(fields, weights, bits, codes, inputs)
     bias = None
     if fields.has("bias"):
-        bias = _array(fields, "bias", folder, ("float32",), (outputs,))
+        bias = _array(fields, "bias", arrays, ("float32",), (outputs,))
         if not np.isfinite(bias).all():
             fields.fail("bias", "a value is not finite: expected numbers only")
     scale = fields.number("scale", 1.0, MAX_SCALE)
@@ -172,7 +184,7 @@ def _read_linear(fields: Fields, folder: Path) -> Linear:
     if has_codes:
         if bits == 32 or activation != "none" or bias is not None or scale != 1.0:
             fields.fail("thresholds", "expected 1-bit or 8-bit weights, and no scale, bias or activation beside them")
-        thresholds = _thresholds(fields, folder, outputs, output_bits, _INTEGERS)
+        thresholds = _thresholds(fields, arrays, outputs, output_bits, _INTEGERS)
     return Linear(inputs, outputs, weights, bias, float(scale), bits, codes, activation, output_bits, thresholds)
 
 
@@ -216,7 +228,7 @@ def _write_arrays(
     return written
 
 
-_READERS: dict[str, Callable[[Fields, Path], Layer]] = {
+_READERS: dict[str, Callable[[Fields, ArrayFolder], Layer]] = {
     "dense": _read_dense,
     "conv": _read_conv,
     "pool": _read_pool,

@@ -302,7 +302,7 @@ def test_missing_or_strange_files_are_named(tmp_path):
 def test_oversized_descriptor_is_not_read(tmp_path):
     with (tmp_path / "network.json").open("wb") as file:
         file.truncate(1 << 32)
-    assert "too many for a descriptor" in refusal(tmp_path)
+    assert "bytes are too many: expected at most 4 MiB" in refusal(tmp_path)
 
 
 def header(shape, dtype="|u1", fortran=False, version=b"\x01\x00") -> bytes:

@@ -250,7 +250,7 @@ def _recordings(base: Path) -> Target:
         (recording_file.Event("allocate", 5, 5, (64,), 4096),
          recording_file.Event("flush", 6, 6, (0, 8, bytes(8)), None)))
     recording_file.save_recording(recording, path)
-    text = recording_file._unpack(path.read_bytes())
+    text = gzip.decompress(path.read_bytes().partition(b"\n")[2])
 
     def run(data: bytes) -> Any:
         packed = data if data[:2] == b"\x1f\x8b" else gzip.compress(data, 1)

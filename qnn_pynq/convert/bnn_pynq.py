@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Sequence, Union
 
 import numpy as np
 
+from ..bounded import MOST_TEXT, TooMuch, read_bytes
 from ..errors import ConversionError, QnnWarning
 from ..network import WORD_BITS, Decode, Dense, Encoding, Framing, InputSpec, Network
 from ..packing import fold_thresholds, fold_weights, unfold_thresholds, unfold_weights
@@ -207,8 +208,8 @@ def _classes(place: Path, classes: Sequence[str] | PathLike | None) -> tuple[str
             problem = "{} cannot be read: no such file, or no regular one; expected one class a line"
             raise ConversionError(problem.format(shortened(source)))
         try:
-            lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-        except (OSError, UnicodeDecodeError) as error:
+            lines = [line.strip() for line in read_bytes(path, MOST_TEXT).decode("utf-8-sig").splitlines()]
+        except (OSError, TooMuch, UnicodeDecodeError) as error:
             raise ConversionError("{} cannot be read: {}".format(path, error)) from error
         while lines and not lines[-1]:
             lines.pop()
