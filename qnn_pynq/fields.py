@@ -12,8 +12,8 @@ from typing import Any, Callable, NoReturn, Sequence
 from .bounded import TooMuch, read_bytes
 from .errors import DescriptorError
 
-__all__ = ["MOST_ITEMS", "Fields", "check_format", "fail", "item_path", "plain_name", "read_json", "unprintable",
-           "write_json"]
+__all__ = ["MOST_ITEMS", "Fields", "check_format", "fail", "item_path", "plain_name", "read_json", "show",
+           "unprintable", "write_json"]
 
 MOST_ITEMS = 64
 """Items of a list that has no bound of its own."""

@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 import numpy as np
 
-from .fields import Fields, item_path
+from .fields import Fields, item_path, show
 from .network_types import MAX_SCALE, Conv, Dense, Layer, Linear, Pool
 from .npyfile import ArrayFolder, all_finite, blocks
 
@@ -87,7 +87,7 @@ def _padding(fields: Fields, room: int) -> tuple[int, int]:
         values = fields.take(key, "list")
         if len(values) == 2 and all(isinstance(v, int) and not isinstance(v, bool) and 0 <= v < room for v in values):
             return (values[0], values[1])
-        fields.fail(key, "{} is not allowed: expected [before, after], each 0 to {}".format(values, room - 1))
+        fields.fail(key, "{} is not allowed: expected [before, after], each 0 to {}".format(show(values), room - 1))
     lines = fields.integer(key, 0, room - 1, 0)
     return (lines, lines)
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from .errors import DescriptorError
-from .fields import Fields
+from .fields import MOST_ITEMS, Fields
 
 __all__ = ["check_geometry", "check_identity", "check_timing"]
 
+_MOST_WORDS = 1 << 18
+"""Words in the weight and threshold memories of a circuit: nearly four times those of the published LFC overlays."""
+
+_RESULT_BITS = 64
 _THRESHOLDS = {"binary": 1, "ternary": 2, "none": 0}  # per neuron, by output code
 
 
@@ -41,13 +45,15 @@ def _check_bnn_pynq(fields: Fields) -> None:
     width = fields.integer("input_bits", 1, 1 << 20)
     out = fields.integer("output_bits", 1, 64)
     fields.integer("classes", 1, out)
-    code = "binary"
-    for layer in fields.objects("layers"):
+    code, words = "binary", 0
+    for layer in fields.objects("layers", MOST_ITEMS):
         inputs, outputs = layer.integer("inputs", 1, 0x7FFF), layer.integer("outputs", 1, 0x7FFF)
         simd, pe = layer.integer("simd", 1, 64), layer.integer("pe", 1, outputs)
         for key, whole, part in (("simd", inputs, simd), ("pe", outputs, pe)):
             if whole % part:
                 layer.fail(key, "{} does not divide {}".format(part, whole))
+        if inputs % 8:
+            layer.fail("inputs", "{} is no multiple of 8: expected whole bytes of weights".format(inputs))
         if inputs != width:
             layer.fail("inputs", "{} does not match the {} bits that arrive".format(inputs, width))
         layer.take("input", "string", allowed=(code,))
@@ -56,19 +62,29 @@ def _check_bnn_pynq(fields: Fields) -> None:
         code = layer.take("output", "string", allowed=tuple(_THRESHOLDS))
         layer.take("thresholds", "integer", allowed=(_THRESHOLDS[code],))
         layer.done()
+        words += outputs * (inputs // simd + _THRESHOLDS[code])
+        if words > _MOST_WORDS:
+            problem = "{} x {} with SIMD {} makes {} words of weights and thresholds: expected at most {} in all layers"
+            layer.fail("outputs", problem.format(inputs, outputs, simd, words, _MOST_WORDS))
         width = outputs
     fields.done()
     if width != out:
         fields.fail("output_bits", "{} does not match the last layer's {} outputs".format(out, width))
+    if out != _RESULT_BITS:
+        fields.fail("output_bits", "{} is not allowed: expected the {} bits of a result word".format(out, _RESULT_BITS))
 
 
 def _check_qnn_mo(fields: Fields) -> None:
     """One convolution and one pool on tiles of `pe` outputs of `simd` inputs, up to the maxima."""
     bits = fields.take("activation_bits", "integer", allowed=(2, 3))
-    fields.integer("max_kernel", 1, 16)
+    kernel = fields.integer("max_kernel", 1, 16)
     channels = {key: fields.integer(key, 1, 4096) for key in ("max_inputs", "max_outputs")}
     for key in ("max_input_size", "max_output_size"):
         fields.integer(key, 1, 4096)
+    words = kernel**2 * channels["max_inputs"] * channels["max_outputs"] // 64
+    if words > _MOST_WORDS:
+        problem = "{} with {} x {} channels makes {} words of weights: expected at most {}"
+        fields.fail("max_kernel", problem.format(kernel, *channels.values(), words, _MOST_WORDS))
     fields.integer("pool_size", 1, 16)
     fields.take("max_pool_stride", "integer", allowed=(1, 2, 4))
     # What the register map and the memory images of this family are made for.

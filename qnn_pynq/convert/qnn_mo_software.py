@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from ..bounded import Room
 from ..errors import DescriptorError
 from ..fields import fail
 from ..network import Conv, Linear
-from ..npyfile import BadArray, parse_array, read_array
+from ..npyfile import BadArray, all_finite, parse_array, read_array
 from .pickled import read_pickled
 from .qnn_mo_layers import ConvEntry, DenseEntry, LayerList
 
 __all__ = ["dense_tail", "first_layer", "mean_picture"]
+
+_MOST_MEAN = 64 << 20  # bytes of a mean picture: 2364 x 2364 pixels
 
 
 def first_layer(entry: ConvEntry, path: Path, bits: int) -> Conv:
@@ -46,7 +49,7 @@ def _array(arrays: dict[str, np.ndarray], key: str, shape: tuple[int, ...], path
     if found.shape != shape or found.dtype != np.float32:
         problem = "{}: {} is {} {}: expected float32 {}"
         raise DescriptorError(problem.format(path, key, found.dtype, found.shape, shape))
-    if not np.isfinite(found).all():
+    if not all_finite(found):
         raise DescriptorError("{}: a value of {} is not finite: expected numbers only".format(path, key))
     return found
 
@@ -58,7 +61,9 @@ def mean_picture(path: Path, size: tuple[int, int], channels: int) -> np.ndarray
             problem = "is no regular file" if path.exists() else "is not there"
             raise BadArray(problem + "; expected the mean picture")
         with path.open("rb") as stream:
-            found = parse_array(stream, path.stat().st_size, ("float32",), (None, None, channels))
+            found = parse_array(
+                stream, path.stat().st_size, ("float32",), (None, None, channels), None, Room(_MOST_MEAN)
+            )
     except BadArray as error:
         raise DescriptorError("{} {}".format(path, error)) from None
     except OSError as error:
