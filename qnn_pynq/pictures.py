@@ -23,6 +23,7 @@ MAX_PIXELS = 64 * 1024 * 1024
 """Larger pictures are refused before they are decoded."""
 
 _MOST_FILE = 128 << 20
+_MOST_SIDE = 0xFFFF  # as of a JPEG; lines cost time and memory, however short they are
 _MOST_DECODED = 176 << 20  # bytes in Pillow's memory: 46 million pixels of colour
 _DEEP = {"I": 8, "F": 8, "L": 1, "P": 1, "1": 1}  # bytes a pixel, with the copy that is looked at; 4 for others
 _MOST_SCANNED = 1 << 30  # pixels times scans of a progressive JPEG, a second and a half
@@ -220,6 +221,9 @@ def _from_file(file: Any, name: str, size: int | None, reduced: int | None) -> I
 
 def _check_memory(image: ImageFile.ImageFile, size: tuple[int, int], name: str) -> None:
     """Refuse what takes too much memory or time to decode; `size` is what the file has, `image.size` what is made."""
+    if max(size) > _MOST_SIDE:
+        problem = "{}: {} x {} pixels: expected at most {} a side; scale the picture down first"
+        raise InputError(problem.format(name, *size, _MOST_SIDE))
     needed = image.size[0] * image.size[1] * _DEEP.get(image.mode, 4)
     if image.format == "JPEG" and image.info.get("progressive"):  # all coefficients are held, 2 bytes each
         layers = [(each[1], each[2]) for each in getattr(image, "layer", ())]

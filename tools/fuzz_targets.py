@@ -38,6 +38,7 @@ from fuzz_seeds import (  # noqa: E402
 from qnn_pynq import catalogue, doctor_overlays, doctor_pynq, recording_file  # noqa: E402
 from qnn_pynq.answers import known_answers  # noqa: E402
 from qnn_pynq.boards import zynq_state  # noqa: E402
+from qnn_pynq.canary import _chosen, weights_digest  # noqa: E402
 from qnn_pynq.colour_sets import read_colour  # noqa: E402
 from qnn_pynq.convert import bnn_pynq, finnthesizer, qnn_mo_files, qnn_mo_layers, qnn_mo_software  # noqa: E402
 from qnn_pynq.convert.pickled import read_pickled  # noqa: E402
@@ -142,6 +143,10 @@ def _arrays(base: Path) -> list[Target]:
     loaded = load_network(folder)
     run = from_file(folder / "selftest.npz", lambda p: known_answers(loaded))
     targets.append(Target("selftest.npz", [good], run, False, 0.5))
+    digest = np.frombuffer(weights_digest(loaded).encode(), np.uint8)
+    chosen = npz(digest=digest, pictures=rows, words=small.words(network, rows))
+    run = from_file(folder / "canary.npz", lambda p: _chosen(loaded))
+    targets.append(Target("canary.npz", [chosen], run, False, 0.5))
     labels = rng.randint(0, 10, 3)
     blob = [picture("JPEG", "RGB", 32) for _ in range(2)]
     ends = np.cumsum([0] + [len(one) for one in blob])
