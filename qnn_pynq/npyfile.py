@@ -188,6 +188,7 @@ class ArrayFolder:
         self._folder, self._source = folder, source
         self._room = Room(most, "all arrays together")
         self._held = Room(_MOST_READ)
+        self._headers: dict[str, tuple[Header, int, int]] = {}  # with where the data begin, and the file's size
         self._read: dict[str, np.ndarray] = {}
 
     def array(self, name: str, dtypes: Sequence[str], shape: Sequence[int | None], where: str) -> np.ndarray:
@@ -196,14 +197,25 @@ class ArrayFolder:
             return self._measured(name, dtypes, shape, where)
         found = self._read.get(name)
         if found is None:
-            found = self._read[name] = read_array(
-                self._folder, name, dtypes, shape, self._source, where, self._held
-            )
+            found = self._read[name] = self._contents(name, where)
         return found
+
+    def _contents(self, name: str, where: str) -> np.ndarray:
+        header, start, size = self._headers[name]
+        with _Opened(self._folder, name, self._source, where) as (stream, now):
+            if now != size:
+                raise BadArray("has {} bytes now, it had {}: it is being written".format(now, size))
+            stream.seek(start)
+            return _data(stream, header, self._folder / name, self._held)
 
     def _measured(self, name: str, dtypes: Sequence[str], shape: Sequence[int | None], where: str) -> np.ndarray:
         with _Opened(self._folder, name, self._source, where) as (stream, size):
-            header = _checked_header(stream, size, dtypes, shape)
+            if name in self._headers:
+                header, start, size = self._headers[name]
+            else:
+                header, start = _parsed_header(stream)
+                self._headers[name] = header, start, size
+            _check_header(header, size - start, dtypes, shape)
             if header.fortran and sum(side > 1 for side in header.shape) > 1:
                 raise BadArray(_FORTRAN)
             try:
@@ -300,9 +312,14 @@ def parse_array(
     BadArray
         Not `.npy`, objects inside, wrong dtype or shape, truncated, too long, or more than there is room for.
     """
-    header = _checked_header(stream, size, dtypes, shape)
+    header, start = _parsed_header(stream)
+    _check_header(header, size - start, dtypes, shape)
+    return _data(stream, header, path, Room() if room is None else room)
+
+
+def _data(stream: IO[bytes], header: Header, path: Path | None, room: Room) -> np.ndarray:
+    """What follows a header that is as it should be."""
     order, count, start = "F" if header.fortran else "C", header.nbytes, stream.tell()
-    room = Room() if room is None else room
     if path is not None and (count >= _MAPPED or count > room.left):
         return np.asarray(np.memmap(str(path), header.dtype, "r", start, header.shape, order))  # type: ignore[call-overload]
     try:
@@ -317,15 +334,18 @@ def parse_array(
     return np.ndarray(header.shape, header.dtype, data, order=order)  # type: ignore[arg-type]
 
 
-def _checked_header(stream: IO[bytes], size: int, dtypes: Sequence[str], shape: Sequence[int | None]) -> Header:
-    """The header of a stream of `size` bytes, which must be as `parse_array` wants it."""
+def _parsed_header(stream: IO[bytes]) -> tuple[Header, int]:
+    """The header of a stream, and where the data begin."""
     try:
-        header = read_header(stream)
-        start = stream.tell()
+        return read_header(stream), stream.tell()
     except OSError:
         raise
     except Exception as error:  # numpy's header parser lets everything through that literal_eval may raise
         raise BadArray("is no .npy file: {}".format(error)) from None
+
+
+def _check_header(header: Header, size: int, dtypes: Sequence[str], shape: Sequence[int | None]) -> None:
+    """Raise BadArray unless a header, and `size` bytes behind it, are as `parse_array` wants them."""
     found, dtype = header.shape, header.dtype
     if dtype.hasobject:
         raise BadArray("has Python objects inside: expected plain {}".format(" or ".join(dtypes)))
@@ -335,9 +355,8 @@ def _checked_header(stream: IO[bytes], size: int, dtypes: Sequence[str], shape: 
     if not same or any(n < 1 if s is None else n != s for n, s in zip(found, shape)):
         expected = ", ".join("n" if s is None else str(s) for s in shape) + ("," if len(shape) == 1 else "")
         raise BadArray("has shape {}: expected ({})".format(tuple(found), expected))
-    if size - start != header.nbytes:
-        raise BadArray("has {} bytes of data: expected {}".format(size - start, header.nbytes))
-    return header
+    if size != header.nbytes:
+        raise BadArray("has {} bytes of data: expected {}".format(size, header.nbytes))
 
 
 def read_header(stream: Any) -> Header:

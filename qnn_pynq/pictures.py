@@ -227,7 +227,7 @@ def _check_memory(image: ImageFile.ImageFile, size: tuple[int, int], name: str) 
     needed = image.size[0] * image.size[1] * _DEEP.get(image.mode, 4)
     if image.format == "JPEG" and image.info.get("progressive"):  # all coefficients are held, 2 bytes each
         layers = [(each[1], each[2]) for each in getattr(image, "layer", ())]
-        largest = max((across for across, _ in layers), default=1) * max((down for _, down in layers), default=1)
+        largest = max([1, *(across for across, _ in layers)]) * max([1, *(down for _, down in layers)])
         needed += sum(2 * size[0] * size[1] * across * down // largest for across, down in layers)
         scans = _count_scans(image)
         if scans * size[0] * size[1] > _MOST_SCANNED:

@@ -268,9 +268,24 @@ def test_layers_that_do_not_fit_are_found_before_any_array_is_read(tmp_path, mon
     np.save(str(folder / "other.npy"), np.zeros((10560, 1319), np.uint8))
     document["layers"][20]["weights"] = "other.npy"
     (folder / "network.json").write_text(json.dumps(document))
-    monkeypatch.setattr("qnn_pynq.npyfile.read_array", None)
+    monkeypatch.setattr("qnn_pynq.npyfile._data", None)
     with pytest.raises(ValueError, match=r"layers\[20\].inputs: 10552 does not match layers\[19\].outputs 10560"):
         load_network(folder)
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(dense, monkeypatch):
+    from qnn_pynq import network_json
+
+    checked = network_json.check_chain
+
+    def written(network, source):
+        checked(network, source)
+        with (dense / "layer0-weights.npy").open("ab") as file:
+            file.write(b"x")
+
+    monkeypatch.setattr(network_json, "check_chain", written)
+    with pytest.raises(ValueError, match=r"layers\[0\].weights: layer0-weights.npy has \d+ bytes now, it had \d+"):
+        load_network(dense)
 
 
 def test_many_arrays_are_mapped_where_they_would_fill_the_memory(tmp_path, monkeypatch):
@@ -582,6 +597,16 @@ def test_progressive_pictures_that_swell_are_refused():
     assert open_picture(data).size == (2000, 2000)
     last = data[data.rindex(b"\xff\xda") : -2]
     refused(lambda: open_picture(data[:-2] + 3000 * last + data[-2:]), "3006 scans of 4000 x 4000 pixels are too many")
+
+
+def test_a_progressive_picture_without_sampling_is_refused():
+    stream = io.BytesIO()
+    Image.new("RGB", (40, 40), (9, 80, 3)).save(stream, "JPEG", progressive=True)
+    data = bytearray(stream.getvalue())
+    start = data.index(b"\xff\xc2")
+    for layer in range(3):
+        data[start + 11 + 3 * layer] = 0
+    refused(lambda: open_picture(bytes(data)), "damaged or cut off")
 
 
 def test_picture_files_of_gigabytes_are_not_read(tmp_path):
