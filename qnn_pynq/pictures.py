@@ -11,7 +11,7 @@ from typing import Any, Iterator
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
-from .bounded import mebibytes
+from .bounded import TooMuch, mebibytes
 from .errors import InputError
 from .paths import path_text, shortened
 
@@ -27,6 +27,8 @@ _MOST_SIDE = 0xFFFF  # as of a JPEG; lines cost time and memory, however short t
 _MOST_DECODED = 176 << 20  # bytes in Pillow's memory: 46 million pixels of colour
 _DEEP = {"I": 8, "F": 8, "L": 1, "P": 1, "1": 1}  # bytes a pixel, with the copy that is looked at; 4 for others
 _MOST_SCANNED = 1 << 30  # pixels times scans of a progressive JPEG, a second and a half
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_MOST_TAGS = 8 << 20
 _DRAFT = 1024
 _STRIP = 1 << 18  # pixels that are computed at once: many bytes each
 _ORIENTATION = 0x0112
@@ -199,8 +201,12 @@ def _from_file(file: Any, name: str, size: int | None, reduced: int | None) -> I
         raise InputError("{} is empty (0 bytes): was it saved or copied completely?".format(name))
     if getattr(file, "closed", False):
         raise InputError("{} is closed: open it again, or give its path".format(name))
+    tags = _Tags(file)
     try:
-        image = Image.open(file)
+        image = Image.open(tags)
+        tags.opened = True
+    except TooMuch as error:
+        raise InputError("{}: {}".format(name, error)) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(
             "{}: too many pixels ({}): scale the picture down first".format(name, error)
@@ -217,6 +223,27 @@ def _from_file(file: Any, name: str, size: int | None, reduced: int | None) -> I
         image.draft(image.mode, (reduced, reduced))
     _check_memory(image, whole, name)
     return _normalise(image, name)
+
+
+class _Tags:
+    """A picture's file; a TIFF reads no more than `_MOST_TAGS` of it until it is open, of which Pillow makes numbers."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self._left, self._tiff = file, _MOST_TAGS, False
+        self.opened = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def read(self, *count: int) -> bytes:
+        found: bytes = self._file.read(*count)
+        if not self.opened:
+            self._tiff = self._tiff or found[:4] in _TIFF
+            self._left -= len(found)
+            if self._tiff and self._left < 0:
+                problem = "its tags have more than {}: save the picture without layers and thumbnails"
+                raise TooMuch(problem.format(mebibytes(_MOST_TAGS)))
+        return found
 
 
 def _check_memory(image: ImageFile.ImageFile, size: tuple[int, int], name: str) -> None:

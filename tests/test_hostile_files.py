@@ -609,6 +609,26 @@ def test_a_progressive_picture_without_sampling_is_refused():
     refused(lambda: open_picture(bytes(data)), "damaged or cut off")
 
 
+@pytest.mark.parametrize(("tag", "kind", "each"), [(273, 3, 2), (279, 4, 4), (700, 1, 1)])
+def test_tags_of_a_tiff_have_a_bound(tmp_path, tag, kind, each):
+    entries = {256: (3, 1, 100), 257: (3, 1, 100), 258: (3, 1, 8), 259: (3, 1, 1), 262: (3, 1, 1), 273: (4, 1, 8),
+               277: (3, 1, 1), 278: (3, 1, 100), 279: (4, 1, 10000), tag: (kind, (100 << 20) // each, 1000)}
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    head += b"".join(struct.pack("<HHII", key, *entries[key]) for key in sorted(entries)) + bytes(4)
+    path = sparse(tmp_path / "x.tif", 110 << 20, head)
+    refused(lambda: open_picture(path), "its tags have more than 8 MiB")
+    data = path.read_bytes()
+    refused(lambda: open_picture(data), "its tags have more than 8 MiB")
+
+
+def test_large_tiffs_are_read(tmp_path):
+    values = np.random.RandomState(0).randint(0, 256, (2000, 2000, 3)).astype(np.uint8)
+    for packing in ("raw", "tiff_lzw"):
+        Image.fromarray(values).save(str(tmp_path / "x.tif"), compression=packing)
+        for source in (tmp_path / "x.tif", (tmp_path / "x.tif").read_bytes()):
+            assert (np.asarray(open_picture(source)) == values).all()
+
+
 def test_picture_files_of_gigabytes_are_not_read(tmp_path):
     path = sparse(tmp_path / "x.webp", 5 * GIB, b"RIFF\0\0\0\0WEBPVP8L")
     refused(lambda: open_picture(path), "5368709120 bytes: expected at most 128 MiB", seconds=0.1)
