@@ -226,7 +226,7 @@ def _from_file(file: Any, name: str, size: int | None, reduced: int | None) -> I
 
 
 class _Tags:
-    """A picture's file; a TIFF reads no more than `_MOST_TAGS` of it until it is open, of which Pillow makes numbers."""
+    """A picture's file; a TIFF may have `_MOST_TAGS` read of it until it is open: Pillow makes numbers of them."""
 
     def __init__(self, file: Any) -> None:
         self._file, self._left, self._tiff = file, _MOST_TAGS, False
