@@ -139,9 +139,12 @@ def _class_names(file: str | None) -> list[str] | None:
     """Lines of a text file; empty ones at its end do not count."""
     if file is None:
         return None
+    from ..files.bounded import MOST_TEXT, TooMuch, read_all
+
     try:
-        return Path(file).read_text(encoding="utf-8").rstrip().splitlines()
-    except UnicodeDecodeError as error:
+        with open(file, "rb") as stream:  # which may be a pipe
+            return read_all(stream, MOST_TEXT).decode("utf-8").rstrip().splitlines()
+    except (TooMuch, UnicodeDecodeError) as error:
         raise Failure("{} is no text file: {}".format(file, error)) from error
     except OSError as error:
         text = "--classes {} cannot be read: {}; name a text file with one class name a line"

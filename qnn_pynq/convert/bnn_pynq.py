@@ -16,6 +16,7 @@ from ..contracts.codes import THRESHOLDS
 from ..contracts.network import Decode, Encoding, Framing, InputSpec, Network
 from ..errors import ConversionError, QnnWarning
 from ..families.bnn_pynq.packing import fold_thresholds, fold_weights, unfold_thresholds, unfold_weights
+from ..files.bounded import MOST_TEXT, TooMuch, read_bytes
 from ..files.paths import path_text, shortened
 from ..networks.chain import WORD_BITS
 from ..networks.dense import Dense, dense_layers
@@ -254,8 +255,8 @@ def _classes(place: Path, classes: Sequence[str] | PathLike | None) -> tuple[str
             problem = "{} cannot be read: no such file, or no regular one; expected one class a line"
             raise ConversionError(problem.format(shortened(source)))
         try:
-            lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-        except (OSError, UnicodeDecodeError) as error:
+            lines = [line.strip() for line in read_bytes(path, MOST_TEXT).decode("utf-8-sig").splitlines()]
+        except (OSError, TooMuch, UnicodeDecodeError) as error:
             raise ConversionError("{} cannot be read: {}".format(path, error)) from error
         while lines and not lines[-1]:
             lines.pop()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import zipfile
 from pathlib import Path
 from typing import Sequence, Union
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from ..contracts.network import Framing, Network
 from ..errors import ConversionError
-from ..files.npyfile import NPZ_ERRORS, BadArray, parse_array
+from ..files.npyfile import NPZ_ERRORS, BadArray, open_npz
 from ..files.paths import path_text, shortened
 from ..networks.dense import Dense
 from .bnn_pynq import LFC_CLASSES, LFC_CODES, LFC_FOLDS, lfc_network, plain
@@ -23,6 +22,8 @@ __all__ = ["import_finnthesizer"]
 _NAMES = ("W", "bias", "beta", "gamma", "mean", "inv_std")
 _OVERLAYS = {"w1a1": "lfcW1A1", "w1a2": "lfcW1A2"}
 _DTYPES = ("float32", "float64", "float16", "int64", "int32", "int8")
+
+_MOST = 32 << 20  # bytes of all arrays: the largest layers that fit, in float64, are 24 MB
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -125,22 +126,22 @@ class _Archive:
             problem = "is no .npz file: expected a regular one" if os.path.exists(path) else "is not there"
             raise ConversionError("{} {}".format(shortened(str(path)), problem))
         try:
-            self._zip = zipfile.ZipFile(str(path))
+            self._arrays = open_npz(path, _MOST)
         except NPZ_ERRORS as error:
             raise ConversionError("{} is no .npz file: {}".format(path, error)) from None
 
     def __enter__(self) -> _Archive:
-        count = sum(1 for name in self._zip.namelist() if name.startswith("arr_"))
+        count = sum(1 for name in self._arrays.files if name.startswith("arr_"))
         expected = len(LFC_FOLDS) * len(_NAMES)
         if count != expected:
-            self._zip.close()
+            self._arrays.close()
             what = "; 53 would be a CNV network, which is not imported yet" if count == 53 else ""
             problem = "{} has {} arrays arr_0 ..: expected {} (four layers of {}){}"
             raise ConversionError(problem.format(self._path, count, expected, ", ".join(_NAMES), what))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._zip.close()
+        self._arrays.close()
 
     def layer(self, index: int, inputs: int | None) -> list[np.ndarray]:
         """The six arrays of a layer, W as (inputs, outputs)."""
@@ -152,9 +153,7 @@ class _Archive:
         number = layer * len(_NAMES) + place
         where = "{}: arr_{} ({} of layer {})".format(self._path, number, _NAMES[place], layer)
         try:
-            info = self._zip.getinfo("arr_{}.npy".format(number))
-            with self._zip.open(info) as stream:
-                return parse_array(stream, info.file_size, _DTYPES, shape)
+            return self._arrays.array("arr_{}".format(number), _DTYPES, shape)
         except KeyError:
             raise ConversionError("{} is not there".format(where)) from None
         except BadArray as error:

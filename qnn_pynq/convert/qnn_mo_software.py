@@ -14,8 +14,9 @@ import numpy as np
 
 from ..contracts.layer import Layer
 from ..errors import DescriptorError
+from ..files.bounded import Room
 from ..files.fields import fail
-from ..files.npyfile import BadArray, parse_array, read_array
+from ..files.npyfile import BadArray, all_finite, parse_array, read_array
 from ..networks.linear import Linear
 from ..networks.maps import Conv
 from ..pictures.cropping import middle_part
@@ -29,6 +30,7 @@ _KERNEL, _STRIDE, _PADDING = 3, 2, (1, 1)
 _RANGE = 4.0  # outputs are clipped to 0..4 and quantised
 _COLOURS = 3
 _MOST_BYTES = 64 << 20  # of a plain array, which is read; the published ones have 256 KB and 786 KB
+
 
 
 def first_layer(entry: ConvEntry, path: Path, bits: int) -> Conv:
@@ -59,7 +61,7 @@ def _array(arrays: dict[str, np.ndarray], key: str, shape: tuple[int, ...], path
     if found.shape != shape or found.dtype != np.float32:
         problem = "{}: {} is {} {}: expected float32 {}"
         raise DescriptorError(problem.format(path, key, found.dtype, found.shape, shape))
-    if not np.isfinite(found).all():
+    if not all_finite(found):
         raise DescriptorError("{}: a value of {} is not finite: expected numbers only".format(path, key))
     return found
 
@@ -114,10 +116,8 @@ def _plain(path: Path, shape: Sequence[int | None], what: str) -> np.ndarray:
             problem = "is no regular file" if path.exists() else "is not there"
             raise BadArray(f"{problem}; expected {what}")
         size = path.stat().st_size
-        if size > _MOST_BYTES:
-            raise BadArray(f"has {size} bytes: expected {what}, at most {_MOST_BYTES}")
         with path.open("rb") as stream:
-            found = parse_array(stream, size, ("float32",), shape)
+            found = parse_array(stream, size, ("float32",), shape, None, Room(_MOST_BYTES))
     except BadArray as error:
         raise DescriptorError(f"{path} {error}") from None
     except OSError as error:
@@ -135,8 +135,6 @@ def mean_picture(path: Path, size: tuple[int, int], channels: int) -> np.ndarray
     if min(rest) < 0 or rest[0] % 2 or rest[1] % 2:
         problem = "{} has {} x {} pixels: expected {} x {}, or the same number of lines more on each side"
         raise DescriptorError(problem.format(path, found.shape[0], found.shape[1], *size))
-    if not np.isfinite(found).all():
-        raise DescriptorError("{}: a value is not finite: expected numbers only".format(path))
     return middle_part(found, size)
 
 

@@ -9,15 +9,17 @@ from typing import Any, NamedTuple, Sequence
 import numpy as np
 
 from ..errors import InputError, NotFoundError
+from ..files.bounded import Room, TooMuch
 from ..files.npyfile import NPZ_ERRORS, open_npz
 from .colour import COLOUR_SETS, ColourPictures, colour_folder, find_colour, read_colour, read_pack
 from .layouts import PAIRS, TEST_PAIRS, class_folders, picture_files
-from .public import DATASETS, FILES, data_places, files_in, find_files, read_idx
+from .public import DATASETS, FILES, data_places, files_in, find_files, idx_shape, read_idx
 
 __all__ = ["Labelled", "dataset_of", "find_test_set"]
 
 _log = logging.getLogger(__name__)
 
+_LABEL = np.dtype(np.int64).itemsize
 _NAMES = (*DATASETS, *COLOUR_SETS)
 
 
@@ -117,7 +119,16 @@ def _search(name: str | None, network: Any, download: bool) -> Labelled:
 
 
 def _read_idx_files(images: Path, labels: Path) -> Labelled:
-    return Labelled(read_idx(images), read_idx(labels).astype(np.int64), str(images.parent))
+    pictures, numbers = idx_shape(images), idx_shape(labels)
+    if not pictures or pictures[:1] != numbers:
+        raise InputError("{}: pictures of shape {} but labels of shape {}".format(images.parent, pictures, numbers))
+    room = Room()
+    try:
+        room.take(_LABEL * numbers[0], "labels of {} pictures".format(numbers[0]))
+    except TooMuch as error:
+        raise InputError("{}: {}".format(labels, error)) from error
+    found = read_idx(labels).astype(np.int64)
+    return Labelled(read_idx(images, room), found, str(images.parent))
 
 
 def _colour(found: ColourPictures, network: Any, path: Path) -> Labelled:
@@ -155,17 +166,19 @@ def _read_npz(path: Path, network: Any) -> Labelled:
                 return _colour(read_pack(path), network, path)
             for pictures, labels in TEST_PAIRS + PAIRS:
                 if pictures in keys and labels in keys:
-                    values = data[labels]
-                    if values.ndim != 1 or values.dtype.kind not in "iu":
+                    shape, _, dtype = data.header(labels)
+                    if len(shape) != 1 or dtype.kind not in "iu":
+                        raise InputError("{}: {} must be integers (n,), not {} {}".format(path, labels, dtype, shape))
+                    found = data.header(pictures).shape
+                    if len(found) < 2:
                         raise InputError(
-                            "{}: {} must be integers (n,), not {} {}".format(path, labels, values.dtype, values.shape)
+                            "{}: {} must be pictures (n, ...), not of shape {}".format(path, pictures, found)
                         )
-                    found = data[pictures]
-                    if found.ndim < 2:
-                        raise InputError(
-                            "{}: {} must be pictures (n, ...), not of shape {}".format(path, pictures, found.shape)
-                        )
-                    return Labelled(found, values.astype(np.int64), str(path))
+                    if found[:1] != shape:
+                        raise InputError("{}: {} pictures but {} labels".format(path, found[0], shape[0]))
+                    data.room.take(_LABEL * shape[0], labels)
+                    values = data[labels].astype(np.int64)
+                    return Labelled(data[pictures], values, str(path))
     except NPZ_ERRORS as error:
         if isinstance(error, InputError):
             raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Callable, Sequence
 
@@ -13,7 +12,7 @@ from ..contracts.codes import THRESHOLDS
 from ..contracts.layer import ArrayWriter, Kernel, Layer, Refuse, Signal
 from ..contracts.network import Network
 from ..files.fields import Fields, item_path
-from ..files.npyfile import read_array
+from ..files.npyfile import ArrayFolder
 from .arrays import INTEGERS, read_signs, write_arrays
 
 if TYPE_CHECKING:  # the kernels are loaded when something is computed
@@ -52,7 +51,7 @@ class Dense(Layer):
     output: str = "binary"
 
     @classmethod
-    def read(cls, fields: Fields, folder: Path) -> Dense:
+    def read(cls, fields: Fields, arrays: ArrayFolder) -> Dense:
         inputs = fields.integer("inputs", 1, MAX_WIDTH)
         outputs = fields.integer("outputs", 1, MAX_WIDTH)
         bits = fields.take("weight_bits", "integer", 1, allowed=(1,))
@@ -61,7 +60,7 @@ class Dense(Layer):
         output = fields.take("output", "string", allowed=tuple(THRESHOLDS))
         if accumulator == "popcount" and code != "binary":
             fields.fail("accumulator", f'"popcount" does not go with input "{code}": expected "sum"')
-        weights = read_signs(fields, folder, (outputs,), inputs)
+        weights = read_signs(fields, arrays, (outputs,), inputs)
         thresholds = None
         name = fields.name("thresholds", None)
         if output == "none" and name is not None:
@@ -70,7 +69,7 @@ class Dense(Layer):
             if name is None:
                 fields.fail("thresholds", f'missing: output "{output}" needs the name of a .npy file')
             where = item_path(fields.where, "thresholds")
-            thresholds = read_array(folder, name, INTEGERS, (outputs, THRESHOLDS[output]), fields.source, where)
+            thresholds = arrays.array(name, INTEGERS, (outputs, THRESHOLDS[output]), where)
         return cls(inputs, outputs, weights, thresholds, bits, code, accumulator, output)
 
     def write(self, index: int, array: ArrayWriter) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,8 @@ import numpy as np
 from ..contracts.layer import ArrayWriter
 from ..contracts.network import Crop, Encoding, Framing, InputSpec, Letterbox
 from ..files.fields import Fields, item_path
-from ..files.npyfile import read_array
+from ..files.npyfile import ArrayFolder, all_finite
+from .dense import MAX_WIDTH
 
 __all__ = ["FILTERS", "read_input", "write_input"]
 
@@ -19,8 +19,8 @@ _MAX_SIDE = 4096
 _MAX_CHANNELS = 1 << 14  # of codes; of pictures 1 or 3
 
 
-def read_input(fields: Fields, folder: Path) -> InputSpec:
-    """The object "input"; its arrays lie in `folder`."""
+def read_input(fields: Fields, arrays: ArrayFolder) -> InputSpec:
+    """The object "input"; its arrays are those of `arrays`."""
     size = fields.pair("size", _MAX_SIDE)
     channels = _read_channels(fields)
     polarity = fields.take("polarity", "string", "as-is", allowed=("light-on-dark", "dark-on-light", "as-is"))
@@ -35,7 +35,7 @@ def read_input(fields: Fields, folder: Path) -> InputSpec:
         inner.done()
         if framing.object[0] > size[0] or framing.object[1] > size[1]:
             inner.fail("object", "{} is larger than input.size {}".format(list(framing.object), list(size)))
-    encoding = _read_encoding(fields.inner("encoding"), folder, size + (channels,))
+    encoding = _read_encoding(fields.inner("encoding"), arrays, size + (channels,))
     crop = None
     found = fields.take("crop", "object", None)
     if found is not None:
@@ -88,7 +88,7 @@ def _read_crop(fields: Fields, size: tuple[int, int]) -> Crop:
     return crop
 
 
-def _read_encoding(fields: Fields, folder: Path, shape: tuple[int, int, int]) -> Encoding:
+def _read_encoding(fields: Fields, arrays: ArrayFolder, shape: tuple[int, int, int]) -> Encoding:
     kind = fields.take("kind", "string", allowed=("threshold", "table", "pixels", "mean", "codes"))
     if kind == "pixels":
         fields.done()
@@ -99,8 +99,8 @@ def _read_encoding(fields: Fields, folder: Path, shape: tuple[int, int, int]) ->
         return Encoding(kind, bits=bits)
     if kind == "mean":
         where = item_path(fields.where, "mean")
-        mean = read_array(folder, fields.name("mean"), ("float32",), shape, fields.source, where)
-        if not np.isfinite(mean).all():
+        mean = arrays.array(fields.name("mean"), ("float32",), shape, where)
+        if arrays.reading and not all_finite(mean):
             fields.fail("mean", "a value is not finite: expected numbers only")
         divisor = float(fields.number("divisor", 1.0))
         order = fields.take("order", "string", "rgb", allowed=("rgb", "bgr"))
@@ -112,7 +112,9 @@ def _read_encoding(fields: Fields, folder: Path, shape: tuple[int, int, int]) ->
         fields.done()
         return encoding
     where = item_path(fields.where, "pixels")
-    table = read_array(folder, fields.name("pixels"), ("uint16",), (None,), fields.source, where)
+    table = arrays.array(fields.name("pixels"), ("uint16",), (None,), where)
+    if table.size > MAX_WIDTH:
+        fields.fail("pixels", f"{table.size} entries are too many: expected at most {MAX_WIDTH}")
     outside = np.flatnonzero(table >= pixels)
     if outside.size:
         fields.fail(
@@ -122,7 +124,7 @@ def _read_encoding(fields: Fields, folder: Path, shape: tuple[int, int, int]) ->
             ),
         )
     where = item_path(fields.where, "thresholds")
-    levels = read_array(folder, fields.name("thresholds"), ("uint8",), table.shape, fields.source, where)
+    levels = arrays.array(fields.name("thresholds"), ("uint8",), table.shape, where)
     fields.done()
     return Encoding(kind, pixels=table, thresholds=levels)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from time import perf_counter
 from typing import Any, Sequence
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..contracts.layer import ArrayWriter, Kernel, Layer, Refuse, Signal
 from ..files.fields import Fields
+from ..files.npyfile import ArrayFolder
 from .arrays import INTEGERS, MAX_CHANNELS, WEIGHTS, check_sums, read_named, read_signs, read_thresholds, write_arrays
 from .maps import LARGEST
 
@@ -67,18 +67,19 @@ class Linear(Layer):
     pointwise: bool = False
 
     @classmethod
-    def read(cls, fields: Fields, folder: Path) -> Linear:
+    def read(cls, fields: Fields, arrays: ArrayFolder) -> Linear:
         inputs, outputs = fields.integer("inputs", 1, _MAX_INPUTS), fields.integer("outputs", 1, MAX_CHANNELS)
         bits = fields.take("weight_bits", "integer", 8, allowed=(1, 8, 32))
         codes = fields.take("input_bits", "integer", 2, allowed=(2, 3, 32) if bits == 32 else (2, 3))
         if bits == 1:
-            weights = read_signs(fields, folder, (outputs,), inputs)
+            weights = read_signs(fields, arrays, (outputs,), inputs)
         else:
-            weights = read_named(fields, "weights", folder, (WEIGHTS[bits],), (outputs, inputs))
-        check_sums(fields, weights, bits, codes, inputs)
+            weights = read_named(fields, "weights", arrays, (WEIGHTS[bits],), (outputs, inputs))
+        if arrays.reading:
+            check_sums(fields, weights, bits, codes, inputs)
         bias = None
         if fields.has("bias"):
-            bias = read_named(fields, "bias", folder, ("float32",), (outputs,))
+            bias = read_named(fields, "bias", arrays, ("float32",), (outputs,))
             if not np.isfinite(bias).all():
                 fields.fail("bias", "a value is not finite: expected numbers only")
         scale = fields.number("scale", 1.0, MAX_SCALE)
@@ -95,7 +96,7 @@ class Linear(Layer):
             if bits == 32 or activation != "none" or bias is not None or scale != 1.0:
                 fields.fail("thresholds",
                             "expected 1-bit or 8-bit weights, and no scale, bias or activation beside them")
-            thresholds = read_thresholds(fields, folder, outputs, output_bits, INTEGERS)
+            thresholds = read_thresholds(fields, arrays, outputs, output_bits, INTEGERS)
         return cls(
             inputs, outputs, weights, bias, float(scale), bits, codes, activation, output_bits, thresholds, pointwise
         )

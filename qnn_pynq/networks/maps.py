@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Sequence
 
 import numpy as np
 
 from ..contracts.layer import ArrayWriter, Kernel, Layer, Refuse, Signal
 from ..files.fields import Fields
+from ..files.npyfile import ArrayFolder
 from .arrays import (
     INTEGERS,
     MAX_CHANNELS,
@@ -103,7 +103,7 @@ class Conv(_MapLayer):
         return self.kernel
 
     @classmethod
-    def read(cls, fields: Fields, folder: Path) -> Conv:
+    def read(cls, fields: Fields, arrays: ArrayFolder) -> Conv:
         inputs, outputs = fields.integer("inputs", 1, MAX_CHANNELS), fields.integer("outputs", 1, MAX_CHANNELS)
         groups = fields.integer("groups", 1, MAX_CHANNELS, 1)
         for key, channels in (("inputs", inputs), ("outputs", outputs)):
@@ -118,12 +118,13 @@ class Conv(_MapLayer):
         part = inputs // groups
         shape = (outputs, kernel, kernel)
         if bits == 1:
-            weights = read_signs(fields, folder, shape, part)
+            weights = read_signs(fields, arrays, shape, part)
         else:
-            weights = read_named(fields, "weights", folder, (WEIGHTS[bits],), (*shape, part))
-        check_sums(fields, weights, bits, codes, part * kernel * kernel)
-        thresholds = read_thresholds(fields, folder, outputs, output_bits, ("float32",) if bits == 32 else INTEGERS)
-        invert = read_named(fields, "invert", folder, ("bool",), (outputs,)) if fields.has("invert") else None
+            weights = read_named(fields, "weights", arrays, (WEIGHTS[bits],), (*shape, part))
+        if arrays.reading:
+            check_sums(fields, weights, bits, codes, part * kernel * kernel)
+        thresholds = read_thresholds(fields, arrays, outputs, output_bits, ("float32",) if bits == 32 else INTEGERS)
+        invert = read_named(fields, "invert", arrays, ("bool",), (outputs,)) if fields.has("invert") else None
         return cls(
             inputs, outputs, kernel, stride, padding, weights, thresholds, bits, codes, output_bits, groups, invert
         )
@@ -203,7 +204,7 @@ class Pool(_MapLayer):
         return self.size
 
     @classmethod
-    def read(cls, fields: Fields, folder: Path) -> Pool:
+    def read(cls, fields: Fields, arrays: ArrayFolder) -> Pool:
         size = fields.integer("size", 2, 16)
         return cls(size, fields.integer("stride", 1, size, size), read_padding(fields, size))
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Collection
 
 import numpy as np
 
 from ..contracts.network import InputSpec
 from ..datasets.layouts import PAIRS, SUFFIXES, TEST_PAIRS, TRAIN_PAIRS, class_folders, picture_files
 from ..errors import InputError
+from ..files.bounded import mebibytes
 from ..files.fields import unprintable
-from ..files.npyfile import NPZ_ERRORS, open_npz
+from ..files.npyfile import NPZ_ERRORS, Archive, open_npz
 from ..pictures.prepare import prepare, prepare_many
 from .data import DataSet
 from .decode import OUTPUTS
@@ -20,6 +22,7 @@ __all__ = ["ENOUGH", "read_parted", "read_source", "split_by_class", "threshold_
 
 _log = logging.getLogger(__name__)
 ENOUGH = 2000  # pictures to train from which on some can be set apart for the choices of a training
+_MOST_LABELS = 8 << 20  # bytes
 
 
 def read_source(source: Path, spec: InputSpec, most: int = OUTPUTS) -> tuple[DataSet, DataSet | None]:
@@ -89,36 +92,50 @@ def _read_folders(source: Path, spec: InputSpec, most: int) -> DataSet:
 def _read_npz(source: Path, spec: InputSpec, most: int) -> tuple[DataSet, DataSet | None]:
     try:
         with open_npz(source) as file:
-            arrays = {key: file[key] for key in file.files}
+            pairs = [pair for pair in (_pick(file.files, TRAIN_PAIRS + PAIRS), _pick(file.files, TEST_PAIRS)) if pair]
+            for pair in pairs:
+                _check_headers(source, file, pair)
+            wanted = {key for pair in pairs for key in pair} | ({"classes"} & set(file.files))
+            arrays = {key: file[key] for key in sorted(wanted)}
+            present = sorted(file.files)
+    except InputError:
+        raise
     except NPZ_ERRORS as error:
         raise InputError("{}: no .npz file of plain arrays: {}".format(source, error)) from error
     found = _pick(arrays, TRAIN_PAIRS + PAIRS)
     if found is None:
         raise InputError(
             "{}: has {}; expected x and y, images and labels, or x_train and y_train".format(
-                source, ", ".join(sorted(arrays)) or "nothing"
+                source, ", ".join(present) or "nothing"
             )
         )
     names, labels = _labels(source, found[1], arrays, most)
-    data = DataSet(_pictures(source, found, arrays, spec), labels, names)
+    data = DataSet(_pictures(found, arrays, spec), labels, names)
     second = _pick(arrays, TEST_PAIRS)
     if second is None:
         return data, None
     _, test_labels = _labels(source, second[1], arrays, most, found[1])
-    return data, DataSet(_pictures(source, second, arrays, spec), test_labels, names)
+    return data, DataSet(_pictures(second, arrays, spec), test_labels, names)
 
 
-def _pick(arrays: dict[str, np.ndarray], pairs: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
+def _check_headers(source: Path, file: Archive, keys: tuple[str, str]) -> None:
+    pictures, labels = (file.header(key) for key in keys)
+    count = labels.shape[0] if labels.shape else 0
+    if not count or len(pictures.shape) < 2 or pictures.shape[0] != count:
+        raise InputError(
+            "{}: {} has shape {} but {} has {} labels".format(source, keys[0], pictures.shape, keys[1], count)
+        )
+    if labels.nbytes > _MOST_LABELS:
+        problem = "{}: {} takes {} bytes: expected at most {}"
+        raise InputError(problem.format(source, keys[1], labels.nbytes, mebibytes(_MOST_LABELS)))
+
+
+def _pick(arrays: Collection[str], pairs: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
     return next((pair for pair in pairs if pair[0] in arrays and pair[1] in arrays), None)
 
 
-def _pictures(source: Path, keys: tuple[str, str], arrays: dict[str, np.ndarray], spec: InputSpec) -> np.ndarray:
-    pictures, labels = arrays[keys[0]], arrays[keys[1]]
-    if not len(labels) or pictures.ndim < 2 or len(pictures) != len(labels):
-        raise InputError(
-            "{}: {} has shape {} but {} has {} labels".format(source, keys[0], pictures.shape, keys[1], len(labels))
-        )
-    rows = prepare_many(pictures, spec)
+def _pictures(keys: tuple[str, str], arrays: dict[str, np.ndarray], spec: InputSpec) -> np.ndarray:
+    rows = prepare_many(arrays[keys[0]], spec)
     return rows.reshape(-1, *spec.size) if spec.channels == 1 else rows.reshape(-1, *spec.size, spec.channels)
 
 

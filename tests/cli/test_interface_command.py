@@ -38,7 +38,7 @@ def test_vectors_of_an_npz_file_are_for_the_bench(described, tmp_path):
 
 @pytest.mark.parametrize("vectors, message", [
     (None, "--vectors"),
-    (99, "no .npz file of plain arrays (That compression method is not supported)"),
+    (99, "no .npz file of plain arrays (x is packed by method 99: expected stored or deflated)"),
     ({"x": np.zeros((1, 3))}, "expected one array for each of x, y"),
     ({"x": np.zeros((1, 3)), "y": np.array([object()])}, "no .npz file of plain arrays"),
 ])

@@ -120,7 +120,7 @@ def test_the_data_set_comes_from_the_provenance_or_the_name() -> None:
 def test_damaged_sets_are_refused(tmp_path: Path) -> None:
     folder = write_columns(tmp_path / "columns")
     np.savez(str(folder / "labels.npz"), test=LABELS[:3], classes=np.array(CLASSES))
-    with pytest.raises(InputError, match="7 pictures but 3 labels"):
+    with pytest.raises(InputError, match="32 x 128 pixels, expected 32 x up to 96 for the labels"):
         read_colour(folder, "test")
     np.savez(str(folder / "labels.npz"), test=LABELS, classes=np.array(CLASSES[:2]))
     with pytest.raises(InputError, match="0 to 2 but 2 classes"):

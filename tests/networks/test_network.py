@@ -160,6 +160,10 @@ def test_json_by_hand_needs_no_optional_fields(tmp_path):
         ({"name": ""}, 'name: "" is no plain name'),
         ({"colour": 1}, "colour: unknown field: expected one of classes, decode"),
         ({"overlays": "x"}, 'overlays: "x" is no list: expected a list'),
+        ({"overlays": ["o{}".format(n) for n in range(65)]}, "overlays: 65 items are too many: expected at most 64"),
+        ({"classes": ["a", "b", "a"]}, 'classes[2]: "a" is there twice'),
+        ({"classes": ["{}".format(n) for n in range(16385)]}, "classes: 16385 items are too many"),
+        ({"layers": [{}] * 1025}, "layers: 1025 items are too many: expected at most 1024"),
         ({"overlays": ["a/b"]}, 'overlays[0]: "a/b" is no name of an overlay'),
         ({"input": []}, "input: [] is no object: expected an object"),
         ({"input__size": [4]}, "input.size: [4] is not allowed: expected [height, width], each 1 to 4096"),
@@ -293,7 +297,7 @@ def test_missing_or_strange_files_are_named(tmp_path):
 def test_oversized_descriptor_is_not_read(tmp_path):
     with (tmp_path / "network.json").open("wb") as file:
         file.truncate(1 << 32)
-    assert "too many for a descriptor" in refusal(tmp_path)
+    assert "bytes are too many: expected at most 4 MiB" in refusal(tmp_path)
 
 
 def header(shape, dtype="|u1", fortran=False, version=b"\x01\x00") -> bytes:

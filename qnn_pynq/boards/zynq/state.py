@@ -11,9 +11,9 @@ import os
 import re
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 from ...errors import BoardError, ForeignBitstreamError
+from ...files.bounded import MOST_TEXT, XML_ERRORS, read_bytes, read_xml
 from .device import has_slcr
 from .kernel import FPGA_MANAGER, KernelFiles
 
@@ -66,8 +66,8 @@ def clock_number(hwh: Path, ip: str) -> int | None:
     0 where the .hwh does not say.
     """
     try:
-        root = ElementTree.parse(str(hwh)).getroot()
-    except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:  # the last two of encodings
+        root = read_xml(hwh)
+    except XML_ERRORS as error:
         log.debug("%s says nothing of clocks: %s", hwh, error)
         return 0
     sources = set()
@@ -158,7 +158,7 @@ def check_design(device: Any, bitstream: Path) -> None:
     if path is None:
         return
     try:
-        note = json.loads(path.read_text(encoding="utf-8"))
+        note = json.loads(read_bytes(path, MOST_TEXT).decode("utf-8"))
         named, digest = str(note["bitfile_name"]), str(note.get("bitfile_hash", ""))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         log.debug("%s says nothing: %s", path, error)
