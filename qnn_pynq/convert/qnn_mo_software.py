@@ -14,7 +14,6 @@ import numpy as np
 
 from ..contracts.layer import Layer
 from ..errors import DescriptorError
-from ..files.bounded import Room
 from ..files.fields import fail
 from ..files.npyfile import BadArray, all_finite, parse_array, read_array
 from ..networks.linear import Linear
@@ -116,8 +115,10 @@ def _plain(path: Path, shape: Sequence[int | None], what: str) -> np.ndarray:
             problem = "is no regular file" if path.exists() else "is not there"
             raise BadArray(f"{problem}; expected {what}")
         size = path.stat().st_size
+        if size > _MOST_BYTES:
+            raise BadArray(f"has {size} bytes: expected {what}, at most {_MOST_BYTES}")
         with path.open("rb") as stream:
-            found = parse_array(stream, size, ("float32",), shape, None, Room(_MOST_BYTES))
+            found = parse_array(stream, size, ("float32",), shape)
     except BadArray as error:
         raise DescriptorError(f"{path} {error}") from None
     except OSError as error:
