@@ -501,9 +501,9 @@ def test_codes_out_of_range_are_refused():
 def test_codes_need_not_be_contiguous(driver):
     maps = offload.codes(driver, 4)
     wanted = oracle_conv.forward(driver.network.layers, maps)
-    for given, those in ((np.asfortranarray(maps), slice(None)), (maps[::2], slice(None, None, 2))):
-        driver.put(given)
-        driver.start(len(given))
+    for batch, those in ((np.asfortranarray(maps), slice(None)), (maps[::2], slice(None, None, 2))):
+        driver.put(batch)
+        driver.start(len(batch))
         assert np.array_equal(driver.finish(), wanted[those])
 
 
