@@ -99,24 +99,17 @@ def test_our_kinds_are_registered_as_everybody_elses():
 
 
 @pytest.mark.parametrize("kind", OURS)
-def test_each_of_our_kinds_has_a_whole_twin(install, kind):
-    twin = OURS[kind][1]
-    assert families.twin_class(kind) is twin and not twin.__abstractmethods__
-
-
-@pytest.mark.parametrize("kind", [
-    "bnn-pynq", "qnn-mo", pytest.param("stream", marks=pytest.mark.xfail(reason="its driver is no Driver"))])
-def test_each_of_our_kinds_has_a_whole_driver(install, kind):
-    driver = OURS[kind][0]
+def test_each_of_our_kinds_has_a_whole_driver_and_twin(install, kind):
+    driver, twin = OURS[kind]
     assert families.driver_class(kind) is driver is families.driver_class(driver.kind)
-    assert not driver.__abstractmethods__
+    assert families.twin_class(kind) is twin
+    assert not driver.__abstractmethods__ and not twin.__abstractmethods__
 
 
 def test_our_kinds_are_found_without_a_look_at_other_packages(install, monkeypatch):
     monkeypatch.setattr(metadata, "entry_points", lambda: pytest.fail("every package's metadata was read"))
-    for kind, (_, twin) in OURS.items():
-        assert families.twin_class(kind) is twin
-    assert families.driver_class("bnn-pynq") is BnnPynqDriver and families.driver_class("qnn-mo") is QnnMoDriver
+    for kind, (driver, twin) in OURS.items():
+        assert families.driver_class(kind) is driver and families.twin_class(kind) is twin
 
 
 def test_without_the_packages_metadata_the_message_says_how_to_install_it(install, monkeypatch):
