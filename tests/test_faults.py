@@ -260,7 +260,7 @@ def test_a_signal_comes_at_the_chosen_access():
         before = None
         with pytest.raises(KeyboardInterrupt):
             for _ in range(5):
-                view = driver.input(len(BITS))
+                view = driver.room(len(BITS))
                 view[:] = 0
                 driver.start(len(BITS))
                 # The start is struck inside its last access, whose second touch point is the signal's first.

@@ -132,7 +132,7 @@ def test_a_driver_whose_run_was_awaited_finishes_at_once(realtime):
     with EmulatedBoard(realtime=realtime) as board:
         driver = BnnPynqDriver(board, circuit, capacity=64)
         driver.configure(net)
-        driver.input(20)[:] = np.packbits(values, axis=1, bitorder="little")
+        driver.room(20)[:] = np.packbits(values, axis=1, bitorder="little")
         driver.start(20)
         asyncio.new_event_loop().run_until_complete(board.wait_async(circuit.ip.name, (0, 6), 5.0))
         words = driver.finish(0.0001)

@@ -84,7 +84,8 @@ def test_other_weights_are_found_with_their_step(tape: Recording) -> None:
     other = lfc.network(CIRCUIT, seed=3)
     weights = other.layers[0].weights.copy()
     weights[0, 0] ^= 1
-    other.layers = (dataclasses.replace(other.layers[0], weights=weights), *other.layers[1:])
+    other = dataclasses.replace(
+        other, layers=(dataclasses.replace(other.layers[0], weights=weights), *other.layers[1:]))
     with pytest.raises(RecordingError, match=r"recorded play .*they differ from step \d+ on$"):
         ten_words(ReplayBoard(tape), network=other)
 
@@ -121,7 +122,7 @@ def test_a_deadline_is_recorded_and_raised_again_and_so_is_what_follows() -> Non
     def use(board: Any) -> tuple[str, np.ndarray]:
         driver = BnnPynqDriver(board, CIRCUIT)
         driver.configure(NETWORK)
-        driver.input(2)[:] = 0
+        driver.room(2)[:] = 0
         driver.start(2)
         with pytest.raises(DeadlineError) as caught:
             driver.finish(timeout=1e-9)
@@ -145,7 +146,7 @@ def test_logic_that_somebody_else_configured_is_recorded() -> None:
         driver.configure(NETWORK)
         if isinstance(board, RecordingBoard):
             emulated.forget()
-        driver.input(1)[:] = 0
+        driver.room(1)[:] = 0
         with pytest.raises(BoardError, match="configured again|somebody else"):
             driver.start(1)
         return int(board.generation)

@@ -14,6 +14,7 @@ from ...errors import (
     DeadlineError,
     EarlyDoneError,
     ForeignBitstreamError,
+    InputError,
     QnnError,
     StatusError,
     StrayRunError,
@@ -130,7 +131,7 @@ class PolledDriver(Driver):
 
     def _check_count(self, images: int) -> None:
         if not 1 <= images <= self.capacity:
-            raise ValueError(f"{images} images: expected 1..{self.capacity} in one run; split larger batches")
+            raise InputError(f"{images} images: expected 1..{self.capacity} in one run; split larger batches")
 
     def _in_flight(self) -> int:
         """Images that `finish` waits for."""

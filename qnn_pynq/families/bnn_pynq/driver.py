@@ -56,7 +56,7 @@ class BnnPynqDriver(PolledDriver):
                  capacity: int = _MAX_IMAGES) -> None:
         super().__init__(board, overlay, conservative)
         if capacity < 1:
-            raise ValueError(f"capacity {capacity}: expected at least one image")
+            raise InputError(f"capacity {capacity}: expected at least one image")
         self._capacity = capacity
         self._row = int(overlay.geometry["input_bits"]) // 8  # bytes of an input
         self._rows = 0  # images that the buffers hold
@@ -189,7 +189,7 @@ class BnnPynqDriver(PolledDriver):
             self._check_idle()
             self._check_count(images)
             if images > self._rows:
-                raise ValueError(f"{images} images, but room() was asked for {self._rows} at most")
+                raise InputError(f"{images} images, but room() was asked for {self._rows} at most")
             assert self._buffer is not None
             registers = self.board.ip(self.overlay.ip.name)
             self._drop_done(registers)

@@ -15,7 +15,7 @@ from ...errors import BoardError, InputError
 from ..blocks.hls_control import PolledDriver
 from .buffers import OffloadBuffers
 from .descriptor import check_identity
-from .plan import make_plan
+from .plan import plan_once
 from .plan_parts import Plan
 from .walk import Walk, circuit_seconds
 
@@ -92,7 +92,7 @@ class QnnMoDriver(PolledDriver):
     @staticmethod
     def _plan(network: Network, overlay: Overlay, conservative: bool) -> Plan:
         check_identity(overlay)
-        return make_plan(network, overlay, conservative)
+        return plan_once(network, overlay, conservative)
 
     @property
     def dma_bytes(self) -> int:
