@@ -14,7 +14,7 @@ from ..boards import Board, open_board
 from ..catalogue import find_network, find_overlay
 from ..contracts.driver import Limits
 from ..contracts.network import Network
-from ..engines import BoardEngine, Engine, SoftwareEngine, plan_parts
+from ..engines import BoardEngine, Engine, Part, SoftwareEngine, plan_parts
 from ..errors import InputError, NotPicklableError, ScoresUnavailableError
 from ..overlay import Overlay
 from ..pictures.prepare import Invert, prepare_many
@@ -134,13 +134,13 @@ class Classifier(Answering):
         else:
             overlays = _overlays(overlay, found)
             # A network that cannot run is refused before hardware is touched.
-            plan_parts(found, overlays, conservative)
+            parts = plan_parts(found, overlays, conservative)
             self.board = open_board(board)
             self._own_board = not isinstance(board, Board)
             self.overlay = overlays[0]
         try:
             if self.board is not None:
-                self._guard = self._make_guard(self.board, overlays)
+                self._guard = self._make_guard(self.board, parts)
             self._configure(found)
         except BaseException:
             self.close()
@@ -170,9 +170,9 @@ class Classifier(Answering):
                 own = self.overlay if self.overlay is not None and self.overlay.name in found.overlays else None
                 overlays = _overlays(own, found)
                 if [overlay.name for overlay in overlays] != self._names:
-                    plan_parts(found, overlays, self._conservative)
+                    parts = plan_parts(found, overlays, self._conservative)
                     self._former.append(self._guard)
-                    self._guard, self.overlay = self._make_guard(self.board, overlays), overlays[0]
+                    self._guard, self.overlay = self._make_guard(self.board, parts), overlays[0]
                     self._pipeline.guard = self._guard  # says what is wrong, should the next line fail
             self._configure(found)
 
@@ -435,9 +435,11 @@ class Classifier(Answering):
 
     # -- inside ------------------------------------------------------------------------------------------
 
-    def _make_guard(self, board: Board, overlays: Sequence[Overlay]) -> Guard:
+    def _make_guard(self, board: Board, parts: Sequence[Part]) -> Guard:
+        overlays = [part.overlay for part in parts]
         self._names = [overlay.name for overlay in overlays]
-        return Guard(BoardEngine(board, overlays, self._conservative, self._takeover), self.policy, self.recovery)
+        engine = BoardEngine(board, overlays, self._conservative, self._takeover, parts)
+        return Guard(engine, self.policy, self.recovery)
 
     def _close_former(self) -> None:
         """Close engines that others replaced, also if an interrupt came in between."""

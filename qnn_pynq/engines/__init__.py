@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .base import Engine, EngineResult, Prepared
 from .board import BoardEngine, SegmentTime
-from .parts import plan_parts
+from .parts import Part, plan_parts
 from .software import SoftwareEngine
 
-__all__ = ["BoardEngine", "Engine", "EngineResult", "Prepared", "SegmentTime", "SoftwareEngine", "plan_parts"]
+__all__ = ["BoardEngine", "Engine", "EngineResult", "Part", "Prepared", "SegmentTime", "SoftwareEngine", "plan_parts"]

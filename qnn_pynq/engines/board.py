@@ -62,6 +62,8 @@ class BoardEngine(Engine):
         The published register sequence only; slower.
     takeover : bool
         Whether `configure` may take the board from another classifier; else BoardBusyError.
+    parts : sequence of Part, optional
+        What `plan_parts` gave for the network that is going to be configured, so that it is not planned again.
 
     Attributes
     ----------
@@ -77,7 +79,8 @@ class BoardEngine(Engine):
     """
 
     def __init__(
-        self, board: Board, overlays: Sequence[Overlay], conservative: bool = False, takeover: bool = True
+        self, board: Board, overlays: Sequence[Overlay], conservative: bool = False, takeover: bool = True,
+        parts: Sequence[Part] = (),
     ) -> None:
         super().__init__()
         self.board = board
@@ -90,7 +93,7 @@ class BoardEngine(Engine):
         self.drivers: tuple[Driver, ...] = tuple(
             driver_class(overlay.kind)(board, overlay, conservative) for overlay in overlays)
         self._parts: tuple[Part, ...] = ()
-        self._planned: tuple[Network, tuple[Part, ...]] | None = None
+        self._planned = tuple(parts)
         self._loaded = -1  # the part that the logic is configured for
         self._fill: Callable[[np.ndarray], None] = self._put
         self._stage: Stage | None = None
@@ -114,9 +117,9 @@ class BoardEngine(Engine):
         self._plan(network)
 
     def _plan(self, network: Network) -> tuple[Part, ...]:
-        if self._planned is None or self._planned[0] is not network:
-            self._planned = network, plan_parts(network, self.overlays, self.conservative)
-        return self._planned[1]
+        if not self._planned or self._planned[0].whole is not network:
+            self._planned = plan_parts(network, self.overlays, self.conservative)
+        return self._planned
 
     def configure(self, network: Network) -> None:
         self.check_idle()

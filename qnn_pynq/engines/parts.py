@@ -26,6 +26,7 @@ class Part(NamedTuple):
     split : Split
     first : int
         Index of its first layer in the whole network.
+    whole : Network
     """
 
     overlay: Overlay
@@ -33,6 +34,7 @@ class Part(NamedTuple):
     network: Network
     split: Split
     first: int
+    whole: Network
 
 
 def cut_segments(network: Network) -> tuple[Network, ...]:
@@ -79,6 +81,6 @@ def plan_parts(network: Network, overlays: Sequence[Overlay], conservative: bool
         if split.after and part is not networks[-1] or split.before and parts:
             raise UnsupportedNetworkError(f"overlay {overlay.name} leaves layers of segment {len(parts)} to the "
                                           "processor: expected them before the first and behind the last segment only")
-        parts.append(Part(overlay, driver, part, split, first))
+        parts.append(Part(overlay, driver, part, split, first, network))
         first += len(part.layers)
     return tuple(parts)
