@@ -8,11 +8,12 @@ from typing import Any, Sequence
 import numpy as np
 
 from ...contracts.board import Board, Buffer
+from ...contracts.chip import ADDRESSES
 from ...errors import BoardError, DeadlineError
-from ...streams.description import Dma
 from .axi_dma_registers import (
     Control,
     Descriptor,
+    Dma,
     DmaError,
     DmaPacketError,
     Register,
@@ -26,7 +27,6 @@ __all__ = ["AxiDma", "DmaChannel", "Packet"]
 log = logging.getLogger(__name__)
 _MM2S, _S2MM = 0x00, 0x30
 _RESET_SECONDS = 0.01  # it takes some cycles; more means that the clock stands, or that there is no DMA
-_HIGHEST = 1 << 32  # what the processor's memory and a 32-bit DMA reach
 
 Packet = tuple  # (offset in the buffer, bytes)
 
@@ -88,7 +88,7 @@ class DmaChannel:
             if (buffer.device_address + offset) % step:
                 raise BoardError("{}: address {:#x}: expected a multiple of {}, since the DMA has no realignment "
                                  "engine".format(self.what, buffer.device_address + offset, step))
-            if buffer.device_address + offset + nbytes > _HIGHEST:
+            if buffer.device_address + offset + nbytes > ADDRESSES:
                 raise BoardError("{}: address {:#x} is beyond 32 bits".format(self.what, buffer.device_address))
             if nbytes > dma.longest and not dma.scatter_gather:
                 raise BoardError("{}: {} bytes in one packet: expected at most {} (2**{} - 1, its "
