@@ -8,14 +8,14 @@ from typing import Any, Mapping
 import numpy as np
 
 from ..contracts.board import Board, Buffer
-from ..errors import BoardError, DeadlineError, ForeignBitstreamError, NoDataError, QnnError
+from ..errors import DeadlineError, ForeignBitstreamError, NoDataError, QnnError
 from ..families.blocks.axi_dma import AxiDma
+from ..families.blocks.hls_control import CTRL, DONE, NEVER, START, check_control, drop_done
 from .packets import batch_bytes, batch_packets, sample_stride
 
 __all__ = ["StreamDriver"]
 
 log = logging.getLogger(__name__)
-_CTRL, _START, _DONE, _IDLE = 0x00, 1, 2, 4
 _LEAST_MARK = 4  # bytes: less could be a result
 
 
@@ -164,22 +164,19 @@ class StreamDriver:
     # -- circuits that are started --------------------------------------------------------------
     def _start_circuit(self, buffers: Mapping[str, Buffer], samples: int) -> None:
         registers = self.board.ip(self.description.ip)
-        state = registers.read(_CTRL)
-        if not state & _IDLE:
-            raise BoardError("{}: control register {:#x}: expected an idle circuit; reset() it".format(
-                self.description.ip, state))
+        drop_done(registers)
         for name, offset in self.description.arguments.items():
             if name == "samples":
                 registers.write(offset, samples)
             else:
                 registers.write(offset, buffers[name].device_address & 0xFFFFFFFF)
                 registers.write(offset + 4, buffers[name].device_address >> 32)
-        registers.write(_CTRL, _START)
+        registers.write(CTRL, START)
 
     def _wait_circuit(self, deadline: float, timeout: float) -> None:
         left = max(0.0, deadline - self.board.clock.now())
         try:
-            self.board.wait(self.description.ip, (_CTRL, _DONE), left, self.description.name)
+            check_control(self.board.wait(self.description.ip, (CTRL, DONE | NEVER), left, self.description.name))
         except DeadlineError as error:
             raise DeadlineError("{}: not done within {:g} s; the streams are through, the circuit does not say so: "
                                 "does it count `samples`?".format(self.description.name, timeout)) from error

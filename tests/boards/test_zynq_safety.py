@@ -18,8 +18,8 @@ import pynq  # noqa: E402
 from emulated_device import VERSION  # noqa: E402
 
 from qnn_pynq.boards import open_board
-from qnn_pynq.boards.zynq import device as zynq_device
 from qnn_pynq.boards.zynq import board as zynq  # noqa: E402
+from qnn_pynq.boards.zynq import device as zynq_device
 from qnn_pynq.boards.zynq.state import clock_number  # noqa: E402
 from qnn_pynq.catalogue import cached_path  # noqa: E402
 from qnn_pynq.errors import BoardError, BusError  # noqa: E402

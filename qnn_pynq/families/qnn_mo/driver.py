@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ...contracts.board import Board
+from ...contracts.board import Board, Buffer
 from ...contracts.driver import LayerProfile
 from ...contracts.geometry import check_identity
 from ...errors import BoardError, InputError
-from ..blocks.hls_control import PolledDriver
+from ..blocks.hls_control import PolledDriver, drop_done
 from .buffers import OffloadBuffers
 from .plan import make_plan
 from .plan_parts import Plan
@@ -138,7 +138,7 @@ class QnnMoDriver(PolledDriver):
             self.board.claim(self)
             self.board.load(self.overlay)
             before = self.board.accelerator_seconds
-            self._drop_done(self.board.ip(self.overlay.ip.name))
+            drop_done(self.board.ip(self.overlay.ip.name))
             self.plan, self._capacity = plan, self.buffers.capacity(plan)
             self._code_limit = 2 ** plan.stages[0].step.conv.input_bits
             self._profile = ()
@@ -199,7 +199,7 @@ class QnnMoDriver(PolledDriver):
             missing = set(range(images)) - self._put
             if missing:
                 raise ValueError(f"image {min(missing)} was not put since the last run: put() all {images} images")
-            self._drop_done(self.board.ip(self.overlay.ip.name))
+            drop_done(self.board.ip(self.overlay.ip.name))
             begun = perf_counter()
             self.buffers.flush_input()
             self._put = set()
@@ -266,7 +266,7 @@ class QnnMoDriver(PolledDriver):
         if self._generation != self.board.generation:
             self._running = 0
         if self._running:
-            self._drop_done(self.board.ip(self.overlay.ip.name))
+            drop_done(self.board.ip(self.overlay.ip.name))
             self._over()
 
     def _check_idle(self) -> None:
@@ -284,6 +284,9 @@ class QnnMoDriver(PolledDriver):
         self._check_broken()
         super()._check_ready()
 
-    def _free(self) -> None:
+    def _buffers(self) -> list[Buffer]:
+        return self.buffers.all()
+
+    def _forget_buffers(self) -> None:
         self._put = set()
-        self.buffers.free()
+        self.buffers.forget()
