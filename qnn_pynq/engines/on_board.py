@@ -154,10 +154,17 @@ class BoardEngine(Engine):
 
     def close(self) -> None:
         self.state, self.network = "closed", None
-        try:
-            with self.board.lock:
+        with self.board.lock:
+            try:
                 self.recover()  # whoever takes the board next finds it free
-                self.driver.close()
+            except Exception as error:
+                _log.warning("closing the driver on %s: %s", self.name, error)
+            finally:
+                self._close_driver()
+
+    def _close_driver(self) -> None:
+        try:
+            self.driver.close()
         except QnnError as error:
             _log.warning("closing the driver on %s: %s", self.name, error)
 
