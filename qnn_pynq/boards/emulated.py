@@ -167,7 +167,7 @@ class EmulatedBoard(Board):
         with self.lock:
             self.check_open()
             same = overlay is self._overlay or (self._overlay is not None and overlay == self._overlay)
-            if not same or self._quarantined:
+            if not same or self._stale:
                 self._configure(overlay)
 
     def _configure(self, overlay: Any) -> None:
@@ -232,6 +232,7 @@ class EmulatedBoard(Board):
         with self.lock:
             self.check_open()
             if self._overlay is not None:
+                self._stale = True
                 self._configure(self._overlay)
             else:
                 self._configured()  # an empty logic runs nothing

@@ -118,6 +118,7 @@ class Board(ABC):
         self._owner: object = None
         self._in_flight: object = None
         self._quarantined: list[Buffer] = []
+        self._stale = False  # the next load configures the logic, whatever is in it
 
     # -- ownership ----------------------------------------------------------------------------
     @property
@@ -178,6 +179,7 @@ class Board(ABC):
         with self.lock:
             kept = [buffer for buffer in buffers if not buffer.closed and buffer not in self._quarantined]
             self._quarantined += kept
+            self._stale = True
         if kept:
             log.warning("%s: %s; %d bytes that the logic may still write to are kept until it is configured again",
                         self.name, why, sum(buffer.nbytes for buffer in kept))
@@ -189,7 +191,7 @@ class Board(ABC):
 
     def _configured(self) -> None:
         """The logic was configured: nothing of an earlier run is left in it."""
-        self._in_flight = None
+        self._in_flight, self._stale = None, False
         while self._quarantined:
             self._quarantined[-1].close()
             self._quarantined.pop()
@@ -202,7 +204,10 @@ class Board(ABC):
     # -- logic --------------------------------------------------------------------------------
     @abstractmethod
     def load(self, overlay: Any) -> None:
-        """Configure the logic with an overlay; nothing happens when it is there already, and nothing in quarantine."""
+        """Configure the logic with an overlay; nothing happens when it is there already.
+
+        Where a reset has failed, or buffers are in quarantine, the logic is configured in any case.
+        """
 
     @property
     @abstractmethod

@@ -84,6 +84,7 @@ class ZynqBoard(Board):
         self._buffers: weakref.WeakSet[ZynqBuffer] = weakref.WeakSet()
         self._lock_file = ProcessLock(self._lock_name())
         self._quarantined = _quarantines.setdefault(self._lock_name(), [])
+        self._stale = bool(self._quarantined)
         activate(self.device)
         self._kernel_log = KernelLog(self._files.root / "dev/kmsg") if fpga_present() and not self.remote else None
         on_fork(self)
@@ -144,7 +145,7 @@ class ZynqBoard(Board):
 
         with self.lock:
             self.check_open()
-            if self._broken is None and self.loaded == overlay and not self._quarantined:
+            if self._broken is None and self.loaded == overlay and not self._stale:
                 return
             if self.board_name and plain_name(self.board_name) not in map(plain_name, overlay.boards):
                 raise BoardUnavailableError(f"overlay {overlay.name} is for {', '.join(overlay.boards)}, "
