@@ -12,7 +12,7 @@ from ..contracts.clock import Clock, RealClock, VirtualClock
 from ..contracts.families import twin_class
 from ..contracts.program import check_program, play_plainly
 from ..contracts.twin import Twin
-from ..contracts.waiting import LONGEST, pause
+from ..contracts.waiting import LONGEST
 from ..errors import BoardError, BusError, ClosedError, InputError
 from ..faults import FaultPlan
 from .memory import EmulatedMemory
@@ -220,13 +220,8 @@ class EmulatedBoard(Board):
     def idle(self, attempt: int, elapsed: float, left: float) -> None:
         if isinstance(self.clock, VirtualClock):
             self.skip(attempt, left)
-            return
-        # In steps, so that a wait can be cancelled; a run that restarts itself for ever is not looked at all the time.
-        self.touch()
-        left = min(left, LONGEST)
-        until = self.twin.busy_until
-        self.clock.sleep(left if until is None else min(left, max(until - self.clock.now(), pause(elapsed, left))))
-        self.settle()
+        else:  # in steps, so that a wait can be cancelled, and not later than by a millisecond
+            self.skip(min(attempt, 10), min(left, LONGEST))
 
     def reset(self) -> None:
         with self.lock:

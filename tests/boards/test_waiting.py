@@ -139,8 +139,8 @@ def test_on_a_clock_that_is_real_an_emulated_run_is_noticed_when_it_ends_and_can
         lengths = [seconds]
         board.twin.inject(lambda twin, event, value: lengths[0] if event == "duration" else value)
         driver.input(1)
-        driver.start(1)
         begun = time.monotonic()
+        driver.start(1)
         driver.finish(5.0)
         assert 0.9 * seconds < time.monotonic() - begun < seconds + 0.5
         lengths[0] = math.inf
