@@ -7,7 +7,7 @@ from typing import Any, Mapping
 
 import numpy as np
 
-from ..contracts.board import Board, Buffer
+from ..contracts.board import Board, Buffer, close_all
 from ..errors import DeadlineError, ForeignBitstreamError, NoDataError, QnnError
 from ..families.blocks.axi_dma import AxiDma
 from ..families.blocks.hls_control import CTRL, DONE, NEVER, START, check_control, drop_done
@@ -181,7 +181,18 @@ class StreamDriver:
             raise DeadlineError("{}: not done within {:g} s; the streams are through, the circuit does not say so: "
                                 "does it count `samples`?".format(self.description.name, timeout)) from error
 
+    def buffers(self) -> list[Buffer]:
+        """What the DMAs hold."""
+        return [buffer for dma in self.dmas.values() for buffer in dma.buffers()]
+
+    def forget_buffers(self) -> None:
+        """Drop them, closed or not."""
+        for dma in self.dmas.values():
+            dma.forget_buffers()
+
     def close(self) -> None:
         """Give back what the DMAs hold; idempotent."""
-        for dma in self.dmas.values():
-            dma.close()
+        try:
+            close_all(self.buffers())
+        finally:
+            self.forget_buffers()

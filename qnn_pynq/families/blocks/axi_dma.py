@@ -7,7 +7,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from ...contracts.board import Board, Buffer
+from ...contracts.board import Board, Buffer, Registers, close_all
 from ...contracts.chip import ADDRESSES
 from ...errors import BoardError, DeadlineError
 from .axi_dma_registers import (
@@ -38,6 +38,8 @@ class DmaChannel:
     ----------
     transferred : list of int
         Bytes of each packet that is through.
+    ring : Buffer or None
+        Descriptors.
     """
 
     def __init__(self, dma: AxiDma, base: int, name: str) -> None:
@@ -46,7 +48,7 @@ class DmaChannel:
         self.transferred: list[int] = []
         self._packets: list[Any] = []
         self._address = 0
-        self._ring: Buffer | None = None
+        self.ring: Buffer | None = None
         self._ends: list[int] = []
 
     # -- registers ----------------------------------------------------------------------------
@@ -174,10 +176,10 @@ class DmaChannel:
                 flags = (Descriptor.START if start == 0 else 0) | (Descriptor.END if start + length == nbytes else 0)
                 words.append((self._address + offset + start, length | flags))
             self._ends.append(len(words))
-        if self._ring is None or self._ring.nbytes < 64 * len(words):
+        if self.ring is None or self.ring.nbytes < 64 * len(words):
             self._drop_ring()
-            self._ring = self.dma.board.allocate((len(words), 16), np.uint32)
-        ring, table = self._ring, self._ring.array
+            self.ring = self.dma.board.allocate((len(words), 16), np.uint32)
+        ring, table = self.ring, self.ring.array
         table[:] = 0
         first = ring.device_address
         table[:len(words), Descriptor.NEXT] = first + 64 * (1 + np.arange(len(words)))
@@ -194,9 +196,9 @@ class DmaChannel:
         self._write(Register.TAIL, first + 64 * (len(words) - 1))  # this starts it
 
     def _collect_ring(self) -> None:
-        assert self._ring is not None
-        self._ring.invalidate()
-        status = self._ring.array[:, Descriptor.STATUS]
+        assert self.ring is not None
+        self.ring.invalidate()
+        status = self.ring.array[:, Descriptor.STATUS]
         begin = 0
         for end in self._ends:
             if not (status[begin:end] & np.uint32(Descriptor.COMPLETE)).all():
@@ -206,9 +208,9 @@ class DmaChannel:
             begin = end
 
     def _drop_ring(self) -> None:
-        if self._ring is not None:
-            self._ring.close()
-            self._ring = None
+        if self.ring is not None:
+            self.ring.close()
+            self.ring = None
 
     def progress(self) -> str:
         """How far it came, for messages."""
@@ -241,7 +243,7 @@ class AxiDma:
         self.receive = DmaChannel(self, _S2MM, "S2MM")
 
     @property
-    def registers(self) -> Any:
+    def registers(self) -> Registers:
         """Of the DMA, as the logic is configured now."""
         return self.board.ip(self.dma.name)
 
@@ -276,7 +278,18 @@ class AxiDma:
             each._packets, each.transferred = [], []
         log.debug("%s: reset", self.dma.name)
 
+    def buffers(self) -> list[Buffer]:
+        """Memory of the descriptors."""
+        rings = (channel.ring for channel in (self.send, self.receive))
+        return [ring for ring in rings if ring is not None]
+
+    def forget_buffers(self) -> None:
+        """Drop it, closed or not."""
+        self.send.ring = self.receive.ring = None
+
     def close(self) -> None:
-        """Give back the memory of the descriptors; idempotent."""
-        for channel in (self.send, self.receive):
-            channel._drop_ring()
+        """Give the memory of the descriptors back; idempotent."""
+        try:
+            close_all(self.buffers())
+        finally:
+            self.forget_buffers()

@@ -15,6 +15,7 @@ from .axi_stream_twin import Fifo
 
 __all__ = ["DECODE", "INTERNAL", "RESET", "Channel"]
 
+# PG021, "Register Space" and "Scatter Gather Descriptor"; not shared with the driver.
 RUN, RESET = 1, 1 << 2
 HALTED, IDLE, SG_INCLUDED = 1, 1 << 1, 1 << 3
 INTERNAL, SLAVE, DECODE = 1 << 4, 1 << 5, 1 << 6

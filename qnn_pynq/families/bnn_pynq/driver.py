@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Reg(IntEnum):
-    """Registers of BlackBoxJam, byte offsets."""
+    """Registers of BlackBoxJam, byte offsets: lfcW1A1-pynqZ1-Z2.hwh in bnn/bitstreams/pynqZ1-Z2 of BNN-PYNQ."""
 
     CTRL = 0x00
     IN_LOW = 0x10

@@ -14,7 +14,7 @@ from .packing import fold_thresholds, fold_weights
 __all__ = ["FittedLayer", "check_network", "fit_layers", "least_cycles", "weight_program"]
 
 class Target(IntEnum):
-    """Registers of a memory write, byte offsets: xblackboxjam_hw.h of BNN-PYNQ's HLS project."""
+    """Registers of a memory write, byte offsets: the same file as `driver.Reg`."""
 
     DO_INIT = 0x28
     LAYER = 0x30
