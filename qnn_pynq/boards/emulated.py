@@ -158,7 +158,7 @@ class EmulatedBoard(Board):
         super().__init__(clock if clock is not None else RealClock() if realtime else VirtualClock())
         self.memory = EmulatedMemory(int(memory_limit))
         self.faults = faults
-        self.twin: Any = None
+        self.twin: Twin | None = None
         self._overlay: Any = None
         self._modelled = 0.0  # of twins that are gone
         self._registers: dict[str, Registers] = {}
@@ -214,8 +214,9 @@ class EmulatedBoard(Board):
     def skip(self, attempt: int, left: float) -> None:
         """Move on to the end of the run in flight, or by `left` seconds when there is none."""
         self.touch()
-        self.clock.sleep_until(next_look(self.twin, self.clock.now(), attempt, left))
-        self.settle()
+        if self.twin is not None:
+            self.clock.sleep_until(next_look(self.twin, self.clock.now(), attempt, left))
+            self.twin.settle()
 
     def idle(self, attempt: int, elapsed: float, left: float) -> None:
         if isinstance(self.clock, VirtualClock):

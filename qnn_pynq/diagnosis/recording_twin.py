@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..boards.emulated import TwinRegisters, next_look
@@ -12,7 +10,9 @@ from ..catalogue import find_overlay
 from ..contracts.clock import VirtualClock
 from ..contracts.families import twin_class
 from ..contracts.program import PROGRAM_DTYPE
+from ..contracts.twin import Twin
 from ..errors import QnnError, RecordingError
+from ..overlay import Overlay
 from .recording_file import Event, Recording
 
 __all__ = ["differences_of_twin"]
@@ -38,8 +38,8 @@ def differences_of_twin(recording: Recording) -> list[str]:
 class _Comparison:
     def __init__(self) -> None:
         self.memory, self.clock = EmulatedMemory(_MOST_BYTES), VirtualClock()
-        self.twin: Any = None
-        self.overlay: Any = None
+        self.twin: Twin | None = None
+        self.overlay: Overlay | None = None
         self.buffers: list[tuple[int, int]] = []  # address, bytes
         self.found: list[str] = []
 
@@ -102,7 +102,7 @@ class _Comparison:
             ours[:] = theirs  # so that one difference is not reported again and again
 
     def _registers(self, event: Event) -> TwinRegisters:
-        if self.twin is None:
+        if self.twin is None or self.overlay is None:
             raise RecordingError("registers of an empty logic")
         ip = next((ip for ip in self.overlay.ips if ip.name == event.arguments[0]), None)
         if ip is None:
@@ -120,6 +120,7 @@ class _Comparison:
 
     def _pass(self, attempt: int, left: float) -> None:
         """Let the clock go on to the end of what is running."""
+        assert self.twin is not None
         self.clock.sleep_until(next_look(self.twin, self.clock.now(), attempt, left))
 
     def _wait(self, position: int, event: Event) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Sequence
+from typing import Sequence, Tuple
 
 import numpy as np
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 _MM2S, _S2MM = 0x00, 0x30
 _RESET_SECONDS = 0.01  # it takes some cycles; more means that the clock stands, or that there is no DMA
 
-Packet = tuple  # (offset in the buffer, bytes)
+Packet = Tuple[int, int]  # offset in the buffer, bytes
 
 
 class DmaChannel:
@@ -46,7 +46,7 @@ class DmaChannel:
         self.dma, self.name = dma, name
         self._base = base
         self.transferred: list[int] = []
-        self._packets: list[Any] = []
+        self._packets: list[Packet] = []
         self._address = 0
         self.ring: Buffer | None = None
         self._ends: list[int] = []
@@ -168,7 +168,7 @@ class DmaChannel:
         """Packets as a chain of descriptors, each of at most the longest transfer."""
         dma = self.dma.dma
         piece = dma.longest // 128 * 128  # of whole beats, whatever their width
-        words: list[Any] = []
+        words: list[tuple[int, int]] = []
         self._ends = []
         for offset, nbytes in self._packets:
             for start in range(0, nbytes, piece):
@@ -229,7 +229,7 @@ class AxiDma:
     board : Board
         With an overlay loaded that has the DMA among its `ips`.
     dma : Dma
-        As `interface.Dma` describes it.
+        How it is built.
 
     Attributes
     ----------

@@ -92,7 +92,7 @@ class PolledDriver(Driver):
         self._cancelled = True
 
     def _await(self, expected: float, least: float, timeout: float | None, started: float,
-               what: tuple[Any, ...]) -> float:
+               what: tuple[object, ...]) -> float:
         """Wait for the circuit, which was started at `started` accelerator seconds and takes at least `least`.
 
         `what` are a format and its arguments: only an error needs the text.
@@ -218,5 +218,5 @@ class PolledDriver(Driver):
                     log.warning("%s: a run did not end, and the reset failed too: %s", board.name, error)
 
 
-def _text(what: tuple[Any, ...], expected: float) -> str:
-    return "{} (the cycle model says {:.3g} ms)".format(what[0].format(*what[1:]), 1e3 * expected)
+def _text(what: tuple[object, ...], expected: float) -> str:
+    return f"{str(what[0]).format(*what[1:])} (the cycle model says {1e3 * expected:.3g} ms)"
