@@ -1,7 +1,7 @@
 """A board that answers what another one was recorded to answer."""
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 
@@ -78,24 +78,28 @@ class ReplayBoard(Board):
     def load(self, overlay: Any) -> None:
         bitstream = overlay.files.get("bitstream")
         with self.lock:
-            self._configure(self.played("load", (overlay.name, bitstream.sha256 if bitstream else "")))
+            self._configure("load", (overlay.name, bitstream.sha256 if bitstream else ""))
             self._overlay = overlay
 
-    def _configure(self, generation: int) -> None:
-        if generation != self.generation:
-            self.generation, self._in_flight = generation, None
+    def _configure(self, kind: str, arguments: tuple[Any, ...]) -> None:
+        events = self.recording.events
+        if self.position < len(events) and events[self.position].kind == "free":
+            self._configured()  # what was in quarantine went before this was noted
+        generation = self.played(kind, arguments)
+        if generation != self.generation or kind == "reset":
+            self.generation = generation
+            self._configured()
 
     def reset(self) -> None:
         with self.lock:
-            self._configure(self.played("reset", ()))
-            self._in_flight = None
+            self._configure("reset", ())
 
     @property
     def loaded(self) -> Any:
         events = self.recording.events
         if self._overlay is not None and self.position < len(events) and events[self.position].kind == "lost":
             self._overlay = None
-            self._configure(self.played("lost", ()))
+            self.generation, self._in_flight = self.played("lost", ()), None
         return self._overlay
 
     def ip(self, name: str) -> Registers:
@@ -111,7 +115,8 @@ class ReplayBoard(Board):
         self._buffers += 1
         return _Buffer(self, self._buffers - 1, np.zeros(sizes, kind), address)
 
-    def wait(self, ip: str, done: Done, timeout: float, what: str = "the accelerator") -> int:
+    def wait(self, ip: str, done: Done, timeout: float, what: str = "the accelerator",
+             cancelled: Callable[[], bool] | None = None) -> int:
         offset, mask = (0, 0) if callable(done) else done
         return int(self.played("wait", (ip, int(offset), int(mask))))
 

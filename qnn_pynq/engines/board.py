@@ -11,6 +11,7 @@ from typing import Any, Callable, Iterator, NamedTuple, Sequence
 import numpy as np
 
 from ..contracts.board import Board
+from ..contracts.chip import PAGE
 from ..contracts.driver import Driver, LayerProfile, Limits
 from ..contracts.families import driver_class
 from ..contracts.network import Network
@@ -32,7 +33,6 @@ from .stages import make_encoder, pictures_to_maps
 __all__ = ["BoardEngine", "SegmentTime"]
 
 _log = logging.getLogger(__name__)
-_PAGE = 4096  # contiguous memory comes in whole pages
 
 
 class SegmentTime(NamedTuple):
@@ -291,7 +291,7 @@ class BoardEngine(Engine):
             for driver in self.drivers:
                 driver.free()
             self.state, self.network = "failed", None
-            spacer = self.board.allocate(_PAGE, np.uint8)
+            spacer = self.board.allocate(PAGE, np.uint8)
         try:
             yield
         finally:
@@ -324,15 +324,24 @@ class BoardEngine(Engine):
 
     def close(self) -> None:
         self.state, self.network = "closed", None
+        with self.board.lock:
+            try:
+                self.recover()  # whoever takes the board next finds it free
+            except Exception as error:
+                _log.warning("closing the drivers on %s: %s", self.name, error)
+            finally:
+                self._close_drivers(0)
+
+    def _close_drivers(self, first: int) -> None:
+        """All from the first one on, whatever becomes of those before."""
+        if first == len(self.drivers):
+            return
         try:
-            with self.board.lock:
-                try:
-                    self.recover()  # whoever takes the board next finds it free
-                finally:
-                    for driver in self.drivers:
-                        driver.close()
+            self.drivers[first].close()
         except QnnError as error:
             _log.warning("closing the driver on %s: %s", self.name, error)
+        finally:
+            self._close_drivers(first + 1)
 
     # -- inside ------------------------------------------------------------------------------------------
 

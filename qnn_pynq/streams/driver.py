@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Any, Callable
 
 import numpy as np
 
-from ..contracts.board import Board, Buffer
+from ..contracts.board import Board, Buffer, close_all
 from ..contracts.driver import Driver, Port, Split
 from ..contracts.layer import Signal
 from ..contracts.network import Network
@@ -30,6 +31,8 @@ from .types import castable
 from .values import decode, encode
 
 __all__ = ["StreamDriver"]
+
+_log = logging.getLogger(__name__)
 
 _TAKES = {"pixels": np.uint8, "codes": np.uint8}
 _GIVES = {"codes": np.uint8, "sums": np.int32, "scores": np.float64}
@@ -59,7 +62,6 @@ class StreamDriver(Driver):
         self._strides = sample_strides(self.description)
         self._longest = longest_batch(self.description)
         self._buffers: dict[str, Buffer] = {}
-        self._kept: list[Buffer] = []  # of a run that was broken off: the circuit may still write
         self._ports: tuple[Port, Port] | None = None
         self._held = self._running = self._put_images = 0
         self._generation = -1
@@ -110,7 +112,7 @@ class StreamDriver(Driver):
             self.board.claim(self)
             if self._broken:
                 self.board.reset()
-                self._forget()
+                self._broken, self._running = False, 0
             circuit = self._circuit
             if circuit.function is None and self.board.emulated:
                 circuit = replace(circuit, function=_function(network, begin, end))
@@ -202,9 +204,13 @@ class StreamDriver(Driver):
         return rows[:, : stream.sample_bytes].view(stream.type.container)
 
     def _free(self) -> None:
-        for buffer in self._buffers.values():
-            buffer.close()
+        held = list(self._buffers.values())
         self._buffers, self._held, self._put_images = {}, 0, 0
+        if self.board.in_flight is self and not self.board.closed:
+            self.board.quarantine([*held, *self.transfers.buffers()], f"a run of {self.overlay.name} did not end")
+            self.transfers.forget_buffers()
+        else:
+            close_all(held)
 
     def free(self) -> None:
         with self.board.lock:
@@ -217,23 +223,14 @@ class StreamDriver(Driver):
     # -- states ------------------------------------------------------------------------------------------
 
     def _break_off(self) -> None:
-        """After a run that did not end: nothing may write into the buffers any more, or nobody uses them again."""
+        """After a run that did not end: the DMAs stop, or their buffers are the board's until it is configured."""
         self.network, self._broken = None, True
         try:
             self.transfers.reset()
-        except QnnError:
-            self._kept += self._buffers.values()
-            self._buffers, self._held, self._put_images = {}, 0, 0
-        else:
             self._running = 0
             self.board.mark_in_flight(None)
-
-    def _forget(self) -> None:
-        """The logic was configured again: an earlier run is gone."""
-        self._broken, self._running = False, 0
-        self.board.mark_in_flight(None)
-        while self._kept:
-            self._kept.pop().close()
+        except QnnError as error:
+            _log.info("%s: the DMAs cannot be stopped: %s", self.overlay.name, error)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -242,7 +239,7 @@ class StreamDriver(Driver):
 
     def _check_idle(self) -> None:
         if self._running and self._generation != self.board.generation:
-            self._forget()
+            self._running = 0  # the logic was configured anew: that run is gone
         if self._running:
             raise BoardBusyError(f"a run of {self._running} images is in flight: call finish() first")
 
@@ -263,16 +260,19 @@ class StreamDriver(Driver):
 
     def close(self) -> None:
         with self.board.lock:
-            if self._closed:
-                return
-            self._closed, self.network = True, None
-            if self._running and not self.board.closed and self._generation == self.board.generation:
-                self._break_off()
-            self._free()
-            if not self._running or self.board.closed or self._generation != self.board.generation:
-                self._forget()
-                self.transfers.close()
-            self.board.release(self)
+            try:
+                if self.board.in_flight is self and not self.board.closed:
+                    self._break_off()
+            finally:
+                self._closed, self.network = True, None
+                try:
+                    self._free()
+                finally:
+                    try:
+                        self.transfers.close()
+                    finally:
+                        self.board.release(self)
+                        self._running = 0
 
 
 def _circuit(overlay: Overlay) -> StreamCircuit:

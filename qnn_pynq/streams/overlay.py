@@ -10,7 +10,7 @@ from typing import Any, Callable, Mapping, Union
 import numpy as np
 
 from ..boards import Board, open_board
-from ..contracts.board import Buffer
+from ..contracts.board import Buffer, close_all
 from ..errors import BoardTakenError, ClosedError, InputError, OverlayMissingError
 from ..overlay import Overlay
 from .circuit import StreamCircuit, make_circuit
@@ -25,7 +25,6 @@ __all__ = ["StreamOverlay"]
 _log = logging.getLogger(__name__)
 PathLike = Union[str, "os.PathLike[str]"]
 Results = Union[np.ndarray, "dict[str, np.ndarray]"]
-_ABANDONED: list[Any] = []  # memory that logic may write into for as long as this process lives
 
 
 class StreamOverlay:
@@ -83,7 +82,6 @@ class StreamOverlay:
         self._split = bool(split)
         self._buffers: dict[str, Buffer] = {}
         self._broken = False  # a run did not end: what the circuit holds of it must go first
-        self._kept: list[Buffer] = []  # of such runs
         self.seconds: dict[str, float] = {}
         self._own_board = not isinstance(board, Board)
         self.board = open_board(board)
@@ -95,7 +93,7 @@ class StreamOverlay:
             with self.board.lock:
                 self.board.claim(self)
                 self.board.load(self.overlay)
-                self._driver = Transfers(self.board, self.overlay, engine)
+                self._transfers = Transfers(self.board, self.overlay, engine)
         except BaseException:
             self._leave_board()
             raise
@@ -196,7 +194,7 @@ class StreamOverlay:
                 self._words(stream, count)[...] = words[stream.name][start:start + count]
             board.mark_in_flight(self)
             try:
-                self._driver.run(self._buffers, count, deadline, timeout)
+                self._transfers.run(self._buffers, count, deadline, timeout)
             except BaseException as error:
                 self._stop(error)
                 raise
@@ -209,20 +207,24 @@ class StreamOverlay:
         """After a run that did not end: nothing may write into the buffers any more."""
         self._broken = True
         try:
-            self._driver.reset()
+            self._transfers.reset()
             if any(stream.dma is None for stream in self.description.streams):
                 self._configure_again()  # an AXI master has no reset of its own
         except Exception as second:
             _log.warning("%s: after %s, the reset failed too: %s", self.description.name, error, second)
-            self._kept += self._buffers.values()  # they may still be written to: neither free nor use them
-            self._buffers = {}
+            self._abandon()
 
     def _configure_again(self) -> None:
         """Now nothing of an earlier run is left, in the logic or on its way into a buffer."""
         self.board.reset()
         self._broken = False
-        while self._kept:
-            self._kept.pop().close()
+
+    def _abandon(self) -> None:
+        """Leave what may still be written to to the board."""
+        held = [*self._buffers.values(), *self._transfers.buffers()]
+        self.board.quarantine(held, "a run of {} did not end".format(self.description.name))
+        self._buffers = {}
+        self._transfers.forget_buffers()
 
     def _allocate(self, samples: int) -> None:
         for stream in self.description.streams:
@@ -266,18 +268,28 @@ class StreamOverlay:
             if self._closed:
                 return
             self._closed = True
-            if self._broken and not self.board.closed and self.board.owner is self:
+            try:
+                self._end_run()
+            finally:
                 try:
-                    self._configure_again()  # whoever comes next finds nothing of the broken run
-                except Exception as error:
-                    _log.warning("%s: %s", self.description.name, error)
-                    _ABANDONED.extend(self._kept and [*self._kept, self._driver])  # which has the descriptors
-            if self._driver not in _ABANDONED:
-                self._driver.close()
-            for buffer in self._buffers.values():
-                buffer.close()
-            self._buffers = {}
-            self._leave_board()
+                    close_all([*self._buffers.values(), *self._transfers.buffers()])
+                finally:
+                    self._buffers = {}
+                    self._transfers.forget_buffers()
+                    self._leave_board()
+
+    def _end_run(self) -> None:
+        """Whoever comes next finds nothing of a broken run, in the logic or in memory that is handed out again."""
+        if not self._broken or self.board.closed:
+            return
+        try:
+            if self.board.owner is self:
+                self._configure_again()
+        except Exception as error:
+            _log.warning("%s: %s", self.description.name, error)
+        finally:
+            if self._broken:
+                self._abandon()
 
     def _leave_board(self) -> None:
         if self._own_board:

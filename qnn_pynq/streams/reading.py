@@ -9,6 +9,7 @@ from typing import Any, Sequence, Union
 
 import numpy as np
 
+from ..contracts.chip import ADDRESSES
 from ..errors import DescriptorError
 from ..files.fields import Fields, check_format, read_json, show
 from .description import (
@@ -249,7 +250,7 @@ def _check_together(fields: Fields, description: Description) -> None:
     if description.control == "start":
         windows.append((description.ip, description.address, description.range))
     for index, (name, address, size) in enumerate(windows):
-        if size < _LEAST_WINDOW or address + size > 1 << 32:
+        if size < _LEAST_WINDOW or address + size > ADDRESSES:
             problem = "{} has {} bytes at {}: expected at least {}, within 32 bits"
             fields.fail("dmas, ip", problem.format(name, hexadecimal(size), hexadecimal(address), _LEAST_WINDOW))
         for other, start, length in windows[:index]:

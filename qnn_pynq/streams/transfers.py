@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import logging
 from operator import attrgetter, methodcaller
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Optional
 
 import numpy as np
 
-from ..contracts.board import Board, Buffer
-from ..errors import BoardError, DeadlineError, ForeignBitstreamError, NoDataError, QnnError
+from ..contracts.board import Board, Buffer, close_all
+from ..errors import DeadlineError, ForeignBitstreamError, NoDataError, QnnError
 from ..families.blocks.axi_dma import AxiDma
+from ..families.blocks.hls_control import CTRL, DONE, NEVER, START, check_control, drop_done
 from .packets import batch_packets, sample_strides
 
 __all__ = ["Transfers"]
 
 _log = logging.getLogger(__name__)
-_CTRL, _START, _DONE, _IDLE = 0x00, 1, 2, 4
 _poll, _through = methodcaller("poll"), attrgetter("done")
+Cancelled = Optional[Callable[[], bool]]
 _LEAST_MARK = 4  # bytes: less could be a result
 
 
@@ -113,14 +114,14 @@ class Transfers:
             channel.start(buffers[stream.name], packets)
         self._flight = buffers, samples, receivers, senders
 
-    def complete(self, deadline: float, timeout: float, cancelled: Callable[[], bool] | None = None) -> None:
+    def complete(self, deadline: float, timeout: float, cancelled: Cancelled = None) -> None:
         """The second half of `run`: the results are in their buffers."""
         description = self.description
         buffers, samples, receivers, senders = self._flight
         channels = [channel for channel, _, _ in receivers + senders]
-        self._wait(channels, receivers, deadline, timeout)
+        self._wait(channels, receivers, deadline, timeout, cancelled)
         if description.control == "start":
-            self._wait_circuit(deadline, timeout)
+            self._wait_circuit(deadline, timeout, cancelled)
         for stream in description.outputs:
             buffers[stream.name].invalidate(samples * self._strides[stream.name])
         for name, (place, mark) in self._marks.items():
@@ -144,7 +145,8 @@ class Transfers:
         return found
 
     # -- waiting ------------------------------------------------------------------------------
-    def _wait(self, channels: list[Any], receivers: list[Any], deadline: float, timeout: float) -> None:
+    def _wait(self, channels: list[Any], receivers: list[Any], deadline: float, timeout: float,
+              cancelled: Cancelled) -> None:
         """Until every channel is done. Each step is a wait of its own, so that pauses start small again."""
         if not channels:
             return
@@ -155,7 +157,8 @@ class Transfers:
 
         while not all(map(_through, channels)):
             try:
-                self.board.wait(first, moved, max(0.0, deadline - self.board.clock.now()), self.description.name)
+                left = max(0.0, deadline - self.board.clock.now())
+                self.board.wait(first, moved, left, self.description.name, cancelled)
             except DeadlineError as error:
                 raise DeadlineError(self._late(channels, receivers, timeout)) from error
 
@@ -172,27 +175,36 @@ class Transfers:
     # -- circuits that are started --------------------------------------------------------------
     def _start_circuit(self, buffers: Mapping[str, Buffer], samples: int) -> None:
         registers = self.board.ip(self.description.ip)
-        state = registers.read(_CTRL)
-        if not state & _IDLE:
-            raise BoardError("{}: control register {:#x}: expected an idle circuit; reset() it".format(
-                self.description.ip, state))
+        drop_done(registers)
         for name, offset in self.description.arguments.items():
             if name == "samples":
                 registers.write(offset, samples)
             else:
                 registers.write(offset, buffers[name].device_address & 0xFFFFFFFF)
                 registers.write(offset + 4, buffers[name].device_address >> 32)
-        registers.write(_CTRL, _START)
+        registers.write(CTRL, START)
 
-    def _wait_circuit(self, deadline: float, timeout: float) -> None:
+    def _wait_circuit(self, deadline: float, timeout: float, cancelled: Cancelled) -> None:
         left = max(0.0, deadline - self.board.clock.now())
         try:
-            self.board.wait(self.description.ip, (_CTRL, _DONE), left, self.description.name)
+            done = CTRL, DONE | NEVER
+            check_control(self.board.wait(self.description.ip, done, left, self.description.name, cancelled))
         except DeadlineError as error:
             raise DeadlineError("{}: not done within {:g} s; the streams are through, the circuit does not say so: "
                                 "does it count `samples`?".format(self.description.name, timeout)) from error
 
+    def buffers(self) -> list[Buffer]:
+        """What the DMAs hold."""
+        return [buffer for dma in self.dmas.values() for buffer in dma.buffers()]
+
+    def forget_buffers(self) -> None:
+        """Drop them, closed or not."""
+        for dma in self.dmas.values():
+            dma.forget_buffers()
+
     def close(self) -> None:
         """Give back what the DMAs hold; idempotent."""
-        for dma in self.dmas.values():
-            dma.close()
+        try:
+            close_all(self.buffers())
+        finally:
+            self.forget_buffers()

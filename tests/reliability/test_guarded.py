@@ -528,7 +528,7 @@ class Interrupter:
     def __call__(self, frame, event, argument):
         if event not in ("call", "c_return") or "qnn_pynq" not in frame.f_code.co_filename or self.struck:
             return
-        if frame.f_code.co_name == "free" and "emulated" in frame.f_code.co_filename:
+        if frame.f_code.co_name == "free" and "memory" in frame.f_code.co_filename:
             return  # the book-keeping of memory that no board has
         self.left -= 1
         if self.left < 0:

@@ -9,9 +9,8 @@ from typing import Any, Sequence
 
 from ...contracts.board import Board, Buffer
 from ...errors import BoardError, DmaError, QnnError
-from ...streams.description import Dma
 from .axi_dma import AxiDma, DmaChannel, Packet
-from .axi_dma_registers import check_status
+from .axi_dma_registers import Dma, check_status
 
 __all__ = ["PynqDma"]
 

@@ -1,9 +1,12 @@
-"""Registers of the AXI DMA (PG021), and which error its error bits are."""
+"""The AXI DMA as AMD's PG021 describes it: how one is built, its registers, its error bits as errors with names."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from functools import cached_property
 
+from ...contracts.chip import GP0
 from ...errors import (
     DmaDecodeError,
     DmaDescriptorDecodeError,
@@ -13,11 +16,47 @@ from ...errors import (
     DmaSlaveError,
 )
 
-__all__ = ["Control", "Descriptor", "Register", "Status", "check_status", "status_text"]
+__all__ = ["DMA_ADDRESS", "WINDOW", "Control", "Descriptor", "Dma", "Register", "Status", "check_status", "status_text"]
+
+# Where Vivado puts the first one, and the window that it gives to each.
+DMA_ADDRESS, WINDOW = GP0 + 0x400000, 0x10000
+
+
+@dataclass(frozen=True)
+class Dma:
+    """An AXI DMA (PG021).
+
+    Attributes
+    ----------
+    length_bits : int
+        Its c_sg_length_width: a transfer, or a descriptor, is of at most 2**length_bits - 1 bytes.
+    scatter_gather : bool
+        Its c_include_sg.
+    data_bits : int
+        Width of its memory ports.
+    unaligned : bool
+        Whether it has the realignment engines (c_include_mm2s_dre, c_include_s2mm_dre).
+    interrupt : bool
+        Whether its s2mm_introut is wired to an interrupt controller that pynq knows.
+    """
+
+    name: str
+    address: int = DMA_ADDRESS
+    range: int = WINDOW
+    length_bits: int = 26
+    scatter_gather: bool = False
+    data_bits: int = 32
+    unaligned: bool = False
+    interrupt: bool = False
+
+    @cached_property
+    def longest(self) -> int:
+        """Bytes of the longest transfer, and of the longest descriptor."""
+        return (1 << self.length_bits) - 1
 
 
 class Register(IntEnum):
-    """Offsets from the first register of a channel: 0x00 MM2S, 0x30 S2MM."""
+    """Offsets from the first register of a channel, 0x00 MM2S, 0x30 S2MM (PG021, "Register Space")."""
 
     CONTROL = 0x00
     STATUS = 0x04

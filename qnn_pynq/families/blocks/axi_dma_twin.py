@@ -8,7 +8,7 @@ cyclic descriptors, interrupt delay, keyhole, micro mode, status and control str
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from ...contracts.clock import Clock
 from ...contracts.twin import Memory, Twin
@@ -20,6 +20,27 @@ __all__ = ["AxiDmaTwin"]
 _RESET_CYCLES = 100
 
 
+class _Built(Protocol):
+    """How a DMA is built."""
+
+    scatter_gather: bool
+    data_bits: int
+
+    @property
+    def longest(self) -> int:
+        """Bytes of the longest transfer."""
+
+
+class _Logic(Protocol):
+    """The whole logic, where the DMA is a part of it."""
+
+    def settle(self) -> None:
+        """Let every block do what is due."""
+
+    def strike(self, seconds: float) -> float:
+        """Seconds of a transfer, after injected faults."""
+
+
 class AxiDmaTwin(Twin):
     """An AXI DMA between memory and two streams.
 
@@ -28,12 +49,12 @@ class AxiDmaTwin(Twin):
     overlay, memory, clock
         As for `Twin`.
     dma : Dma
-        Length register, scatter-gather and widths, as `Dma` describes them.
+        How it is built; its registers are not shared with the driver.
     to_circuit, from_circuit : Fifo
         Stream of MM2S, stream of S2MM.
     """
 
-    def __init__(self, overlay: Any, memory: Memory, clock: Clock, dma: Any, to_circuit: Fifo,
+    def __init__(self, overlay: Any, memory: Memory, clock: Clock, dma: _Built, to_circuit: Fifo,
                  from_circuit: Fifo) -> None:
         super().__init__(overlay, memory, clock)
         self.longest = dma.longest
@@ -41,7 +62,7 @@ class AxiDmaTwin(Twin):
         self.cycle = 1e-6 / overlay.clock_mhz
         self.beat_bytes = {True: dma.data_bits // 8, False: dma.data_bits // 8}  # by `sends`
         self.swallow = False  # an injected fault: done, and nothing written
-        self.parent: Any = None  # the whole logic: what one block does wakes the others
+        self.parent: _Logic | None = None  # the whole logic: what one block does wakes the others
         self.mm2s = Channel(self, True, to_circuit)
         self.s2mm = Channel(self, False, from_circuit)
         self.channels = self.mm2s, self.s2mm

@@ -77,7 +77,7 @@ def test_a_long_packet_is_cut_into_descriptors():
     loop = Loop(scatter_gather=True, length_bits=8)
     got = loop.go([(0, 3000)], [(0, 3000)])
     assert np.array_equal(got[:3000], loop.source.array[:3000]) and loop.dma.receive.transferred == [3000]
-    assert loop.dma.send._ring.nbytes == 64 * -(-3000 // 128)
+    assert loop.dma.send.ring.nbytes == 64 * -(-3000 // 128)
 
 
 @pytest.mark.parametrize("packets, message", [

@@ -427,7 +427,7 @@ def test_close_gives_buffers_and_board_back(driver):
             call()
 
 
-def test_close_waits_for_a_run_and_keeps_the_buffers_of_one_that_hangs(driver):
+def test_close_waits_for_a_run_and_ends_one_that_hangs_by_a_reset(driver):
     driver.room(1)
     driver.start(1)
     driver.close()
@@ -437,8 +437,42 @@ def test_close_waits_for_a_run_and_keeps_the_buffers_of_one_that_hangs(driver):
     driver.board.twin.inject(_hang)
     other.room(1)
     other.start(1)
+    generation = driver.board.generation
     other.close()
-    assert driver.board.memory.used == 4096  # the circuit may still write
+    board = driver.board
+    assert board.memory.used == 0 and board.generation == generation + 1
+    assert board.owner is None and board.in_flight is None
+
+
+def test_buffers_of_a_run_that_nothing_ends_are_quarantined_until_the_logic_is_configured(driver, caplog, monkeypatch):
+    board, values = driver.board, lfc.bits(3, 64)
+    wanted = lfc.run(driver, values).tolist()
+    board.twin.inject(_hang)
+    driver.input(1)
+    driver.start(1)
+
+    def broken():
+        raise BoardError("no answer from the FPGA manager")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(board, "reset", broken)
+        driver.close()
+    assert board.owner is None and board.in_flight is None and driver._buffer is None
+    assert board.memory.used == 4096 and board.quarantined > 0
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert any("the reset failed too: no answer" in text for text in said)
+    assert any("may still write to are kept" in text for text in said)
+    driver.close()
+    place = board.allocate(8)
+    assert place.device_address >= 0x1000_0000 + 4096  # not handed out again
+    place.close()
+    other = BnnPynqDriver(board, driver.overlay)
+    generation = board.generation
+    other.configure(driver.net)  # nobody refuses it, and it configures the logic again
+    assert board.generation == generation + 1 and board.quarantined == 0 == board.memory.used
+    assert lfc.run(other, values).tolist() == wanted
+    other.close()
+    assert board.memory.used == 0
 
 
 def test_closing_the_board_first_is_fine(driver):

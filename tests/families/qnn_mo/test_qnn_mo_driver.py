@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import logging
 import math
 import threading
 import time
@@ -822,26 +821,28 @@ def test_close_gives_buffers_and_board_back(driver):
             call()
 
 
-def test_close_waits_for_a_run_and_keeps_the_buffers_of_one_that_hangs(driver, caplog):
-    caplog.set_level(logging.CRITICAL, "qnn_pynq")  # a kept record would keep the driver
+def test_close_waits_for_a_run_and_ends_one_that_hangs_by_a_reset(driver, monkeypatch):
     maps = offload.codes(driver, 1)
     driver.put(maps)
     driver.start(1)
     driver.close()
-    assert driver.board.memory.used == 0
-    other = offload.driver(net=_net(), board=driver.board)
-    other.board.twin.inject(_hang_at(3))
-    other.put(maps)
-    other.start(1)
-    other.close()
-    kept = other.board.memory.used
-    assert kept == other.dma_bytes > 0  # the circuit may still write
-    del other
-    gc.collect()
-    assert driver.board.memory.used == kept
-    driver.board.reset()
-    gc.collect()
-    assert driver.board.memory.used == 0
+    board = driver.board
+    assert board.memory.used == 0
+    for works in (True, False):
+        other = offload.driver(net=_net(), board=board)
+        assert board.quarantined == 0
+        board.twin.inject(_hang_at(3))
+        other.put(maps)
+        other.start(1)
+        held = other.dma_bytes
+        with monkeypatch.context() as patch:
+            if not works:
+                patch.setattr(board, "reset", lambda: 1 // 0)
+            other.close()
+        assert board.owner is None and board.in_flight is None and other.dma_bytes == 0
+        assert board.memory.used == (0 if works else held) and bool(board.quarantined) != works
+    board.load(other.overlay)
+    assert board.memory.used == 0 == board.quarantined
 
 
 def test_close_after_a_broken_walk_gives_everything_back_once_the_circuit_is_idle(driver):
