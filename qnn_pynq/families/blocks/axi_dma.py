@@ -45,7 +45,7 @@ class DmaChannel:
         self.what = "{} of {}".format(name, dma.dma.name)
         self._base = base
         self._run_bits = Control.RUN | (Control.COMPLETE_ENABLE if dma.dma.interrupt else 0)
-        self._registers: Registers | None = None  # of the logic as it was configured when the run began
+        self._registers: Registers  # of the logic as it was configured when the run began
         self.transferred: list[int] = []
         self._packets: list[Packet] = []
         self._address = 0
