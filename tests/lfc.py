@@ -70,7 +70,7 @@ def run_packed(driver: Any, packed: np.ndarray) -> np.ndarray:
     words = []
     for first in range(0, len(packed), driver.capacity):
         chunk = packed[first:first + driver.capacity]
-        view = driver.input(len(chunk))
+        view = driver.room(len(chunk))
         view[:] = 0
         view[:, :chunk.shape[1]] = chunk
         driver.start(len(chunk))

@@ -10,12 +10,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, ClassVar, NoReturn, Sequence
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, NoReturn, Sequence
 
 import numpy as np
 
 from ..files.fields import Fields
-from ..kernels import Encoder
+
+if TYPE_CHECKING:
+    from ..kernels import Encoder
 
 __all__ = ["ArrayWriter", "Kernel", "Layer", "Refuse", "Signal"]
 

@@ -26,7 +26,7 @@ from ..errors import (
 )
 from .base import Engine, EngineResult, Inputs, Prepared, Stage
 from .parts import Part, plan_parts
-from .stages import Row, compile_layers, make_encoder, pictures_to_maps
+from .stages import Row, as_kind, compile_layers, make_encoder, pictures_to_maps
 
 __all__ = ["BoardEngine", "SegmentTime"]
 
@@ -129,8 +129,9 @@ class BoardEngine(Engine):
             self._parts = parts
             self._switch(0)
         self._stage = self._first_stage(first, rows)
-        self.kind, self.after = self.drivers[-1].output.kind, parts[-1].split.after
+        self.after = parts[-1].split.after
         self._end = len(network.layers) - len(self.after)
+        self.kind = as_kind(network.signals[self._end])  # the last driver may have no network yet
         self.network, self.state = network, "ready"
         _log.debug("%s on %s by %s", network.name, self.board.name, ", ".join(part.overlay.name for part in parts))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 import numpy as np
 
@@ -13,8 +13,10 @@ from ..contracts.layer import ArrayWriter, Kernel, Layer, Refuse, Signal
 from ..contracts.network import Network
 from ..files.fields import Fields, item_path
 from ..files.npyfile import read_array
-from ..kernels import DenseStack, Encoder
 from .arrays import INTEGERS, read_signs, write_arrays
+
+if TYPE_CHECKING:
+    from ..kernels import DenseStack, Encoder
 
 __all__ = ["MAX_WIDTH", "THRESHOLDS", "Dense", "dense_layers", "flipped_threshold"]
 
@@ -153,7 +155,7 @@ class _DenseKernel(Kernel):
         return True
 
     def take_pictures(self, encoder: Encoder) -> bool:
-        self._stack = DenseStack(self._layers, encoder)
+        self._stack = _stack(self._layers, encoder)
         self._run = self._stack.run_pictures
         return True
 
@@ -178,6 +180,12 @@ class _DenseKernel(Kernel):
 
     def _unfused(self, values: np.ndarray, *others: Any) -> np.ndarray:
         """Bits that something else made."""
-        stack = self._stack = DenseStack(self._layers)
+        stack = self._stack = _stack(self._layers)
         self._run = stack.run
         return stack.run(values, *others)
+
+
+def _stack(layers: Sequence[Layer], encoder: Encoder | None = None) -> DenseStack:
+    from ..kernels import DenseStack  # not before: catalogues need no kernels
+
+    return DenseStack(layers, encoder)

@@ -11,7 +11,6 @@ import numpy as np
 
 from ..contracts.layer import ArrayWriter, Kernel, Layer, Refuse, Signal
 from ..files.fields import Fields
-from ..kernels import LinearLayer
 from .arrays import INTEGERS, MAX_CHANNELS, WEIGHTS, check_sums, read_named, read_signs, read_thresholds, write_arrays
 from .maps import LARGEST
 
@@ -151,6 +150,8 @@ class _LinearKernel(Kernel):
     """
 
     def __init__(self, layers: Sequence[Linear]) -> None:
+        from ..kernels import LinearLayer  # not before: catalogues need no kernels
+
         self.rows = tuple(range(len(layers)))
         # Arrays of an import may lie transposed in the foreign file.
         ready = [replace(layer, weights=np.require(layer.weights, requirements=["C", "A"])) for layer in layers]

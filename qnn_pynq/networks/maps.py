@@ -10,7 +10,6 @@ import numpy as np
 
 from ..contracts.layer import ArrayWriter, Kernel, Layer, Refuse, Signal
 from ..files.fields import Fields
-from ..kernels import ConvStack
 from .arrays import (
     INTEGERS,
     MAX_CHANNELS,
@@ -226,6 +225,8 @@ class _MapKernel(Kernel):
     """Convolutions and pools; a convolution's time includes the pools behind it."""
 
     def __init__(self, layers: Sequence[Layer], arriving: Signal) -> None:
+        from ..kernels import ConvStack  # not before: catalogues need no kernels
+
         self._stack = ConvStack(layers, arriving.shape[0], arriving.shape[1])
         self.rows = tuple(index for index, layer in enumerate(layers) if isinstance(layer, Conv))
 
