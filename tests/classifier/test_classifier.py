@@ -13,6 +13,7 @@ import oracle
 import pytest
 import small
 from PIL import Image
+from small_conv import mixed_network, small_network
 
 from qnn_pynq import Classifier
 from qnn_pynq.boards.emulated import EmulatedBoard
@@ -28,7 +29,7 @@ from qnn_pynq.errors import (
     UnsupportedNetworkError,
 )
 from qnn_pynq.families.bnn_pynq.driver import BnnPynqDriver
-from qnn_pynq.networks import save_network
+from qnn_pynq.networks import Segment, save_network
 
 
 def _classifier(board="emulated", net=None, **options):
