@@ -285,9 +285,9 @@ class BoardEngine(Engine):
         """Within this, once a network is configured again, the buffers lie in other places than before."""
         with self.board.lock:
             self._require_owned()
+            self.state, self.network = "failed", None  # first: an interrupt may come at any time
             for driver in self.drivers:
                 driver.free()
-            self.state, self.network = "failed", None
             spacer = self.board.allocate(_PAGE, np.uint8)
         try:
             yield

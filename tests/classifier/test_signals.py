@@ -16,9 +16,11 @@ import qnn_pynq
 from qnn_pynq import Classifier
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.errors import QnnError
+from qnn_pynq.reliability.policy import Policy
 
 HERE = os.path.dirname(qnn_pynq.__file__)
-POLICIES = ("none", "retry", "strict")
+POLICIES = ("none", "retry", "strict", Policy("strict", agree="again"))
+IDS = ("none", "retry", "strict", "again")
 
 
 class Signal:
@@ -85,7 +87,7 @@ def _points(count, most):
     return sorted({round(k * (count - 1) / (most - 1)) for k in range(most)}) if count > most else range(count)
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", POLICIES, ids=IDS)
 @pytest.mark.parametrize("kind, most", [("dense", 120), pytest.param("convolutional", 60, marks=pytest.mark.slow)])
 def test_in_a_batch(cases, kind, most, policy):
     network, overlay, rows, right = cases[kind]
@@ -106,7 +108,7 @@ def test_in_a_batch(cases, kind, most, policy):
     assert board.memory.used == 0
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", POLICIES, ids=IDS)
 @pytest.mark.parametrize("kind, most", [("dense", 60), pytest.param("convolutional", 30, marks=pytest.mark.slow)])
 def test_in_a_stream_each_prediction_comes_once(cases, kind, most, policy):
     network, overlay, rows, right = cases[kind]
@@ -129,7 +131,7 @@ def test_in_a_stream_each_prediction_comes_once(cases, kind, most, policy):
     assert board.memory.used == 0
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", POLICIES, ids=IDS)
 @pytest.mark.parametrize("kind, most", [("dense", 50), pytest.param("convolutional", 50, marks=pytest.mark.slow)])
 def test_while_a_network_is_loaded_and_while_a_classifier_is_made_or_closed(cases, kind, most, policy):
     network, overlay, rows, right = cases[kind]

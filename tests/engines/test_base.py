@@ -124,9 +124,9 @@ def test_no_pictures_give_no_words(engine):
 
 def test_before_configure_and_after_close_everything_is_refused(engine):
     rows = np.zeros((1, 64), np.uint8)
-    with pytest.raises(BoardError, match="load"):
+    with pytest.raises(NotReadyError, match="load"):
         engine.run(rows)
-    with pytest.raises(BoardError, match="load"):
+    with pytest.raises(NotReadyError, match="load"):
         engine.one(rows[0])
     engine.close()
     engine.close()
