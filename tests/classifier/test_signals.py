@@ -178,3 +178,30 @@ def test_while_a_network_is_loaded_and_while_a_classifier_is_made_or_closed(case
         assert board.memory.used == 0, n
         with pytest.raises(QnnError):
             classifier.predict(rows)
+
+
+@pytest.mark.parametrize("kind", ["dense", "convolutional"])
+def test_while_the_buffers_grow_and_no_closed_one_is_used_afterwards(cases, kind):
+    """The memory of a closed buffer is somebody else's."""
+    network, overlay, rows, right = cases[kind]
+    rows, right = np.repeat(rows, 8, axis=0), np.repeat(right, 8, axis=0)
+    board = EmulatedBoard()
+
+    def grow(classifier):
+        shape = classifier.engine.driver.input.shape
+        return classifier.engine.driver.put(np.zeros((len(rows), *shape), np.uint8))
+
+    with Classifier(network, board=board, overlay=overlay, policy="none") as classifier:
+        classifier.predict(rows[:1])
+        count = _lines(lambda: grow(classifier))
+    for n in _points(count, 60):
+        with Classifier(network, board=board, overlay=overlay, policy="none") as classifier:
+            classifier.predict(rows[:1])
+            with Signal(n):
+                try:
+                    grow(classifier)
+                except KeyboardInterrupt:
+                    pass
+            for few in (1, len(rows)):  # as many as the closed buffer held, and more
+                assert np.allclose(classifier.decision_function(rows[:few]), right[:few]), n
+        assert board.memory.used == 0, n

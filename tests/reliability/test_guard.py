@@ -681,7 +681,8 @@ def _interrupted(call, at, error=KeyboardInterrupt):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError])
-@pytest.mark.parametrize("policy", ["retry", "strict", "none"])
+@pytest.mark.parametrize("policy", ["retry", "strict", "none", Policy("strict", agree="again")],
+                         ids=["retry", "strict", "none", "again"])
 def test_an_interrupt_anywhere_in_a_run_leaves_a_classifier_that_goes_on(policy, error):
     with make(policy) as classifier:
         classifier.predict(ROWS)

@@ -167,10 +167,10 @@ class BnnPynqDriver(PolledDriver):
         self._rows = rows
 
     def _free(self) -> None:
+        self._rows = 0  # first: after an interrupt nobody takes a closed buffer for one that holds images
         if self._buffer is not None:
             self._buffer.close()
         self._buffer = self._inputs = self._words = None
-        self._rows = 0
 
     def start(self, images: int) -> None:
         """Start the circuit on the first `images` rows of `room`.
