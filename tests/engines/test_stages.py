@@ -10,8 +10,10 @@ import pytest
 import small
 from small_conv import small_network
 
+from qnn_pynq.contracts.layer import Signal
 from qnn_pynq.engines.stages import as_kind, compile_layers, make_encoder, pictures_to_maps
 from qnn_pynq.errors import UnsupportedNetworkError
+from qnn_pynq.networks import Pool
 
 
 def test_layers_of_one_kernel_are_one_row():
@@ -23,7 +25,7 @@ def test_layers_of_one_kernel_are_one_row():
     assert [(row.first, row.layers) for row in compile_layers(dense.layers, dense.signals)] == [(0, dense.layers)]
 
 
-@pytest.mark.parametrize("begin, end", [(0, 1), (1, 4), (1, 5), (3, 5), (4, 5), (3, 3)])
+@pytest.mark.parametrize("begin, end", [(0, 1), (1, 4), (1, 5), (2, 3), (2, 4), (2, 5), (3, 5), (4, 5), (3, 3)])
 def test_any_part_of_a_network_is_computed_from_what_arrives_there(begin, end):
     network = small_network()
     maps = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3)).astype(np.uint8)
@@ -34,6 +36,19 @@ def test_any_part_of_a_network_is_computed_from_what_arrives_there(begin, end):
     wanted = oracle_conv.forward(network.layers[:end], maps) if end > begin else before
     np.testing.assert_allclose(values, wanted, rtol=1e-12)
     assert [row.first for row in rows][:1] == ([begin] if end > begin else [])
+
+
+@pytest.mark.parametrize("size, stride, padding", [(2, 2, (0, 0)), (3, 2, (0, 1)), (3, 1, (1, 1)), (3, 3, (1, 0))])
+def test_a_pool_in_front_is_the_oracles_and_has_its_time(size, stride, padding):
+    """Where an overlay leaves it to the processor."""
+    maps = np.random.default_rng(1).integers(0, 4, (2, 9, 7, 5)).astype(np.uint8)
+    pool, signal = Pool(size, stride, padding), Signal("codes", (9, 7, 5), 2, 3.0)
+    (row,) = compile_layers([pool], [signal])
+    seconds, out = np.zeros(len(row.kernel.rows)), np.empty(oracle_conv.pool(pool, maps).shape, np.uint8)
+    assert row.kernel.run(maps, out, seconds=seconds) is out and row.kernel.rows == (0,)
+    assert np.array_equal(out, oracle_conv.pool(pool, maps)) and (seconds > 0).all()
+    (row,) = compile_layers([pool, pool], [signal])
+    assert np.array_equal(row.kernel.run(maps), oracle_conv.pool(pool, oracle_conv.pool(pool, maps)))
 
 
 @pytest.mark.parametrize("table", [False, True])
