@@ -12,6 +12,7 @@ BUILTIN = {
     "ConversionError": ValueError,
     "UnsupportedNetworkError": ValueError,
     "NotFoundError": LookupError,
+    "PluginError": ImportError,
     "OverlayMissingError": FileNotFoundError,
     "FetchError": OSError,
     "DigestError": OSError,
@@ -19,6 +20,7 @@ BUILTIN = {
     "ScoresUnavailableError": AttributeError,
     "BoardError": RuntimeError,
     "BoardUnavailableError": RuntimeError,
+    "NotReadyError": RuntimeError,
     "BoardBusyError": RuntimeError,
     "BoardTakenError": RuntimeError,
     "BusError": RuntimeError,
@@ -42,7 +44,6 @@ BUILTIN = {
     "AlarmError": RuntimeError,
     "AlarmDeadlineError": TimeoutError,
     "NotPicklableError": TypeError,
-    "NotReadyError": RuntimeError,
     "RecordingError": ValueError,
 }
 

@@ -71,7 +71,7 @@ class Decoder(ABC):
         return np.ones(len(scores), bool)
 
     def ranks(self, engine: Engine) -> bool:
-        """Whether there are probabilities."""
+        """Whether there are probabilities; ScoresUnavailableError where there are no classes."""
         return True
 
     @abstractmethod
@@ -175,10 +175,10 @@ class Features(Decoder):
         raise self._none()
 
     def ranks(self, engine: Engine) -> bool:
-        return False
+        raise self._none()
 
     def probabilities(self, result: EngineResult, outputs: np.ndarray) -> np.ndarray | None:
-        return None
+        raise self._none()
 
 
 _RULES: dict[str, type[Decoder]] = {"highest-bit": HighestBit, "largest-sum": LargestSum, "features": Features}

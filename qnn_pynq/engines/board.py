@@ -28,7 +28,7 @@ from ..errors import (
 from ..networks.rows import Row, compile_layers
 from .base import Engine, EngineResult, Inputs, Prepared, Stage
 from .parts import Part, plan_parts
-from .stages import make_encoder, pictures_to_maps
+from .stages import as_kind, make_encoder, pictures_to_maps
 
 __all__ = ["BoardEngine", "SegmentTime"]
 
@@ -133,8 +133,9 @@ class BoardEngine(Engine):
             self._parts = parts
             self._switch(0)
         self._stage = self._first_stage(first, rows)
-        self.kind, self.after = self.drivers[-1].output.kind, parts[-1].split.after
+        self.after = parts[-1].split.after
         self._end = len(network.layers) - len(self.after)
+        self.kind = as_kind(network.signals[self._end])  # the last driver may have no network yet
         self.network, self.state = network, "ready"
         _log.debug("%s on %s by %s", network.name, self.board.name, ", ".join(part.overlay.name for part in parts))
 
@@ -288,9 +289,9 @@ class BoardEngine(Engine):
         """Within this, once a network is configured again, the buffers lie in other places than before."""
         with self.board.lock:
             self._require_owned()
+            self.state, self.network = "failed", None  # first: an interrupt may come at any time
             for driver in self.drivers:
                 driver.free()
-            self.state, self.network = "failed", None
             spacer = self.board.allocate(PAGE, np.uint8)
         try:
             yield

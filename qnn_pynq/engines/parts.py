@@ -10,6 +10,7 @@ from ..contracts.families import driver_class
 from ..contracts.network import Encoding, InputSpec, Network
 from ..contracts.overlay import Overlay
 from ..errors import UnsupportedNetworkError
+from .stages import as_kind
 
 __all__ = ["Part", "cut_segments", "plan_parts"]
 
@@ -83,4 +84,5 @@ def plan_parts(network: Network, overlays: Sequence[Overlay], conservative: bool
                                           "processor: expected them before the first and behind the last segment only")
         parts.append(Part(overlay, driver, part, split, first, network))
         first += len(part.layers)
+    as_kind(network.signals[first - len(parts[-1].split.after)])  # refuses what cannot be an answer
     return tuple(parts)

@@ -38,8 +38,9 @@ def _last(network: Network) -> str:
 def _check_bits(network: Network, source: str) -> None:
     end = network.signals[-1]
     if end.coding != "binary":
+        other = ', or the rule "largest-sum"' if end.coding in ("sums", "scores") else ""
         fail(source, "decode.rule", f'"highest-bit" needs bits at the end, {_last(network)} gives {end.coding}: '
-                                    'expected a dense last layer with output "binary"')
+                                    f'expected a dense last layer with output "binary"{other}')
     room = min(WORD_BITS, end.values)
     if network.output_neurons > room:
         reason = "the overlay's result word" if room == WORD_BITS else f"{_last(network)}.outputs"

@@ -154,9 +154,7 @@ class _DenseKernel(Kernel):
         return True
 
     def take_pictures(self, encoder: Encoder) -> bool:
-        from ..kernels import DenseStack
-
-        self._stack = DenseStack(self._layers, encoder)
+        self._stack = _stack(self._layers, encoder)
         self._run = self._stack.run_pictures
         return True
 
@@ -181,8 +179,12 @@ class _DenseKernel(Kernel):
 
     def _unfused(self, values: np.ndarray, *others: Any) -> np.ndarray:
         """Bits that something else made."""
-        from ..kernels import DenseStack
-
-        stack = self._stack = DenseStack(self._layers)
+        stack = self._stack = _stack(self._layers)
         self._run = stack.run
         return stack.run(values, *others)
+
+
+def _stack(layers: Sequence[Layer], encoder: Encoder | None = None) -> DenseStack:
+    from ..kernels import DenseStack  # not before: catalogues need no kernels
+
+    return DenseStack(layers, encoder)

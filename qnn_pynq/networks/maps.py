@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from time import perf_counter
 from typing import Any, Sequence
 
 import numpy as np
@@ -223,13 +224,19 @@ class Pool(_MapLayer):
 
 
 class _MapKernel(Kernel):
-    """Convolutions and pools; a convolution's time includes the pools behind it."""
+    """Convolutions and pools; a convolution's time includes the pools behind it, and pools in front have one."""
 
     def __init__(self, layers: Sequence[Layer], arriving: Signal) -> None:
-        from ..kernels import ConvStack  # loaded when something is computed
+        from ..kernels import ConvStack  # not before: catalogues need no kernels
 
-        self._stack = ConvStack(layers, arriving.shape[0], arriving.shape[1])
-        self.rows = tuple(index for index, layer in enumerate(layers) if isinstance(layer, Conv))
+        first = next((index for index, layer in enumerate(layers) if isinstance(layer, Conv)), len(layers))
+        self._pools = [layer for layer in layers[:first] if isinstance(layer, Pool)]
+        high, wide = arriving.shape[:2]
+        for pool in self._pools:
+            high, wide = pool.output_size(high), pool.output_size(wide)
+        self._stack = ConvStack(layers[first:], high, wide) if first < len(layers) else None
+        convs = tuple(index for index, layer in enumerate(layers) if isinstance(layer, Conv))
+        self.rows = (0, *convs) if first else convs
 
     def run(
         self,
@@ -238,4 +245,28 @@ class _MapKernel(Kernel):
         sums: np.ndarray | None = None,
         seconds: np.ndarray | None = None,
     ) -> np.ndarray:
-        return self._stack.run(values, out, seconds)
+        begun = perf_counter()
+        for pool in self._pools:
+            values = _pooled(pool, values)
+        if self._pools and seconds is not None:
+            seconds[0] = perf_counter() - begun
+            seconds = seconds[1:]
+        if self._stack is not None:
+            return self._stack.run(values, out, seconds)
+        if out is None:
+            return values
+        out[...] = values
+        return out
+
+
+def _pooled(pool: Pool, maps: np.ndarray) -> np.ndarray:
+    """A pool without a convolution before it, where an overlay leaves it to the processor."""
+    around = (pool.padding, pool.padding)
+    padded = np.pad(maps, ((0, 0), *around, (0, 0)), "constant")
+    high, wide = pool.output_size(maps.shape[1]), pool.output_size(maps.shape[2])
+    best = np.zeros((len(maps), high, wide, maps.shape[3]), maps.dtype)
+    for y in range(pool.size):
+        for x in range(pool.size):
+            window = padded[:, y :: pool.stride, x :: pool.stride][:, :high, :wide]
+            np.maximum(best, window, out=best)
+    return best

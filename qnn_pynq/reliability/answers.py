@@ -48,7 +48,7 @@ class Answers(NamedTuple):
     end: int
     classes: np.ndarray | None = None
 
-    def part(self, which: slice) -> Answers:
+    def part(self, which: slice | list[int]) -> Answers:
         """The same of some of the pictures."""
         classes = None if self.classes is None else self.classes[which]
         return Answers(self.pictures[which], self.values[which], self.kind, self.end, classes)
@@ -136,7 +136,7 @@ def differences(network: Network, expected: Answers, got: Answers) -> list[dict[
     expected, got = _carried(network, expected, got.end), _carried(network, got, expected.end)
     found: dict[int, dict[str, Any]] = {}
     wrong = expected.values != got.values
-    for index in np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1)).tolist():
+    for index in np.flatnonzero(wrong.any(axis=tuple(range(1, wrong.ndim)))).tolist():
         _note(found, index, *_texts(expected, got, index, wrong[index]))
     if expected.classes is not None and got.classes is not None:
         for index in np.flatnonzero(expected.classes != got.classes).tolist():

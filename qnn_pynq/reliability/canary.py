@@ -62,6 +62,12 @@ class Canary:
     def __len__(self) -> int:
         return len(self.answers.pictures)
 
+    def pair(self) -> Answers:
+        """Two of them with different answers, where there are."""
+        values = self.answers.values
+        others = np.flatnonzero((values != values[0]).any(axis=tuple(range(1, values.ndim)))).tolist()
+        return self.answers.part([0, others[0] if others else len(values) - 1])
+
     def check(self, engine: Engine, timeout: float | None = None, most: int | None = None) -> None:
         """Let `engine` answer, or the first `most` alone.
 

@@ -78,7 +78,7 @@ def changed(tmp_path, **fields):
     [
         ({"input__framing": {"object": [9, 9], "centre": "box"}}, "channels 1, or a crop"),
         ({"layers__1__inputs": 62}, "layers[1].inputs: 62 does not match the 64 channels"),
-        ({"layers__1__groups": 3}, "3 does not divide inputs 64"),
+        ({"layers__1__groups": 3}, "groups: 3 does not divide 64 inputs"),
         ({"layers__1__kernel": 0}, "expected 1 to 64"),
         ({"layers__1__padding": [3, 0]}, "each 0 to 2"),
         ({"layers__1__padding": [1]}, "[before, after]"),

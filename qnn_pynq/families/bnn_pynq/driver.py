@@ -171,8 +171,8 @@ class BnnPynqDriver(PolledDriver):
         return [] if self._buffer is None else [self._buffer]
 
     def _forget_buffers(self) -> None:
+        self._rows = 0  # first: after an interrupt nobody takes a closed buffer for one that holds images
         self._buffer = self._inputs = self._words = None
-        self._rows = 0
 
     def start(self, images: int) -> None:
         """Start the circuit on the first `images` rows of `room`.

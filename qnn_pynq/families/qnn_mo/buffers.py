@@ -135,10 +135,11 @@ class OffloadBuffers:
 
     def free_areas(self) -> None:
         """Close the areas."""
+        self.rows = self._touched = 0  # first: after an interrupt no closed area is taken for one that holds images
         try:
             close_all(self.areas)
         finally:
-            self.areas, self.rows, self._touched = [], 0, 0
+            self.areas = []
 
     def free(self) -> None:
         """Close all."""

@@ -1,4 +1,4 @@
-"""The guarded engine: every anomaly is met by its policy; nothing wrong, nothing lost, nothing twice."""
+"""The guard of runs: every anomaly is met by its policy; nothing wrong, nothing lost, nothing twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import lfc
 import numpy as np
 import pytest
 import small
-from qnn_pynq.reliability.guarded import GuardedEngine
 from small_conv import mixed_network, small_network
 
 from qnn_pynq import Classifier
@@ -30,13 +29,17 @@ from qnn_pynq.errors import (
     DeadlineError,
     EarlyDoneError,
     ForeignBitstreamError,
+    KernelError,
     NoDataError,
     NotPicklableError,
+    NotReadyError,
     QnnError,
     StatusError,
+    UnsupportedNetworkError,
     WrongAnswerError,
 )
 from qnn_pynq.faults import Fault, FaultPlan
+from qnn_pynq.reliability.guard import Guard
 from qnn_pynq.reliability.policy import Policy
 
 NET = small.network(seed=1)
@@ -452,28 +455,155 @@ def test_strict_convolutions_hand_out_no_corrupt_code(net, policy):
             assert set(classifier.recovery.anomalies) <= {"wrong answer"}
 
 
-def test_out_gets_the_words_of_every_part():
+@pytest.mark.parametrize("policy", [
+    "none", "retry", "strict", Policy("strict", agree="again"), Policy("canary", every_images=7),
+    Policy("reload", every_images=9),
+], ids=["none", "retry", "strict", "again", "canary", "reload"])
+def test_the_words_of_every_part_come_as_one_result(policy):
     words = small.words(NET, ROWS)
-    for policy in ("retry", "strict", Policy("canary", every_images=7), Policy("reload", every_images=9)):
-        with make(policy) as classifier:
-            out = np.zeros(60, np.uint64)
-            assert classifier.engine.run(ROWS, out=out).words is out and (out == words).all()
-            assert (classifier.engine.run(ROWS).words == words).all()
-            classifier.engine.start(ROWS)
-            assert (classifier.engine.wait().words == words).all()
-            assert set(classifier.engine.profile()) >= {"pack", "accelerator"}
-            assert classifier.engine.run(ROWS[:0]).words.shape == (0,)
-            with pytest.raises(BoardError, match="start"):
-                classifier.engine.wait()
+    with make(policy) as classifier:
+        guard = classifier._guard
+        found = guard.run(ROWS)
+        assert (found.values == words).all() and (found.kind, found.end) == ("words", len(NET.layers))
+        assert set(found.stages) == {"pack", "transfer", "accelerator", "emulation"}
+        assert found.stages["accelerator"] > 0
+        assert [guard.one(row) for row in ROWS[:3]] == words[:3].tolist()
+        assert guard.run(ROWS[:0]).values.shape == (0,)
+        assert guard.recovery.results == (0 if policy == "none" else 63)
 
 
-def test_an_anomaly_between_start_and_wait_is_met():
+def test_sums_of_the_processor_come_from_every_part_after_an_alarm():
+    """Its software gives sums where the logic gives none; parts without sums make a result without."""
+    board = Broken(hangs)
+    with make(Policy("canary", every_images=7, on_alarm="cpu", alarm_after=1), board) as classifier:
+        assert classifier._guard.run(ROWS[:20], sums=True).sums is None
+        board.armed = True
+        assert classifier._guard.run(ROWS, sums=True).sums.shape == (60, 64)
+        assert (classifier._guard.run(ROWS).values == small.words(NET, ROWS)).all()
+
+
+def test_an_anomaly_while_software_computes_the_same_is_met():
+    """Between the start of a run and the wait for it."""
+    board = once("hang")
+    with make("strict", board) as classifier:
+        go(classifier)
+        assert (classifier._guard.run(ROWS).values == small.words(NET, ROWS)).all()
+        assert classifier.recovery.anomalies == {"deadline": 1}
+
+
+def test_work_that_hands_out_nothing_is_repeated_too():
     board = once("hang")
     with make(board=board) as classifier:
         go(classifier)
-        classifier.engine.start(ROWS)
-        assert (classifier.engine.wait().words == small.words(NET, ROWS)).all()
-        assert classifier.recovery.anomalies == {"deadline": 1}
+        guard = classifier._guard
+        assert (guard.run_again(lambda: guard.engine.run(ROWS)).values == small.words(NET, ROWS)).all()
+        assert classifier.recovery.anomalies == {"deadline": 1} and classifier.recovery.results == 0
+
+
+# -- results in the wrong place --------------------------------------------------------------------------
+
+
+def _rolled(found):
+    """Each result one place behind its own, the last in front."""
+    return np.roll(found, 1, axis=0)
+
+
+def _late(found):
+    """Each result one place behind its own; in front what was left over from somewhere."""
+    return np.concatenate([found[-1:] ^ np.array(1, found.dtype), found[:-1]])
+
+
+def _early(found):
+    return np.roll(found, -1, axis=0)
+
+
+class Shifted(EmulatedBoard):
+    """A board on which every run's results are in other places."""
+
+    def __init__(self, move):
+        super().__init__()
+        self.move, self.struck = None, 0
+        self._move = move
+
+    def strike(self, classifier, monkeypatch, runs=None):
+        """In so many runs from now on; by default in all."""
+        for driver in classifier.engine.drivers:
+            def moved(timeout=None, finish=driver.finish):
+                found = finish(timeout)
+                self.struck += 1
+                return self._move(found) if runs is None or self.struck <= runs else found
+            monkeypatch.setattr(driver, "finish", moved)
+
+
+_SAME = np.repeat(ROWS[:1], 4, axis=0)
+_MIRRORED = np.stack([np.concatenate([row[:32], row[:32][::-1]]) for row in ROWS])
+PLACES = {
+    "one": ROWS[:1], "two": ROWS[:2], "many": ROWS, "neighbours": np.repeat(ROWS[:8], 2, axis=0),
+    "same and one": np.concatenate([_SAME, ROWS[1:2]]), "one mirrored": _MIRRORED[:1], "two mirrored": _MIRRORED[:2],
+    "dark": np.concatenate([np.zeros((1, 64), np.uint8), ROWS[:1]]),
+}
+
+
+@pytest.mark.parametrize("move", [_rolled, _late, _early], ids=["rolled", "late", "early"])
+@pytest.mark.parametrize("rows", list(PLACES.values()), ids=list(PLACES))
+def test_results_that_are_shifted_in_both_runs_are_caught(rows, move, monkeypatch):
+    right = small.words(NET, rows)
+    for _ in range(8):  # whatever order the second run takes
+        with make(Policy("strict", agree="again"), Shifted(move)) as classifier:
+            classifier._guard._order = np.random.RandomState(_)
+            classifier.board.strike(classifier, monkeypatch, runs=2)
+            assert (classifier._guard.run(rows).values == right).all()
+            if not (move(right) == right).all():
+                assert classifier.recovery.anomalies == {"wrong answer": 1}
+            monkeypatch.undo()
+
+
+@pytest.mark.parametrize("rows", list(PLACES.values()), ids=list(PLACES))
+def test_results_that_stay_shifted_are_an_alarm(rows, monkeypatch):
+    with make(Policy("strict", agree="again"), Shifted(_late)) as classifier:
+        classifier.board.strike(classifier, monkeypatch)
+        with pytest.raises(AlarmError):
+            classifier.predict(rows)
+        assert classifier.recovery.results == 0
+
+
+@pytest.mark.parametrize("net", [small_network(0), mixed_network(0)], ids=["one overlay", "segments"])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_maps_that_are_shifted_in_both_runs_are_caught(net, count, monkeypatch):
+    X = np.random.default_rng(0).integers(0, 256, (count, 16, 16, 3)).astype(np.uint8)
+    with Classifier(net, board="cpu") as software:
+        wanted = software.features(X)
+    with Classifier(net, Shifted(_late), policy=Policy("strict", agree="again")) as classifier:
+        classifier.board.strike(classifier, monkeypatch, runs=2 * len(classifier.engine.drivers))
+        assert np.array_equal(classifier.features(X), wanted)
+        assert classifier.recovery.anomalies == {"wrong answer": 1}
+
+
+def test_the_second_run_uses_other_buffers_in_another_order():
+    starts = []
+
+    class Watched(EmulatedBoard):
+        def _configure(self, overlay):
+            super()._configure(overlay)
+            self.twin.inject(self.look)
+
+        def look(self, twin, event, value):
+            if event == "words":
+                starts.append((twin.registers[0x10], twin.registers[0x1C], value.copy()))
+            return value
+
+    with make(Policy("strict", agree="again"), Watched()) as classifier:
+        used = classifier.board.memory.used
+        classifier.predict(ROWS)
+        classifier.predict(ROWS)
+        assert not classifier.recovery.anomalies and classifier.recovery.reloads == 2
+        first, second, third, fourth = starts
+        assert first[0] != second[0] and first[1] != second[1]
+        places = [found[2].view(np.uint64)[-60:].tolist() for found in starts]
+        assert places[0] == places[2] and len({tuple(place) for place in places}) == 3
+        assert sorted(places[0]) == sorted(places[1]) == sorted(places[3])
+        assert used == 0
+    assert classifier.board.memory.used == 0
 
 
 # -- nothing lost, nothing hangs -------------------------------------------------------------------------
@@ -551,7 +681,8 @@ def _interrupted(call, at, error=KeyboardInterrupt):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError])
-@pytest.mark.parametrize("policy", ["retry", "strict", "none"])
+@pytest.mark.parametrize("policy", ["retry", "strict", "none", Policy("strict", agree="again")],
+                         ids=["retry", "strict", "none", "again"])
 def test_an_interrupt_anywhere_in_a_run_leaves_a_classifier_that_goes_on(policy, error):
     with make(policy) as classifier:
         classifier.predict(ROWS)
@@ -672,7 +803,72 @@ def test_a_classifier_cannot_be_pickled_and_says_what_to_do(duplicate):
 
 def test_the_guard_is_made_by_the_policy():
     with make() as classifier:
-        assert isinstance(classifier.engine, GuardedEngine) and classifier.policy.name == "retry"
+        assert isinstance(classifier._guard, Guard) and classifier._guard.policy.name == "retry"
+        assert classifier.engine is classifier._guard.engine and classifier.engine.name == "emulated board"
         assert classifier.profile(ROWS[0]).network == NET.name
-    with make("none") as classifier:
-        assert not isinstance(classifier.engine, GuardedEngine)
+    with make("none", once("hang")) as classifier:
+        go(classifier)
+        with pytest.raises(DeadlineError):
+            classifier._guard.run(ROWS)
+        assert not classifier.recovery.events
+
+
+# -- loads that fail or break off ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["none", "retry", "strict", Policy("strict", agree="again")],
+                         ids=["none", "retry", "strict", "again"])
+def test_a_load_that_is_refused_leaves_the_former_network(policy):
+    bad = dataclasses.replace(NET, decode=dataclasses.replace(NET.decode, levels=9))
+    with make(policy) as classifier:
+        with pytest.raises(UnsupportedNetworkError):
+            classifier.load(bad)
+        assert classifier._guard.network is NET and classifier.predict(ROWS).tolist() == WANTED.tolist()
+
+
+def test_a_load_that_breaks_off_behind_the_board_leaves_no_network(monkeypatch):
+    """The logic has the new network then, and the classifier still decodes the former one's answers."""
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    other = small.network(seed=2)
+    with make("strict") as classifier:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr("qnn_pynq.reliability.guard._software", interrupted)
+            classifier.load(other)
+        assert classifier.engine.state == "failed" and classifier._guard.network is None
+        with pytest.raises(NotReadyError, match="load a network"):
+            classifier.predict(ROWS)
+        classifier.load(other)
+        assert classifier.predict(ROWS).tolist() == small.answers(other, ROWS).tolist()
+
+
+def test_in_software_a_load_that_fails_leaves_the_former_network():
+    layer = dataclasses.replace(NET.layers[0], weights=NET.layers[0].weights[:-1])
+    with Classifier(NET, board="cpu") as classifier:
+        with pytest.raises(KernelError):
+            classifier.load(dataclasses.replace(NET, layers=(layer, *NET.layers[1:])))
+        assert classifier._guard.network is NET and classifier.predict(ROWS).tolist() == WANTED.tolist()
+
+
+def test_an_interrupt_while_the_processor_takes_over_leaves_one_or_the_other(monkeypatch):
+    for where in ("_software", "Guard._note"):
+        board = Broken(hangs)
+        with make(Policy(on_alarm="cpu", alarm_after=1), board) as classifier:
+            board.armed = True
+            noted = Guard._note
+
+            def interrupted(*arguments, noted=noted):
+                if len(arguments) > 2 and arguments[1] != "alarm":
+                    return noted(*arguments)
+                raise KeyboardInterrupt
+
+            with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+                patch.setattr("qnn_pynq.reliability.guard." + where, interrupted)
+                classifier.predict(ROWS)
+            assert (classifier._guard.given_up is None) == (classifier.engine.name == "emulated board")
+            assert classifier.predict(ROWS).tolist() == WANTED.tolist()
+            board.armed = False
+            classifier.load(NET)
+            assert classifier.predict(ROWS).tolist() == WANTED.tolist() and classifier.engine.name == board.name
+        assert board.memory.used == 0

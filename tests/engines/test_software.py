@@ -1,19 +1,19 @@
-"""Convolutional networks in software: codes, tail and answers are the oracle's."""
+"""The software engine: words, sums, codes, tail and answers are the oracle's."""
 
 from __future__ import annotations
 
 import dataclasses
 
 import numpy as np
+import oracle
 import oracle_conv
 import pytest
 import small
-from qnn_pynq.engines.layers import split_layers
-from small_conv import linear, pixel_conv, small_network
+from small_conv import linear, small_network
 
 from qnn_pynq import Classifier
-from qnn_pynq.engines import fits_engine, software_engine
-from qnn_pynq.errors import InputError, ScoresUnavailableError, UnsupportedNetworkError
+from qnn_pynq.engines import SoftwareEngine
+from qnn_pynq.errors import InputError, KernelError, ScoresUnavailableError, UnsupportedNetworkError
 from qnn_pynq.networks import Decode, Encoding, Linear
 
 
@@ -141,19 +141,84 @@ def test_an_empty_batch_gives_empty_answers():
         assert classifier.features(np.zeros((0, 16, 16, 3), np.uint8)).shape == (0, 4, 4, 40)
 
 
-def test_a_network_is_cut_where_the_weights_get_one_bit():
-    network = small_network()
-    parts = split_layers(network)
-    assert (len(parts.first), len(parts.middle), len(parts.tail)) == (1, 3, 1)
-    assert (parts.picture_shape, parts.middle_shape, parts.codes_shape) == ((16, 16, 3), (8, 8, 64), (4, 4, 40))
-    two = dataclasses.replace(network, layers=(pixel_conv(np.random.default_rng(0), 64), *network.layers[1:]))
-    assert split_layers(two).middle_shape == (8, 8, 64)
+def test_one_engine_takes_both_kinds_of_network_and_says_what_it_gives():
+    conv, dense = small_network(), small.network()
+    rows = pictures(3).reshape(3, -1)
+    with SoftwareEngine() as engine:
+        for _ in range(2):
+            engine.configure(conv)
+            assert (engine.kind, engine.after, engine.gives_sums) == ("codes", conv.layers[-1:], False)
+            found = engine.run(rows, sums=True)
+            assert (found.kind, found.end, found.sums) == ("codes", 4, None)
+            assert np.array_equal(found.values, oracle_conv.forward(conv.layers[:-1], pictures(3)))
+            engine.configure(dense)
+            assert (engine.kind, engine.after, engine.gives_sums) == ("words", (), True)
 
 
-def test_each_engine_refuses_the_other_kind_of_network():
-    dense, conv = software_engine(small.network()), software_engine(small_network())
-    with pytest.raises(UnsupportedNetworkError):
-        dense.check(small_network())
-    with pytest.raises(UnsupportedNetworkError):
-        conv.check(small.network())
-    assert fits_engine(small_network(), conv) and not fits_engine(small_network(), dense)
+def test_values_that_are_no_answer_are_refused_and_the_former_network_stays():
+    conv = small_network()
+    dense, wide = small.network(), small.network(sizes=(64, 16, 80))
+    levels = dataclasses.replace(dense, decode=dataclasses.replace(dense.decode, levels=7))
+    with SoftwareEngine() as engine:
+        engine.configure(conv)
+        for network, text in ((wide, "80 output bits"), (levels, "10 classes of 7 levels need 70 output neurons")):
+            with pytest.raises(UnsupportedNetworkError, match=text):
+                engine.configure(network)
+        assert engine.network is conv and len(engine.run(pictures(2).reshape(2, -1)).values) == 2
+
+
+# -- dense networks ---------------------------------------------------------------------------------------
+
+
+def test_software_gives_the_oracles_sums():
+    net = small.network(seed=3)
+    rows = small.pictures(9, net)
+    with SoftwareEngine() as engine:
+        engine.configure(net)
+        result = engine.run(rows, sums=True)
+    assert (result.sums == oracle.lfc_sums(net.layers, small.bits(net, rows))).all()
+
+
+def test_few_output_neurons_in_software():
+    net = small.network(seed=4, sizes=(64, 16, 10), classes=10)
+    rows = small.pictures(9, net)
+    with SoftwareEngine() as engine:
+        engine.configure(net)
+        out = engine.run(rows).values
+        assert out.dtype == np.uint64 and (out == small.words(net, rows)).all()
+        assert engine.one(rows[3]) == out[3]
+
+
+def test_software_has_no_accelerator_stage():
+    net = small.network()
+    with SoftwareEngine() as engine:
+        engine.configure(net)
+        assert set(engine.run(small.pictures(3, net)).stages) == {"kernel"}
+        assert not engine.accelerator_is_modelled
+
+
+def test_threads_must_be_positive():
+    with pytest.raises(InputError, match="threads"):
+        SoftwareEngine(threads=0)
+
+
+def test_a_network_that_no_kernel_takes_leaves_the_former_one():
+    net = small.network(seed=4)
+    rows = small.pictures(9, net)
+    layer = dataclasses.replace(net.layers[0], weights=net.layers[0].weights[:-1])
+    with SoftwareEngine() as engine:
+        engine.configure(net)
+        with pytest.raises(KernelError):
+            engine.configure(dataclasses.replace(net, layers=(layer, *net.layers[1:])))
+        assert engine.network is net and (engine.run(rows).values == small.words(net, rows)).all()
+
+
+def test_the_time_of_each_row_of_layers_is_measured():
+    conv, dense = small_network(), small.network()
+    with SoftwareEngine() as engine:
+        engine.configure(conv)
+        (seconds,) = engine.row_seconds(pictures(3).reshape(3, -1))
+        assert engine.rows[0].kernel.rows == (0, 1, 3) and seconds.shape == (3,) and (seconds > 0).all()
+        engine.configure(dense)
+        (seconds,) = engine.row_seconds(small.pictures(3, dense))
+        assert seconds.shape == (1,) and seconds[0] > 0

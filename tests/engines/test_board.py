@@ -1,8 +1,9 @@
-"""Convolutional networks on the emulated board: first layers in software, the others through driver and registers."""
+"""The engine on a board, with one overlay and with several: answers, chunks, stages, ownership, recovery."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import lfc
 import numpy as np
@@ -14,11 +15,27 @@ from small_conv import mixed_network, small_network
 from qnn_pynq import Classifier
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.catalogue import find_overlay
-from qnn_pynq.engines import OffloadEngine, SegmentedEngine, board_engine
-from qnn_pynq.errors import BoardTakenError, DeadlineError, InputError, UnsupportedNetworkError
+from qnn_pynq.engines import BoardEngine
+from qnn_pynq.errors import (
+    BoardBusyError,
+    BoardError,
+    BoardTakenError,
+    DeadlineError,
+    InputError,
+    QnnError,
+    UnsupportedNetworkError,
+)
 from qnn_pynq.networks import Segment
 
 W1A2, W1A3 = "qnn-mo-w1a2", "qnn-mo-w1a3"
+
+
+def _board_engine(board=None, circuit=None, **options):
+    return BoardEngine(board or EmulatedBoard(), [circuit or lfc.tiny()], **options)
+
+
+def _hang(twin, event, value):
+    return math.inf if event == "duration" else value
 
 
 def pictures(count, seed=0):
@@ -41,12 +58,13 @@ def test_a_batch_larger_than_the_buffers_is_run_in_chunks():
     network = small_network()
     X = pictures(7)
     board = EmulatedBoard()
-    engine = OffloadEngine(board, find_overlay(W1A2))
+    engine = BoardEngine(board, [find_overlay(W1A2)])
     with board, engine:
         engine.configure(network)
         engine.driver._capacity = 3
         found = engine.run(X.reshape(7, -1))
-        assert np.array_equal(found.codes, oracle_conv.forward(network.layers[:-1], X))
+        assert (found.kind, found.end) == ("codes", 4)
+        assert np.array_equal(found.values, oracle_conv.forward(network.layers[:-1], X))
         assert all(layer.images == 7 for layer in engine.layers())
         assert sum(layer.seconds for layer in engine.layers()) == pytest.approx(found.stages["accelerator"])
         # The weights are loaded once a chunk; accesses of registers come on top.
@@ -109,7 +127,7 @@ def test_segments_on_two_overlays_answer_as_one_network(seed):
     network = mixed_network(seed)
     X = pictures(5, seed)
     with Classifier(network, board=EmulatedBoard()) as classifier, Classifier(network, board="cpu") as software:
-        assert isinstance(classifier.engine.bare, SegmentedEngine)
+        assert len(classifier.engine.drivers) == 2
         for _ in range(2):  # the second batch begins with the other overlay in the logic
             found = classifier.features(X)
             assert np.array_equal(found, oracle_conv.forward(network.layers[:-1], X))
@@ -137,7 +155,7 @@ def test_every_picture_of_a_batch_passes_a_segment_before_the_logic_is_configure
 def test_only_the_segment_in_the_logic_has_buffers():
     with EmulatedBoard() as board, Classifier(mixed_network(), board=board) as classifier:
         classifier.predict(pictures(40))
-        used = [engine.driver.dma_bytes for engine in classifier.engine._engines]
+        used = [driver.dma_bytes for driver in classifier.engine.drivers]
         assert used[0] == 0 and 0 < used[1] == board.memory.used
 
 
@@ -159,7 +177,7 @@ def test_a_segment_that_its_overlay_cannot_compute_is_refused_before_the_board_i
         with pytest.raises(UnsupportedNetworkError, match="segment 1 .layers counted from 3 on"):
             Classifier(dataclasses.replace(network, segments=(Segment(3, W1A2),)), board=board)
         with pytest.raises(UnsupportedNetworkError, match="2 segments"):
-            board_engine(network, board, [find_overlay(W1A2)]).check(network)
+            BoardEngine(board, [find_overlay(W1A2)]).check(network)
         assert board.loaded is None
 
 
@@ -226,14 +244,134 @@ def test_after_a_deadline_in_any_segment_a_load_recovers(faulty, monkeypatch):
     X = pictures(3)
     with EmulatedBoard() as board, Classifier(mixed, board=board) as classifier:
         wanted = classifier.predict(X)
-        engine = classifier.engine._engines[faulty]
+        driver = classifier.engine.drivers[faulty]
 
         def late(timeout=None):
             raise DeadlineError("no answer")
 
-        monkeypatch.setattr(engine.driver, "finish", late)
+        monkeypatch.setattr(driver, "finish", late)
         with pytest.raises(DeadlineError):
             classifier.predict(X)
         monkeypatch.undo()
         classifier.load(mixed)
         assert np.array_equal(classifier.predict(X), wanted)
+
+
+# -- dense networks ---------------------------------------------------------------------------------------
+
+
+def test_accelerator_time_is_the_model_and_emulation_is_apart():
+    net = small.network(lfc.overlay("w1a1"))
+    with _board_engine(circuit=lfc.overlay("w1a1")) as engine:
+        engine.configure(net)
+        stages = engine.run(small.pictures(1000, net)).stages
+        assert engine.accelerator_is_modelled
+        timing = engine.overlays[0].timing
+        cycles = timing["first_image_cycles"] + 999 * timing["cycles_per_image"]
+        assert stages["accelerator"] == pytest.approx(cycles / 100e6, rel=0.01)
+        assert set(stages) == {"pack", "transfer", "accelerator", "emulation"}
+        assert 0 < stages["emulation"] < 1 and engine.layers() == ()
+
+
+def test_w1a2_parameters_are_refused_by_the_w1a1_overlay_before_any_access():
+    board = EmulatedBoard()
+    with _board_engine(board, lfc.overlay("w1a1")) as engine:
+        with pytest.raises(UnsupportedNetworkError, match="layer 0"):
+            engine.configure(small.network(lfc.overlay("w1a2")))
+    assert board.loaded is None
+
+
+def test_a_hung_run_is_reported_and_configure_recovers():
+    board = EmulatedBoard()
+    net = small.network(seed=2)
+    rows = small.pictures(4, net)
+    with _board_engine(board) as engine:
+        engine.configure(net)
+        board.twin.inject(_hang)
+        with pytest.raises(DeadlineError):
+            engine.run(rows, timeout=0.5)
+        assert engine.state == "failed" and engine.network is None
+        with pytest.raises(BoardError, match="load a network"):
+            engine.run(rows)
+        engine.configure(net)
+        assert engine.state == "ready"
+        assert (engine.run(rows).values == small.words(net, rows)).all()
+
+
+def test_a_hung_load_is_reported_and_configure_recovers():
+    board = EmulatedBoard()
+    net = small.network(seed=2)
+    with _board_engine(board) as engine:
+        engine.configure(net)
+        board.twin.inject(_hang)
+        with pytest.raises(DeadlineError):
+            engine.configure(net)
+        with pytest.raises(BoardError, match="load a network"):
+            engine.one(small.pictures(1, net)[0])
+        engine.configure(net)
+        assert engine.one(small.pictures(1, net)[0]) == small.words(net, small.pictures(1, net))[0]
+
+
+def test_logic_configured_by_somebody_else_is_noticed():
+    board = EmulatedBoard()
+    net = small.network(seed=2)
+    rows = small.pictures(4, net)
+    with _board_engine(board) as engine:
+        engine.configure(net)
+        board.forget()
+        with pytest.raises(QnnError, match="load"):
+            engine.run(rows)
+        engine.configure(net)
+        assert (engine.run(rows).values == small.words(net, rows)).all()
+
+
+def test_the_second_engine_takes_the_board_over():
+    board = EmulatedBoard()
+    nets = [small.network(seed=k) for k in (1, 2)]
+    rows = small.pictures(6, nets[0])
+    first, second = _board_engine(board), _board_engine(board)
+    first.configure(nets[0])
+    second.configure(nets[1])
+    for _ in range(2):
+        with pytest.raises(BoardTakenError):
+            first.run(rows)
+    assert (second.run(rows).values == small.words(nets[1], rows)).all()
+    first.configure(nets[0])
+    assert (first.run(rows).values == small.words(nets[0], rows)).all()
+    with pytest.raises(BoardTakenError):
+        second.one(rows[0])
+    polite = _board_engine(board, takeover=False)
+    with pytest.raises(BoardBusyError, match="takeover"):
+        polite.configure(nets[1])
+    first.close()
+    polite.configure(nets[1])
+    assert (polite.run(rows).values == small.words(nets[1], rows)).all()
+
+
+def test_a_run_in_flight_is_not_taken_over():
+    board = EmulatedBoard()
+    nets = [small.network(seed=k) for k in (1, 2)]
+    rows = small.pictures(6, nets[0])
+    first, second = _board_engine(board), _board_engine(board)
+    first.configure(nets[0])
+    first.start(rows)
+    with pytest.raises(BoardBusyError):
+        second.configure(nets[1])
+    with pytest.raises(BoardError, match="in flight"):
+        first.configure(nets[1])
+    assert (first.wait().values == small.words(nets[0], rows)).all()
+    second.configure(nets[1])
+
+
+def test_a_run_that_somebody_elses_configuration_ended_is_not_in_the_way():
+    board = EmulatedBoard()
+    net = small.network(seed=1)
+    rows = small.pictures(6, net)
+    first, second = _board_engine(board), _board_engine(board)
+    first.configure(net)
+    first.start(rows)
+    board.forget()
+    second.configure(net)
+    assert (second.run(rows).values == small.words(net, rows)).all()
+    with pytest.raises(BoardError):
+        first.wait()
