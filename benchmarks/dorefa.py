@@ -101,6 +101,7 @@ def ours():
 
 def per_layer(rounds):
     """Microseconds of each convolution of the stack with its pool."""
+    from qnn_pynq.contracts.layer import Signal
     from qnn_pynq.kernels import ConvLayer
     from qnn_pynq.networks import Pool
 
@@ -116,7 +117,7 @@ def per_layer(rounds):
         maps = rng.integers(0, 4, (1,) + one.input_shape).astype(np.uint8)
         name = "conv{} {}".format(len(tasks) + 1, one.method)
         tasks[name] = (bound(one, maps), 1)
-        macs[name] = mine.macs(side, side)
+        macs[name] = mine.macs(Signal("codes", (side, side, mine.inputs), mine.input_bits, 3.0))
         side = one.output_shape[0]
     times = interleaved(tasks, rounds, 0.02)
     rows = [[name, "{:.1f}".format(t), "{:.0f}".format(macs[name] / t / 1e3)] for name, t in times.items()]

@@ -104,24 +104,24 @@ def main() -> None:
 
     from qnn_pynq.boards.emulated import EmulatedBoard
     from qnn_pynq.catalogue import find_overlay
-    from qnn_pynq.engines import OffloadEngine, software_engine
+    from qnn_pynq.engines import BoardEngine, SoftwareEngine
 
     network, overlay = dorefa_net(), find_overlay("qnn-mo-w1a2")
     pictures = np.random.default_rng(2).integers(0, 256, (arguments.images, 224 * 224 * 3)).astype(np.uint8)
-    software = software_engine(network)
+    software = SoftwareEngine()
     software.configure(network)
-    wanted = software.run(pictures).codes
+    wanted = software.run(pictures).values
     print(machine())
     rows, details = [], []
     for name, conservative in (("default", False), ("conservative", True)):
         for images in sorted({1, arguments.images}):
-            with EmulatedBoard() as board, OffloadEngine(board, overlay, conservative) as engine:
+            with EmulatedBoard() as board, BoardEngine(board, [overlay], conservative) as engine:
                 engine.configure(network)
                 counts = counted(board.ip(overlay.ip.name))
                 begin = time.perf_counter()
                 result = engine.run(pictures[:images])
                 wall = time.perf_counter() - begin
-                if not np.array_equal(result.codes, wanted[:images]):
+                if not np.array_equal(result.values, wanted[:images]):
                     raise SystemExit("{}: the overlay and the software disagree".format(name))
                 plan, driver = engine.driver.plan, engine.driver
                 moved = plan.put_bytes + plan.gathered_bytes + plan.taken_bytes

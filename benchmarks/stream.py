@@ -80,7 +80,7 @@ def delayed(driver: Any, seconds: float) -> None:
         driver.timing["run"] = run["images"] * seconds
         return np.zeros((run["images"], *shape), np.uint8)
 
-    shape = driver.output_shape
+    shape = driver.output.shape
     driver.start, driver.finish = start, finish
 
 

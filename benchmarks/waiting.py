@@ -42,7 +42,6 @@ def main() -> None:
     for length in (0.001, 0.01, 0.1, 1.0):
         late, busy = [], []
         for number in range(max(5, int(arguments.seconds / length / 2))):
-            time.sleep(0.002)  # apart: a wait right after another one goes on with its pauses
             cpu, begin = time.thread_time(), time.perf_counter()
             board.ends = begin + length * (0.9 + 0.02 * (number % 11))
             board.wait("ip", (0, 2), 10.0)

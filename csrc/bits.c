@@ -1,9 +1,9 @@
 /* Bit strings: integers of 1..8 bits packed and unpacked, pictures encoded, the highest set bit. */
 #include <string.h>
-#include "kernels.h"
+#include "bits.h"
 
 struct qnn_encoder {
-    const qnn_ops *ops;
+    const qnn_kernels *kernels;
     size_t pixels, bits, used;
     unsigned threshold;
     uint16_t *index;     /* NULL: bit k is pixel k */
@@ -80,14 +80,14 @@ static void unpack_bits(const uint8_t *in, size_t n, uint8_t *out)
 
 void qnn_pack(int isa, const void *values, size_t rows, size_t n, int bits, void *out)
 {
-    const qnn_ops *ops = qnn_isa_ops(isa);
+    const qnn_kernels *kernels = qnn_kernels_of(isa);
     const uint8_t *v = values;
     uint8_t *to = out;
     size_t i, row = (n * (size_t)bits + 7) / 8;
 
     for (i = 0; i < rows; i++, v += n, to += row) {
         if (bits == 1)
-            ops->pack1(v, n, to);
+            kernels->pack(v, n, to);
         else if (bits == 8)
             memcpy(to, v, n);
         else
@@ -121,7 +121,7 @@ qnn_encoder *qnn_encoder_new(int isa, size_t pixels, size_t bits, size_t used, i
 
     if (!e)
         return NULL;
-    e->ops = qnn_isa_ops(isa);
+    e->kernels = qnn_kernels_of(isa);
     e->pixels = pixels;
     e->bits = bits;
     e->used = used;
@@ -169,14 +169,14 @@ void qnn_encode_row(const qnn_encoder *e, const uint8_t *picture, uint8_t *out)
 
     memset(out + used, 0, (e->bits + 7) / 8 - used); /* a stack's rows may hold bits of another run */
     if (!e->index) {
-        e->ops->compare(picture, e->thresholds, e->threshold, e->used, out);
+        e->kernels->compare(picture, e->thresholds, e->threshold, e->used, out);
         return;
     }
     for (k = 0; k < e->used; k += n, out += n / 8) {
         n = e->used - k < sizeof gathered ? e->used - k : sizeof gathered;
         for (j = 0; j < n; j++)
             gathered[j] = picture[e->index[k + j]];
-        e->ops->compare(gathered, e->thresholds ? e->thresholds + k : NULL, e->threshold, n, out);
+        e->kernels->compare(gathered, e->thresholds ? e->thresholds + k : NULL, e->threshold, n, out);
     }
 }
 

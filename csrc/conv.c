@@ -1,58 +1,18 @@
 /* Convolutions: which kernel, memory, and the pool behind each row. */
 #include <string.h>
-#if defined(__linux__) || defined(__APPLE__)
-#include <time.h>
-#endif
 #include "conv.h"
 
-#ifndef QNN_HAVE_AVX2
-const qnn_conv_kernel *qnn_conv_avx2(const qnn_conv *conv)
-{
-    (void)conv;
-    return NULL;
-}
-#endif
-#ifndef QNN_HAVE_AVX512
-const qnn_conv_kernel *qnn_conv_avx512(const qnn_conv *conv)
-{
-    (void)conv;
-    return NULL;
-}
-#endif
-#ifndef QNN_HAVE_NEON
-const qnn_conv_kernel *qnn_conv_neon(const qnn_conv *conv)
-{
-    (void)conv;
-    return NULL;
-}
-#endif
-
-double qnn_thread_seconds(void)
-{
-#ifdef CLOCK_THREAD_CPUTIME_ID
-    struct timespec now;
-
-    if (!clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now))
-        return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-#endif
-    return 0;
-}
-
+/* The fastest set that has something for such a layer, from `isa` downwards; the reference has for all. */
 static const qnn_conv_kernel *choose(const qnn_conv *c, int isa)
 {
-    const char *name = qnn_isa_name(isa);
     const qnn_conv_kernel *kernel = NULL;
 
-    if (!strcmp(name, "neon"))
-        kernel = qnn_conv_neon(c);
-    if (!strcmp(name, "avx512"))
-        kernel = qnn_conv_avx512(c);
-    if (!kernel && !strncmp(name, "avx", 3))
-        kernel = qnn_conv_avx2(c);
-    return kernel ? kernel : qnn_conv_scalar(c);
+    for (; !kernel; isa--)
+        kernel = qnn_kernels_of(isa)->conv(c);
+    return kernel;
 }
 
-static size_t scratch_bytes(const qnn_conv *c)
+static size_t whole_scratch(const qnn_conv *c)
 {
     return c->scratch_bytes + ((size_t)c->wide + c->out_wide) * c->s.outputs + 64;
 }
@@ -93,7 +53,7 @@ qnn_conv *qnn_conv_new(int isa, const qnn_conv_shape *shape, const void *weights
     c->weight_bytes = c->kernel->weight_bytes(c);
     c->scratch_bytes = (c->kernel->scratch_bytes(c) + 63) / 64 * 64;
     c->weights = qnn_alloc(c->weight_bytes);
-    c->scratch = qnn_alloc(scratch_bytes(c));
+    c->scratch = qnn_alloc(whole_scratch(c));
     if (!c->weights || !c->scratch) {
         qnn_conv_free(c);
         return NULL;
@@ -115,20 +75,12 @@ void qnn_conv_free(qnn_conv *c)
 
 size_t qnn_conv_bytes(const qnn_conv *c)
 {
-    return c->weight_bytes + scratch_bytes(c) + (size_t)c->s.outputs * ((size_t)c->s.levels * 4 + 1);
+    return c->weight_bytes + whole_scratch(c) + (size_t)c->s.outputs * ((size_t)c->s.levels * 4 + 1);
 }
 
 const char *qnn_conv_method(const qnn_conv *c)
 {
     return c->kernel->name;
-}
-
-void qnn_maximum(uint8_t *to, const uint8_t *a, const uint8_t *b, size_t n)
-{
-    size_t k;
-
-    for (k = 0; k < n; k++)
-        to[k] = a[k] > b[k] ? a[k] : b[k];
 }
 
 /*
@@ -165,7 +117,7 @@ int qnn_conv_run(qnn_conv *c, const void *x, size_t n, void *out)
     const size_t step = (size_t)c->s.height * c->s.width * c->s.inputs * (c->s.weight_bits == 32 ? 4 : 1);
     const size_t size = (size_t)c->out_high * c->out_wide * c->s.outputs;
     const int shared = !__atomic_exchange_n(&c->busy, 1, __ATOMIC_ACQUIRE);
-    unsigned char *scratch = shared ? c->scratch : qnn_alloc(scratch_bytes(c));
+    unsigned char *scratch = shared ? c->scratch : qnn_alloc(whole_scratch(c));
     const uint8_t *from = x, *end = from + n * step;
     uint8_t *to = out;
     size_t i;

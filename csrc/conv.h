@@ -4,8 +4,6 @@
 
 #include "kernels.h"
 
-typedef struct qnn_conv_kernel qnn_conv_kernel;
-
 struct qnn_conv {
     qnn_conv_shape s;
     int high, wide;      /* of the convolution */
@@ -35,19 +33,18 @@ struct qnn_conv_kernel {
     void (*maximum)(uint8_t *to, const uint8_t *a, const uint8_t *b, size_t n);
 };
 
-void qnn_maximum(uint8_t *to, const uint8_t *a, const uint8_t *b, size_t n);
+void qnn_maximum_scalar(uint8_t *to, const uint8_t *a, const uint8_t *b, size_t n);
 void qnn_maximum_avx2(uint8_t *to, const uint8_t *a, const uint8_t *b, size_t n);
 void qnn_maximum_neon(uint8_t *to, const uint8_t *a, const uint8_t *b, size_t n);
 
-/* NULL: nothing of this instruction set for such a layer. */
-const qnn_conv_kernel *qnn_conv_scalar(const qnn_conv *conv);
-const qnn_conv_kernel *qnn_conv_avx2(const qnn_conv *conv);
-const qnn_conv_kernel *qnn_conv_avx512(const qnn_conv *conv);
-const qnn_conv_kernel *qnn_conv_neon(const qnn_conv *conv);
-/* The same for pixels. */
-const qnn_conv_kernel *qnn_wide_avx2(const qnn_conv *conv);
-const qnn_conv_kernel *qnn_wide_avx512(const qnn_conv *conv);
-const qnn_conv_kernel *qnn_wide_neon(const qnn_conv *conv);
+/* Those of pixels (weights of more than 1 bit), which know no groups; NULL as in the table. */
+qnn_conv_fn qnn_conv_wide_avx2, qnn_conv_wide_avx512, qnn_conv_wide_neon;
+
+static inline const qnn_conv_kernel *qnn_conv_wide(const qnn_conv *c, const qnn_conv_kernel *shorts,
+                                                   const qnn_conv_kernel *floats)
+{
+    return c->s.groups > 1 ? NULL : c->s.weight_bits == 16 ? shorts : floats;
+}
 
 /* Bit of input `i` of output `o` (both counted in the whole layer's outputs and the group's inputs). */
 static inline int qnn_conv_bit(const qnn_conv *c, const uint8_t *weights, int o, int ky, int kx, int i)

@@ -58,13 +58,13 @@ TARGET void qnn_maximum_avx2(uint8_t *to, const uint8_t *a, const uint8_t *b, si
 
     for (k = 0; k + LANES <= n; k += LANES)
         STORE(to + k, _mm256_max_epu8(LOAD(a + k), LOAD(b + k)));
-    qnn_maximum(to + k, a + k, b + k, n - k);
+    qnn_maximum_scalar(to + k, a + k, b + k, n - k);
 }
 
 const qnn_conv_kernel *qnn_conv_avx2(const qnn_conv *c)
 {
     if (c->s.weight_bits != 1)
-        return qnn_wide_avx2(c);
+        return qnn_conv_wide_avx2(c);
     return fits(c) ? &lookup : NULL;
 }
 #endif

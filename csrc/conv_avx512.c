@@ -102,13 +102,13 @@ static void some_pixels(const struct work *t, int pixels, int full, int pair);
 #define SOME_PIXELS some_pixels
 
 #include "conv_lookup.h"
-#include "conv_tile512.h"
+#include "conv_tile_avx512.h"
 
 const qnn_conv_kernel *qnn_conv_avx512(const qnn_conv *c)
 {
     __builtin_cpu_init();
     if (c->s.weight_bits != 1)
-        return qnn_wide_avx512(c);
+        return qnn_conv_wide_avx512(c);
     return fits(c) && __builtin_cpu_supports("avx512vbmi") ? &lookup : NULL;
 }
 #endif

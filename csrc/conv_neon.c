@@ -3,12 +3,7 @@
 #include "conv.h"
 
 #ifdef QNN_HAVE_NEON
-#if defined(__arm__) && !defined(__ARM_NEON)
-#pragma GCC push_options
-#pragma GCC target("fpu=neon")
-#define POP_OPTIONS
-#endif
-#include <arm_neon.h>
+#include "neon.h"
 
 #define MAXIMUM qnn_maximum_neon
 #define KEEP(v) __asm__("" : "+w"(v))
@@ -83,17 +78,13 @@ void qnn_maximum_neon(uint8_t *to, const uint8_t *a, const uint8_t *b, size_t n)
 
     for (k = 0; k + LANES <= n; k += LANES)
         STORE(to + k, vmaxq_u8(LOAD(a + k), LOAD(b + k)));
-    qnn_maximum(to + k, a + k, b + k, n - k);
+    qnn_maximum_scalar(to + k, a + k, b + k, n - k);
 }
 
 const qnn_conv_kernel *qnn_conv_neon(const qnn_conv *c)
 {
     if (c->s.weight_bits != 1)
-        return qnn_wide_neon(c);
+        return qnn_conv_wide_neon(c);
     return fits(c) ? &lookup : NULL;
 }
-
-#ifdef POP_OPTIONS
-#pragma GCC pop_options
-#endif
 #endif

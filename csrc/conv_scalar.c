@@ -89,9 +89,17 @@ static void row_of(const qnn_conv *c, const void *image, const void *end, int ro
         }
 }
 
+void qnn_maximum_scalar(uint8_t *to, const uint8_t *a, const uint8_t *b, size_t n)
+{
+    size_t k;
+
+    for (k = 0; k < n; k++)
+        to[k] = a[k] > b[k] ? a[k] : b[k];
+}
+
 const qnn_conv_kernel *qnn_conv_scalar(const qnn_conv *conv)
 {
-    static const qnn_conv_kernel kernel = {"scalar", weight_bytes, scratch_bytes, repack, row_of, qnn_maximum};
+    static const qnn_conv_kernel kernel = {"scalar", weight_bytes, scratch_bytes, repack, row_of, qnn_maximum_scalar};
 
     (void)conv;
     return &kernel;

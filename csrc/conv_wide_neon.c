@@ -3,12 +3,7 @@
 #include "conv.h"
 
 #ifdef QNN_HAVE_NEON
-#if defined(__arm__) && !defined(__ARM_NEON)
-#pragma GCC push_options
-#pragma GCC target("fpu=neon")
-#define POP_OPTIONS
-#endif
-#include <arm_neon.h>
+#include "neon.h"
 
 #define MAXIMUM qnn_maximum_neon
 #define KEEP(v) (void)(v)
@@ -127,12 +122,8 @@ static inline void codes_of_shorts(const int32_t *sums, const int32_t *limits, s
 #define MOST 0
 #include "conv_wide.h"
 
-const qnn_conv_kernel *qnn_wide_neon(const qnn_conv *c)
+const qnn_conv_kernel *qnn_conv_wide_neon(const qnn_conv *c)
 {
-    return c->s.groups > 1 || c->s.weight_bits == 1 ? NULL : c->s.weight_bits == 16 ? &shorts_kernel : &floats_kernel;
+    return qnn_conv_wide(c, &shorts_kernel, &floats_kernel);
 }
-
-#ifdef POP_OPTIONS
-#pragma GCC pop_options
-#endif
 #endif

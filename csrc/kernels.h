@@ -1,4 +1,4 @@
-/* Inside of the kernels: activations, layers and the table of functions of one instruction set. */
+/* Inside of the kernels: what an instruction set offers, as one table of functions, and memory. */
 #ifndef QNN_KERNELS_H
 #define QNN_KERNELS_H
 
@@ -26,69 +26,63 @@
 #endif
 #endif
 
-enum { QNN_TILE = 64, QNN_BLOCK = 8 }; /* images that share one pass over the weights; neurons of a block */
+typedef struct qnn_layer qnn_layer;             /* dense.h */
+typedef struct qnn_conv_kernel qnn_conv_kernel; /* conv.h */
 
-/*
- * Activations of one image: `planes` bit planes of `stride` 64-bit words each (stride a multiple of 8, so
- * every plane is 64-byte aligned), bits beyond the inputs 0. Binary: one plane, 1 = +1. Ternary: plane 0
- * "not zero", plane 1 "negative" (a subset of plane 0).
- *
- * With P = the number of synapses whose product is negative:
- *   binary:  P = popcount(w ^ x),            centre = inputs
- *   ternary: P = popcount(nz & ~(w ^ neg)),  centre = popcount(nz)
- *   accumulator = centre - P  (popcount)  or  centre - 2 P  (signed sum, "doubled")
- *
- * The vector kernels compare without forming the accumulator: with half = centre >> 1 and
- * parity = centre & 1,  threshold < accumulator  <=>  P - half < limit[parity].
- */
-typedef struct qnn_layer qnn_layer;
-typedef struct qnn_ops qnn_ops;
-
-struct qnn_layer {
-    int inputs, outputs, ternary, doubled, levels;
-    int planes, words, stride, blocks;
-    void *weights;        /* as ops->repack laid them out */
-    int16_t *thresholds;  /* [outputs][levels] */
-    int16_t *limits[2];   /* per parity: [block][level][8] */
-    size_t weight_bytes;
-};
-
+/* bit k of out = p[k] >= t[k], or p[k] >= threshold where t is NULL; writes ceil(n / 8) bytes, pad bits 0 */
+typedef void qnn_compare_fn(const uint8_t *p, const uint8_t *t, unsigned threshold, size_t n, uint8_t *out);
+/* bit k of out = bit 0 of p[k]; writes ceil(n / 8) bytes, pad bits 0 */
+typedef void qnn_pack_fn(const uint8_t *p, size_t n, uint8_t *out);
+/* bytes that the repacked weights take, a multiple of 64 */
+typedef size_t qnn_dense_size_fn(const qnn_layer *layer);
+/* weights: rows of ceil(inputs / 8) bytes; out: zeroed */
+typedef void qnn_dense_repack_fn(const qnn_layer *layer, const uint8_t *weights, void *out);
 /* y: first output byte of image 0; y_row bytes to the next image; y_plane bytes to plane 1. sums may be NULL. */
-typedef void qnn_layer_fn(const qnn_layer *layer, const uint64_t *x, size_t n, uint8_t *y, size_t y_row,
+typedef void qnn_dense_fn(const qnn_layer *layer, const uint64_t *x, size_t n, uint8_t *y, size_t y_row,
                           size_t y_plane, int32_t *sums);
+/* NULL: nothing of this instruction set for such a layer, the next slower one is asked */
+typedef const qnn_conv_kernel *qnn_conv_fn(const qnn_conv *conv);
+/* x: bit planes (counts) or codes (products), see linear.h */
+typedef void qnn_linear_counts_fn(const qnn_linear *linear, const uint64_t *x, int32_t *sums);
+typedef void qnn_linear_products_fn(const qnn_linear *linear, const uint8_t *x, int32_t *sums);
 
-struct qnn_ops {
+typedef struct {
     const char *name;
     int (*usable)(void);
-    /* bytes that the repacked weights take, a multiple of 64 */
-    size_t (*weight_bytes)(const qnn_layer *layer);
-    /* weights: rows of ceil(inputs / 8) bytes; out: zeroed */
-    void (*repack)(const qnn_layer *layer, const uint8_t *weights, void *out);
-    qnn_layer_fn *run;
-    /* bit k of out = p[k] >= t[k], or p[k] >= threshold where t is NULL; writes ceil(n / 8) bytes, pad bits 0 */
-    void (*compare)(const uint8_t *p, const uint8_t *t, unsigned threshold, size_t n, uint8_t *out);
-    /* bit k of out = bit 0 of p[k]; writes ceil(n / 8) bytes, pad bits 0 */
-    void (*pack1)(const uint8_t *p, size_t n, uint8_t *out);
-};
+    qnn_compare_fn *compare;
+    qnn_pack_fn *pack;
+    qnn_dense_size_fn *dense_size;
+    qnn_dense_repack_fn *dense_repack;
+    qnn_dense_fn *dense;
+    qnn_conv_fn *conv;
+    int linear_lanes; /* outputs of a block of 1-bit weights */
+    qnn_linear_counts_fn *linear_counts;
+    qnn_linear_products_fn *linear_products;
+} qnn_kernels;
 
-extern const qnn_ops qnn_scalar, qnn_avx2, qnn_avx512, qnn_neon;
-const qnn_ops *qnn_isa_ops(int isa);
+/* The table of a number that Python chose; the reference's for any other number. */
+const qnn_kernels *qnn_kernels_of(int isa);
 
-/* What the vector files reuse of the scalar file (tails). */
-void qnn_scalar_compare(const uint8_t *p, const uint8_t *t, unsigned threshold, size_t n, uint8_t *out);
-void qnn_scalar_pack1(const uint8_t *p, size_t n, uint8_t *out);
-/* Weight word `word` (64 bits) of a neuron, 0 beyond the end. */
-uint64_t qnn_weight_word(const qnn_layer *layer, const uint8_t *weights, int neuron, int word);
+qnn_compare_fn qnn_compare_scalar, qnn_compare_avx2, qnn_compare_avx512, qnn_compare_neon;
+qnn_pack_fn qnn_pack_scalar, qnn_pack_avx2, qnn_pack_avx512, qnn_pack_neon;
+qnn_dense_size_fn qnn_dense_size_scalar, qnn_dense_size_avx2, qnn_dense_size_neon;
+qnn_dense_repack_fn qnn_dense_repack_scalar, qnn_dense_repack_avx2, qnn_dense_repack_neon;
+qnn_dense_fn qnn_dense_scalar, qnn_dense_avx2, qnn_dense_avx512, qnn_dense_neon;
+qnn_conv_fn qnn_conv_scalar, qnn_conv_avx2, qnn_conv_avx512, qnn_conv_neon;
+qnn_linear_counts_fn qnn_linear_counts_scalar, qnn_linear_counts_avx2, qnn_linear_counts_avx512, qnn_linear_counts_neon;
+qnn_linear_products_fn qnn_linear_products_scalar, qnn_linear_products_avx2, qnn_linear_products_avx512,
+    qnn_linear_products_neon;
 
-/* Layout of the x86 files: block of 8 neurons, then word, then neuron; pad neurons 0. */
-size_t qnn_blocks_bytes(const qnn_layer *layer);
-void qnn_blocks_repack(const qnn_layer *layer, const uint8_t *weights, void *out);
+/* For the references: any processor has it. */
+static inline int qnn_popcount64(uint64_t v)
+{
+    v = v - ((v >> 1) & UINT64_C(0x5555555555555555));
+    v = (v & UINT64_C(0x3333333333333333)) + ((v >> 2) & UINT64_C(0x3333333333333333));
+    v = (v + (v >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    return (int)((v * UINT64_C(0x0101010101010101)) >> 56);
+}
 
 void *qnn_alloc(size_t bytes); /* 64-byte aligned and zeroed; NULL: no memory */
 void qnn_free(void *memory);
-
-/* One row of ceil(bits / 8) bytes, pad bits 0. */
-void qnn_encode_row(const qnn_encoder *encoder, const uint8_t *picture, uint8_t *out);
-size_t qnn_encoder_pixels(const qnn_encoder *encoder);
 
 #endif

@@ -2,35 +2,15 @@
 #include <string.h>
 #include "linear.h"
 
-static const qnn_linear_kernel *choose(int isa)
-{
-    const char *name = qnn_isa_name(isa);
-
-#ifdef QNN_HAVE_AVX512
-    if (!strcmp(name, "avx512"))
-        return &qnn_linear_avx512;
-#endif
-#ifdef QNN_HAVE_AVX2
-    if (!strcmp(name, "avx2"))
-        return &qnn_linear_avx2;
-#endif
-#ifdef QNN_HAVE_NEON
-    if (!strcmp(name, "neon"))
-        return &qnn_linear_neon;
-#endif
-    (void)name;
-    return &qnn_linear_scalar;
-}
-
 static int blocks(const qnn_linear *l)
 {
-    return (l->outputs - 1) / l->kernel->lanes + 1;
+    return (l->outputs - 1) / l->kernels->linear_lanes + 1;
 }
 
 static void repack(const qnn_linear *l, const uint8_t *weights)
 {
     const size_t row = ((size_t)l->inputs + 7) / 8;
-    const int lanes = l->kernel->lanes, tail = l->inputs & 7;
+    const int lanes = l->kernels->linear_lanes, tail = l->inputs & 7;
     uint8_t *to = l->weights;
     int o, k;
 
@@ -66,9 +46,9 @@ qnn_linear *qnn_linear_new(int isa, int inputs, int outputs, int weight_bits, in
     l->levels = levels;
     l->words = (inputs + 511) / 512 * 8;
     l->row = (inputs + 63) / 64 * 64;
-    l->kernel = choose(isa);
+    l->kernels = qnn_kernels_of(isa);
     l->weight_bytes = weight_bits == 8 ? (size_t)outputs * l->row
-                                       : (size_t)blocks(l) * l->words * (size_t)l->kernel->lanes * 8;
+                                       : (size_t)blocks(l) * l->words * (size_t)l->kernels->linear_lanes * 8;
     l->scratch_bytes = (weight_bits == 8 ? (size_t)l->row : (size_t)l->words * 8 * input_bits) +
                        ((size_t)outputs + 64) * 4;
     l->weights = qnn_alloc(l->weight_bytes);
@@ -144,13 +124,13 @@ int qnn_linear_run(qnn_linear *l, const void *x, size_t n, void *out)
         if (l->weight_bits == 1) {
             const int32_t sum = cut(l, codes, (uint64_t *)scratch);
 
-            l->kernel->bits(l, (const uint64_t *)scratch, sums);
+            l->kernels->linear_counts(l, (const uint64_t *)scratch, sums);
             for (o = 0; o < l->outputs; o++)
                 sums[o] = 2 * sums[o] - sum;
         } else {
             for (k = 0; k < l->inputs; k++)
                 scratch[k] = (uint8_t)(codes[k] & mask);
-            l->kernel->bytes(l, scratch, sums);
+            l->kernels->linear_products(l, scratch, sums);
         }
         if (!l->levels) {
             memcpy(plain, sums, (size_t)l->outputs * 4);
@@ -171,40 +151,3 @@ int qnn_linear_run(qnn_linear *l, const void *x, size_t n, void *out)
         qnn_free(scratch);
     return 0;
 }
-
-static int popcount64(uint64_t v)
-{
-    v = v - ((v >> 1) & UINT64_C(0x5555555555555555));
-    v = (v & UINT64_C(0x3333333333333333)) + ((v >> 2) & UINT64_C(0x3333333333333333));
-    v = (v + (v >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
-    return (int)((v * UINT64_C(0x0101010101010101)) >> 56);
-}
-
-static void scalar_bits(const qnn_linear *l, const uint64_t *planes, int32_t *sums)
-{
-    const uint64_t *w = l->weights;
-    int o, k, p;
-
-    for (o = 0; o < l->outputs; o++, w += l->words) {
-        sums[o] = 0;
-        for (p = 0; p < l->input_bits; p++)
-            for (k = 0; k < l->words; k++)
-                sums[o] += popcount64(w[k] & planes[(size_t)p * l->words + k]) << p;
-    }
-}
-
-static void scalar_bytes(const qnn_linear *l, const uint8_t *codes, int32_t *sums)
-{
-    const int8_t *w = l->weights;
-    int o, k;
-
-    for (o = 0; o < l->outputs; o++, w += l->row) {
-        int32_t sum = 0;
-
-        for (k = 0; k < l->row; k++)
-            sum += w[k] * codes[k];
-        sums[o] = sum;
-    }
-}
-
-const qnn_linear_kernel qnn_linear_scalar = {1, scalar_bits, scalar_bytes};

@@ -2,12 +2,7 @@
 #include "linear.h"
 
 #ifdef QNN_HAVE_NEON
-#if defined(__arm__) && !defined(__ARM_NEON)
-#pragma GCC push_options
-#pragma GCC target("fpu=neon")
-#define POP_OPTIONS
-#endif
-#include <arm_neon.h>
+#include "neon.h"
 
 static int32_t across(uint32x4_t v)
 {
@@ -16,7 +11,7 @@ static int32_t across(uint32x4_t v)
     return (int32_t)(vgetq_lane_u64(wide, 0) + vgetq_lane_u64(wide, 1));
 }
 
-static void bits(const qnn_linear *l, const uint64_t *planes, int32_t *sums)
+void qnn_linear_counts_neon(const qnn_linear *l, const uint64_t *planes, int32_t *sums)
 {
     const uint8_t *w = l->weights;
     int o, k, j, p;
@@ -41,7 +36,7 @@ static void bits(const qnn_linear *l, const uint64_t *planes, int32_t *sums)
     }
 }
 
-static void bytes(const qnn_linear *l, const uint8_t *codes, int32_t *sums)
+void qnn_linear_products_neon(const qnn_linear *l, const uint8_t *codes, int32_t *sums)
 {
     const int8_t *w = l->weights;
     int o, k;
@@ -59,10 +54,4 @@ static void bytes(const qnn_linear *l, const uint8_t *codes, int32_t *sums)
         sums[o] = across(vreinterpretq_u32_s32(sum));
     }
 }
-
-const qnn_linear_kernel qnn_linear_neon = {1, bits, bytes};
-
-#ifdef POP_OPTIONS
-#pragma GCC pop_options
-#endif
 #endif

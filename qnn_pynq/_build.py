@@ -8,6 +8,8 @@ import os
 
 from cffi import FFI
 
+__all__ = ["ffibuilder"]
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SOURCES = sorted(name[:-2] for name in os.listdir(os.path.join(ROOT, "csrc")) if name.endswith(".c"))
 HEADERS = sorted(name for name in os.listdir(os.path.join(ROOT, "csrc")) if name.endswith(".h"))

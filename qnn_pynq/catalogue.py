@@ -28,7 +28,7 @@ __all__ = [
     "overlays",
 ]
 
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _PACKAGE = Path(__file__).resolve().parent
 _T = TypeVar("_T")
 
@@ -58,7 +58,7 @@ def _places(kind: str, shipped: str) -> Iterator[Path]:
         if entry:
             place = Path(os.path.expanduser(entry))
             if not os.path.isdir(place):  # False also for what is too long to be a path
-                _LOG.warning("QNN_PYNQ_PATH names %s, which is no folder", shortened(entry))
+                _log.warning("QNN_PYNQ_PATH names %s, which is no folder", shortened(entry))
             yield place
     yield data_folder() / kind
     # Inside the package once installed, beside it in a checkout.
@@ -157,6 +157,18 @@ def digest(path: Path) -> str:
     return found.hexdigest()
 
 
+def wrong_file(path: Path, file: OverlayFile) -> str:
+    """What is wrong with a file of an overlay by its size and sha256, "" where it is right.
+
+    A file of another size is not read: it may be without end.
+    """
+    size = path.stat().st_size
+    if size != file.size:
+        return f"{size} bytes, expected {file.size} with sha256 {file.sha256}"
+    actual = digest(path)
+    return "" if actual == file.sha256 else f"sha256 {actual}, expected {file.sha256}"
+
+
 def overlay_files(overlay: Overlay | PathLike) -> dict[str, Path]:
     """The files of an overlay on this machine by key ("bitstream", "hwh"), each with the right sha256.
 
@@ -177,15 +189,15 @@ def overlay_files(overlay: Overlay | PathLike) -> dict[str, Path]:
         for path in (overlay.path / file.name, cached_path(overlay, file)):
             if key in found or not path.is_file():
                 continue
-            actual = digest(path)
-            if actual == file.sha256:
+            problem = wrong_file(path, file)
+            if not problem:
                 found[key] = path
             else:
-                wrong.append((key, path, actual))
-    for key, path, actual in wrong:
+                wrong.append((key, path, problem))
+    for key, path, problem in wrong:
         if key not in found:
-            problem = "{} has sha256 {}, expected {}: remove it and run 'qnn-pynq overlays fetch {}'"
-            raise DigestError(problem.format(path, actual, overlay.files[key].sha256, overlay.name))
+            text = "{} has {}: remove it and run 'qnn-pynq overlays fetch {}'"
+            raise DigestError(text.format(path, problem, overlay.name))
     missing = [key for key in overlay.files if key not in found]
     if missing:
         start = "the files of overlay {0} are not on this machine: run 'qnn-pynq overlays fetch {0}'"

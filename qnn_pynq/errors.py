@@ -15,6 +15,14 @@ __all__ = [
     "DeadlineError",
     "DescriptorError",
     "DigestError",
+    "DmaDecodeError",
+    "DmaDescriptorDecodeError",
+    "DmaDescriptorError",
+    "DmaDescriptorSlaveError",
+    "DmaError",
+    "DmaInternalError",
+    "DmaPacketError",
+    "DmaSlaveError",
     "EarlyDoneError",
     "FetchError",
     "ForeignBitstreamError",
@@ -32,6 +40,7 @@ __all__ = [
     "RecordingError",
     "ScoresUnavailableError",
     "StatusError",
+    "StrayRunError",
     "UnsupportedNetworkError",
     "WrongAnswerError",
 ]
@@ -101,16 +110,16 @@ class BoardUnavailableError(BoardError):
     """No usable board, and the reason."""
 
 
-class NotReadyError(BoardError):
-    """A run was refused because of what an earlier one left behind: load a network."""
-
-
 class BoardBusyError(BoardError):
     """The board belongs to another process or classifier, or a run is in flight."""
 
 
 class BoardTakenError(BoardError):
     """Another classifier has taken this board over."""
+
+
+class NotReadyError(BoardError):
+    """A run was refused because of what an earlier one left behind."""
 
 
 class AnomalyError(BoardError):
@@ -147,6 +156,46 @@ class BusError(AnomalyError):
     """An access, of the processor or of the logic, to an address that nobody answers for."""
 
     kind = "bus error"
+
+
+class StrayRunError(BoardBusyError, StatusError):
+    """The circuit runs where it should be idle."""
+
+
+class DmaError(StatusError):
+    """A DMA channel halted with an error bit; only a reset makes it run again."""
+
+
+class DmaInternalError(DmaError):
+    """A transfer of no length, or a packet longer than the length register says."""
+
+
+class DmaSlaveError(DmaError):
+    """The memory answered with an error."""
+
+
+class DmaDecodeError(DmaError, BusError):
+    """An address that no memory answers for."""
+
+    kind = "bus error"
+
+
+class DmaDescriptorError(DmaError):
+    """A descriptor that is complete already."""
+
+
+class DmaDescriptorSlaveError(DmaError):
+    """The memory answered with an error when a descriptor was read or written."""
+
+
+class DmaDescriptorDecodeError(DmaError, BusError):
+    """A descriptor at an address that no memory answers for."""
+
+    kind = "bus error"
+
+
+class DmaPacketError(DmaError):
+    """TLAST at another place than the description says."""
 
 
 class WrongAnswerError(AnomalyError):

@@ -4,7 +4,7 @@ A plan is asked at every opportunity: a run of the circuit, a load of weights, a
 probability `rate` it strikes there with one of its kinds. The same seed, rate and kinds give the same faults at
 the same opportunities, whatever the clock and the machine.
 
->>> from qnn_pynq.boards.emulated import EmulatedBoard
+>>> from qnn_pynq import EmulatedBoard, FaultPlan
 >>> board = EmulatedBoard(faults=FaultPlan(seed=1, rate=0.01))
 
 The kinds, and what the emulated circuit does:
@@ -29,7 +29,7 @@ from __future__ import annotations
 import random
 from collections import Counter, deque
 from dataclasses import dataclass
-from typing import Any, Iterable, NoReturn, Sequence
+from typing import Iterable, NoReturn, Sequence
 
 from .errors import BoardError, InputError
 
@@ -40,6 +40,7 @@ KINDS = (
     "reprogrammed", "no memory", "slow", "signal",
 )
 _REMEMBERED = 2_000
+_MOST_SIGNALS = 20  # in a row; the next opportunity goes without, so that trying again comes to an end
 _SIGNAL_WITHIN = 24  # touch points: about two runs of a dense overlay, of which each access has two
 
 
@@ -106,7 +107,8 @@ class FaultPlan:
 
     Notes
     -----
-    A plan belongs to one board at a time; it is not thread-safe beyond the board's own lock.
+    A plan belongs to one board at a time; it is not thread-safe beyond the board's own lock. After 20 signals in a row
+    one run or load goes without, also at a rate of 1: whoever tries until it works comes to an end.
     """
 
     def __init__(self, seed: int = 0, rate: float = 0.0, kinds: Sequence[str] | None = None,
@@ -131,6 +133,7 @@ class FaultPlan:
         listed = list(faults)
         self._listed = {fault.at: fault for fault in listed if fault.kind != "no memory"}
         self._denied = {fault.at: fault for fault in listed if fault.kind == "no memory"}
+        self._signals = 0  # in a row
         self._signal = -1  # touch points until it comes; below 0: none
 
     def __repr__(self) -> str:
@@ -146,10 +149,15 @@ class FaultPlan:
         self.opportunities += 1
         fault = self._drawn("run", at, self._runs)
         fault = self._listed.pop(at, fault)
+        if fault is None or fault.kind != "signal":
+            self._signals = 0
+        elif self._signals == _MOST_SIGNALS:
+            self._signals, fault = 0, None
+        else:
+            self._signals += 1
+            self._signal = fault.place % _SIGNAL_WITHIN
         if fault is not None:
             self._book(fault)
-            if fault.kind == "signal":
-                self._signal = fault.place % _SIGNAL_WITHIN
         return fault
 
     def check_allocation(self, nbytes: int) -> None:
@@ -193,5 +201,5 @@ class FaultPlan:
         return Fault(kinds[int(which * len(kinds))], at, amount, place)
 
 
-def _whole(value: Any) -> bool:
+def _whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)

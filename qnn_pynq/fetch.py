@@ -10,14 +10,14 @@ import urllib.parse
 from pathlib import Path
 from typing import Union
 
-from .catalogue import by_hand_lines, cached_path, digest, find_overlay
+from .catalogue import by_hand_lines, cached_path, find_overlay, wrong_file
 from .errors import DigestError, FetchError
 from .files.download import TIMEOUT, download, is_web_address
 from .overlay import Overlay, OverlayFile
 
 __all__ = ["fetch_overlay"]
 
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -65,13 +65,13 @@ def fetch_overlay(
             found[key] = target
         else:
             found[key] = _fetch(overlay, key, target, source, progress, timeout)
-            _LOG.info("%s: stored in %s", file.name, target)
+            _log.info("%s: stored in %s", file.name, target)
     return found
 
 
 def _right(path: Path, file: OverlayFile) -> bool:
     try:
-        return path.is_file() and digest(path) == file.sha256
+        return path.is_file() and not wrong_file(path, file)
     except OSError:
         return False
 
@@ -112,9 +112,9 @@ def _copy_in(overlay: Overlay, file: OverlayFile, folder: Path, target: Path) ->
         raise FetchError("no file {}".format(" or ".join(str(place) for place in places)))
     handle, temporary = -1, ""
     try:
-        actual = digest(origin)
-        if actual != file.sha256:
-            raise DigestError("{} has sha256 {}, expected {}".format(origin, actual, file.sha256))
+        problem = wrong_file(origin, file)
+        if problem:
+            raise DigestError("{} has {}".format(origin, problem))
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix="." + target.name, dir=str(target.parent))
         with os.fdopen(handle, "wb") as out, origin.open("rb") as stream:
@@ -122,7 +122,7 @@ def _copy_in(overlay: Overlay, file: OverlayFile, folder: Path, target: Path) ->
             out.flush()
             os.fsync(out.fileno())
         os.chmod(temporary, 0o644)
-        if digest(Path(temporary)) != file.sha256:
+        if wrong_file(Path(temporary), file):
             raise DigestError("{} has changed while it was copied: try again".format(origin))
         os.replace(temporary, str(target))
     except DigestError:

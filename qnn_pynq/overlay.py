@@ -14,6 +14,7 @@ __all__ = ["OVERLAY_FORMAT", "OVERLAY_VERSION", "Ip", "Overlay", "OverlayFile", 
 OVERLAY_FORMAT = "qnn-pynq-overlay"
 OVERLAY_VERSION = 1
 
+_MOST_FILE = 256 << 20  # bytes of a bitstream
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _HEX = re.compile(r"0x[0-9A-Fa-f]{1,16}\Z")
 
@@ -115,7 +116,7 @@ def _read_file(fields: Fields) -> OverlayFile:
     name, digest = fields.name("name"), fields.text("sha256")
     if not _SHA256.match(digest):
         fields.fail("sha256", '"{}" is no digest: expected 64 lower-case hexadecimal digits'.format(digest))
-    size = fields.integer("size", 1, 1 << 32)
+    size = fields.integer("size", 1, _MOST_FILE)
     urls = fields.strings("urls", ())
     for index, url in enumerate(urls):
         if not url.startswith(("https://", "http://")):

@@ -4,13 +4,12 @@ from __future__ import annotations
 import dataclasses
 import gzip
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from qnn_pynq.catalogue import find_overlay
-from qnn_pynq.networks import Decode, Dense
+from qnn_pynq.networks import Decode, Dense, Encoding, InputSpec, Network
 from qnn_pynq.overlay import Overlay
 
 
@@ -32,8 +31,9 @@ def tiny(**changes: Any) -> Overlay:
 
 
 def network(circuit: Overlay, seed: int = 0, sizes: Any = None, classes: int = 10,
-            hostile: bool = False) -> Any:
-    """A random network for a circuit; `sizes` are inputs and the outputs of each layer.
+            hostile: bool = False) -> Network:
+    """A random network for a circuit, whose pictures are a row of its inputs; `sizes` are inputs and the outputs of
+    each layer.
 
     Hostile thresholds are any int32, unordered: the circuit keeps 16 bits of them.
     """
@@ -51,8 +51,9 @@ def network(circuit: Overlay, seed: int = 0, sizes: Any = None, classes: int = 1
             thresholds = np.where(rng.rand(*thresholds.shape) < 0.2, wild, thresholds)
         layers.append(Dense(inputs, outputs, packed, thresholds.astype(np.int32), 1,
                             limits["input"], limits["accumulator"], limits["output"]))
-    return SimpleNamespace(name=f"random-{seed}", layers=tuple(layers), decode=Decode(),
-                           output_neurons=classes, classes=tuple(str(number) for number in range(classes)))
+    spec = InputSpec((1, sizes[0]), 1, "as-is", None, Encoding("threshold", threshold=128))
+    return Network(f"random-{seed}", "", "", (circuit.name,), spec, tuple(layers), Decode(),
+                   tuple(str(number) for number in range(classes)))
 
 
 def bits(images: int, inputs: int, seed: int = 0) -> np.ndarray:
@@ -70,7 +71,7 @@ def run_packed(driver: Any, packed: np.ndarray) -> np.ndarray:
     words = []
     for first in range(0, len(packed), driver.capacity):
         chunk = packed[first:first + driver.capacity]
-        view = driver.input(len(chunk))
+        view = driver.room(len(chunk))
         view[:] = 0
         view[:, :chunk.shape[1]] = chunk
         driver.start(len(chunk))

@@ -78,7 +78,7 @@ def driver(kind="w1a2", net=None, board=None, **options):
 def codes(made, images, seed=0):
     """Random input codes of a configured driver's network."""
     first = next(layer for layer in made.network.layers if isinstance(layer, Conv) and layer.weight_bits == 1)
-    return np.random.default_rng(seed).integers(0, 2**first.input_bits, (images,) + made.input_shape).astype(np.uint8)
+    return np.random.default_rng(seed).integers(0, 2**first.input_bits, (images,) + made.input.shape).astype(np.uint8)
 
 
 def run(made, maps):
@@ -86,8 +86,7 @@ def run(made, maps):
     found = []
     for begin in range(0, len(maps), made.capacity):
         chunk = maps[begin : begin + made.capacity]
-        for index, one in enumerate(chunk):
-            made.put(index, one)
+        made.put(chunk)
         made.start(len(chunk))
         found.append(made.finish())
     return np.concatenate(found)

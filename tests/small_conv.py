@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from qnn_pynq.networks import Conv, Crop, Decode, Encoding, InputSpec, Linear, Network, Pool, Segment
+from qnn_pynq.networks import Conv, Crop, Decode, Encoding, InputSpec, Letterbox, Linear, Network, Pool, Segment
 
 
 def bits(rng, shape, count):
@@ -76,3 +76,39 @@ def mixed_network(seed=0):
         linear(rng, 4 * 4 * 32, 5, 3),
     )
     return dataclasses.replace(small_network(seed), layers=layers, segments=(Segment(3, "qnn-mo-w1a3"),))
+
+
+def takes_codes(bits=2, channels=70, size=9):
+    """Two convolutions and a pool on maps of codes."""
+    rng = np.random.default_rng(bits)
+    window = 5 - bits
+    layers = (
+        binary_conv(rng, channels, 40, code_bits=bits, invert=True), Pool(window, 2, (0, window - 2)),
+        binary_conv(rng, 40, 33, kernel=1, padding=(0, 0), code_bits=bits),
+    )
+    spec = InputSpec((size, size), channels, "as-is", None, Encoding("codes", bits=bits))
+    overlay = f"qnn-mo-w1a{bits}"
+    return dataclasses.replace(
+        small_network(code_bits=bits, pool=window, overlay=overlay), name="codes", input=spec, layers=layers,
+        decode=Decode("features"), classes=(), overlays=(overlay,),
+    )
+
+
+def in_letterbox():
+    """A float first layer in a letterbox, and a pointwise layer at the end."""
+    network = small_network()
+    rng = np.random.default_rng(4)
+    first = network.layers[0]
+    first = dataclasses.replace(
+        first, weights=first.weights.astype(np.float32), thresholds=first.thresholds.astype(np.float32) / 255,
+        weight_bits=32, input_bits=32,
+    )
+    last = Linear(
+        40, 7, rng.normal(size=(7, 40)).astype(np.float32), rng.normal(size=7).astype(np.float32), 0.5, 32, 2,
+        pointwise=True,
+    )
+    mean = Encoding("mean", mean=np.zeros((16, 16, 3), np.float32), divisor=255.0)
+    spec = InputSpec((16, 16), 3, "as-is", None, mean, None, Letterbox(100.0))
+    return dataclasses.replace(
+        network, input=spec, layers=(first, *network.layers[1:4], last), decode=Decode("features"), classes=()
+    )

@@ -81,6 +81,19 @@ def test_every_local_link_leads_somewhere() -> None:
             assert (page.parent / link).exists(), "{}: {}".format(page.name, link)
 
 
+PAGES = ["README.md", "training/README.md", *(f"docs/{page.name}" for page in sorted(ROOT.glob("docs/*.md")))]
+PLACES = "qnn_pynq|tests|tools|benchmarks|training|docs|csrc|overlays|params|notebooks"
+
+
+@pytest.mark.skipif(not (ROOT / "qnn_pynq").exists(), reason="the pages name files of a checkout")
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_a_page_names_is_there(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for name in re.findall(rf"(?<![\w/.]|~)((?:{PLACES})/[\w./*-]*\w)", text):
+        if not re.search(r"[A-Z]{4}|mnist/lfc", name):  # NAME stands for one; upstream's folder
+            assert list(ROOT.glob(name)), name
+
+
 def test_the_readme_names_every_shipped_network_and_overlay_with_its_accuracy() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in overlays():

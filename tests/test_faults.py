@@ -52,6 +52,22 @@ def _history(seed, kinds=None, rate=0.2):
     return list(plan.struck)
 
 
+def test_whoever_tries_again_after_each_signal_comes_to_an_end():
+    plan = FaultPlan(seed=3, rate=1.0, kinds=["signal"])
+    struck = [plan.strike() is not None for _ in range(100)]
+    assert struck == ([True] * 20 + [False]) * 4 + [True] * 16 and plan.counts["signal"] == 96
+    plan = FaultPlan(seed=3, rate=1.0, kinds=["signal"])
+    driver = BnnPynqDriver(EmulatedBoard(faults=plan), lfc.tiny())
+    loads = 0
+    for _ in range(30):
+        try:
+            driver.configure(lfc.network(driver.overlay))
+            break
+        except KeyboardInterrupt:
+            loads += 1
+    assert loads == 20
+
+
 def test_the_same_seed_gives_the_same_faults_and_another_one_others():
     assert _history(5) == _history(5) != _history(6)
     assert {fault.kind for fault in _history(5)} == set(KINDS)
@@ -260,7 +276,7 @@ def test_a_signal_comes_at_the_chosen_access():
         before = None
         with pytest.raises(KeyboardInterrupt):
             for _ in range(5):
-                view = driver.input(len(BITS))
+                view = driver.room(len(BITS))
                 view[:] = 0
                 driver.start(len(BITS))
                 # The start is struck inside its last access, whose second touch point is the signal's first.

@@ -395,6 +395,10 @@ def test_local_folder_with_wrong_or_missing_files(overlay, cache, tmp_path):
     with pytest.raises(FetchError, match="no file .*x.bit"):
         fetch_overlay(overlay, source=tmp_path / "local")
     (tmp_path / "local" / "x.bit").write_bytes(b"no")
+    with pytest.raises(DigestError, match="has 2 bytes, expected {} with sha256 {}".format(
+            len(BIT), hashlib.sha256(BIT).hexdigest())):
+        fetch_overlay(overlay, source=str(tmp_path / "local"))
+    (tmp_path / "local" / "x.bit").write_bytes(bytes(len(BIT)))
     with pytest.raises(DigestError, match="expected " + hashlib.sha256(BIT).hexdigest()):
         fetch_overlay(overlay, source=str(tmp_path / "local"))
     assert not cache.exists() or not list(cache.iterdir())

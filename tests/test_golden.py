@@ -24,7 +24,9 @@ def test_every_published_word_and_the_published_accuracy(golden, mnist, kind, wo
     with Classifier(small.published(golden, kind), board=board) as classifier:
         result = classifier.evaluate(rows, labels)
         assert result.correct == correct
-        found = classifier.engine.run(rows).words[: len(wanted)]
+        found = classifier.engine.run(rows)
+        assert found.kind == "words" and found.end == len(classifier.network.layers)
+        found = found.values[: len(wanted)]
         assert (found == wanted).all()
         for k in range(0, 2000, 97):  # the path of one picture
             assert classifier.engine.one(rows[k]) == wanted[k]

@@ -108,7 +108,7 @@ def test_driver_and_registers_agree_from_map_to_map(network, codes, verified, co
         driver = QnnMoDriver(board, overlay, conservative)
         for stop, wanted in ((3, MERGE1), (5, POOL2), (9, OUTPUT)):
             driver.configure(dataclasses.replace(network, layers=network.layers[:stop]))
-            driver.put(0, codes)
+            driver.put(codes[None])
             driver.start(1)
             found = driver.finish()[0]
             assert digest(found).startswith(wanted)
@@ -135,3 +135,12 @@ def test_a_batch_gives_what_one_picture_gives(folder, network, verified):
     with Classifier(network, board="emulated") as classifier:
         found = classifier.features([folder / "test" / PICTURE] * 3)
     assert all(np.array_equal(one, verified) for one in found)
+
+
+@pytest.mark.parametrize("board", ["cpu", "emulated"])
+def test_without_its_first_layer_it_takes_the_published_codes(folder, codes, verified, tmp_path, board):
+    network = import_qnn_mo(folder / "params" / "dorefanet-layers.json", codes=True)
+    network = load_network(save_network(network, tmp_path / "net"))
+    assert (network.input.size, network.input.channels) == ((54, 54), 68)
+    with Classifier(network, board=board) as classifier:
+        assert int((classifier.features([codes])[0] != verified).sum()) == 0

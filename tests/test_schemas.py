@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import small_conv
 import test_network
+import test_network_codes
 import test_overlay
 
 from qnn_pynq.catalogue import networks
@@ -152,3 +153,32 @@ def test_a_convolutional_network_fits_the_schema(tmp_path):
     validator("network").validate(document)
     for fields in ({"layers__1__weight_bits": 2}, {"layers__2__size": 1}, {"classes": []}, {"layers__4__bais": "x"}):
         assert not validator("network").is_valid(changed(document, fields))
+
+
+@pytest.mark.parametrize("make", [small_conv.takes_codes, small_conv.in_letterbox])
+def test_networks_of_codes_and_of_a_letterbox_fit_the_schema(make, tmp_path):
+    path = save_network(make(), tmp_path / "net") / "network.json"
+    validator("network").validate(json.loads(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize(
+    ("make", "fields", "message"),
+    [(small_conv.takes_codes, *case)
+     for case in cases(test_network_codes.test_descriptors_of_codes_that_do_not_fit_are_refused)]
+    + [(small_conv.in_letterbox, *case)
+       for case in cases(test_network_codes.test_letterbox_and_pointwise_layer_that_do_not_fit_are_refused)],
+)
+def test_the_schema_refuses_codes_and_letterboxes_as_the_loader_does(make, fields, message, tmp_path):
+    path = save_network(make(), tmp_path / "net") / "network.json"
+    valid = validator("network").is_valid(changed(json.loads(path.read_text(encoding="utf-8")), fields))
+    beyond = (*BEYOND, "input.crop: missing", "with framing or crop", "layers[4].weights", "not allowed here")
+    assert not valid or any(part in message for part in beyond)
+
+
+def test_padding_of_a_kernel_of_one_may_be_a_pair(tmp_path):
+    path = save_network(small_conv.takes_codes(), tmp_path / "net") / "network.json"
+    for padding in (0, [0, 0]):
+        document = changed(json.loads(path.read_text(encoding="utf-8")), {"layers__2__padding": padding})
+        validator("network").validate(document)
+        path.write_text(json.dumps(document), encoding="utf-8")
+        assert load_network(path).layers[2].padding == (0, 0)

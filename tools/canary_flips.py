@@ -7,7 +7,6 @@ driver and registers.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -17,8 +16,8 @@ from fault_trials import inputs
 from qnn_pynq import Classifier
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.catalogue import find_network, networks
-from qnn_pynq.datasets.testsets import dataset_of, find_test_set
-from qnn_pynq.errors import QnnError, WrongAnswerError
+from qnn_pynq.datasets.testsets import find_test_set
+from qnn_pynq.errors import NotFoundError, WrongAnswerError
 from qnn_pynq.faults import Fault
 from qnn_pynq.networks import Conv, Network
 from qnn_pynq.reliability.canary import Canary
@@ -26,22 +25,18 @@ from qnn_pynq.reliability.canary_choice import flip_bit, sample_flips
 
 __all__ = ["canary_table"]
 
-ROOT = Path(__file__).resolve().parent.parent
 PICTURES = {"dense": 1000, "convolutional": 64}  # ordinary ones, of which one answered otherwise makes a flip harmful
 _SLOWER = 8  # convolutional networks, and everything through the circuit
 
 
 def ordinary(network: Network, count: int) -> tuple[np.ndarray, str]:
     """Pictures uint8 (count, pixels) of the network's test set where it is here, else blends of the self-test's."""
-    bases = [os.environ.get("QNN_PYNQ_DATA"), str(ROOT.parent / "shared" / "data")]
-    for place in [place for base in bases if base for place in Path(base).glob("{}*".format(dataset_of(network)))]:
-        try:
-            found = find_test_set(network, place).first(count).pictures
-            with Classifier(network, board="cpu") as software:
-                return np.array(software._pipeline.rows(found)), place.name
-        except QnnError:
-            continue
-    return inputs(network, count, 3), "blends of self-test pictures"
+    try:
+        found = find_test_set(network).first(count)  # in $QNN_PYNQ_DATA
+    except NotFoundError:
+        return inputs(network, count, 3), "blends of self-test pictures"
+    with Classifier(network, board="cpu") as software:
+        return np.array(software._pipeline.rows(found.pictures)), Path(found.source).name
 
 
 def _rates(changes: Iterator[Any], canary: Canary, pictures: np.ndarray, right: np.ndarray,

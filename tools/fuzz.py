@@ -6,7 +6,8 @@ usage: tools/fuzz.py --cases 1000000 --seed 1            all targets, by mutatio
        tools/fuzz.py --only "TARGET" --case 1234         one case again
        tools/fuzz.py ... --write docs/reliability.md     put the table between the markers of that file
 
-Ends with 1 where there is a finding: another exception, more than 10 seconds, or more than 4 GB of memory.
+Ends with 1 where there is a finding: another exception, more than 2 seconds of the processor (or 10 by the clock), or
+more than 200 MB of memory beside what the program had before (400 MB for what is read).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ if _ATHERIS:
 else:
     from fuzz_targets import Target, make_targets, memory_folder
 
+from bombs import MEMORY, SECONDS, reset_peak, used  # noqa: E402
 from campaign import progress_bar, write_between  # noqa: E402
 from mutate import mutate  # noqa: E402
 
@@ -63,14 +65,25 @@ def _ring(*_: Any) -> None:
     raise _TooLong
 
 
-def try_case(run: Callable[[bytes], Any], data: bytes, seconds: float = _SECONDS) -> str:
-    """"" if it was read, "refused", or what is wrong."""
+def _dear(begun: float, memory: int, most: int) -> str:
+    """What a case took too much of; "" if nothing."""
+    seconds, more = time.process_time() - begun, used() - memory
+    if seconds > SECONDS:
+        return "{:.1f} s of the processor: at most {:g} are allowed".format(seconds, SECONDS)
+    if memory and more > most:
+        return "{:.0f} MB of memory: at most {:.0f} are allowed".format(more / 1e6, most / 1e6)
+    return ""
+
+
+def try_case(run: Callable[[bytes], Any], data: bytes, seconds: float = _SECONDS, memory: int = 0) -> str:
+    """"" if it was read, "refused", or what is wrong; `memory` is what was used before, by `bombs.reset_peak`."""
     signal.setitimer(signal.ITIMER_REAL, seconds)
+    begun = time.process_time()
     try:
         run(data)
-        return ""
+        return _dear(begun, memory, 2 * MEMORY)
     except QnnError:
-        return "refused"
+        return _dear(begun, memory, MEMORY) or "refused"
     except _TooLong:
         return "more than {:g} s".format(seconds)
     except Exception as error:
@@ -85,9 +98,14 @@ def fuzz(target: Target, cases: int, seed: int, first: int = 0,
     signal.signal(signal.SIGALRM, _ring)
     begun, read, refused = time.perf_counter(), 0, 0
     findings: list[tuple[int, str, str]] = []
+    memory = reset_peak()
     for number in range(first, first + cases):
         data = case(target, seed, number)
-        what = try_case(target.run, data)
+        if used() - memory > MEMORY // 4:  # what making the case took
+            memory = reset_peak()
+        what = try_case(target.run, data, memory=memory)
+        if "memory" in what:
+            memory = reset_peak()
         if not what:
             read += 1
         elif what == "refused":
@@ -114,7 +132,7 @@ def _guided(target: Target, cases: int, seed: int, result: Path, corpus: Path) -
         (corpus / str(number)).write_bytes(data)
 
     def one(data: bytes) -> None:
-        what = try_case(target.run, data)
+        what = try_case(target.run, data, memory=reset_peak())
         figures["cases"] += 1
         if not what:
             figures["read"] += 1

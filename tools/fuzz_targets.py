@@ -48,9 +48,11 @@ from qnn_pynq.diagnosis import recording_file  # noqa: E402
 from qnn_pynq.errors import InputError  # noqa: E402
 from qnn_pynq.files.npyfile import read_array  # noqa: E402
 from qnn_pynq.networks import load_network, save_network  # noqa: E402
+from qnn_pynq.networks.summary import weights_digest  # noqa: E402
 from qnn_pynq.overlay import load_overlay  # noqa: E402
 from qnn_pynq.pictures.prepare import prepare  # noqa: E402
 from qnn_pynq.reliability.answers import known_answers  # noqa: E402
+from qnn_pynq.reliability.canary import _chosen  # noqa: E402
 from qnn_pynq.streams.hwh import check_hwh  # noqa: E402
 from qnn_pynq.streams.reading import load_description  # noqa: E402
 
@@ -66,7 +68,10 @@ def make_targets(base: Path) -> dict[str, Target]:
 
 def _descriptors(base: Path) -> list[Target]:
     targets = []
-    networks = {"dense": small.network(table=True, levels=2), "convolutional": small_conv.small_network()}
+    networks = {
+        "dense": small.network(table=True, levels=2), "convolutional": small_conv.small_network(),
+        "of codes": small_conv.takes_codes(), "in a letterbox": small_conv.in_letterbox(),
+    }
     for name, network in networks.items():
         path = save_network(network, base / name) / "network.json"
         run = from_file(path, lambda p: load_network(p.parent))
@@ -145,6 +150,10 @@ def _arrays(base: Path) -> list[Target]:
     loaded = load_network(folder)
     run = from_file(folder / "selftest.npz", lambda p: known_answers(loaded))
     targets.append(Target("selftest.npz", [good], run, False, 0.5))
+    digest = np.frombuffer(weights_digest(loaded).encode(), np.uint8)
+    chosen = npz(digest=digest, pictures=rows, words=small.words(network, rows))
+    run = from_file(folder / "canary.npz", lambda p: _chosen(loaded))
+    targets.append(Target("canary.npz", [chosen], run, False, 0.5))
     labels = rng.randint(0, 10, 3)
     blob = [picture("JPEG", "RGB", 32) for _ in range(2)]
     ends = np.cumsum([0] + [len(one) for one in blob])
@@ -250,10 +259,10 @@ def _recordings(base: Path) -> Target:
     path = base / "recording"
     recording = recording_file.Recording(
         {"format": "qnn-pynq-recording", "board": "b"}, bytes(8),
-        (recording_file.Event("allocate", 5, 5, (64,), 4096),
-         recording_file.Event("flush", 6, 6, (0, 8, bytes(8)), None)))
+        (recording_file.BoardCall("allocate", 5, 5, (64,), 4096),
+         recording_file.BoardCall("flush", 6, 6, (0, 8, bytes(8)), None)))
     recording_file.save_recording(recording, path)
-    text = recording_file._unpack(path.read_bytes())
+    text = gzip.decompress(path.read_bytes().partition(b"\n")[2])
 
     def run(data: bytes) -> Any:
         packed = data if data[:2] == b"\x1f\x8b" else gzip.compress(data, 1)

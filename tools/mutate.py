@@ -7,7 +7,11 @@ import json
 import random
 from typing import Any, Sequence
 
+from bombs import swell
+
 __all__ = ["mutate", "mutate_json"]
+
+_SWOLLEN = 0.003
 
 _NUMBERS = (0, 1, 2, 7, 8, 31, 32, 63, 64, 127, 128, 255, 256, 0x7FFF, 0x8000, 0xFFFF, 1 << 24, (1 << 31) - 1, 1 << 31,
             (1 << 32) - 1, (1 << 63) - 1, (1 << 64) - 1)
@@ -20,6 +24,10 @@ _VALUES: tuple[Any, ...] = (
 def mutate(dice: random.Random, seeds: Sequence[bytes], text: bool) -> bytes:
     """One of the seeds, changed in one to eight ways."""
     data = dice.choice(seeds)
+    if not text and dice.random() < _SWOLLEN:
+        swollen = swell(dice, data)
+        if swollen is not None:
+            return swollen
     if text and dice.random() < 0.6:
         try:
             return mutate_json(dice, data)
@@ -63,6 +71,14 @@ def _change(dice: random.Random, data: bytearray, seeds: Sequence[bytes]) -> Non
 def mutate_json(dice: random.Random, data: bytes) -> bytes:
     """A document with some of its values replaced, dropped, doubled or nested."""
     document = json.loads(data.decode("utf-8-sig"))
+    if dice.random() < _SWOLLEN:
+        lists = [(holder, key) for holder, key in _places(document) if isinstance(holder[key], list)]
+        if lists:
+            holder, key = dice.choice(lists)
+            count = dice.choice((65, 5000, 300000))
+            first = holder[key][0] if holder[key] else "x"
+            holder[key] = [first] * min(count, (4 << 20) // (2 + len(json.dumps(first)))) if dice.random() < 0.5 else [
+                "x{}".format(number) for number in range(count)]
     for _ in range(1 << dice.randrange(3)):
         places = list(_places(document))
         if not places or len(places) > 5000:

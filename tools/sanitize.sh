@@ -10,6 +10,7 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 copy=build/sanitize
 mkdir -p "$copy"
+rm -rf "$copy/csrc" "$copy/tests" # whatever has another name now
 cp -rpu qnn_pynq csrc tests overlays params setup.py setup.cfg pyproject.toml README.md "$copy"
 cd "$copy"
 if [ qnn_pynq/_kernels.abi3.so -nt .built ]; then rm -f qnn_pynq/_kernels.abi3.so; fi # the plain one, copied

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Train one of the shipped DoReFa networks: `python training/dorefa.py dorefa-w1a2-imagenette`.
 
-Pictures come from $QNN_PYNQ_DATA or ../shared/data. The run can be stopped and started again: it goes on
+Pictures come from $QNN_PYNQ_DATA or from the cache. The run can be stopped and started again: it goes on
 from the last checkpoint under build/training/. `--float` trains the same topology in float, to compare.
 """
 
@@ -23,8 +23,8 @@ import numpy as np  # noqa: E402
 
 from qnn_pynq.networks import save_network  # noqa: E402
 from qnn_pynq.train._torch import torch  # noqa: E402
-from qnn_pynq.train.data import DataSet  # noqa: E402
-from qnn_pynq.train.dorefa.data import load_colour, split_colour  # noqa: E402
+from qnn_pynq.train.data import DataSet, split  # noqa: E402
+from qnn_pynq.train.dorefa.data import load_colour  # noqa: E402
 from qnn_pynq.train.dorefa.loop import train  # noqa: E402
 from qnn_pynq.train.dorefa.pipeline import finish, finish_float  # noqa: E402
 from qnn_pynq.train.dorefa.recipes import RECIPES, Recipe  # noqa: E402
@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     report = logging.getLogger("training").info
     report("%s: %s", name, recipe)
-    training, held_out = split_colour(load_colour(recipe.dataset, "train", work.parent), recipe.held_out, recipe.seed)
+    training, held_out = split(load_colour(recipe.dataset, "train", work.parent), recipe.held_out, recipe.seed)
     first = work / "checkpoint.pt"
     model = train(training, held_out, recipe, options.floating, first, report)
     if recipe.second:

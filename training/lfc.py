@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Train one of the shipped LFC networks: `python training/lfc.py lfc-w1a1-mnist`.
 
-Data comes from $QNN_PYNQ_DATA, from ../shared/data, or is downloaded with a digest check. The run can be
+Data comes from $QNN_PYNQ_DATA or from the cache, or is downloaded with a digest check. The run can be
 stopped and started again: it goes on from the last checkpoint under build/training/.
 """
 

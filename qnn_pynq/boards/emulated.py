@@ -1,10 +1,9 @@
 """A board without hardware: twins for the logic, and memory as the chip has it."""
 from __future__ import annotations
 
-import bisect
 import logging
 import weakref
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 
@@ -12,85 +11,15 @@ from ..contracts.board import Board, Buffer, Registers, shape_bytes
 from ..contracts.clock import Clock, RealClock, VirtualClock
 from ..contracts.families import twin_class
 from ..contracts.program import check_program, play_plainly
-from ..contracts.twin import Memory, Twin
+from ..contracts.twin import Twin
+from ..contracts.waiting import LONGEST
 from ..errors import BoardError, BusError, ClosedError, InputError
 from ..faults import FaultPlan
+from .memory import EmulatedMemory
 
-__all__ = ["EmulatedBoard", "EmulatedBuffer", "EmulatedMemory"]
+__all__ = ["EmulatedBoard", "EmulatedBuffer", "TwinRegisters", "next_look"]
 
 log = logging.getLogger(__name__)
-PAGE = 4096
-_BASE = 0x1000_0000  # inside the DDR window of a Zynq-7000
-
-
-class EmulatedMemory(Memory):
-    """Bounded contiguous memory; holds the logic's view of every live buffer."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        # (start, bytes, key), sorted; one list, so that an interrupt or a finalizer finds all or none.
-        self._blocks: list[tuple[int, np.ndarray, Any]] = []
-
-    @property
-    def used(self) -> int:
-        """Bytes of the live buffers, in whole pages."""
-        return sum(self._pages(block.size) for _, block, _ in list(self._blocks))
-
-    @staticmethod
-    def _pages(nbytes: int) -> int:
-        return max(1, -(-nbytes // PAGE)) * PAGE
-
-    def allocate(self, nbytes: int, key: Any = None) -> tuple[int, np.ndarray]:
-        """First fit: (page aligned address, the logic's zeroed bytes), until `free`, or `drop` of the key."""
-        need, address = self._pages(nbytes), _BASE
-        for start, block, _ in list(self._blocks):
-            if start - address >= need:
-                break
-            address = start + self._pages(block.size)
-        if address + need > _BASE + self.limit:
-            raise BoardError(
-                f"contiguous memory: {nbytes} bytes asked for, {self.used} of {self.limit} in use; "
-                "close other buffers, use smaller batches, or give the board a larger memory_limit")
-        block = np.zeros(nbytes, np.uint8)
-        entry = address, block, key
-        self._blocks.insert(self._place(address), entry)
-        return address, block
-
-    def _place(self, address: int) -> int:
-        """Of the first block at or behind an address."""
-        sought: Any = (address,)  # sorts before a pair with the same start
-        return bisect.bisect_left(self._blocks, sought)
-
-    def free(self, address: int) -> None:
-        """Forget the buffer that starts at `address`."""
-        place = self._place(address)
-        if place < len(self._blocks) and self._blocks[place][0] == address:
-            del self._blocks[place]
-
-    def drop(self, key: Any) -> None:
-        """Forget the buffer of a key, and nobody else's that lies there by now."""
-        for start, _, other in list(self._blocks):
-            if other is key:
-                self.free(start)
-
-    def clear(self) -> None:
-        """Forget every buffer."""
-        self._blocks = []
-
-    def read(self, address: int, nbytes: int) -> np.ndarray:
-        place = self._place(address + 1) - 1
-        if place >= 0:
-            first, block, _ = self._blocks[place]
-            start = address - first
-            if start + nbytes <= block.size:
-                return block[start:start + nbytes]
-        raise BusError(f"the logic accessed {address:#x}..{address + nbytes:#x}, outside every live buffer; "
-                       "check the addresses, numReps, and that no buffer was closed during the run")
-
-    def write(self, address: int, data: np.ndarray) -> None:
-        self.read(address, data.size)[:] = data
-
-
 class EmulatedBuffer(Buffer):
     """Buffer with a processor's and a logic's copy; flush and invalidate copy between them."""
 
@@ -130,24 +59,34 @@ class EmulatedBuffer(Buffer):
 
     def close(self) -> None:
         if not self.closed:
-            self._board.settle()  # results that are due still arrive; later ones meet a bus error
-            # The flag last, and not by the finalizer, which runs once: an interrupted close() can be called again.
-            self._drop(self._key)
-            self.closed = True
+            try:
+                self._board.settle()  # results that are due still arrive; later ones meet a bus error
+            finally:
+                # The flag last, and not by the finalizer, which runs once: an interrupted close() can be called again.
+                self._drop(self._key)
+                self.closed = True
 
 
-class EmulatedRegisters(Registers):
-    """Window onto one IP of a twin."""
+class TwinRegisters(Registers):
+    """Window onto one IP of a twin, whatever holds the twin.
 
-    def __init__(self, board: EmulatedBoard, twin: Twin, name: str, window: int) -> None:
-        self._board, self._twin, self.window = board, twin, window
-        self._part = twin.ip(name)
+    Parameters
+    ----------
+    twin : Twin
+        Of this IP.
+    window : int
+        Bytes.
+    clock : Clock
+    skip : callable(attempt, left)
+        Lets time pass when a program has to wait.
+    """
+
+    def __init__(self, twin: Twin, window: int, clock: Clock, skip: Callable[[int, float], None]) -> None:
+        self._twin, self.window = twin, window
+        self._clock, self._skip = clock, skip
 
     def _target(self) -> Twin:
-        self._board.check_open()
-        if self._board.twin is not self._twin:
-            raise BusError("the logic was configured again: take the registers from board.ip() anew")
-        return self._part
+        return self._twin
 
     def read(self, offset: int) -> int:
         return self._target().read(self.check(offset))
@@ -161,7 +100,29 @@ class EmulatedRegisters(Registers):
         twin = self._target()
         check_program(program, self.window)
         if not twin.play(program, timeout):
-            play_plainly(self, program, self._board.clock, timeout, self._board.skip)
+            play_plainly(self, program, self._clock, timeout, self._skip)
+
+
+class _BoardRegisters(TwinRegisters):
+    """Valid until the logic is configured again."""
+
+    def __init__(self, board: EmulatedBoard, logic: Twin, name: str, window: int) -> None:
+        super().__init__(logic.ip(name), window, board.clock, board.skip)
+        self._board, self._logic = board, logic
+
+    def _target(self) -> Twin:
+        self._board.check_open()
+        if self._board.twin is not self._logic:
+            raise BusError("the logic was configured again: take the registers from board.ip() anew")
+        return self._twin
+
+
+def next_look(twin: Twin, now: float, attempt: int, left: float) -> float:
+    """When to look at a twin again, after `attempt` vain looks: at the end of its run, or when time is up."""
+    until = twin.busy_until
+    if until is not None and attempt:
+        until = max(until, now + 1e-6 * 2.0 ** min(attempt, 60))  # it restarts itself, for ever
+    return now + left if until is None else min(until, now + left)
 
 
 class EmulatedBoard(Board):
@@ -197,7 +158,7 @@ class EmulatedBoard(Board):
         super().__init__(clock if clock is not None else RealClock() if realtime else VirtualClock())
         self.memory = EmulatedMemory(int(memory_limit))
         self.faults = faults
-        self.twin: Any = None
+        self.twin: Twin | None = None
         self._overlay: Any = None
         self._modelled = 0.0  # of twins that are gone
         self._registers: dict[str, Registers] = {}
@@ -205,9 +166,9 @@ class EmulatedBoard(Board):
     def load(self, overlay: Any) -> None:
         with self.lock:
             self.check_open()
-            if overlay is self._overlay or (self._overlay is not None and overlay == self._overlay):
-                return
-            self._configure(overlay)
+            same = overlay is self._overlay or (self._overlay is not None and overlay == self._overlay)
+            if not same or self._stale:
+                self._configure(overlay)
 
     def _configure(self, overlay: Any) -> None:
         twin = twin_class(overlay.kind)(overlay, self.memory, self.clock)
@@ -215,9 +176,9 @@ class EmulatedBoard(Board):
         if self.twin is not None:
             self._modelled += self.twin.modelled_seconds
         self.twin, self._overlay = twin, overlay
-        self._registers = {ip.name: EmulatedRegisters(self, twin, ip.name, ip.range) for ip in overlay.ips}
-        self._in_flight = None
+        self._registers = {ip.name: _BoardRegisters(self, twin, ip.name, ip.range) for ip in overlay.ips}
         self.generation += 1
+        self._configured()
         log.debug("emulated board: configured with %s", overlay.name)
 
     @property
@@ -253,29 +214,24 @@ class EmulatedBoard(Board):
     def skip(self, attempt: int, left: float) -> None:
         """Move on to the end of the run in flight, or by `left` seconds when there is none."""
         self.touch()
-        self.clock.sleep_until(self._next(attempt, left))
-        self.settle()
-
-    def _next(self, attempt: int, left: float) -> float:
-        now, until = self.clock.now(), self.twin.busy_until
-        if until is not None and attempt:
-            until = max(until, now + 1e-6 * 2.0 ** min(attempt, 60))  # it restarts itself, for ever
-        return now + left if until is None else min(until, now + left)
+        if self.twin is not None:
+            self.clock.sleep_until(next_look(self.twin, self.clock.now(), attempt, left))
+            self.twin.settle()
 
     def idle(self, attempt: int, elapsed: float, left: float) -> None:
-        self.skip(attempt, left)
-
-    async def idle_async(self, attempt: int, elapsed: float, left: float) -> None:
-        self.touch()
-        await self.clock.sleep_async(max(0.0, self._next(attempt, left) - self.clock.now()))
-        self.settle()
+        if isinstance(self.clock, VirtualClock):
+            self.skip(attempt, left)
+        else:  # in steps, so that a wait can be cancelled, and not later than by a millisecond
+            self.skip(min(attempt, 10), min(left, LONGEST))
 
     def reset(self) -> None:
         with self.lock:
             self.check_open()
-            self._in_flight = None
             if self._overlay is not None:
+                self._stale = True
                 self._configure(self._overlay)
+            else:
+                self._configured()  # an empty logic runs nothing
 
     def forget(self) -> None:
         """Empty logic, as after power-up or when somebody else reprogrammed it (for tests)."""
@@ -299,4 +255,5 @@ class EmulatedBoard(Board):
             if not self.closed:
                 super().close()
                 self.forget()
+                self._configured()
                 self.memory.clear()

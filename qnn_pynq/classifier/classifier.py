@@ -14,7 +14,7 @@ from ..boards import Board, open_board
 from ..catalogue import find_network, find_overlay
 from ..contracts.driver import Limits
 from ..contracts.network import Network
-from ..engines import BoardEngine, Engine, SoftwareEngine, plan_parts
+from ..engines import BoardEngine, Engine, Part, SoftwareEngine, plan_parts
 from ..errors import InputError, NotPicklableError, ScoresUnavailableError
 from ..overlay import Overlay
 from ..pictures.prepare import Invert, prepare_many
@@ -28,7 +28,7 @@ from .measure import measure_layers
 from .pipeline import Pictures, Pipeline, Work
 from .profile import Profile
 from .results import Evaluation, Prediction
-from .stream import Stream
+from .stream import Answering, Stream
 
 __all__ = ["Classifier"]
 
@@ -39,7 +39,7 @@ _U8 = np.dtype(np.uint8)
 _LONGEST = 1e6  # seconds
 
 
-class Classifier:
+class Classifier(Answering):
     """Classifies pictures with one network.
 
     Parameters
@@ -134,13 +134,13 @@ class Classifier:
         else:
             overlays = _overlays(overlay, found)
             # A network that cannot run is refused before hardware is touched.
-            plan_parts(found, overlays, conservative)
+            parts = plan_parts(found, overlays, conservative)
             self.board = open_board(board)
             self._own_board = not isinstance(board, Board)
             self.overlay = overlays[0]
         try:
             if self.board is not None:
-                self._guard = self._make_guard(self.board, overlays)
+                self._guard = self._make_guard(self.board, parts)
             self._configure(found)
         except BaseException:
             self.close()
@@ -170,9 +170,9 @@ class Classifier:
                 own = self.overlay if self.overlay is not None and self.overlay.name in found.overlays else None
                 overlays = _overlays(own, found)
                 if [overlay.name for overlay in overlays] != self._names:
-                    plan_parts(found, overlays, self._conservative)
+                    parts = plan_parts(found, overlays, self._conservative)
                     self._former.append(self._guard)
-                    self._guard, self.overlay = self._make_guard(self.board, overlays), overlays[0]
+                    self._guard, self.overlay = self._make_guard(self.board, parts), overlays[0]
                     self._pipeline.guard = self._guard  # says what is wrong, should the next line fail
             self._configure(found)
 
@@ -196,7 +196,8 @@ class Classifier:
             if self.board is None:
                 raise InputError('board="cpu" waits for no hardware: there is nothing to calibrate')
             if pictures is None:
-                rows = np.random.RandomState(0).randint(0, 256, (1, self._pipeline.pixels)).astype(np.uint8)
+                levels = self.network.input.encoding.levels
+                rows = np.random.RandomState(0).randint(0, levels, (1, self._pipeline.pixels)).astype(np.uint8)
             else:
                 rows = self._pipeline.rows(pictures)
             before = self.recovery.results
@@ -248,7 +249,7 @@ class Classifier:
         Parameters
         ----------
         picture : path, PIL image, file object, bytes or array
-            See `qnn_pynq.pictures.prepare.prepare`.
+            See `qnn_pynq.prepare`.
         invert : {"auto", True, False}
             Whether light and dark change places.
 
@@ -303,6 +304,8 @@ class Classifier:
 
     def features(self, X: Pictures) -> np.ndarray:
         """Codes of the last map of a convolutional network, uint8 (n, H, W, C).
+
+        Where the network ends in a pointwise layer, that layer's outputs, float64 (n, H, W, outputs).
 
         Raises
         ------
@@ -432,9 +435,11 @@ class Classifier:
 
     # -- inside ------------------------------------------------------------------------------------------
 
-    def _make_guard(self, board: Board, overlays: Sequence[Overlay]) -> Guard:
+    def _make_guard(self, board: Board, parts: Sequence[Part]) -> Guard:
+        overlays = [part.overlay for part in parts]
         self._names = [overlay.name for overlay in overlays]
-        return Guard(BoardEngine(board, overlays, self._conservative, self._takeover), self.policy, self.recovery)
+        engine = BoardEngine(board, overlays, self._conservative, self._takeover, parts)
+        return Guard(engine, self.policy, self.recovery)
 
     def _close_former(self) -> None:
         """Close engines that others replaced, also if an interrupt came in between."""
@@ -463,7 +468,6 @@ class Classifier:
         return indices
 
     def _answer_work(self, made_by: Pipeline, work: Work, pictures: list[Any], invert: Invert) -> list[Prediction]:
-        """For streams: predictions of work; made again from the pictures if a network was loaded since."""
         with self._lock:
             if made_by is not self._pipeline:
                 self.engine.check_open()

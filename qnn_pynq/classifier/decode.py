@@ -8,9 +8,9 @@ import numpy as np
 
 from ..contracts.network import Network
 from ..engines import Engine, EngineResult
-from ..engines.stages import Row, compile_layers
 from ..errors import ScoresUnavailableError, UnsupportedNetworkError
 from ..kernels import highest_class
+from ..networks.rows import Row, compile_layers
 
 __all__ = ["Decoder", "Features", "HighestBit", "LargestSum", "make_decoder", "softmax"]
 
@@ -70,7 +70,7 @@ class Decoder(ABC):
         return np.ones(len(scores), bool)
 
     def ranks(self, engine: Engine) -> bool:
-        """Whether there are probabilities."""
+        """Whether there are probabilities; ScoresUnavailableError where there are no classes."""
         return True
 
     @abstractmethod
@@ -168,10 +168,10 @@ class Features(Decoder):
         raise self._none()
 
     def ranks(self, engine: Engine) -> bool:
-        return False
+        raise self._none()
 
     def probabilities(self, result: EngineResult, outputs: np.ndarray) -> np.ndarray | None:
-        return None
+        raise self._none()
 
 
 _RULES: dict[str, type[Decoder]] = {"highest-bit": HighestBit, "largest-sum": LargestSum, "features": Features}

@@ -10,7 +10,7 @@ import numpy as np
 from ..contracts.network import Network
 from ..engines import BoardEngine, Engine, SoftwareEngine
 from ..engines.base import EngineResult
-from ..engines.stages import compile_layers
+from ..networks.rows import compile_layers
 from .profile import LayerTime, Profile
 
 __all__ = ["measure_layers"]

@@ -61,8 +61,8 @@ class Pipeline:
         one: set[Any] = {(self.pixels,), (height, width, channels)}
         if channels == 1:
             one.add((height, width))
-        # Pictures that are resized as floats are not settled by their shape.
-        self.whole = one if network.input.encoding.kind != "mean" else set()
+        # Pictures that are resized as floats are not settled by their shape, and codes are looked at.
+        self.whole = one if network.input.encoding.kind not in ("mean", "codes") else set()
         self.single = {(1, *shape) for shape in self.whole} | (one - {(height, width, channels)})
 
     # -- pictures ----------------------------------------------------------------------------------------

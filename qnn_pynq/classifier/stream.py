@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import os
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterator
+from typing import Any, Iterator
 
 from PIL import Image
 
 from ..errors import InputError
 from ..pictures.prepare import Invert, each
+from .pipeline import Pipeline, Work
 from .producer import Producer
 from .results import Prediction
 
-if TYPE_CHECKING:
-    from .classifier import Classifier
-
-__all__ = ["Stream"]
+__all__ = ["Answering", "Stream"]
 
 _WINDOW = 256  # batches behind `rate` and `latency`
+
+
+class Answering(ABC):
+    """What a stream asks: pictures made ready beside a run, and the answers to them."""
+
+    _pipeline: Pipeline
+
+    @abstractmethod
+    def _answer_work(self, made_by: Pipeline, work: Work, pictures: list[Any], invert: Invert) -> list[Prediction]:
+        """Predictions of work; made again from the pictures if a network was loaded since."""
 
 
 def _source(pictures: Any) -> Iterator[Any]:
@@ -36,7 +45,7 @@ def _source(pictures: Any) -> Iterator[Any]:
     return iter(files)
 
 
-def _make_ready(classifier: Classifier, invert: Invert, pictures: list[Any]) -> tuple[Any, Any]:
+def _make_ready(classifier: Answering, invert: Invert, pictures: list[Any]) -> tuple[Any, Any]:
     while True:
         pipeline = classifier._pipeline
         try:
@@ -72,7 +81,7 @@ class Stream:
     """
 
     def __init__(
-        self, classifier: Classifier, pictures: Any, invert: Invert, batch_size: int, ahead: int
+        self, classifier: Answering, pictures: Any, invert: Invert, batch_size: int, ahead: int
     ) -> None:
         self._classifier = classifier
         self._invert = invert

@@ -1,7 +1,7 @@
 """The command `qnn-pynq`: argument parsing, errors and exit codes.
 
-Each subcommand is a function in a module beside this one. Those modules import numpy, the boards and the
-rest only when they run, so that `--help` answers at once.
+Each command is a module beside this one, of its name (`import_` for `import`). Those modules import numpy, the
+boards and the rest only when they run, so that `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -16,33 +16,21 @@ import traceback
 import warnings
 from typing import Any, Iterator, Sequence
 
-from .. import __version__
+from .._version import __version__
 from . import (
-    classify as answering,
-)
-from . import (
-    doctor as health,
-)
-from . import (
-    evaluate as measuring,
-)
-from . import (
-    interface as interfacing,
-)
-from . import (
-    make_networks as making,
-)
-from . import (
-    networks as listing,
-)
-from . import (
+    benchmark,
+    classify,
+    doctor,
+    evaluate,
+    import_,
+    interface,
+    networks,
     overlays,
-)
-from . import (
-    profile as profiling,
-)
-from . import (
-    record as recording,
+    profile,
+    record,
+    replay,
+    selftest,
+    train,
 )
 from .output import (
     EXIT_FAILED,
@@ -57,6 +45,12 @@ from .output import (
 )
 
 __all__ = ["build_parser", "main"]
+
+# In the order of `--help`.
+_COMMANDS = (
+    classify, evaluate, benchmark, profile, networks, overlays, import_, train, interface, doctor, selftest, record,
+    replay,
+)
 
 _EPILOG = """\
 examples:
@@ -89,7 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     common = argparse.ArgumentParser(add_help=False)
     _add_common(common, top=False)
-    for module in (answering, measuring, profiling, listing, overlays, making, interfacing, health, recording):
+    for module in _COMMANDS:
         module.add_parsers(commands, common)
     return parser
 

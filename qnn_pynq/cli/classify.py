@@ -8,13 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .output import EXIT_OK, EXIT_USAGE, EXIT_USER, Failure, complain, emit, emit_json, positive
+from .options import MOST_BYTES, add_board, positive
+from .output import EXIT_OK, EXIT_USAGE, EXIT_USER, Failure, answered_by, complain, emit, emit_json
 
-__all__ = ["BOARDS", "DEFAULT_NETWORK", "add_board", "add_parsers", "answered_by", "check_batch"]
+__all__ = ["add_parsers"]
 
-DEFAULT_NETWORK = "lfc-w1a1-fashion-mnist"
-_MOST_BYTES = 1 << 30  # of one batch of pictures
-BOARDS = ("auto", "emulated", "zynq", "cpu")
+_DEFAULT_NETWORK = "lfc-w1a1-fashion-mnist"
 
 _DESCRIPTION = """\
 Classify picture files of any size, grey or colour, light on dark or dark on light ("-" reads one from
@@ -30,16 +29,6 @@ examples:
 """
 
 
-def add_board(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--board",
-        choices=BOARDS,
-        default="auto",
-        help="auto: the FPGA if there is one, else the emulated board; cpu: the kernels alone, without "
-        "an overlay (default: %(default)s)",
-    )
-
-
 def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
         "classify",
@@ -53,7 +42,7 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-n",
         "--network",
-        default=DEFAULT_NETWORK,
+        default=_DEFAULT_NETWORK,
         metavar="NETWORK",
         help="name or folder of the network (default: %(default)s)",
     )
@@ -65,24 +54,6 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         help="classify the pictures that come with the package, and count the right answers",
     )
     parser.set_defaults(run=_classify)
-
-
-def answered_by(classifier: Any) -> str:
-    """Which board answers, in words."""
-    if classifier.board is None:
-        return "the processor alone (software engine)"
-    overlay = classifier.overlay.name
-    if classifier.board.emulated:
-        return "the emulated board with overlay {} (bit for bit as the FPGA)".format(overlay)
-    return "{} with overlay {}".format(classifier.board.name, overlay)
-
-
-def check_batch(spec: Any, images: int) -> None:
-    """Refuse a batch of more pictures than memory should be asked for."""
-    most = _MOST_BYTES // spec.pixels
-    if images > most:
-        text = "--images {}: pictures of {} bytes, of which one batch should have at most {}: give fewer"
-        raise Failure(text.format(images, spec.pixels, most))
 
 
 def _demo(network: Any) -> list[tuple[str, str]]:
@@ -154,7 +125,7 @@ def _answer(classifier: Any, name: str, expected: str | None, args: argparse.Nam
 def _standard_input() -> io.BytesIO:
     if sys.stdin is None:
         raise Failure("-: standard input is closed: name a picture file")
-    return io.BytesIO(sys.stdin.buffer.read(_MOST_BYTES))  # an endless one ends
+    return io.BytesIO(sys.stdin.buffer.read(MOST_BYTES))  # an endless one ends
 
 
 def _print(name: str, answer: dict[str, Any], best: list[tuple[str, float]]) -> None:

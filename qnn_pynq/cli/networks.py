@@ -122,6 +122,8 @@ def _input(spec: Any) -> dict[str, Any]:
     encoding: dict[str, Any] = {"kind": coding.kind, "threshold": coding.threshold}
     if coding.kind in ("threshold", "table"):
         encoding["bits"] = spec.pixels if coding.pixels is None else len(coding.pixels)
+    if coding.kind == "codes":
+        encoding["bits"] = coding.bits
     if coding.mean is not None:
         encoding.update(divisor=coding.divisor, order=coding.order)
     framing, crop = spec.framing, spec.crop
@@ -131,6 +133,7 @@ def _input(spec: Any) -> dict[str, Any]:
         "polarity": spec.polarity,
         "framing": {"object": list(framing.object), "centre": framing.centre} if framing else None,
         "crop": {"short_side": crop.short_side, "filter": crop.filter} if crop else None,
+        "letterbox": {"fill": spec.letterbox.fill} if spec.letterbox else None,
         "encoding": encoding,
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -15,14 +14,15 @@ __all__ = [
     "EXIT_USAGE",
     "EXIT_USER",
     "Failure",
+    "answered_by",
     "complain",
     "duration",
     "emit",
     "emit_json",
+    "emit_made",
     "emit_tree",
     "escaped",
     "percent",
-    "positive",
     "table",
 ]
 
@@ -121,12 +121,46 @@ def percent(share: float) -> str:
     return "{:.2f} %".format(100 * share)
 
 
-def positive(text: str) -> int:
-    """argparse type: an integer above 0."""
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError("{!r} is no integer above 0".format(text))
-    return value
+def answered_by(classifier: Any) -> str:
+    """Which board answers, in words."""
+    if classifier.board is None:
+        return "the processor alone (software engine)"
+    overlay = classifier.overlay.name
+    if classifier.board.emulated:
+        return "the emulated board with overlay {} (bit for bit as the FPGA)".format(overlay)
+    return "{} with overlay {}".format(classifier.board.name, overlay)
+
+
+def emit_made(network: Any, as_json: bool) -> None:
+    """Say what was written and how to use it."""
+    known = network.provenance.get("accuracy")
+    accuracy = known if isinstance(known, dict) else {}
+    if as_json:
+        emit_json(
+            {
+                "network": network.name,
+                "path": network.path,
+                "classes": list(network.classes),
+                "overlays": list(network.overlays),
+                "accuracy": accuracy,
+            }
+        )
+        return
+    kinds = "{} classes".format(len(network.classes)) if network.classes else "features, no classes"
+    emit("{}: {}, for {}".format(network.path, kinds, ", ".join(network.overlays)))
+    framing = network.input.framing
+    if framing is not None:
+        emit(f"pictures are framed: the object fills {framing.object[0]} x {framing.object[1]}, centred by its "
+             f"{framing.centre}")
+    if isinstance(accuracy.get("test"), (int, float)):
+        count = accuracy.get("images")
+        emit(
+            "accuracy on {} pictures that were set apart: {}".format(
+                count if count else "the", percent(accuracy["test"])
+            )
+        )
+    if network.classes:
+        emit("use it with: qnn-pynq classify PICTURE -n {}".format(network.path))
+    else:
+        taken = "codes" if network.input.encoding.kind == "codes" else "pictures"
+        emit(f"use it with: Classifier({str(network.path)!r}).features({taken})")

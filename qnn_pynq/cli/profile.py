@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MissingDependencyError
-from .classify import add_board, answered_by, check_batch
-from .output import EXIT_OK, Failure, emit, emit_json, positive
+from .options import add_board, check_batch, positive
+from .output import EXIT_OK, Failure, answered_by, emit, emit_json
 
 __all__ = ["add_parsers"]
 
@@ -69,7 +69,7 @@ def _profile(args: argparse.Namespace) -> int:
         check_batch(spec, args.images)
         if picture is None:
             shape = spec.size if spec.channels == 1 else (*spec.size, spec.channels)
-            picture = np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
+            picture = np.random.default_rng(1).integers(0, spec.encoding.levels, shape).astype(np.uint8)
         found = classifier.profile([picture] * args.images, repeats=args.repeats)
         where = answered_by(classifier)
     if args.plot is not None:

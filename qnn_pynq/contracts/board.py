@@ -1,10 +1,11 @@
 """The contract of a board: clock, registers, buffers, ownership. Drivers see nothing else."""
 from __future__ import annotations
 
+import logging
 import threading
 from abc import ABC, abstractmethod
 from operator import index
-from typing import Any, Callable, Sequence, Tuple, Union
+from typing import Any, Callable, Iterable, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -12,8 +13,9 @@ from ..errors import BoardBusyError, BoardError, BoardTakenError, BusError, Clos
 from . import waiting
 from .clock import Clock
 
-__all__ = ["Board", "Buffer", "Registers", "shape_bytes"]
+__all__ = ["Board", "Buffer", "Done", "Registers", "close_all", "shape_bytes"]
 
+log = logging.getLogger(__name__)
 Done = Union[Tuple[int, int], Callable[["Registers"], bool]]
 
 
@@ -80,8 +82,18 @@ class Buffer(ABC):
     def __enter__(self) -> Buffer:
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def close_all(buffers: Sequence[Buffer]) -> None:
+    """Close buffers, the later ones also where closing one fails; that error is raised then."""
+    for place, buffer in enumerate(buffers):
+        try:
+            buffer.close()
+        except BaseException:
+            close_all(buffers[place + 1 :])
+            raise
 
 
 class Board(ABC):
@@ -89,6 +101,9 @@ class Board(ABC):
 
     One owner at a time: `claim` takes the board over, the former owner's next `require` raises
     BoardTakenError. `lock` guards a sequence of accesses between threads.
+
+    Buffers that a run may still write to, which nobody could end, come to the board by `quarantine`: they are neither
+    freed nor handed out until the logic is configured again, and the next `load` does that.
     """
 
     name = "board"
@@ -100,17 +115,18 @@ class Board(ABC):
         self.lock = threading.RLock()
         self.generation = 0  # counts configurations of the logic: weights do not survive one
         self.closed = False
-        self._owner: Any = None
-        self._in_flight: Any = None
-        self.last_wait: Any = None  # of waiting.Wait
+        self._owner: object = None
+        self._in_flight: object = None
+        self._quarantined: list[Buffer] = []
+        self._stale = False  # the next load configures the logic, whatever is in it
 
     # -- ownership ----------------------------------------------------------------------------
     @property
-    def owner(self) -> Any:
+    def owner(self) -> object:
         """Who may use the board now, or None."""
         return self._owner
 
-    def claim(self, owner: Any) -> None:
+    def claim(self, owner: object) -> None:
         """Make `owner` the one who may use the board.
 
         Raises
@@ -126,13 +142,15 @@ class Board(ABC):
                     "or reset() the board")
             self._owner = owner
 
-    def release(self, owner: Any) -> None:
-        """Give the board up; nothing happens when `owner` does not hold it."""
+    def release(self, owner: object) -> None:
+        """Give the board up, and a run in flight; nothing happens when `owner` does not hold it."""
         with self.lock:
+            if self._in_flight is owner:
+                self._in_flight = None
             if self._owner is owner:
                 self._owner = None
 
-    def require(self, owner: Any) -> None:
+    def require(self, owner: object) -> None:
         """Raise BoardTakenError unless `owner` holds the board, ClosedError after close()."""
         self.check_open()
         if self._owner is not owner:
@@ -140,9 +158,43 @@ class Board(ABC):
                 f"{self.name} belongs to another classifier now; load() a network again to take it back, "
                 "or open a second board")
 
-    def mark_in_flight(self, owner: Any) -> None:
+    def mark_in_flight(self, owner: object) -> None:
         """Remember a started run, and with it its buffers; None when it is over."""
         self._in_flight = owner
+
+    @property
+    def in_flight(self) -> object:
+        """Whose run may be in the logic, or None; a configuration of the logic ends every run."""
+        return self._in_flight
+
+    def quarantine(self, buffers: Iterable[Buffer], why: str) -> None:
+        """Take over buffers that the logic may still write to, until it is configured again.
+
+        Parameters
+        ----------
+        buffers : iterable of Buffer
+        why : str
+            What happened, for the log.
+        """
+        with self.lock:
+            kept = [buffer for buffer in buffers if not buffer.closed and buffer not in self._quarantined]
+            self._quarantined += kept
+            self._stale = True
+        if kept:
+            log.warning("%s: %s; %d bytes that the logic may still write to are kept until it is configured again",
+                        self.name, why, sum(buffer.nbytes for buffer in kept))
+
+    @property
+    def quarantined(self) -> int:
+        """Bytes in quarantine."""
+        return sum(buffer.nbytes for buffer in self._quarantined)
+
+    def _configured(self) -> None:
+        """The logic was configured: nothing of an earlier run is left in it."""
+        self._in_flight, self._stale = None, False
+        while self._quarantined:
+            self._quarantined[-1].close()
+            self._quarantined.pop()
 
     def check_open(self) -> None:
         """ClosedError after close()."""
@@ -152,7 +204,10 @@ class Board(ABC):
     # -- logic --------------------------------------------------------------------------------
     @abstractmethod
     def load(self, overlay: Any) -> None:
-        """Configure the logic with an overlay; nothing happens when it is there already."""
+        """Configure the logic with an overlay; nothing happens when it is there already.
+
+        Where a reset has failed, or buffers are in quarantine, the logic is configured in any case.
+        """
 
     @property
     @abstractmethod
@@ -183,7 +238,8 @@ class Board(ABC):
         """Time for measuring the accelerator: modelled on an emulated board, measured on an FPGA."""
         return self.clock.now()
 
-    def wait(self, ip: str, done: Done, timeout: float, what: str = "the accelerator") -> int:
+    def wait(self, ip: str, done: Done, timeout: float, what: str = "the accelerator",
+             cancelled: Callable[[], bool] | None = None) -> int:
         """Wait until an IP shows a bit: by its interrupt where the overlay names one, else by polling.
 
         Parameters
@@ -194,34 +250,39 @@ class Board(ABC):
             Seconds.
         what : str
             What is waited for, for the message.
+        cancelled : callable() -> bool, optional
+            Looked at every 50 ms at least: whether to give up, by ClosedError.
 
         Returns
         -------
         int
             The last value read (0/1 for a callable).
         """
-        return waiting.wait(self, ip, done, timeout, what)
+        registers = self.ip(ip)
+        if callable(done):
+            predicate = done
 
-    async def wait_async(self, ip: str, done: Done, timeout: float, what: str = "the accelerator") -> int:
-        """As `wait`, without blocking the event loop."""
-        return await waiting.wait_async(self, ip, done, timeout, what)
+            def look() -> int:
+                return int(predicate(registers))
+        else:
+            offset, mask = done
 
-    def interrupt_line(self, ip: str) -> Any:
-        """The InterruptLine of an IP, or None where it has none."""
+            def look() -> int:
+                return registers.read(offset) & mask
+        return waiting.wait(look, self.idle, self.interrupt_line(ip), self.clock, timeout, what, cancelled)
+
+    def interrupt_line(self, ip: str) -> waiting.Line | None:
+        """The interrupt of an IP, or None where it has none."""
         return None
 
     def idle(self, attempt: int, elapsed: float, left: float) -> None:
         """Let time pass until the next look, after `attempt` vain ones and `elapsed` seconds."""
         self.clock.sleep(waiting.pause(elapsed, left))
 
-    async def idle_async(self, attempt: int, elapsed: float, left: float) -> None:
-        """As `idle`, without blocking the event loop."""
-        await self.clock.sleep_async(waiting.pause(elapsed, left))
-
     def __enter__(self) -> Board:
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

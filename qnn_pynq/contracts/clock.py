@@ -19,13 +19,6 @@ class Clock(ABC):
     def sleep(self, seconds: float) -> None:
         """Let `seconds` pass."""
 
-    async def sleep_async(self, seconds: float) -> None:
-        """As `sleep`, without blocking the event loop."""
-        import asyncio  # only who uses it pays for it
-
-        self.sleep(seconds)
-        await asyncio.sleep(0)
-
     def sleep_until(self, moment: float) -> None:
         """Let time pass up to `moment` on this clock."""
         self.sleep(max(0.0, moment - self.now()))
@@ -43,11 +36,6 @@ class RealClock(Clock):
     def sleep(self, seconds: float) -> None:
         if seconds > 0:
             time.sleep(seconds)
-
-    async def sleep_async(self, seconds: float) -> None:
-        import asyncio
-
-        await asyncio.sleep(seconds)
 
 
 class VirtualClock(Clock):

@@ -121,5 +121,6 @@ def _imported(kind: str, name: str, part: Any) -> Any:
     module, _, attribute = part.partition(":")
     try:
         return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise PluginError(f"overlay kind {kind!r}: its {name} cannot be imported from {part!r}: {error}") from error
+    except Exception as error:
+        raise PluginError(f"overlay kind {kind!r}: its {name} cannot be imported from {part!r}: "
+                          f"{type(error).__name__}: {error}") from error

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Callable, ClassVar, NoReturn, Sequence
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, NoReturn, Sequence
 
 import numpy as np
 
 from ..files.fields import Fields
-from ..kernels import Encoder
+from ..files.npyfile import ArrayFolder
+
+if TYPE_CHECKING:
+    from ..kernels import Encoder
 
 __all__ = ["ArrayWriter", "Kernel", "Layer", "Refuse", "Signal"]
 
@@ -134,8 +136,11 @@ class Layer(ABC):
 
     @classmethod
     @abstractmethod
-    def read(cls, fields: Fields, folder: Path) -> Layer:
-        """The layer that one object of "layers" describes, `type` taken already; its arrays lie in `folder`.
+    def read(cls, fields: Fields, arrays: ArrayFolder) -> Layer:
+        """The layer that one object of "layers" describes, `type` taken already.
+
+        Called twice: `arrays` first has stand-ins by the files' headers, and only once all of the network fits together
+        their contents; what looks into an array asks `arrays.reading`.
 
         Raises
         ------

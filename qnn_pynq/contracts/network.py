@@ -12,7 +12,7 @@ import numpy as np
 from ..files.fields import fail
 from .layer import Layer, Signal
 
-__all__ = ["Crop", "Decode", "Encoding", "Framing", "InputSpec", "Network", "Segment", "walk"]
+__all__ = ["Crop", "Decode", "Encoding", "Framing", "InputSpec", "Letterbox", "Network", "Segment", "walk"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +36,11 @@ class Encoding:
     order: str = "rgb"
     bits: int = 8
 
+    @property
+    def levels(self) -> int:
+        """Values that an element of the input may have: 256 of a pixel, 2**bits of a code."""
+        return 2**self.bits if self.kind == "codes" else 256
+
 
 @dataclass(frozen=True)
 class Crop:
@@ -50,6 +55,13 @@ class Crop:
 
 
 @dataclass(frozen=True)
+class Letterbox:
+    """The whole picture, its aspect kept, in the middle of grey level `fill`; resized as darknet does, in floats."""
+
+    fill: float = 127.5
+
+
+@dataclass(frozen=True)
 class Framing:
     """The object fills (height, width) and its "mass" or "box" centre lies in the picture's middle."""
 
@@ -59,7 +71,7 @@ class Framing:
 
 @dataclass(frozen=True, eq=False)
 class InputSpec:
-    """The picture that a network takes; without `framing` or `crop` the whole picture."""
+    """The picture that a network takes; without `framing`, `crop` or `letterbox` the whole picture."""
 
     size: tuple[int, int]
     channels: int
@@ -67,6 +79,7 @@ class InputSpec:
     framing: Framing | None
     encoding: Encoding
     crop: Crop | None = None
+    letterbox: Letterbox | None = None
 
     @property
     def pixels(self) -> int:
@@ -96,7 +109,7 @@ class Decode:
     "highest-bit": class = highest set bit % classes, of levels*classes bits.
     "largest-sum": the class with the largest output of the last layer, the first of equal ones;
     probabilities are softmax(scale * outputs).
-    "features": no classes; the network ends in codes.
+    "features": no classes; the network ends in codes, or in the outputs of a pointwise `Linear`.
     """
 
     rule: str = "highest-bit"

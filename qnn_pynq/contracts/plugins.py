@@ -36,10 +36,14 @@ def load_plugin(group: str, name: str) -> Any:
     if point is None:
         return None
     try:
-        return point.load()
+        found = point.load()
     except Exception as error:
         raise PluginError(f"entry point {name!r} of group {group!r} cannot be loaded from {point.value}: "
                           f"{type(error).__name__}: {error}; repair or uninstall that package") from error
+    if found is None:
+        raise PluginError(f"entry point {name!r} of group {group!r} gives None from {point.value}: repair or uninstall "
+                          "that package")
+    return found
 
 
 def plugin_names(group: str) -> tuple[str, ...]:

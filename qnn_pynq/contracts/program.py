@@ -1,7 +1,7 @@
 """Programs: writes and waits on a register window, played as one."""
 from __future__ import annotations
 
-from typing import Any, Callable, Sequence
+from typing import Callable, Iterator, Protocol, Sequence
 
 import numpy as np
 
@@ -13,6 +13,17 @@ __all__ = ["PROGRAM_DTYPE", "WAIT", "WRITE", "check_program", "make_program", "p
 PROGRAM_DTYPE = np.dtype([("op", "<u4"), ("offset", "<u4"), ("value", "<u4")])
 WRITE = 0  # registers[offset] = value
 WAIT = 1  # until (registers[offset] & value) != 0
+_AT_ONCE = 4096  # steps: most programs that end early do so at one of the first
+
+
+class Window(Protocol):
+    """What a program is played on."""
+
+    def read(self, offset: int) -> int:
+        """As of `Registers`."""
+
+    def write(self, offset: int, value: int) -> None:
+        """As of `Registers`."""
 
 
 def make_program(steps: Sequence[tuple[int, int, int]]) -> np.ndarray:
@@ -57,7 +68,7 @@ def check_program(program: np.ndarray, window: int) -> np.ndarray:
     return program
 
 
-def play_plainly(registers: Any, program: np.ndarray, clock: Clock, timeout: float,
+def play_plainly(registers: Window, program: np.ndarray, clock: Clock, timeout: float,
                  idle: Callable[[int, float], None] | None = None) -> None:
     """Play a program access by access: the meaning that every faster player must keep.
 
@@ -66,7 +77,7 @@ def play_plainly(registers: Any, program: np.ndarray, clock: Clock, timeout: flo
     """
     start = clock.now()
     deadline = start + timeout
-    for step, (op, offset, value) in enumerate(program.tolist()):
+    for step, (op, offset, value) in enumerate(_steps(program)):
         if op == WRITE:
             registers.write(offset, value)
             continue
@@ -81,3 +92,9 @@ def play_plainly(registers: Any, program: np.ndarray, clock: Clock, timeout: flo
             if idle is not None:
                 idle(attempt, left)
             attempt += 1
+
+
+def _steps(program: np.ndarray) -> Iterator[tuple[int, int, int]]:
+    """Plain numbers, made as they are needed: a program of weights has a million steps."""
+    for start in range(0, len(program), _AT_ONCE):
+        yield from program[start : start + _AT_ONCE].tolist()

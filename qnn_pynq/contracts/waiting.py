@@ -1,85 +1,64 @@
 """Waiting for an IP: by its interrupt where there is one, else by looking again and again, less and less often."""
 from __future__ import annotations
 
-import itertools
-from typing import TYPE_CHECKING
+from typing import Callable, Protocol
 
-from ..errors import DeadlineError
+from ..errors import ClosedError, DeadlineError
+from .clock import Clock
 
-if TYPE_CHECKING:
-    from .board import Board, Done, Registers
-
-__all__ = ["pause", "wait", "wait_async"]
+__all__ = ["LONGEST", "Line", "pause", "wait"]
 
 _SPIN = 0.0012  # seconds: a sleep is late by some 0.06 ms, too much of a run of 1 ms
 _SHARE = 0.025  # of the time waited so far: late by that at most, and 270 looks in a run of a second
-_LONGEST = 0.05  # seconds of one pause
+LONGEST = 0.05  # seconds between two looks, so that a wait that is cancelled ends soon
 _TRUST = 0.02  # seconds to wait for an interrupt before looking oneself: it can be lost
-_SAME = 0.001  # seconds: who waits again sooner for the same goes on with a wait cut into slices
+
+
+class Line(Protocol):
+    """An interrupt that can be waited for."""
+
+    def wait(self, seconds: float) -> bool | None:
+        """Whether it fired in time; None where it cannot be waited for."""
 
 
 def pause(elapsed: float, left: float) -> float:
     """Seconds until the next look, after `elapsed`, with `left` until the deadline."""
-    return 0.0 if elapsed < _SPIN else min(left, _LONGEST, _SHARE * elapsed)
+    return 0.0 if elapsed < _SPIN else min(left, LONGEST, _SHARE * elapsed)
 
 
-class Wait:
-    """The times of one wait, or of one cut into slices: the pauses of a later slice go on where the former ended."""
+def wait(look: Callable[[], int], idle: Callable[[int, float, float], None], line: Line | None, clock: Clock,
+         timeout: float, what: str, cancelled: Callable[[], bool] | None = None) -> int:
+    """Look until there is something to see.
 
-    def __init__(self, board: Board, ip: str, timeout: float, what: str) -> None:
-        self._now, self._timeout, self._what = board.clock.now, timeout, what
-        self._start = self._first = self._now()
-        last = board.last_wait
-        if last is not None and last[0] == ip and self._start - last[2] < _SAME:
-            self._first = last[1]
-        self._board, self._ip = board, ip
-        board.last_wait = None
-
-    def times(self) -> tuple[float, float]:
-        """Seconds waited so far, and until the deadline; DeadlineError after it."""
-        now = self._now()
-        left = self._start + self._timeout - now
-        if not left > 0:  # of NaN too
-            self._board.last_wait = self._ip, self._first, now
-            raise DeadlineError(f"{self._what}: no answer within {self._timeout:g} s; reset() the board and load the "
-                                "network again, or allow more time")
-        return now - self._first, left
-
-
-def wait(board: Board, ip: str, done: Done, timeout: float, what: str) -> int:
-    """`Board.wait`."""
-    registers, line = board.ip(ip), board.interrupt_line(ip)
-    waited = Wait(board, ip, timeout, what)
-    for attempt in itertools.count():
-        value = _look(registers, done)
+    Parameters
+    ----------
+    look : callable
+        What is waited for: what it gives when that is not 0 is the answer.
+    idle : callable
+        `Board.idle`: lets time pass until the next look.
+    line : Line or None
+        Fires when a look may be worth it.
+    clock, timeout, what, cancelled
+        As for `Board.wait`.
+    """
+    start = clock.now()
+    end = start + timeout
+    attempt = 0
+    while True:
+        if cancelled is not None and cancelled():
+            raise ClosedError(f"{what}: closed while it was waited for")
+        value = look()
         if value:
             return value
-        elapsed, left = waited.times()
+        now = clock.now()
+        elapsed, left = now - start, end - now
+        if not left > 0:  # of NaN too
+            raise DeadlineError(f"{what}: no answer within {timeout:g} s; reset() the board and load the "
+                                "network again, or allow more time")
         if line is not None:
             # One that fires without the bit is of something else, and would fire again at once: no more of it.
-            fired = line.wait(min(left, max(_TRUST, elapsed)))
-            line = line if fired is False else None
+            if line.wait(min(left, LONGEST, max(_TRUST, elapsed))) is not False:
+                line = None
         else:
-            board.idle(attempt, elapsed, left)
-    raise AssertionError
-
-
-async def wait_async(board: Board, ip: str, done: Done, timeout: float, what: str) -> int:
-    """`Board.wait_async`."""
-    registers, line = board.ip(ip), board.interrupt_line(ip)
-    waited = Wait(board, ip, timeout, what)
-    for attempt in itertools.count():
-        value = _look(registers, done)
-        if value:
-            return value
-        elapsed, left = waited.times()
-        if line is not None:
-            fired = await line.wait_async(min(left, max(_TRUST, elapsed)))
-            line = line if fired is False else None
-        else:
-            await board.idle_async(attempt, elapsed, left)
-    raise AssertionError
-
-
-def _look(registers: Registers, done: Done) -> int:
-    return int(done(registers)) if callable(done) else registers.read(done[0]) & done[1]
+            idle(attempt, elapsed, left)
+            attempt += 1

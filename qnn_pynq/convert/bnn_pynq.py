@@ -12,12 +12,15 @@ from typing import Any, NamedTuple, Sequence, Union
 
 import numpy as np
 
+from ..contracts.codes import THRESHOLDS
 from ..contracts.network import Decode, Encoding, Framing, InputSpec, Network
 from ..errors import ConversionError, QnnWarning
 from ..families.bnn_pynq.packing import fold_thresholds, fold_weights, unfold_thresholds, unfold_weights
+from ..files.bounded import MOST_TEXT, TooMuch, read_bytes
 from ..files.paths import path_text, shortened
 from ..networks.chain import WORD_BITS
 from ..networks.dense import Dense, dense_layers
+from .recognise import foreign
 
 __all__ = ["LFC_CLASSES", "LFC_CODES", "LFC_FOLDS", "export_bnn_pynq", "import_bnn_pynq", "lfc_network"]
 
@@ -62,7 +65,9 @@ LFC_CODES = {
     ),
 }
 _OVERLAYS = {"lfcW1A1": "bnn-pynq-lfc-w1a1", "lfcW1A2": "bnn-pynq-lfc-w1a2"}
-_COUNTS = {"binary": 1, "ternary": 2}
+_PUBLISHED_SIZE = (28, 28)
+_DIGITS = Framing((20, 20), "mass")  # as MNIST was made
+_CHARACTERS = Framing((28, 28), "mass")  # the published set of 47 sees characters that fill the picture
 
 
 def lfc_network(
@@ -70,14 +75,22 @@ def lfc_network(
     name: str,
     layers: Sequence[Dense],
     classes: Sequence[str],
-    size: tuple[int, int] = (28, 28),
+    size: tuple[int, int] = _PUBLISHED_SIZE,
+    framing: Framing | str | None = "auto",
     **extra: Any,
 ) -> Network:
-    """A network for the overlay `kind` ("lfcW1A1", "lfcW1A2"), with upstream's input and decode rule."""
+    """A network for the overlay `kind` ("lfcW1A1", "lfcW1A2"), with upstream's input and decode rule.
+
+    `framing` "auto" is told by the classes (see `import_bnn_pynq`).
+    """
     extra.setdefault("title", "BNN-PYNQ {}: {}".format(kind, name))
     extra.setdefault("description", "")
-    # Pictures of digits are framed as MNIST was made; of other sets we do not know it.
-    framing = Framing((20, 20), "mass") if tuple(classes) == tuple("0123456789") and size == (28, 28) else None
+    if isinstance(framing, str):
+        if framing != "auto":
+            raise ConversionError(f'framing "{framing}": expected "auto", a Framing, or None')
+        framing = _usual_framing(name, classes, size)
+    if framing is not None:
+        _check_framing(framing, size)
     return Network(
         name=name,
         overlays=(_OVERLAYS[kind],),
@@ -87,6 +100,28 @@ def lfc_network(
         classes=tuple(classes),
         **extra,
     )
+
+
+def _usual_framing(name: str, classes: Sequence[str], size: tuple[int, int]) -> Framing | None:
+    if size == _PUBLISHED_SIZE and all(len(label) == 1 and label.isalnum() for label in classes):
+        return _DIGITS if all(label in "0123456789" for label in classes) else _CHARACTERS
+    text = (
+        f"network {name}: nothing says how its pictures were framed, so pictures of another size than {size[0]} x "
+        f"{size[1]} are taken whole; where the object filled a part of the picture give framing (--framing), else they "
+        "may be answered badly"
+    )
+    warnings.warn(text, QnnWarning, stacklevel=4)
+    return None
+
+
+def _check_framing(framing: Framing, size: tuple[int, int]) -> None:
+    sides = tuple(framing.object)
+    if framing.centre not in ("mass", "box"):
+        raise ConversionError(f'framing: centre "{framing.centre}": expected "mass" or "box"')
+    if len(sides) != 2 or any(not 1 <= side <= most for side, most in zip(sides, size)):
+        found = " x ".join(map(str, sides))
+        problem = f"framing: an object of {found}: expected (height, width), each from 1 up to the picture's"
+        raise ConversionError(f"{problem} {size[0]} x {size[1]}")
 
 
 def plain(text: str) -> str:
@@ -99,6 +134,7 @@ def import_bnn_pynq(
     name: str | None = None,
     classes: Sequence[str] | PathLike | None = None,
     precision: str | None = None,
+    framing: Framing | str | None = "auto",
 ) -> Network:
     """Read the parameters of an LFC overlay, as upstream's loader does.
 
@@ -112,32 +148,41 @@ def import_bnn_pynq(
         Class names, or a text file with one a line; by default `classes.txt` in the folder.
     precision
         "w1a1" or "w1a2" where only that will do; by default either.
+    framing
+        How the object lies in the pictures that the network was trained with; None: the whole picture is the
+        object. "auto" tells it by the classes: digits as in MNIST (20 x 20, by mass), other single characters
+        filling the picture (28 x 28, by mass), None for everything else.
 
     Returns
     -------
     Network
-        Not yet saved: see `network.save_network`.
+        Not yet saved: see `save_network`.
 
     Warns
     -----
     QnnWarning
-        A file is shorter than the overlay's memory: the rest is zeros, as upstream silently has it.
+        A file is shorter than the overlay's memory: the rest is zeros, as upstream silently has it. Framing
+        "auto", and the classes say nothing.
 
     Raises
     ------
     ConversionError
-        Missing, truncated (not whole 64-bit words) or too long files, bad classes.
+        Missing, truncated (not whole 64-bit words) or too long files, bad classes, a framing that does not fit;
+        parameters of another overlay, or a folder of parameter folders, which are named.
     """
     place = Path(path_text(folder, "folder {}: expected the path of one with 0-0-weights.bin", ConversionError))
     if not os.path.isdir(place):
         raise ConversionError("{} is no folder: expected one with 0-0-weights.bin".format(shortened(str(place))))
+    other = foreign(place)
+    if other:
+        raise ConversionError(f"{shortened(str(place))} {other}")
     kind = _kind(place)
     if precision is not None and kind[3:].lower() != precision:
         problem = "{} has the thresholds of {}, not of {}"
         raise ConversionError(problem.format(place, kind[3:].lower(), precision))
     layers = []
     for index, (folds, codes) in enumerate(zip(LFC_FOLDS, LFC_CODES[kind])):
-        count = _COUNTS[codes[2]]
+        count = THRESHOLDS[codes[2]]
         words = _read_layer(place, index, "weights", folds.pe, folds.words)
         weights = unfold_weights(words.view(np.uint64), folds.inputs, folds.pe, folds.simd)
         values = _read_layer(place, index, "thres", folds.pe, folds.neurons * count)
@@ -148,6 +193,7 @@ def import_bnn_pynq(
         name or plain("{}-{}".format(kind, place.resolve().parent.name)),
         layers,
         _classes(place, classes),
+        framing=framing,
         description="Imported from a BNN-PYNQ parameter folder for {}".format(kind),
         provenance={"notes": "imported from BNN-PYNQ parameters " + "/".join(place.resolve().parts[-2:])},
     )
@@ -209,8 +255,8 @@ def _classes(place: Path, classes: Sequence[str] | PathLike | None) -> tuple[str
             problem = "{} cannot be read: no such file, or no regular one; expected one class a line"
             raise ConversionError(problem.format(shortened(source)))
         try:
-            lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-        except (OSError, UnicodeDecodeError) as error:
+            lines = [line.strip() for line in read_bytes(path, MOST_TEXT).decode("utf-8-sig").splitlines()]
+        except (OSError, TooMuch, UnicodeDecodeError) as error:
             raise ConversionError("{} cannot be read: {}".format(path, error)) from error
         while lines and not lines[-1]:
             lines.pop()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-import zipfile
 from pathlib import Path
 from typing import Sequence, Union
 
 import numpy as np
 
-from ..contracts.network import Network
+from ..contracts.network import Framing, Network
 from ..errors import ConversionError
-from ..files.npyfile import NPZ_ERRORS, BadArray, parse_array
+from ..files.npyfile import NPZ_ERRORS, BadArray, open_npz
 from ..files.paths import path_text, shortened
 from ..networks.dense import Dense
 from .bnn_pynq import LFC_CLASSES, LFC_CODES, LFC_FOLDS, lfc_network, plain
@@ -21,8 +20,10 @@ from .folding import RULES, fold_dense
 __all__ = ["import_finnthesizer"]
 
 _NAMES = ("W", "bias", "beta", "gamma", "mean", "inv_std")
-_KINDS = {"w1a1": "lfcW1A1", "w1a2": "lfcW1A2"}
+_OVERLAYS = {"w1a1": "lfcW1A1", "w1a2": "lfcW1A2"}
 _DTYPES = ("float32", "float64", "float16", "int64", "int32", "int8")
+
+_MOST = 32 << 20  # bytes of all arrays: the largest layers that fit, in float64, are 24 MB
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -33,6 +34,7 @@ def import_finnthesizer(
     classes: Sequence[str] | None = None,
     precision: str | None = None,
     rule: str = "exact",
+    framing: Framing | str | None = "auto",
 ) -> Network:
     """Read a trained LFC network and fold its batch norm into thresholds.
 
@@ -49,13 +51,15 @@ def import_finnthesizer(
         "w1a1" or "w1a2": the activations that it was trained for, which the file does not say.
     rule
         "exact", or "upstream" for upstream's bytes (see `folding.fold`; computed in float64).
+    framing
+        As in `import_bnn_pynq`.
 
     Raises
     ------
     ConversionError
         Not such a file; more than 64 classes; no precision given.
     """
-    if precision not in _KINDS:
+    if precision not in _OVERLAYS:
         problem = (
             'precision {}: the file does not say, so give "w1a1" (1-bit activations) or "w1a2" (-1, 0, +1)'
         )
@@ -63,7 +67,7 @@ def import_finnthesizer(
     if rule not in RULES:
         raise ConversionError('rule "{}": expected {}'.format(rule, " or ".join(RULES)))
     path = Path(path_text(file, "file {}: expected the path of an .npz file", ConversionError))
-    kind = _KINDS[precision]
+    kind = _OVERLAYS[precision]
     layers: list[Dense] = []
     side = 0
     with _Archive(path) as archive:
@@ -109,6 +113,7 @@ def import_finnthesizer(
         description="Imported from {} for {}".format(path.name, kind),
         provenance={"notes": 'imported from {}, batch norm folded by the rule "{}"'.format(path.name, rule)},
         size=(side, side),
+        framing=framing,
     )
 
 
@@ -121,22 +126,22 @@ class _Archive:
             problem = "is no .npz file: expected a regular one" if os.path.exists(path) else "is not there"
             raise ConversionError("{} {}".format(shortened(str(path)), problem))
         try:
-            self._zip = zipfile.ZipFile(str(path))
+            self._arrays = open_npz(path, _MOST)
         except NPZ_ERRORS as error:
             raise ConversionError("{} is no .npz file: {}".format(path, error)) from None
 
     def __enter__(self) -> _Archive:
-        count = sum(1 for name in self._zip.namelist() if name.startswith("arr_"))
+        count = sum(1 for name in self._arrays.files if name.startswith("arr_"))
         expected = len(LFC_FOLDS) * len(_NAMES)
         if count != expected:
-            self._zip.close()
+            self._arrays.close()
             what = "; 53 would be a CNV network, which is not imported yet" if count == 53 else ""
             problem = "{} has {} arrays arr_0 ..: expected {} (four layers of {}){}"
             raise ConversionError(problem.format(self._path, count, expected, ", ".join(_NAMES), what))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._zip.close()
+        self._arrays.close()
 
     def layer(self, index: int, inputs: int | None) -> list[np.ndarray]:
         """The six arrays of a layer, W as (inputs, outputs)."""
@@ -148,9 +153,7 @@ class _Archive:
         number = layer * len(_NAMES) + place
         where = "{}: arr_{} ({} of layer {})".format(self._path, number, _NAMES[place], layer)
         try:
-            info = self._zip.getinfo("arr_{}.npy".format(number))
-            with self._zip.open(info) as stream:
-                return parse_array(stream, info.file_size, _DTYPES, shape)
+            return self._arrays.array("arr_{}".format(number), _DTYPES, shape)
         except KeyError:
             raise ConversionError("{} is not there".format(where)) from None
         except BadArray as error:

@@ -19,7 +19,7 @@ from .opcodes import BadPickle, Called, Data, Machine
 
 __all__ = ["read_pickled"]
 
-_MAX_FILE = 1 << 30
+_MAX_FILE = 512 << 20
 _MAPPED = 1 << 20  # larger arrays stay in the file
 _MOST_READ = 64 << 20  # all others together
 _MAX_SIDES = 8
@@ -42,7 +42,7 @@ def read_pickled(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     Raises
     ------
     DescriptorError
-        Anything but a dict of texts to arrays of plain numbers, a damaged file, one of over 1 GiB, one with over
+        Anything but a dict of texts to arrays of plain numbers, a damaged file, one of over 512 MiB, one with over
         64 MiB in small arrays, or arrays that share data and are larger than the file.
     """
     file = Path(path)

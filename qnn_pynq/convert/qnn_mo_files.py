@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import DescriptorError
+from ..files.bounded import mebibytes
 
 __all__ = ["RunParameters", "check_files", "read_run"]
 
 _FILE = re.compile(r"(\d{1,9})-(\d{1,9})-(weights|thres)\.bin\Z")
 _WORD = 8  # bytes
+_MOST_RUN = 2 << 20  # bytes: what the memories of a circuit hold, see overlay_geometry
 
 
 class RunParameters(NamedTuple):
@@ -81,15 +83,18 @@ def read_run(folder: Path, run: int, inputs: int, outputs: int, kernel: int, geo
 
 def _read_all(folder: Path, run: int, what: str, pe: int, count: int) -> np.ndarray:
     """Every PE's file as uint64 (PEs, count)."""
+    if _WORD * pe * count > _MOST_RUN:
+        problem = "{}: run {} takes {} bytes of {}: expected at most {}"
+        raise DescriptorError(problem.format(folder, run, _WORD * pe * count, what, mebibytes(_MOST_RUN)))
     words = np.empty((pe, count), "<u8")
     for index in range(pe):
         path = folder / "{}-{}-{}.bin".format(run, index, what)
         try:
             size = path.stat().st_size
-            if size != _WORD * count:
+            if size != _WORD * count or not path.is_file():
                 problem = "{} has {} bytes: expected {}{}"
                 raise DescriptorError(problem.format(path, size, _WORD * count, _hint(what, size, _WORD * count)))
-            words[index] = np.fromfile(str(path), "<u8")
+            words[index] = np.fromfile(str(path), "<u8", count)
         except FileNotFoundError:
             problem = "{} is not there: run {} needs {} such files"
             raise DescriptorError(problem.format(path, run, pe)) from None

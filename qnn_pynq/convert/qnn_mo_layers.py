@@ -12,6 +12,8 @@ __all__ = ["ConvEntry", "DenseEntry", "LayerList", "read_layer_list"]
 
 _MOST = 1 << 16
 _MAX_KERNEL = 64
+_MOST_LAYERS = 1024
+_MOST_RUNS = 4096
 _FUNCTIONS = ("conv_layer", "maxpool_layer", "split_layer", "merge_layer", "fc_layer", "none")
 
 
@@ -82,7 +84,7 @@ def read_layer_list(path: Path, most_outputs: int) -> LayerList:
         fields.fail("use_binparams", "false is not allowed: expected true, the network needs its parameters")
     first_run = fields.integer("binparam_skip", 0, _MOST, 0)
     skip = fields.integer("layer_skip", 0, 1, 0)
-    entries = fields.objects("layers")
+    entries = fields.objects("layers", _MOST_LAYERS)
     walk = _Walk(first_run, most_outputs)
     first = None
     picture = (0, 0)
@@ -114,7 +116,7 @@ class _Walk:
     """Goes through the layers and knows what arrives at the next."""
 
     def __init__(self, run: int, most_outputs: int) -> None:
-        self.run = run
+        self.run, self._runs = run, 0
         self.layers: list[ConvEntry | Pool] = []
         self.dense: list[DenseEntry] = []
         self.parts = 1
@@ -163,10 +165,16 @@ class _Walk:
         if self.parts > 1:
             self._inside.append(conv)
         else:
+            self._count(entry, "output", shares)
             conv.runs.extend(range(self.run, self.run + shares))
             self.run += shares
         self.layers.append(conv)
         self._channels, self._size = conv.outputs, _size_of(conv, size)
+
+    def _count(self, entry: Fields, key: str, runs: int) -> None:
+        self._runs += runs
+        if self._runs > _MOST_RUNS:
+            entry.fail(key, "{} runs so far are too many: expected at most {}".format(self._runs, _MOST_RUNS))
 
     def _pool(self, entry: Fields) -> None:
         if self._previous != "conv_layer":
@@ -204,6 +212,7 @@ class _Walk:
         channels, size = entry.integer("output_channels", 1, _MOST), entry.integer("output_dim", 1, _MOST)
         self._channels *= parts
         self._arriving(entry, "output_channels", channels, size)
+        self._count(entry, "merge", parts * len(self._inside))
         # All layers of a part, then all of the next.
         for part in range(parts):
             for place, conv in enumerate(self._inside):

@@ -1,23 +1,30 @@
 """Imagenette and CIFAR-10: where they are on this machine, and the forms in which they come.
 
-They are looked for like the other data sets (`datasets.data_places`) and never downloaded.
+They are looked for like the other data sets (`public.data_places`) and never downloaded.
 """
 
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import InputError
-from ..files.npyfile import NPZ_ERRORS, open_npz
+from ..files.bounded import MOST_TEXT, Room, TooMuch, mebibytes, read_bytes
+from ..files.npyfile import NPZ_ERRORS, Archive, open_npz
 from .public import data_places
 
 __all__ = ["COLOUR_SETS", "ColourPictures", "ColourSet", "colour_folder", "find_colour", "read_colour", "read_pack"]
 
 _SIDE = 32  # of CIFAR-10's pictures
+_LABEL = np.dtype(np.int64).itemsize
+_MOST_COLUMN = 16 << 20  # bytes of a file of 500 pictures, which has 1 MB
+_MOST_RECORDS = 10000  # of a file of the binary version, as they are published
+_AT_ONCE = 1000  # of these
+_MOST_PIXELS = 1 << 20  # of a picture in a pack
 _RECORD = 1 + 3 * _SIDE * _SIDE  # of its binary version: label, then red, green and blue planes
 
 
@@ -138,57 +145,132 @@ def _checked(found: ColourPictures, source: str) -> ColourPictures:
 
 def read_pack(path: Path) -> ColourPictures:
     """JPEG pictures of one size in an .npz file: `blob`, `offsets`, `labels`, `classes`."""
-    from PIL import Image
-
     try:
         with open_npz(path) as pack:
-            blob, offsets = pack["blob"], pack["offsets"].tolist()
-            labels, classes = pack["labels"].astype(np.int64), _texts(pack["classes"])
-        pictures = [
-            np.asarray(Image.open(io.BytesIO(blob[start:stop].tobytes())).convert("RGB"))
-            for start, stop in zip(offsets[:-1], offsets[1:])
-        ]
-        return _checked(ColourPictures(np.stack(pictures), labels, classes), str(path))
+            count = _check_columns(pack, "offsets")[0] - 1
+            if _check_columns(pack, "labels") != (count,):
+                raise ValueError("{} labels for {} pictures".format(pack.header("labels").shape[0], count))
+            pack.room.take(_LABEL * count, "labels")
+            blob, offsets = pack["blob"], pack["offsets"]
+            labels, classes = pack["labels"].astype(np.int64), _texts(pack)
+            pictures = _decoded(blob, offsets, pack.room)
+        return _checked(ColourPictures(pictures, labels, classes), str(path))
     except InputError:
         raise
     except (KeyError, IndexError, TypeError, *NPZ_ERRORS) as error:
         raise InputError("{}: no pack of JPEG pictures of one size: {}".format(path, error)) from error
 
 
-def _read_columns(folder: Path, part: str) -> ColourPictures:
+def _check_columns(pack: Archive, name: str) -> tuple[int, ...]:
+    """Shape of an array of integers, one for each picture."""
+    shape, _, dtype = pack.header(name)
+    if len(shape) != 1 or dtype.kind not in "iu":
+        raise ValueError("{} must be integers (n,), not {} {}".format(name, dtype, shape))
+    return shape
+
+
+def _decoded(blob: np.ndarray, offsets: np.ndarray, room: Room) -> np.ndarray:
+    """The pictures of a pack, uint8 (n, height, width, 3), all as large as the first."""
     from PIL import Image
 
+    pictures = np.empty((0, 0, 0, 3), np.uint8)
+    for index in range(len(offsets) - 1):
+        start, stop = int(offsets[index]), int(offsets[index + 1])
+        if not 0 <= start < stop <= len(blob):
+            raise ValueError("picture {} at {} to {} of {} bytes".format(index, start, stop, len(blob)))
+        image = Image.open(io.BytesIO(blob[start:stop].tobytes()))
+        if image.size[0] * image.size[1] > _MOST_PIXELS:
+            problem = "picture {} is {} x {}: expected at most {} pixels"
+            raise ValueError(problem.format(index, *image.size, _MOST_PIXELS))
+        shape = (len(offsets) - 1, image.size[1], image.size[0], 3)
+        if not index:
+            room.take(math.prod(shape), "pictures of shape {}".format(shape))
+            pictures = np.empty(shape, np.uint8)
+        if shape != pictures.shape:
+            raise ValueError("picture {} is {} x {}".format(index, *image.size))
+        pictures[index] = np.asarray(image.convert("RGB"))
+    return pictures
+
+
+def _read_columns(folder: Path, part: str) -> ColourPictures:
     files = sorted(folder.glob(part + "_*.webp"))
     if not files:
         raise InputError("{}: no {}_*.webp".format(folder, part))
     try:
-        columns = [np.asarray(Image.open(str(file)).convert("RGB")).reshape(-1, _SIDE, _SIDE, 3) for file in files]
         with open_npz(folder / "labels.npz") as found:
-            return ColourPictures(np.concatenate(columns), found[part].astype(np.int64), _texts(found["classes"]))
+            (count,) = _check_columns(found, part)
+            pictures = np.empty((count, _SIDE, _SIDE, 3), np.uint8)
+            found.room.take(_LABEL * count + pictures.nbytes, "{} pictures with their labels".format(count))
+            labels, classes = found[part].astype(np.int64), _texts(found)
+        at = 0
+        for file in files:
+            column = _open_column(file, _SIDE * (count - at))
+            stop = at + column.size[1] // _SIDE
+            pictures[at:stop] = np.asarray(column.convert("RGB")).reshape(-1, _SIDE, _SIDE, 3)
+            at = stop
+        if at != count:
+            raise ValueError("{} pictures but {} labels".format(at, count))
+        return ColourPictures(pictures, labels, classes)
     except (KeyError, IndexError, TypeError, *NPZ_ERRORS) as error:
         raise InputError("{}: no columns of pictures with labels.npz: {}".format(folder, error)) from error
 
 
+def _open_column(file: Path, lines: int) -> Any:
+    """A picture of RGB pixels, 32 wide and at most `lines` high, not decoded yet."""
+    from PIL import Image
+
+    column = Image.open(io.BytesIO(read_bytes(file, _MOST_COLUMN)))
+    width, height = column.size
+    if width != _SIDE or height % _SIDE or height > lines:
+        problem = "{}: {} x {} pixels, expected {} x up to {} for the labels"
+        raise ValueError(problem.format(file.name, width, height, _SIDE, lines))
+    return column
+
+
 def _read_binary(folder: Path, part: str) -> ColourPictures:
-    parts = []
+    names = _read_names(folder / "batches.meta.txt")
+    counts = []
     for file in _BATCHES[part]:
-        try:
-            data = np.fromfile(str(folder / file), np.uint8)
-        except OSError as error:
-            raise InputError("{}: cannot be read: {}".format(folder / file, error)) from error
-        if not data.size or data.size % _RECORD:
-            problem = "{}: {} bytes, expected a multiple of {}"
-            raise InputError(problem.format(folder / file, data.size, _RECORD))
-        parts.append(data.reshape(-1, _RECORD))
-    records = np.concatenate(parts)
-    planes = records[:, 1:].reshape(-1, 3, _SIDE, _SIDE)
+        size = (folder / file).stat().st_size
+        if not size or size % _RECORD or size > _MOST_RECORDS * _RECORD:
+            problem = "{}: {} bytes, expected a multiple of {}, for at most {} pictures"
+            raise InputError(problem.format(folder / file, size, _RECORD, _MOST_RECORDS))
+        counts.append(size // _RECORD)
+    pictures = np.empty((sum(counts), _SIDE, _SIDE, 3), np.uint8)
+    labels = np.empty(len(pictures), np.int64)
+    at = 0
+    for file, count in zip(_BATCHES[part], counts):
+        for first in range(0, count, _AT_ONCE):
+            records = _read_records(folder / file, first, min(_AT_ONCE, count - first))
+            stop = at + len(records)
+            labels[at:stop] = records[:, 0]
+            pictures[at:stop] = records[:, 1:].reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1)
+            at = stop
+    return ColourPictures(pictures, labels, names)
+
+
+def _read_records(file: Path, first: int, count: int) -> np.ndarray:
     try:
-        names = (folder / "batches.meta.txt").read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError("{}: cannot be read: {}".format(folder / "batches.meta.txt", error)) from error
-    pictures = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
-    return ColourPictures(pictures, records[:, 0].astype(np.int64), tuple(names))
+        with file.open("rb") as stream:
+            stream.seek(first * _RECORD)
+            found = np.fromfile(stream, np.uint8, count * _RECORD)
+    except OSError as error:
+        raise InputError("{}: cannot be read: {}".format(file, error)) from error
+    if found.size != count * _RECORD:
+        raise InputError("{}: it became shorter while it was read".format(file))
+    return found.reshape(count, _RECORD)
 
 
-def _texts(array: np.ndarray) -> tuple[str, ...]:
-    return tuple(str(name) for name in array)
+def _read_names(file: Path) -> tuple[str, ...]:
+    try:
+        return tuple(read_bytes(file, MOST_TEXT).decode("utf-8").split())
+    except (OSError, TooMuch, UnicodeDecodeError) as error:
+        raise InputError("{}: cannot be read: {}".format(file, error)) from error
+
+
+def _texts(pack: Archive) -> tuple[str, ...]:
+    """The names of the classes."""
+    header = pack.header("classes")
+    if header.nbytes > MOST_TEXT:
+        raise TooMuch("classes takes {} bytes: expected at most {}".format(header.nbytes, mebibytes(MOST_TEXT)))
+    return tuple(str(name) for name in pack["classes"])

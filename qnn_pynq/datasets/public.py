@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import os
 import struct
 import zlib
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, Tuple
+from typing import Any, Iterator, NamedTuple, Tuple
 
 import numpy as np
 
 from ..catalogue import cache_folder
 from ..errors import InputError
+from ..files.bounded import Gunzip, Room, TooMuch, read_into
 from ..files.download import download
 
-__all__ = ["DATASETS", "FILES", "PublicDataSet", "data_places", "files_in", "find_files", "read_idx"]
+__all__ = ["DATASETS", "FILES", "PublicDataSet", "data_places", "files_in", "find_files", "idx_shape", "read_idx"]
 
 Files = Tuple[Path, Path]
 _MOST_SIDES = 8  # numpy has at least 32
@@ -74,36 +75,75 @@ DATASETS = {
 }
 
 
-def read_idx(path: Path) -> np.ndarray:
-    """Array of an idx file (.gz or plain) of unsigned bytes."""
-    opener = gzip.open if path.suffix == ".gz" else open
+def read_idx(path: Path, room: Room | None = None) -> np.ndarray:
+    """Array of an idx file (.gz or plain) of unsigned bytes.
+
+    Parameters
+    ----------
+    room
+        For the array, whose size the header says; by default `bounded.MOST_HELD` bytes.
+
+    Raises
+    ------
+    InputError
+        No such file, or more than there is room for.
+    """
+    with _opened(path) as file:
+        shape = _idx_header(path, file)
+        expected = math.prod(shape)
+        (Room() if room is None else room).take(expected, "the array {}".format(shape))
+        data: Any = np.empty(expected, np.uint8)
+        have = read_into(file, memoryview(data))
+        more = have == expected and file.read(1) != b""
+    if more or have != expected:
+        found = "more than {}".format(have) if more else have
+        raise InputError("{}: {} bytes of data, {} expected for {}".format(path, found, expected, shape))
+    data.flags.writeable = False
+    array: np.ndarray = data.reshape(shape)
+    return array
+
+
+def idx_shape(path: Path) -> tuple[int, ...]:
+    """What `read_idx` would give by the header of the file."""
+    with _opened(path) as file:
+        return _idx_header(path, file)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
-        with opener(str(path), "rb") as file:
-            data = file.read()
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise OSError("no regular file")
+        with path.open("rb") as file:
+            yield Gunzip(file) if path.suffix == ".gz" else file
     except (OSError, EOFError, zlib.error) as error:
         raise InputError("{}: cannot be read: {}".format(path, error)) from error
-    if len(data) < 4 or data[0] or data[1] or data[2] != 8:
+    except TooMuch as error:
+        raise InputError("{}: {}".format(path, error)) from error
+
+
+def _exactly(file: Any, count: int) -> bytes:
+    """`count` bytes, fewer at the end of the file."""
+    found = bytearray(count)
+    return bytes(found[: read_into(file, memoryview(found))])
+
+
+def _idx_header(path: Path, file: Any) -> tuple[int, ...]:
+    start = _exactly(file, 4)
+    if len(start) < 4 or start[0] or start[1] or start[2] != 8:
         raise InputError("{}: not an idx file of unsigned bytes".format(path))
-    if data[3] > _MOST_SIDES:
-        raise InputError("{}: {} dimensions, expected at most {}".format(path, data[3], _MOST_SIDES))
-    head = 4 + 4 * data[3]
-    if len(data) < head:
-        raise InputError("{}: header cut off after {} bytes".format(path, len(data)))
-    shape = struct.unpack(">{}I".format(data[3]), data[4:head])
-    expected = math.prod(shape)
-    if len(data) - head != expected:
-        raise InputError("{}: {} bytes of data, {} expected for {}".format(path, len(data) - head, expected, shape))
-    return np.frombuffer(data, np.uint8, expected, head).reshape(shape)
+    if start[3] > _MOST_SIDES:
+        raise InputError("{}: {} dimensions, expected at most {}".format(path, start[3], _MOST_SIDES))
+    sides = _exactly(file, 4 * start[3])
+    if len(sides) < 4 * start[3]:
+        raise InputError("{}: header cut off after {} bytes".format(path, 4 + len(sides)))
+    return struct.unpack(">{}I".format(start[3]), sides)
 
 
 def data_places() -> list[Path]:
-    """Folders in which data sets are looked for, in order; $QNN_PYNQ_DATA comes first."""
-    places = []
-    if os.environ.get("QNN_PYNQ_DATA"):
-        places.append(Path(os.environ["QNN_PYNQ_DATA"]))
-    places.append(Path(__file__).resolve().parents[3] / "shared")
-    places.append(cache_folder())
-    return places
+    """Folders in which data sets are looked for, in order: $QNN_PYNQ_DATA, the cache."""
+    chosen = os.environ.get("QNN_PYNQ_DATA")
+    return ([Path(chosen)] if chosen else []) + [cache_folder()]
 
 
 def files_in(place: Path, name: str | None, part: str, trusted: bool = False) -> Files | None:

@@ -9,23 +9,18 @@ from typing import Any, NamedTuple, Sequence
 import numpy as np
 
 from ..errors import InputError, NotFoundError
+from ..files.bounded import Room, TooMuch
 from ..files.npyfile import NPZ_ERRORS, open_npz
 from .colour import COLOUR_SETS, ColourPictures, colour_folder, find_colour, read_colour, read_pack
-from .public import DATASETS, FILES, data_places, files_in, find_files, read_idx
+from .layouts import PAIRS, TEST_PAIRS, class_folders, picture_files
+from .public import DATASETS, FILES, data_places, files_in, find_files, idx_shape, read_idx
 
 __all__ = ["Labelled", "dataset_of", "find_test_set"]
 
 _log = logging.getLogger(__name__)
 
-_KEYS = (
-    ("x_test", "y_test"),
-    ("test_images", "test_labels"),
-    ("images", "labels"),
-    ("pictures", "labels"),
-    ("x", "y"),
-)
+_LABEL = np.dtype(np.int64).itemsize
 _NAMES = (*DATASETS, *COLOUR_SETS)
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"}
 
 
 class Labelled(NamedTuple):
@@ -69,9 +64,9 @@ def find_test_set(network: Any, where: str | Path | None = None, download: bool 
         Its class names give the labels of class-named folders; its provenance names the public data set.
     where : path, optional
         Folder with MNIST-style idx files (plain or .gz; in it, in `<data set>/` or in `data/<data set>/`),
-        with a colour data set (see `colour_sets`) or with class-named folders (Imagenette's may have its
+        with a colour data set (Imagenette, CIFAR-10) or with class-named folders (Imagenette's may have its
         WordNet names), or .npz file (x_test and y_test, images and labels, or a JPEG pack). By default
-        the network's public data set in $QNN_PYNQ_DATA, beside the checkout, and in the cache.
+        the network's public data set in $QNN_PYNQ_DATA and in the cache.
     download : bool
         Fetch the public data set from its home where it is nowhere here; not for the colour ones.
 
@@ -124,7 +119,16 @@ def _search(name: str | None, network: Any, download: bool) -> Labelled:
 
 
 def _read_idx_files(images: Path, labels: Path) -> Labelled:
-    return Labelled(read_idx(images), read_idx(labels).astype(np.int64), str(images.parent))
+    pictures, numbers = idx_shape(images), idx_shape(labels)
+    if not pictures or pictures[:1] != numbers:
+        raise InputError("{}: pictures of shape {} but labels of shape {}".format(images.parent, pictures, numbers))
+    room = Room()
+    try:
+        room.take(_LABEL * numbers[0], "labels of {} pictures".format(numbers[0]))
+    except TooMuch as error:
+        raise InputError("{}: {}".format(labels, error)) from error
+    found = read_idx(labels).astype(np.int64)
+    return Labelled(read_idx(images, room), found, str(images.parent))
 
 
 def _colour(found: ColourPictures, network: Any, path: Path) -> Labelled:
@@ -160,19 +164,21 @@ def _read_npz(path: Path, network: Any) -> Labelled:
             keys = sorted(data.keys())
             if "blob" in keys and "offsets" in keys:
                 return _colour(read_pack(path), network, path)
-            for pictures, labels in _KEYS:
+            for pictures, labels in TEST_PAIRS + PAIRS:
                 if pictures in keys and labels in keys:
-                    values = data[labels]
-                    if values.ndim != 1 or values.dtype.kind not in "iu":
+                    shape, _, dtype = data.header(labels)
+                    if len(shape) != 1 or dtype.kind not in "iu":
+                        raise InputError("{}: {} must be integers (n,), not {} {}".format(path, labels, dtype, shape))
+                    found = data.header(pictures).shape
+                    if len(found) < 2:
                         raise InputError(
-                            "{}: {} must be integers (n,), not {} {}".format(path, labels, values.dtype, values.shape)
+                            "{}: {} must be pictures (n, ...), not of shape {}".format(path, pictures, found)
                         )
-                    found = data[pictures]
-                    if found.ndim < 2:
-                        raise InputError(
-                            "{}: {} must be pictures (n, ...), not of shape {}".format(path, pictures, found.shape)
-                        )
-                    return Labelled(found, values.astype(np.int64), str(path))
+                    if found[:1] != shape:
+                        raise InputError("{}: {} pictures but {} labels".format(path, found[0], shape[0]))
+                    data.room.take(_LABEL * shape[0], labels)
+                    values = data[labels].astype(np.int64)
+                    return Labelled(data[pictures], values, str(path))
     except NPZ_ERRORS as error:
         if isinstance(error, InputError):
             raise
@@ -187,14 +193,14 @@ def _read_npz(path: Path, network: Any) -> Labelled:
 def _read_class_folders(path: Path, classes: Sequence[str], synonyms: dict[str, str]) -> Labelled:
     names = {name.replace("/", "-").lower(): index for index, name in enumerate(classes)}
     names.update({other.lower(): names[name.lower()] for other, name in synonyms.items() if name.lower() in names})
-    files, labels = [], []
-    for folder in sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+    files: list[str] = []
+    labels: list[int] = []
+    for folder in class_folders(path):
         if folder.name.lower() not in names:
             raise InputError("{}: no class of that name; the network has {}".format(folder, ", ".join(classes)))
-        for file in sorted(folder.iterdir()):
-            if file.suffix.lower() in _SUFFIXES:
-                files.append(str(file))
-                labels.append(names[folder.name.lower()])
+        found, _ = picture_files(folder)
+        files += [str(file) for file in found]
+        labels += [names[folder.name.lower()]] * len(found)
     if not files:
         raise InputError(
             "{}: no test set: expected {}[.gz] and {}[.gz], or folders of pictures named as the classes ({})".format(

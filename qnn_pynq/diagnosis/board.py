@@ -8,12 +8,12 @@ import time
 from importlib import import_module
 from pathlib import Path
 
+from ..contracts.chip import FPGA_MANAGER
 from .host import BOARDS, Check, Host
 from .overlays import descriptors
 
 __all__ = ["BOARD_CHECKS"]
 
-_FPGA_MANAGER = "sys/class/fpga_manager/fpga0"
 # The largest buffers of the shipped drivers, with room for another overlay's.
 _CMA_WANTED_MIB = 16
 _MEMORY_WANTED_MIB = 64
@@ -57,17 +57,17 @@ def check_image(host: Host) -> Check:
 
 
 def check_fpga_manager(host: Host) -> Check:
-    if not (host.root / _FPGA_MANAGER).exists():
+    if not (host.root / FPGA_MANAGER).exists():
         if host.on_board:
             return Check(
                 "fpga_manager",
                 "fail",
-                "no /{}".format(_FPGA_MANAGER),
+                "no /{}".format(FPGA_MANAGER),
                 "the kernel cannot program the FPGA: use a PYNQ image 2.7 to 3.1",
             )
         return Check("fpga_manager", "info", "none", "")
-    state = host.text(_FPGA_MANAGER + "/state") or "state unknown"
-    value = "{}, {}".format(host.text(_FPGA_MANAGER + "/name") or "fpga0", state)
+    state = host.text(FPGA_MANAGER + "/state") or "state unknown"
+    value = "{}, {}".format(host.text(FPGA_MANAGER + "/name") or "fpga0", state)
     if "error" in state:
         advice = "the last bitstream was not taken: load an overlay again; if that fails, switch the board off and on"
         return Check("fpga_manager", "warn", value, advice)

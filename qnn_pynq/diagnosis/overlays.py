@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Iterator
-from xml.etree import ElementTree
 
+from ..files.bounded import XML_ERRORS, read_xml
 from .host import Check, Host
 
 __all__ = ["OVERLAY_CHECKS", "descriptors"]
@@ -115,8 +115,8 @@ def check_hwh(host: Host) -> Check:
         if path is None:
             continue
         try:
-            modules = {module.get("INSTANCE") for module in ElementTree.parse(str(path)).iter("MODULE")}
-        except (ElementTree.ParseError, OSError, LookupError, ValueError) as error:  # and unknown encodings
+            modules = {module.get("INSTANCE") for module in read_xml(path).iter("MODULE")}
+        except XML_ERRORS as error:
             return Check(".hwh files", "warn", "{} cannot be parsed: {}".format(path, error), again)
         if overlay.ip.name not in modules:
             return Check(".hwh files", "warn", "{} has no module {}".format(path, overlay.ip.name), again)

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+from ..files.bounded import MOST_TEXT, read_bytes
 from .host import VENV, Check, Host, numbers
 
 __all__ = ["PYNQ_CHECKS"]
@@ -142,7 +143,7 @@ def check_pynq_state(host: Host) -> Check:
 
 def _is_state(path: Path) -> bool:
     try:
-        return "bitfile_name" in json.loads(path.read_text(encoding="utf-8"))
+        return "bitfile_name" in json.loads(read_bytes(path, MOST_TEXT).decode("utf-8"))
     except (OSError, ValueError, TypeError, RecursionError):
         return False
 

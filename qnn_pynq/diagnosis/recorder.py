@@ -1,13 +1,13 @@
 """A board that writes down what a driver asks of another board, and what that one answers."""
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, Iterable
 
 import numpy as np
 
 from ..contracts.board import Board, Buffer, Done, Registers, shape_bytes
 from ..errors import QnnError
-from .recording_file import Event
+from .recording_file import BoardCall
 
 __all__ = ["RecordingBoard"]
 
@@ -22,7 +22,7 @@ class RecordingBoard(Board):
 
     Attributes
     ----------
-    events : list of Event
+    events : list of BoardCall
         So far, in order.
     windows : dict
         Bytes of the register windows that were used, by ip.
@@ -33,7 +33,7 @@ class RecordingBoard(Board):
         self.board = board
         self.name, self.kind, self.emulated = board.name, board.kind, board.emulated
         self.generation = board.generation
-        self.events: list[Event] = []
+        self.events: list[BoardCall] = []
         self.windows: dict[str, int] = {}
         self._buffers = 0
         self._start = self._now()
@@ -41,7 +41,7 @@ class RecordingBoard(Board):
     def note(self, kind: str, arguments: tuple[Any, ...], answer: Any) -> None:
         """Keep one call."""
         times = [max(0, round((now - start) * 1e9)) for now, start in zip(self._now(), self._start)]
-        self.events.append(Event(kind, times[0], times[1], arguments, answer))
+        self.events.append(BoardCall(kind, times[0], times[1], arguments, answer))
 
     def _now(self) -> tuple[float, float]:
         return self.clock.now(), self.board.accelerator_seconds
@@ -59,15 +59,38 @@ class RecordingBoard(Board):
         self.note(kind, arguments, answer)
         return answer
 
-    def _configured(self) -> int:
-        if self.generation != self.board.generation:
-            self.generation, self._in_flight = self.board.generation, None
+    def _same_generation(self) -> int:
+        self.generation = self.board.generation
         return self.generation
+
+    # Who runs what, and what is in quarantine, is the recorded board's to know: it configures the logic.
+    @property
+    def in_flight(self) -> object:
+        return self.board.in_flight
+
+    def mark_in_flight(self, owner: object) -> None:
+        self.board.mark_in_flight(owner)
+
+    def claim(self, owner: object) -> None:
+        self._in_flight = self.board.in_flight
+        super().claim(owner)
+
+    def release(self, owner: object) -> None:
+        super().release(owner)
+        if self.board.in_flight is owner:
+            self.board.mark_in_flight(None)
+
+    def quarantine(self, buffers: Iterable[Buffer], why: str) -> None:
+        self.board.quarantine(buffers, why)
+
+    @property
+    def quarantined(self) -> int:
+        return self.board.quarantined
 
     def load(self, overlay: Any) -> None:
         def call() -> int:
             self.board.load(overlay)
-            return self._configured()
+            return self._same_generation()
 
         bitstream = overlay.files.get("bitstream")
         self.asked("load", (overlay.name, bitstream.sha256 if bitstream else ""), call)
@@ -75,8 +98,7 @@ class RecordingBoard(Board):
     def reset(self) -> None:
         def call() -> int:
             self.board.reset()
-            self._in_flight = None
-            return self._configured()
+            return self._same_generation()
 
         self.asked("reset", (), call)
 
@@ -84,7 +106,7 @@ class RecordingBoard(Board):
     def loaded(self) -> Any:
         overlay = self.board.loaded
         if self.generation != self.board.generation:
-            self.note("lost", (), self._configured())
+            self.note("lost", (), self._same_generation())
         return overlay
 
     def ip(self, name: str) -> Registers:
@@ -103,17 +125,15 @@ class RecordingBoard(Board):
         self._buffers += 1
         return _Buffer(self, self._buffers - 1, made[0])
 
-    def wait(self, ip: str, done: Done, timeout: float, what: str = "the accelerator") -> int:
+    def wait(self, ip: str, done: Done, timeout: float, what: str = "the accelerator",
+             cancelled: Callable[[], bool] | None = None) -> int:
         offset, mask = (0, 0) if callable(done) else done
         answer: int = self.asked("wait", (ip, int(offset), int(mask)),
-                                 lambda: int(self.board.wait(ip, done, timeout, what)))
+                                 lambda: int(self.board.wait(ip, done, timeout, what, cancelled)))
         return answer
 
     def idle(self, attempt: int, elapsed: float, left: float) -> None:
         self.board.idle(attempt, elapsed, left)
-
-    async def idle_async(self, attempt: int, elapsed: float, left: float) -> None:
-        await self.board.idle_async(attempt, elapsed, left)
 
     @property
     def accelerator_seconds(self) -> float:

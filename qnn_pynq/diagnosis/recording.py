@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import __version__
+from .._version import __version__
 from ..boards import Board
 from ..catalogue import find_network, find_overlay
 from ..contracts.network import Network
@@ -198,7 +198,7 @@ def _pictures(network: Network, images: int) -> np.ndarray:
     if known is not None:
         return known.pictures[:images]
     shape = (images, network.input.pixels)
-    return np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
+    return np.random.default_rng(1).integers(0, network.input.encoding.levels, shape).astype(np.uint8)
 
 
 def _recorded_pictures(recording: Recording, network: Network, path: str) -> np.ndarray:

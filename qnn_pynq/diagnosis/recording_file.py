@@ -12,14 +12,17 @@ import binascii
 import hashlib
 import json
 import os
+import re
 import zlib
 from pathlib import Path
-from typing import Any, Iterator, NamedTuple, Sequence, Union
+from typing import Any, BinaryIO, Iterator, NamedTuple, Sequence, Union
 
 from ..errors import RecordingError
+from ..files.bounded import mebibytes
 from ..files.paths import path_text
+from ..files.replacing import replacing
 
-__all__ = ["KINDS", "Event", "Recording", "check_place", "load_recording", "save_recording"]
+__all__ = ["CALLS", "BoardCall", "Recording", "check_place", "load_recording", "save_recording"]
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -27,11 +30,18 @@ _MAGIC = "qnn-pynq-recording"
 VERSION = 1
 _FIRST = len("{} {} {}\n".format(_MAGIC, VERSION, 64 * "0"))
 _MOST_FILE = 128 << 20
-_MOST_TEXT = 512 << 20
+_MOST_TEXT = 256 << 20  # unpacked
+_MOST_LINE = 64 << 20  # 48 MiB: 256 pictures of 224 x 224 pixels have 37 MiB
+_MOST_HEADER = 1 << 20
+_MOST_EVENT = 1 << 16
+_MOST_LINES = 250000
+_HELD_UNCHECKED = 64 << 20  # bytes that are kept while nobody knows whether the rest is well
+_PIECE = 1 << 20
+_BYTES = re.compile(rb'\s*\[\s*"bytes"\s*,\s*"([A-Za-z0-9+/]*={0,2})"\s*\]\s*\Z')
 _GZIP = 16 + zlib.MAX_WBITS
 
 # By kind: what the arguments are, and what the answer is. n a number, s a text, b bytes, - nothing.
-KINDS = {
+CALLS = {
     "load": ("ss", "n"),  # overlay, sha256 of its bitstream -> generation of the logic
     "reset": ("", "n"),
     "lost": ("", "n"),  # somebody else configured the logic
@@ -46,13 +56,13 @@ KINDS = {
 }
 
 
-class Event(NamedTuple):
+class BoardCall(NamedTuple):
     """One call of a board.
 
     Attributes
     ----------
     kind : str
-        A key of `KINDS`.
+        A key of `CALLS`.
     clock, accelerator : int
         Nanoseconds from the start of the recording until it was over: by the board's clock, and by the one for the
         accelerator, which differs from it on an emulated board.
@@ -72,7 +82,7 @@ class Recording(NamedTuple):
 
     header: dict[str, Any]
     pictures: bytes
-    events: Sequence[Event]
+    events: Sequence[BoardCall]
 
 
 def check_place(path: PathLike) -> str:
@@ -99,17 +109,8 @@ def save_recording(recording: Recording, path: PathLike) -> int:
     packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
     packed = b"".join(packer.compress(line) for line in _lines(recording)) + packer.flush()
     first = "{} {} {}\n".format(_MAGIC, VERSION, hashlib.sha256(packed).hexdigest()).encode("ascii")
-    partial = "{}.{}.part".format(target, os.getpid())
-    try:
-        with open(partial, "wb") as stream:
-            stream.write(first + packed)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, target)
-    except BaseException:
-        if os.path.exists(partial):
-            os.unlink(partial)
-        raise
+    with replacing(Path(target)) as stream:
+        stream.write(first + packed)
     return len(first) + len(packed)
 
 
@@ -147,71 +148,129 @@ def load_recording(path: PathLike) -> Recording:
         if not Path(name).is_file():
             raise RecordingError("{}: no such file".format(name))
         if os.path.getsize(name) > _MOST_FILE:
-            raise RecordingError("{}: more than {} MiB, no recording is as large".format(name, _MOST_FILE >> 20))
-        raw = Path(name).read_bytes()
+            raise RecordingError("{}: more than {}, no recording is as large".format(name, mebibytes(_MOST_FILE)))
+        with open(name, "rb") as stream:
+            found = _read(stream)
     except (OSError, ValueError) as error:
         if isinstance(error, RecordingError):
             raise
         raise RecordingError("{} cannot be read: {}".format(name, error)) from error
-    try:
-        return _parse(_unpack(raw))
     except _Damaged as error:
         raise RecordingError("{}: {}; ask for the file again".format(name, error)) from None
+    return found
 
 
 class _Damaged(Exception):
     """What is wrong with a file, as the end of a sentence."""
 
 
-def _unpack(raw: bytes) -> bytes:
-    words = raw[:_FIRST].decode("ascii", "replace").split(" ")
+def _read(stream: BinaryIO) -> Recording:
+    words = stream.read(_FIRST).decode("ascii", "replace").split(" ")
     if words[0] != _MAGIC or len(words) != 3:
         raise _Damaged("is no recording: it does not begin with '{}'".format(_MAGIC))
     if words[1] != str(VERSION):
         raise _Damaged("has version {:.20}, this library reads {}: install a newer one".format(words[1], VERSION))
-    if words[2] != hashlib.sha256(raw[_FIRST:]).hexdigest() + "\n":
+    sum_of_rest = hashlib.sha256()
+    for piece in iter(lambda: stream.read(_PIECE), b""):
+        sum_of_rest.update(piece)
+    if words[2] != sum_of_rest.hexdigest() + "\n":
         raise _Damaged("is damaged: its sha256 is not the one in its first line")
-    unpacker = zlib.decompressobj(_GZIP)
-    try:
-        text = unpacker.decompress(raw[_FIRST:], _MOST_TEXT)
-    except zlib.error as error:
-        raise _Damaged("is damaged: {}".format(error)) from None
-    if not unpacker.eof or unpacker.unused_data:
-        raise _Damaged("is damaged: it ends too early, has more behind its end, or unpacks to too much")
-    return text
+    stream.seek(_FIRST)
+    found = _parse(_lines_of(stream), _HELD_UNCHECKED)
+    if found is None:  # all of it is well: now it may be held
+        stream.seek(_FIRST)
+        found = _parse(_lines_of(stream), _MOST_TEXT)
+        assert found is not None
+    return found
 
 
-def _parse(text: bytes) -> Recording:
+def _lines_of(stream: BinaryIO) -> Iterator[bytearray]:
+    """The lines of the packed text, unpacked piece by piece."""
+    unpacker, total, at = zlib.decompressobj(_GZIP), 0, 0
+    line = bytearray()
+    packed = b""
+    while not unpacker.eof:
+        packed = packed or stream.read(_PIECE)
+        try:
+            piece = unpacker.decompress(packed, _PIECE)
+        except zlib.error as error:
+            raise _Damaged("is damaged: {}".format(error)) from None
+        if not packed and not piece:
+            raise _Damaged("is damaged: it ends too early")
+        packed = unpacker.unconsumed_tail
+        total += len(piece)
+        line += piece
+        if total > _MOST_TEXT or len(line) - len(piece) > _MOST_LINE:
+            what, most = ("text", _MOST_TEXT) if total > _MOST_TEXT else ("a line", _MOST_LINE)
+            raise _Damaged("unpacks to too much: {} of over {}".format(what, mebibytes(most)))
+        while True:
+            end = line.find(b"\n", at)
+            if end < 0:
+                at = len(line)
+                break
+            yield line[:end]
+            del line[: end + 1]
+            at = 0
+    if unpacker.unused_data or packed or stream.read(1):
+        raise _Damaged("is damaged: it has more behind its end")
+    if line:
+        yield line
+
+
+def _parse(lines: Iterator[bytearray], most: int) -> Recording | None:
+    """A recording; None where one that is well takes more than `most` bytes."""
     header: Any = None
     blobs: list[bytes] = []
-    events = []
-    for number, line in enumerate(text.splitlines()):
+    events: list[BoardCall] = []
+    kept, whole, pictures = 0, True, None
+    for number, line in enumerate(lines):
         where = "line {}".format(number + 1)
+        if number == _MOST_LINES:
+            raise _Damaged("{} is too many: expected at most {} lines".format(where, _MOST_LINES))
+        blob = _blob(line, where) if number else None
+        if blob is not None:
+            pictures = blob if pictures is None else pictures
+            kept += len(blob)
+            if whole and kept > most:
+                whole, blobs, events = False, [b""] * len(blobs), []
+            blobs.append(blob if whole else b"")
+            continue
+        if len(line) > (_MOST_EVENT if number else _MOST_HEADER):
+            raise _Damaged("{}: {} bytes are too many".format(where, len(line)))
         try:
             value = json.loads(line.decode("ascii"))
         except (ValueError, RecursionError) as error:
             raise _Damaged("{}: {}".format(where, error)) from None
         if number == 0:
             header = value
-        elif isinstance(value, list) and len(value) == 2 and value[0] == "bytes":
-            try:
-                blobs.append(base64.b64decode(value[1], validate=True))
-            except (binascii.Error, TypeError, ValueError) as error:
-                raise _Damaged("{}: {}".format(where, error)) from None
-        else:
-            events.append(_event(value, blobs, where))
+            continue
+        event = _event(value, blobs, where)
+        if whole:
+            events.append(event)
     if not isinstance(header, dict) or header.get("format") != _MAGIC:
         raise _Damaged("has no header")
-    if not blobs:
+    if pictures is None:
         raise _Damaged("has no pictures")
-    return Recording(header, blobs[0], tuple(events))
+    return Recording(header, pictures, tuple(events)) if whole else None
 
 
-def _event(value: Any, blobs: Sequence[bytes], where: str) -> Event:
-    if not (isinstance(value, list) and len(value) == 5 and isinstance(value[0], str) and value[0] in KINDS):
+def _blob(line: bytearray, where: str) -> bytes | None:
+    """The bytes that a line has; None for a line of another kind."""
+    match = _BYTES.match(line)
+    if match is None:
+        return None
+    with memoryview(line) as view, view[match.start(1) : match.end(1)] as text:
+        try:
+            return binascii.a2b_base64(text)
+        except binascii.Error as error:
+            raise _Damaged("{}: {}".format(where, error)) from None
+
+
+def _event(value: Any, blobs: Sequence[bytes], where: str) -> BoardCall:
+    if not (isinstance(value, list) and len(value) == 5 and isinstance(value[0], str) and value[0] in CALLS):
         raise _Damaged("{}: no event of a known kind".format(where))
     kind, clock, accelerator, given, answer = value
-    types, gives = KINDS[kind]
+    types, gives = CALLS[kind]
     timed = _is(clock, "n", blobs) and _is(accelerator, "n", blobs)
     if not (timed and isinstance(given, list) and len(given) == len(types)):
         raise _Damaged("{}: {}: expected two times and {} arguments".format(where, kind, len(types)))
@@ -226,7 +285,7 @@ def _event(value: Any, blobs: Sequence[bytes], where: str) -> Event:
     if not right:
         raise _Damaged("{}: {}: an answer of another type than {!r}".format(where, kind, gives))
     arguments = tuple(blobs[part] if letter == "b" else part for part, letter in zip(given, types))
-    return Event(kind, clock, accelerator, arguments, blobs[answer] if gives == "b" and not failed else answer)
+    return BoardCall(kind, clock, accelerator, arguments, blobs[answer] if gives == "b" and not failed else answer)
 
 
 def _is(value: Any, letter: str, blobs: Sequence[bytes]) -> bool:

@@ -2,74 +2,24 @@
 
 from __future__ import annotations
 
-import bisect
-from typing import Any, Callable
-
 import numpy as np
 
+from ..boards.emulated import TwinRegisters, next_look
+from ..boards.memory import EmulatedMemory
 from ..catalogue import find_overlay
-from ..contracts.board import Registers
 from ..contracts.clock import VirtualClock
 from ..contracts.families import twin_class
-from ..contracts.program import PROGRAM_DTYPE, check_program, play_plainly
-from ..contracts.twin import Memory, Twin
-from ..errors import BoardError, BusError, QnnError, RecordingError
-from .recording_file import Event, Recording
+from ..contracts.program import PROGRAM_DTYPE
+from ..contracts.twin import Twin
+from ..errors import QnnError, RecordingError
+from ..overlay import Overlay
+from .recording_file import BoardCall, Recording
 
 __all__ = ["differences_of_twin"]
 
 _SHOWN = 10
 _LONGEST = 3600.0  # seconds of the virtual clock until a twin counts as hung
 _MOST_BYTES = 256 << 20
-
-
-class _SparseMemory(Memory):
-    """Buffers where the recorded board had them."""
-
-    def __init__(self) -> None:
-        self._starts: list[int] = []
-        self._blocks: list[np.ndarray] = []
-
-    def add(self, address: int, nbytes: int) -> None:
-        if nbytes + sum(block.size for block in self._blocks) > _MOST_BYTES:
-            raise RecordingError("buffers of more than {} MiB".format(_MOST_BYTES >> 20))
-        place = bisect.bisect_left(self._starts, address)
-        self._starts.insert(place, address)
-        self._blocks.insert(place, np.zeros(nbytes, np.uint8))
-
-    def remove(self, address: int) -> None:
-        place = self._starts.index(address)
-        del self._starts[place], self._blocks[place]
-
-    def read(self, address: int, nbytes: int) -> np.ndarray:
-        place = bisect.bisect_right(self._starts, address) - 1
-        if place >= 0:
-            start, block = address - self._starts[place], self._blocks[place]
-            if start + nbytes <= block.size:
-                return block[start : start + nbytes]
-        end = address + nbytes
-        raise BusError("the twin accessed {:#x}..{:#x}, outside every recorded buffer".format(address, end))
-
-    def write(self, address: int, data: np.ndarray) -> None:
-        self.read(address, data.size)[:] = data
-
-
-class _TwinRegisters(Registers):
-    def __init__(self, twin: Twin, window: int, clock: VirtualClock, skip: Callable[[int, float], None]) -> None:
-        self._twin, self.window, self._clock, self._skip = twin, window, clock, skip
-
-    def read(self, offset: int) -> int:
-        return self._twin.read(self.check(offset))
-
-    def write(self, offset: int, value: int) -> None:
-        if value > 0xFFFFFFFF:
-            raise BoardError("register value {:#x}: expected 32 bits".format(value))
-        self._twin.write(self.check(offset), value)
-
-    def play(self, program: np.ndarray, timeout: float) -> None:
-        check_program(program, self.window)
-        if not self._twin.play(program, timeout):
-            play_plainly(self, program, self._clock, timeout, self._skip)
 
 
 def differences_of_twin(recording: Recording) -> list[str]:
@@ -87,9 +37,9 @@ def differences_of_twin(recording: Recording) -> list[str]:
 
 class _Comparison:
     def __init__(self) -> None:
-        self.memory, self.clock = _SparseMemory(), VirtualClock()
-        self.twin: Any = None
-        self.overlay: Any = None
+        self.memory, self.clock = EmulatedMemory(_MOST_BYTES), VirtualClock()
+        self.twin: Twin | None = None
+        self.overlay: Overlay | None = None
         self.buffers: list[tuple[int, int]] = []  # address, bytes
         self.found: list[str] = []
 
@@ -105,7 +55,7 @@ class _Comparison:
                 break
         return self.found
 
-    def _load(self, position: int, event: Event) -> None:
+    def _load(self, position: int, event: BoardCall) -> None:
         overlay = find_overlay(event.arguments[0])
         bitstream = overlay.files.get("bitstream")
         if (bitstream.sha256 if bitstream else "") != event.arguments[1]:
@@ -114,30 +64,31 @@ class _Comparison:
             self.overlay = overlay
             self._reset(position, event)
 
-    def _reset(self, position: int, event: Event) -> None:
+    def _reset(self, position: int, event: BoardCall) -> None:
         self.twin = twin_class(self.overlay.kind)(self.overlay, self.memory, self.clock) if self.overlay else None
 
-    def _lost(self, position: int, event: Event) -> None:
+    def _lost(self, position: int, event: BoardCall) -> None:
         self.overlay = self.twin = None
 
-    def _allocate(self, position: int, event: Event) -> None:
-        self.memory.add(event.answer, event.arguments[0])
+    def _allocate(self, position: int, event: BoardCall) -> None:
+        self.memory.place(event.answer, event.arguments[0])
         self.buffers.append((event.answer, event.arguments[0]))
 
-    def _free(self, position: int, event: Event) -> None:
-        self.memory.remove(self.buffers[event.arguments[0]][0])
+    def _free(self, position: int, event: BoardCall) -> None:
+        if not self.memory.free(self.buffers[event.arguments[0]][0]):
+            raise RecordingError("buffer {} is not there".format(event.arguments[0]))
 
-    def _part(self, event: Event, nbytes: int) -> np.ndarray:
+    def _part(self, event: BoardCall, nbytes: int) -> np.ndarray:
         address, size = self.buffers[event.arguments[0]]
         if nbytes > size:
             raise RecordingError("{} bytes of a buffer of {}".format(nbytes, size))
         return self.memory.read(address, nbytes)
 
-    def _flush(self, position: int, event: Event) -> None:
+    def _flush(self, position: int, event: BoardCall) -> None:
         content = np.frombuffer(event.arguments[2], np.uint8)
         self._part(event, content.size)[:] = content
 
-    def _invalidate(self, position: int, event: Event) -> None:
+    def _invalidate(self, position: int, event: BoardCall) -> None:
         if self.twin is not None:
             self.twin.settle()
         theirs = np.frombuffer(event.answer, np.uint8)
@@ -150,29 +101,29 @@ class _Comparison:
             self.found.append(text.format(position, event.arguments[0], *numbers))
             ours[:] = theirs  # so that one difference is not reported again and again
 
-    def _registers(self, event: Event) -> _TwinRegisters:
-        if self.twin is None:
+    def _registers(self, event: BoardCall) -> TwinRegisters:
+        if self.twin is None or self.overlay is None:
             raise RecordingError("registers of an empty logic")
         ip = next((ip for ip in self.overlay.ips if ip.name == event.arguments[0]), None)
         if ip is None:
             raise RecordingError("overlay {} has no ip {}".format(self.overlay.name, event.arguments[0]))
-        return _TwinRegisters(self.twin.ip(ip.name), ip.range, self.clock, self._pass)
+        return TwinRegisters(self.twin.ip(ip.name), ip.range, self.clock, self._pass)
 
-    def _read(self, position: int, event: Event) -> None:
+    def _read(self, position: int, event: BoardCall) -> None:
         self._registers(event).read(event.arguments[1])
 
-    def _write(self, position: int, event: Event) -> None:
+    def _write(self, position: int, event: BoardCall) -> None:
         self._registers(event).write(event.arguments[1], event.arguments[2])
 
-    def _play(self, position: int, event: Event) -> None:
+    def _play(self, position: int, event: BoardCall) -> None:
         self._registers(event).play(np.frombuffer(event.arguments[1], PROGRAM_DTYPE), _LONGEST)
 
     def _pass(self, attempt: int, left: float) -> None:
         """Let the clock go on to the end of what is running."""
-        until = self.twin.busy_until
-        self.clock.sleep_until(self.clock.now() + left if until is None else min(until, self.clock.now() + left))
+        assert self.twin is not None
+        self.clock.sleep_until(next_look(self.twin, self.clock.now(), attempt, left))
 
-    def _wait(self, position: int, event: Event) -> None:
+    def _wait(self, position: int, event: BoardCall) -> None:
         name, offset, mask = event.arguments
         registers = self._registers(event)
         self._pass(0, _LONGEST)

@@ -1,7 +1,7 @@
 """A board that answers what another one was recorded to answer."""
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from ..contracts.board import Board, Buffer, Done, Registers, shape_bytes
 from ..contracts.clock import VirtualClock
 from ..contracts.program import PROGRAM_DTYPE
 from ..errors import BoardError, ClosedError, QnnError, RecordingError
-from .recording_file import Event, PathLike, Recording, load_recording
+from .recording_file import BoardCall, PathLike, Recording, load_recording
 
 __all__ = ["ReplayBoard"]
 
@@ -53,7 +53,7 @@ class ReplayBoard(Board):
         """The recorded answer of the next event, which must be this one."""
         self.check_open()
         events = self.recording.events
-        asked = Event(kind, 0, 0, arguments, None)
+        asked = BoardCall(kind, 0, 0, arguments, None)
         if self.position >= len(events):
             raise RecordingError(f"event {self.position}: the recording ends here, the driver goes on: {_said(asked)}")
         event = events[self.position]
@@ -78,24 +78,28 @@ class ReplayBoard(Board):
     def load(self, overlay: Any) -> None:
         bitstream = overlay.files.get("bitstream")
         with self.lock:
-            self._configure(self.played("load", (overlay.name, bitstream.sha256 if bitstream else "")))
+            self._configure("load", (overlay.name, bitstream.sha256 if bitstream else ""))
             self._overlay = overlay
 
-    def _configure(self, generation: int) -> None:
-        if generation != self.generation:
-            self.generation, self._in_flight = generation, None
+    def _configure(self, kind: str, arguments: tuple[Any, ...]) -> None:
+        events = self.recording.events
+        if self.position < len(events) and events[self.position].kind == "free":
+            self._configured()  # what was in quarantine went before this was noted
+        generation = self.played(kind, arguments)
+        if generation != self.generation or kind == "reset":
+            self.generation = generation
+            self._configured()
 
     def reset(self) -> None:
         with self.lock:
-            self._configure(self.played("reset", ()))
-            self._in_flight = None
+            self._configure("reset", ())
 
     @property
     def loaded(self) -> Any:
         events = self.recording.events
         if self._overlay is not None and self.position < len(events) and events[self.position].kind == "lost":
             self._overlay = None
-            self._configure(self.played("lost", ()))
+            self.generation, self._in_flight = self.played("lost", ()), None
         return self._overlay
 
     def ip(self, name: str) -> Registers:
@@ -111,7 +115,8 @@ class ReplayBoard(Board):
         self._buffers += 1
         return _Buffer(self, self._buffers - 1, np.zeros(sizes, kind), address)
 
-    def wait(self, ip: str, done: Done, timeout: float, what: str = "the accelerator") -> int:
+    def wait(self, ip: str, done: Done, timeout: float, what: str = "the accelerator",
+             cancelled: Callable[[], bool] | None = None) -> int:
         offset, mask = (0, 0) if callable(done) else done
         return int(self.played("wait", (ip, int(offset), int(mask))))
 
@@ -173,13 +178,13 @@ def _error(name: str) -> type[QnnError]:
     return kind if isinstance(kind, type) and issubclass(kind, QnnError) else BoardError
 
 
-def _said(event: Event) -> str:
+def _said(event: BoardCall) -> str:
     words = [f"{len(part)} bytes" if isinstance(part, bytes) else f"{part:#x}" if isinstance(part, int) else part
              for part in event.arguments]
     return " ".join([event.kind, *words])
 
 
-def _different(recorded: Event, asked: Event) -> str:
+def _different(recorded: BoardCall, asked: BoardCall) -> str:
     """The first difference in words: of long ones, where it is."""
     text = f"recorded {_said(recorded)}, the driver asks {_said(asked)}"
     if recorded.kind != asked.kind:

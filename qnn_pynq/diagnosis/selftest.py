@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,6 +24,7 @@ from ..classifier.decode import make_decoder
 from ..contracts.network import Network
 from ..engines import BoardEngine, Engine, SoftwareEngine
 from ..errors import InputError, QnnError
+from ..files.replacing import replace_text
 from ..overlay import Overlay
 from ..reliability.answers import Answers, differences, known_answers
 
@@ -239,8 +239,6 @@ def _record(board: str, overlays: Sequence[Overlay]) -> Path:
 def _remember(record: Path, outcomes: Sequence[Outcome]) -> None:
     try:
         record.parent.mkdir(parents=True, exist_ok=True)
-        partial = record.with_name("{}.{}.part".format(record.name, os.getpid()))
-        partial.write_text(json.dumps([outcome.as_dict() for outcome in outcomes], indent=2))
-        os.replace(str(partial), str(record))
+        replace_text(record, json.dumps([outcome.as_dict() for outcome in outcomes], indent=2))
     except OSError as error:
         _log.warning("%s cannot be written (%s): the next self-test starts anew", record, error)

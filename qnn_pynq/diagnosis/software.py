@@ -9,7 +9,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from .. import __version__
+from .._version import __version__
 from .host import Check, Host, numbers
 
 __all__ = ["SOFTWARE_CHECKS"]

@@ -11,6 +11,7 @@ from typing import Any, Callable, Iterator, NamedTuple, Sequence
 import numpy as np
 
 from ..contracts.board import Board
+from ..contracts.chip import PAGE
 from ..contracts.driver import Driver, LayerProfile, Limits
 from ..contracts.families import driver_class
 from ..contracts.network import Network
@@ -24,14 +25,14 @@ from ..errors import (
     InputError,
     QnnError,
 )
+from ..networks.rows import Row, compile_layers
 from .base import Engine, EngineResult, Inputs, Prepared, Stage
 from .parts import Part, plan_parts
-from .stages import Row, compile_layers, make_encoder, pictures_to_maps
+from .stages import as_kind, make_encoder, pictures_to_maps
 
 __all__ = ["BoardEngine", "SegmentTime"]
 
 _log = logging.getLogger(__name__)
-_PAGE = 4096  # contiguous memory comes in whole pages
 
 
 class SegmentTime(NamedTuple):
@@ -61,6 +62,8 @@ class BoardEngine(Engine):
         The published register sequence only; slower.
     takeover : bool
         Whether `configure` may take the board from another classifier; else BoardBusyError.
+    parts : sequence of Part, optional
+        What `plan_parts` gave for the network that is going to be configured, so that it is not planned again.
 
     Attributes
     ----------
@@ -76,7 +79,8 @@ class BoardEngine(Engine):
     """
 
     def __init__(
-        self, board: Board, overlays: Sequence[Overlay], conservative: bool = False, takeover: bool = True
+        self, board: Board, overlays: Sequence[Overlay], conservative: bool = False, takeover: bool = True,
+        parts: Sequence[Part] = (),
     ) -> None:
         super().__init__()
         self.board = board
@@ -89,7 +93,7 @@ class BoardEngine(Engine):
         self.drivers: tuple[Driver, ...] = tuple(
             driver_class(overlay.kind)(board, overlay, conservative) for overlay in overlays)
         self._parts: tuple[Part, ...] = ()
-        self._planned: tuple[Network, tuple[Part, ...]] | None = None
+        self._planned = tuple(parts)
         self._loaded = -1  # the part that the logic is configured for
         self._fill: Callable[[np.ndarray], None] = self._put
         self._stage: Stage | None = None
@@ -113,9 +117,9 @@ class BoardEngine(Engine):
         self._plan(network)
 
     def _plan(self, network: Network) -> tuple[Part, ...]:
-        if self._planned is None or self._planned[0] is not network:
-            self._planned = network, plan_parts(network, self.overlays, self.conservative)
-        return self._planned[1]
+        if not self._planned or self._planned[0].whole is not network:
+            self._planned = plan_parts(network, self.overlays, self.conservative)
+        return self._planned
 
     def configure(self, network: Network) -> None:
         self.check_idle()
@@ -129,8 +133,9 @@ class BoardEngine(Engine):
             self._parts = parts
             self._switch(0)
         self._stage = self._first_stage(first, rows)
-        self.kind, self.after = self.drivers[-1].output.kind, parts[-1].split.after
+        self.after = parts[-1].split.after
         self._end = len(network.layers) - len(self.after)
+        self.kind = as_kind(network.signals[self._end])  # the last driver may have no network yet
         self.network, self.state = network, "ready"
         _log.debug("%s on %s by %s", network.name, self.board.name, ", ".join(part.overlay.name for part in parts))
 
@@ -284,10 +289,10 @@ class BoardEngine(Engine):
         """Within this, once a network is configured again, the buffers lie in other places than before."""
         with self.board.lock:
             self._require_owned()
+            self.state, self.network = "failed", None  # first: an interrupt may come at any time
             for driver in self.drivers:
                 driver.free()
-            self.state, self.network = "failed", None
-            spacer = self.board.allocate(_PAGE, np.uint8)
+            spacer = self.board.allocate(PAGE, np.uint8)
         try:
             yield
         finally:
@@ -320,15 +325,24 @@ class BoardEngine(Engine):
 
     def close(self) -> None:
         self.state, self.network = "closed", None
+        with self.board.lock:
+            try:
+                self.recover()  # whoever takes the board next finds it free
+            except Exception as error:
+                _log.warning("closing the drivers on %s: %s", self.name, error)
+            finally:
+                self._close_drivers(0)
+
+    def _close_drivers(self, first: int) -> None:
+        """All from the first one on, whatever becomes of those before."""
+        if first == len(self.drivers):
+            return
         try:
-            with self.board.lock:
-                try:
-                    self.recover()  # whoever takes the board next finds it free
-                finally:
-                    for driver in self.drivers:
-                        driver.close()
+            self.drivers[first].close()
         except QnnError as error:
             _log.warning("closing the driver on %s: %s", self.name, error)
+        finally:
+            self._close_drivers(first + 1)
 
     # -- inside ------------------------------------------------------------------------------------------
 

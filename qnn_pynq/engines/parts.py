@@ -10,6 +10,7 @@ from ..contracts.families import driver_class
 from ..contracts.network import Encoding, InputSpec, Network
 from ..contracts.overlay import Overlay
 from ..errors import UnsupportedNetworkError
+from .stages import as_kind
 
 __all__ = ["Part", "cut_segments", "layers_on_logic", "plan_parts"]
 
@@ -26,6 +27,7 @@ class Part(NamedTuple):
     split : Split
     first : int
         Index of its first layer in the whole network.
+    whole : Network
     """
 
     overlay: Overlay
@@ -33,6 +35,7 @@ class Part(NamedTuple):
     network: Network
     split: Split
     first: int
+    whole: Network
 
 
 def cut_segments(network: Network) -> tuple[Network, ...]:
@@ -79,8 +82,9 @@ def plan_parts(network: Network, overlays: Sequence[Overlay], conservative: bool
         if split.after and part is not networks[-1] or split.before and parts:
             raise UnsupportedNetworkError(f"overlay {overlay.name} leaves layers of segment {len(parts)} to the "
                                           "processor: expected them before the first and behind the last segment only")
-        parts.append(Part(overlay, driver, part, split, first))
+        parts.append(Part(overlay, driver, part, split, first, network))
         first += len(part.layers)
+    as_kind(network.signals[first - len(parts[-1].split.after)])  # refuses what cannot be an answer
     return tuple(parts)
 
 

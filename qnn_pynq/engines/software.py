@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from time import perf_counter
 from typing import Callable
 
 import numpy as np
 
 from ..contracts.network import Network
-from ..errors import InputError
+from ..errors import InputError, UnsupportedNetworkError
+from ..networks.rows import Row, compile_layers
 from .base import Engine, EngineResult, Inputs, Prepared
-from .stages import Row, as_kind, compile_layers, make_encoder, pictures_to_maps
+from .stages import as_kind, make_encoder, pictures_to_maps
 
 __all__ = ["SoftwareEngine"]
 
@@ -44,29 +46,35 @@ class SoftwareEngine(Engine):
         self._pending: EngineResult | None = None
 
     def check(self, network: Network) -> None:
-        as_kind(network.signals[_body(network)])
+        signal = network.signals[_body(network)]
+        if as_kind(signal) == "words" and network.output_neurons > signal.values:
+            raise UnsupportedNetworkError(
+                f"network {network.name!r}: {len(network.classes)} classes of {network.decode.levels} levels need "
+                f"{network.output_neurons} output neurons, {signal.origin} has {signal.values}")
 
     def configure(self, network: Network) -> None:
         self.check_open()
         self.check(network)
-        end, spec = _body(network), network.input
-        signals = network.signals
-        self.rows = compile_layers(network.layers[:end], signals)
-        self._end, self._length = signals[end], end
-        self.kind, self.after = as_kind(self._end), network.layers[end:]
-        first, last = self.rows[0].kernel, self.rows[-1].kernel
-        self._encode: Callable[[np.ndarray], np.ndarray] = lambda pictures: pictures_to_maps(spec, pictures)
+        end, spec, signals = _body(network), network.input, network.signals
+        rows = compile_layers(network.layers[:end], signals)
+        kind = as_kind(signals[end])
+        first, last = rows[0].kernel, rows[-1].kernel
+        encode: Callable[[np.ndarray], np.ndarray] = partial(pictures_to_maps, spec)
         if signals[0].coding == "binary":
             encoder = make_encoder(spec, getattr(network.layers[0], "inputs", signals[0].values))
-            self._encode = _as_they_are if first.take_pictures(encoder) else encoder.encode
-        for row in self.rows:
+            encode = _as_they_are if first.take_pictures(encoder) else encoder.encode
+        for row in rows:
             row.kernel.threads = self.threads
-        self.gives_sums = self.kind == "words" and last.gives_sums
         # One picture: the arrays are made and checked once.
-        self._word = np.zeros(1, np.uint64)
-        self._bytes = (self._end.values + 7) // 8 if self.kind == "words" else 0
-        alone = self.kind == "words" and len(self.rows) == 1
-        self._single = first.bind(self._word.view(np.uint8)[: self._bytes].reshape(1, -1)) if alone else None
+        word = np.zeros(1, np.uint64)
+        size = (signals[end].values + 7) // 8 if kind == "words" else 0
+        alone = kind == "words" and len(rows) == 1
+        single = first.bind(word.view(np.uint8)[:size].reshape(1, -1)) if alone else None
+        # All is made; an interrupt from here on leaves no mixture of two networks.
+        self.state, self.network, self._single = "failed", None, None
+        self.rows, self._encode, self._end, self._length = rows, encode, signals[end], end
+        self.kind, self.after, self.gives_sums = kind, network.layers[end:], kind == "words" and last.gives_sums
+        self._word, self._bytes, self._single = word, size, single
         self.network, self.state = network, "ready"
         _log.debug("%s in software", network.name)
 

@@ -1,54 +1,19 @@
-"""Layers on the processor: the kernels of a row of layers, and how pictures get to the first of them."""
+"""How pictures get to the first layer, and what kind of values the last one leaves."""
 
 from __future__ import annotations
 
-from typing import Sequence
-
 import numpy as np
 
-from ..contracts.layer import Kernel, Layer, Signal
+from ..contracts.layer import Signal
 from ..contracts.network import InputSpec
 from ..errors import UnsupportedNetworkError
 from ..kernels import Encoder
 from ..pictures.prepare import first_layer_input
 
-__all__ = ["DTYPES", "Row", "as_kind", "compile_layers", "make_encoder", "pictures_to_maps"]
+__all__ = ["DTYPES", "as_kind", "make_encoder", "pictures_to_maps"]
 
 
 DTYPES = {"words": "uint64", "codes": "uint8", "sums": "int32", "scores": "float64"}  # of values, by kind
-
-
-class Row:
-    """A layer's or some layers' place in a network, and the kernel that computes them."""
-
-    __slots__ = ("first", "kernel", "layers")
-
-    def __init__(self, first: int, layers: Sequence[Layer], kernel: Kernel) -> None:
-        self.first, self.layers, self.kernel = first, tuple(layers), kernel
-
-
-def compile_layers(layers: Sequence[Layer], signals: Sequence[Signal], first: int = 0) -> list[Row]:
-    """Kernels of layers one behind the other.
-
-    Parameters
-    ----------
-    signals : sequence of Signal
-        What arrives at each of them.
-    first : int
-        Index of the first in the network.
-    """
-    rows, begin = [], 0
-    for end in range(1, len(layers) + 1):
-        if end == len(layers) or _compiler(layers[end]) is not _compiler(layers[begin]):
-            group = layers[begin:end]
-            rows.append(Row(first + begin, group, type(group[0]).compile(group, signals[begin])))
-            begin = end
-    return rows
-
-
-def _compiler(layer: Layer) -> object:
-    compiler: object = type(layer).compile.__func__  # type: ignore[attr-defined]
-    return compiler
 
 
 def make_encoder(spec: InputSpec, bits: int) -> Encoder:

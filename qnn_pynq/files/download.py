@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Iterator, Sequence
 
-from .. import __version__
+from .._version import __version__
 from ..errors import DigestError, FetchError
 from .progress import Progress
 
@@ -24,7 +24,7 @@ __all__ = ["TIMEOUT", "download", "is_web_address"]
 TIMEOUT = 30.0  # seconds without a byte
 _BLOCK = 1 << 16
 _ATTEMPTS = 3
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)\Z")
 
 
@@ -137,10 +137,10 @@ def _lock(part: BinaryIO, name: str) -> None:
     try:
         fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        _LOG.info("%s: waiting for another download of it", name)
+        _log.info("%s: waiting for another download of it", name)
         fcntl.flock(part, fcntl.LOCK_EX)
     except OSError as error:  # some network file systems; the digest still guards the result
-        _LOG.warning("%s: no file lock (%s)", name, error)
+        _log.warning("%s: no file lock (%s)", name, error)
 
 
 def _same(path: Path, stream: BinaryIO) -> bool:
@@ -190,7 +190,7 @@ def _from_one(
         except _Broken:
             if attempt == _ATTEMPTS - 1 or _length(part) <= before:
                 raise
-            _LOG.info("%s: the connection broke after %d bytes: resuming", name, _length(part))
+            _log.info("%s: the connection broke after %d bytes: resuming", name, _length(part))
             resumed = True
     actual = _digest(part)
     if actual != sha256 and resumed:  # the first half may be of another file: once more from the start

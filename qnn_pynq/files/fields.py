@@ -6,18 +6,24 @@ import json
 import math
 import re
 import sys
-import unicodedata
 from pathlib import Path
 from typing import Any, Callable, NoReturn, Sequence
 
 from ..errors import DescriptorError
+from .bounded import TooMuch, read_bytes
 
-__all__ = ["Fields", "check_format", "fail", "item_path", "plain_name", "read_json", "unprintable", "write_json"]
+__all__ = ["MOST_ITEMS", "Fields", "check_format", "fail", "item_path", "plain_name", "read_json", "show",
+           "unprintable", "write_json"]
+
+MOST_ITEMS = 64
+"""Items of a list that has no bound of its own."""
 
 _MAX_JSON = 4 << 20
+_MAX_DIGITS = 400  # of a number: before Python 3.11 the time to read it grows with the square
 _REQUIRED: Any = object()
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
-_KINDS: dict[str, Callable[[Any], bool]] = {
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_TYPES: dict[str, Callable[[Any], bool]] = {
     "string": lambda v: isinstance(v, str),
     "integer": lambda v: isinstance(v, int) and not isinstance(v, bool),
     "number": lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
@@ -55,7 +61,7 @@ def plain_name(value: str) -> bool:
 
 def unprintable(text: str) -> bool:
     """True where `text` has control characters, or halves of characters that no file can hold."""
-    return any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text)
+    return _UNPRINTABLE.search(text) is not None
 
 
 class Fields:
@@ -89,7 +95,7 @@ class Fields:
             if default is _REQUIRED:
                 self.fail(key, "missing: expected {}".format(_expected(kind, allowed)))
             return default
-        if not _KINDS[kind](value):
+        if not _TYPES[kind](value):
             self.fail(key, "{} is no {}: expected {}".format(show(value), kind, _expected(kind, allowed)))
         if allowed and value not in allowed:
             self.fail(key, "{} is not allowed: expected {}".format(show(value), _expected(kind, allowed)))
@@ -129,31 +135,40 @@ class Fields:
             )
         return value
 
-    def strings(self, key: str, default: Any = _REQUIRED) -> tuple[str, ...]:
-        """A list of different, non-empty strings."""
+    def items(self, key: str, most: int, default: Any = _REQUIRED) -> Any:
+        """A list of at most `most` items."""
         values = self.take(key, "list", default)
+        if values is not None and len(values) > most:
+            self.fail(key, f"{len(values)} items are too many: expected at most {most}")
+        return values
+
+    def strings(self, key: str, default: Any = _REQUIRED, most: int = MOST_ITEMS) -> tuple[str, ...]:
+        """A list of at most `most` different, non-empty strings."""
+        values = self.items(key, most, default)
+        before = set()
         for index, value in enumerate(values):
             if not isinstance(value, str) or not value:
                 self.fail(item_path(key, index), "{} is no text: expected a string".format(show(value)))
-            if value in values[:index]:
+            if value in before:
                 self.fail(
                     item_path(key, index),
                     "{} is there twice: expected different names".format(show(value)),
                 )
+            before.add(value)
         return tuple(values)
 
     def pair(self, key: str, high: int) -> tuple[int, int]:
         """Two integers [height, width], each in 1..high."""
         values = self.take(key, "list")
-        right = len(values) == 2 and all(_KINDS["integer"](v) and 1 <= v <= high for v in values)
+        right = len(values) == 2 and all(_TYPES["integer"](v) and 1 <= v <= high for v in values)
         if not right:
             problem = "{} is not allowed: expected [height, width], each 1 to {}"
             self.fail(key, problem.format(show(values), high))
         return (values[0], values[1])
 
-    def objects(self, key: str) -> list[Fields]:
-        """A list of at least one object."""
-        values = self.take(key, "list")
+    def objects(self, key: str, most: int = MOST_ITEMS) -> list[Fields]:
+        """A list of one to `most` objects."""
+        values = self.items(key, most)
         if not values:
             self.fail(key, "[] is empty: expected at least one object")
         where = item_path(self.where, key)
@@ -207,8 +222,11 @@ def check_format(fields: Fields, name: str, version: int) -> None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        seen: set[str] = set()
+        for twice, _ in pairs:
+            if twice in seen:
+                break
+            seen.add(twice)
         raise ValueError("the field {} is there twice".format(show(twice)))
     return found
 
@@ -218,6 +236,12 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError("{} is no finite number".format(text))
     return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > _MAX_DIGITS + 1:
+        raise ValueError(f"a number of {len(text)} digits: expected at most {_MAX_DIGITS}")
+    return int(text)
 
 
 def read_json(path: Path) -> Any:
@@ -231,10 +255,12 @@ def read_json(path: Path) -> Any:
     try:
         if not path.is_file():
             fail(str(path), "", "no such file" if not path.exists() else "no regular file")
-        if path.stat().st_size > _MAX_JSON:
-            fail(str(path), "", "{} bytes are too many for a descriptor".format(path.stat().st_size))
-        text = path.read_bytes().decode("utf-8-sig")
-        return json.loads(text, object_pairs_hook=_object, parse_float=_finite, parse_constant=_finite)
+        text = read_bytes(path, _MAX_JSON).decode("utf-8-sig")
+        return json.loads(
+            text, object_pairs_hook=_object, parse_int=_whole, parse_float=_finite, parse_constant=_finite
+        )
+    except TooMuch as error:
+        fail(str(path), "", str(error))
     except json.JSONDecodeError as error:
         problem = "no JSON: {} at line {}, column {}"
         fail(str(path), "", problem.format(error.msg.lower(), error.lineno, error.colno))

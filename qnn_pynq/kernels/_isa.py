@@ -8,7 +8,7 @@ import os
 from ..errors import KernelError
 
 try:
-    from .. import _kernels
+    from .._kernels import ffi, lib
 except ImportError as error:  # a checkout without the extension, or a broken install
     raise ImportError(
         "the C kernels of qnn_pynq cannot be loaded ({}): install the package with pip, or run "
@@ -17,10 +17,7 @@ except ImportError as error:  # a checkout without the extension, or a broken in
 
 __all__ = ["active", "ffi", "isa_active", "isa_built", "isa_supported", "lib", "set_isa"]
 
-logger = logging.getLogger(__name__)
-
-ffi = _kernels.ffi
-lib = _kernels.lib
+_log = logging.getLogger(__name__)
 
 _BUILT = tuple(ffi.string(lib.qnn_isa_name(i)).decode("ascii") for i in range(lib.qnn_isa_count()))
 _chosen: list[int] = []  # empty until first use
@@ -64,7 +61,7 @@ def set_isa(name: str | None) -> str:
     else:
         index = _BUILT.index(isa_supported()[-1])
     _chosen[:] = [index]
-    logger.debug("kernels use %s", _BUILT[index])
+    _log.debug("kernels use %s", _BUILT[index])
     return _BUILT[index]
 
 

@@ -53,7 +53,7 @@ class ConvLayer:
     Parameters
     ----------
     layer : Conv
-        As `network_types.Conv` describes it. `weight_bits` 1 (codes of 1 to 3 bits), 16 (uint8 pixels,
+        As the layer type `Conv` describes it. `weight_bits` 1 (codes of 1 to 3 bits), 16 (uint8 pixels,
         255 * sum|w| of each output below 2**31) or 32 (float32 pixels).
     height, width : int
         Of the input map.

@@ -15,7 +15,7 @@ from .bits import Encoder
 __all__ = ["DenseStack"]
 
 _I32 = np.dtype(np.int32)
-_LEVELS = {"none": 0, "binary": 1, "ternary": 2}
+_OUTPUTS = ("none", "binary", "ternary")  # C tells them apart by their place, the thresholds of a neuron
 _TILE = 64  # images that share one pass over the weights (QNN_TILE in C)
 
 
@@ -122,7 +122,7 @@ class DenseStack:
             )
         if kind == "ternary" and rule == "popcount":
             raise KernelError("{} counts bits of ternary inputs, expected accumulator 'sum'".format(name))
-        levels = _LEVELS[output]
+        levels = _OUTPUTS.index(output)
         weights = view(layer.weights, name + ": weights", U8, (outputs, (inputs + 7) // 8))
         thresholds = _thresholds(layer, name, outputs, levels)
         if lib.qnn_stack_layer(

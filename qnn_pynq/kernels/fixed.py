@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ _SOURCES = {np.dtype(kind): code for code, kind in enumerate((np.float32, np.flo
 _REACH = 1000  # of the point: 2**1000 is still a double
 
 
+@lru_cache(maxsize=256)
 def fixed_container(width: int, signed: bool) -> np.dtype:
     """The integer dtype that holds `width` bits: 8, 16, 32 or 64, of the same sign."""
     bits = next(bits for bits in (8, 16, 32, 64) if width <= bits)

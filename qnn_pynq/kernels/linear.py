@@ -23,7 +23,7 @@ class LinearLayer:
     Parameters
     ----------
     layer : Linear
-        As `network_types.Linear` describes it: `weight_bits` 1, 8 or 32.
+        As the layer type `Linear` describes it: `weight_bits` 1, 8 or 32.
 
     Notes
     -----

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..contracts.network import Crop, Decode, Encoding, Framing, InputSpec, Network, Segment
+from ..contracts.network import Crop, Decode, Encoding, Framing, InputSpec, Letterbox, Network, Segment
 from .dense import Dense
 from .linear import Linear
 from .maps import Conv, Pool
 from .store import load_network, save_network
 
-__all__ = ["Conv", "Crop", "Decode", "Dense", "Encoding", "Framing", "InputSpec", "Linear", "Network", "Pool",
-           "Segment", "load_network", "save_network"]
+__all__ = ["Conv", "Crop", "Decode", "Dense", "Encoding", "Framing", "InputSpec", "Letterbox", "Linear", "Network",
+           "Pool", "Segment", "load_network", "save_network"]

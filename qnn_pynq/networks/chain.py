@@ -38,8 +38,9 @@ def _last(network: Network) -> str:
 def _check_bits(network: Network, source: str) -> None:
     end = network.signals[-1]
     if end.coding != "binary":
+        other = ', or the rule "largest-sum"' if end.coding in ("sums", "scores") else ""
         fail(source, "decode.rule", f'"highest-bit" needs bits at the end, {_last(network)} gives {end.coding}: '
-                                    'expected a dense last layer with output "binary"')
+                                    f'expected a dense last layer with output "binary"{other}')
     room = min(WORD_BITS, end.values)
     if network.output_neurons > room:
         reason = "the overlay's result word" if room == WORD_BITS else f"{_last(network)}.outputs"
@@ -53,7 +54,10 @@ def _check_sums(network: Network, source: str) -> None:
     if end.coding not in ("sums", "scores"):
         fail(source, f"{_last(network)}.type", f'decode.rule "largest-sum" needs sums or scores at the end, not '
                                                f"{end.coding}: expected a linear last layer without thresholds")
-    if end.values != len(network.classes):
+    if len(end.shape) != 1:
+        fail(source, f"{_last(network)}.pointwise",
+             'true is not allowed here: expected it with decode.rule "features" only')
+    if end.shape != (len(network.classes),):
         fail(source, f"{_last(network)}.outputs",
              f"{end.values} does not match the {len(network.classes)} names of classes")
 
@@ -62,7 +66,7 @@ def _check_codes(network: Network, source: str) -> None:
     end = network.signals[-1]
     if network.classes:
         fail(source, "classes", f'{len(network.classes)} names do not go with decode.rule "features": expected []')
-    if end.coding != "codes" or len(end.shape) != 3:
+    if end.coding not in ("codes", "scores") or len(end.shape) != 3:
         kind = network.layers[-1].type
         fail(source, f"{_last(network)}.type",
              f'"{kind}" does not go with decode.rule "features": expected codes at the end')

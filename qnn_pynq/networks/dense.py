@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from time import perf_counter
-from typing import Any, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 import numpy as np
 
+from ..contracts.codes import THRESHOLDS
 from ..contracts.layer import ArrayWriter, Kernel, Layer, Refuse, Signal
 from ..contracts.network import Network
 from ..files.fields import Fields, item_path
-from ..files.npyfile import read_array
-from ..kernels import DenseStack, Encoder
+from ..files.npyfile import ArrayFolder
 from .arrays import INTEGERS, read_signs, write_arrays
 
-__all__ = ["MAX_WIDTH", "THRESHOLDS", "Dense", "dense_layers", "flipped_threshold"]
+if TYPE_CHECKING:  # the kernels are loaded when something is computed
+    from ..kernels import DenseStack, Encoder
+
+__all__ = ["MAX_WIDTH", "Dense", "dense_layers", "flipped_threshold"]
 
 MAX_WIDTH = 0x7FFF  # sums are 16-bit
-THRESHOLDS = {"binary": 1, "ternary": 2, "none": 0}  # per neuron, by output code
 _SIGNALS = {"binary": ("binary", 1, 1.0), "ternary": ("ternary", 2, 1.0), "none": ("sums", 32, float(MAX_WIDTH))}
 
 
@@ -50,7 +51,7 @@ class Dense(Layer):
     output: str = "binary"
 
     @classmethod
-    def read(cls, fields: Fields, folder: Path) -> Dense:
+    def read(cls, fields: Fields, arrays: ArrayFolder) -> Dense:
         inputs = fields.integer("inputs", 1, MAX_WIDTH)
         outputs = fields.integer("outputs", 1, MAX_WIDTH)
         bits = fields.take("weight_bits", "integer", 1, allowed=(1,))
@@ -59,7 +60,7 @@ class Dense(Layer):
         output = fields.take("output", "string", allowed=tuple(THRESHOLDS))
         if accumulator == "popcount" and code != "binary":
             fields.fail("accumulator", f'"popcount" does not go with input "{code}": expected "sum"')
-        weights = read_signs(fields, folder, (outputs,), inputs)
+        weights = read_signs(fields, arrays, (outputs,), inputs)
         thresholds = None
         name = fields.name("thresholds", None)
         if output == "none" and name is not None:
@@ -68,7 +69,7 @@ class Dense(Layer):
             if name is None:
                 fields.fail("thresholds", f'missing: output "{output}" needs the name of a .npy file')
             where = item_path(fields.where, "thresholds")
-            thresholds = read_array(folder, name, INTEGERS, (outputs, THRESHOLDS[output]), fields.source, where)
+            thresholds = arrays.array(name, INTEGERS, (outputs, THRESHOLDS[output]), where)
         return cls(inputs, outputs, weights, thresholds, bits, code, accumulator, output)
 
     def write(self, index: int, array: ArrayWriter) -> dict[str, Any]:
@@ -159,7 +160,7 @@ class _DenseKernel(Kernel):
         return True
 
     def take_pictures(self, encoder: Encoder) -> bool:
-        self._stack = DenseStack(self._layers, encoder)
+        self._stack = _stack(self._layers, encoder)
         self._run = self._stack.run_pictures
         return True
 
@@ -184,6 +185,12 @@ class _DenseKernel(Kernel):
 
     def _unfused(self, values: np.ndarray, *others: Any) -> np.ndarray:
         """Bits that something else made."""
-        stack = self._stack = DenseStack(self._layers)
+        stack = self._stack = _stack(self._layers)
         self._run = stack.run
         return stack.run(values, *others)
+
+
+def _stack(layers: Sequence[Layer], encoder: Encoder | None = None) -> DenseStack:
+    from ..kernels import DenseStack  # not before: catalogues need no kernels
+
+    return DenseStack(layers, encoder)

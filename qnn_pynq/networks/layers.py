@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ..contracts.layer import ArrayWriter, Layer
 from ..contracts.plugins import load_plugin, plugin_names
 from ..errors import PluginError
 from ..files.fields import Fields
+from ..files.npyfile import ArrayFolder
 from .dense import Dense
 from .linear import Linear
 from .maps import Conv, Pool
@@ -19,15 +19,15 @@ LAYER_GROUP = "qnn_pynq.layers"
 _BUILT_IN: dict[str, type[Layer]] = {layer.type: layer for layer in (Dense, Conv, Pool, Linear)}
 
 
-def read_layer(fields: Fields, folder: Path) -> Layer:
-    """The layer that one object of "layers" describes; its arrays lie in `folder`."""
+def read_layer(fields: Fields, arrays: ArrayFolder) -> Layer:
+    """The layer that one object of "layers" describes; its arrays are those of `arrays`."""
     name = fields.take("type", "string")
     found = layer_class(name)
     if found is None:
         known = ", ".join(f'"{known}"' for known in layer_types())
         fields.fail("type", f'"{name}" is not allowed: expected one of {known}; a package can add types by the entry '
                             f'point group "{LAYER_GROUP}"')
-    layer = found.read(fields, folder)
+    layer = found.read(fields, arrays)
     fields.done()
     return layer
 

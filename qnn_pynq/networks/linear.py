@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from time import perf_counter
 from typing import Any, Sequence
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from ..contracts.layer import ArrayWriter, Kernel, Layer, Refuse, Signal
 from ..files.fields import Fields
-from ..kernels import LinearLayer
+from ..files.npyfile import ArrayFolder
 from .arrays import INTEGERS, MAX_CHANNELS, WEIGHTS, check_sums, read_named, read_signs, read_thresholds, write_arrays
 from .maps import LARGEST
 
@@ -46,6 +45,9 @@ class Linear(Layer):
         Bits of the codes; 32 for floats.
     thresholds
         int (outputs, 2**output_bits - 1), only with integer sums: the output is codes, as `Conv` has them.
+    pointwise
+        The layer is applied at each place of the map, as a convolution with a kernel of 1; `inputs` are the map's
+        channels. It stands last, and the network ends in features.
     """
 
     type = "linear"
@@ -62,20 +64,22 @@ class Linear(Layer):
     activation: str = "none"
     output_bits: int = 0
     thresholds: np.ndarray | None = field(default=None, repr=False)
+    pointwise: bool = False
 
     @classmethod
-    def read(cls, fields: Fields, folder: Path) -> Linear:
+    def read(cls, fields: Fields, arrays: ArrayFolder) -> Linear:
         inputs, outputs = fields.integer("inputs", 1, _MAX_INPUTS), fields.integer("outputs", 1, MAX_CHANNELS)
         bits = fields.take("weight_bits", "integer", 8, allowed=(1, 8, 32))
         codes = fields.take("input_bits", "integer", 2, allowed=(2, 3, 32) if bits == 32 else (2, 3))
         if bits == 1:
-            weights = read_signs(fields, folder, (outputs,), inputs)
+            weights = read_signs(fields, arrays, (outputs,), inputs)
         else:
-            weights = read_named(fields, "weights", folder, (WEIGHTS[bits],), (outputs, inputs))
-        check_sums(fields, weights, bits, codes, inputs)
+            weights = read_named(fields, "weights", arrays, (WEIGHTS[bits],), (outputs, inputs))
+        if arrays.reading:
+            check_sums(fields, weights, bits, codes, inputs)
         bias = None
         if fields.has("bias"):
-            bias = read_named(fields, "bias", folder, ("float32",), (outputs,))
+            bias = read_named(fields, "bias", arrays, ("float32",), (outputs,))
             if not np.isfinite(bias).all():
                 fields.fail("bias", "a value is not finite: expected numbers only")
         scale = fields.number("scale", 1.0, MAX_SCALE)
@@ -84,27 +88,38 @@ class Linear(Layer):
         output_bits = fields.take("output_bits", "integer", 0, allowed=(0, 2, 3))
         if (output_bits > 0) != (has_codes or activation == "quantise"):
             fields.fail("output_bits", f'{output_bits}: expected 2 or 3 with thresholds or "quantise", else 0')
+        pointwise = fields.take("pointwise", "true or false", False)
+        if pointwise and (has_codes or activation != "none"):
+            fields.fail("pointwise", "true does not go with thresholds or activation: expected its plain outputs")
         thresholds = None
         if has_codes:
             if bits == 32 or activation != "none" or bias is not None or scale != 1.0:
                 fields.fail("thresholds",
                             "expected 1-bit or 8-bit weights, and no scale, bias or activation beside them")
-            thresholds = read_thresholds(fields, folder, outputs, output_bits, INTEGERS)
-        return cls(inputs, outputs, weights, bias, float(scale), bits, codes, activation, output_bits, thresholds)
+            thresholds = read_thresholds(fields, arrays, outputs, output_bits, INTEGERS)
+        return cls(
+            inputs, outputs, weights, bias, float(scale), bits, codes, activation, output_bits, thresholds, pointwise
+        )
 
     def write(self, index: int, array: ArrayWriter) -> dict[str, Any]:
         written: dict[str, Any] = {"inputs": self.inputs, "outputs": self.outputs}
         for key in ("weight_bits", "input_bits", "scale", "activation", "output_bits"):
             written[key] = getattr(self, key)
+        if self.pointwise:
+            written["pointwise"] = True
         return {**written, **write_arrays(self, ("weights", "bias", "thresholds"), index, array)}
 
     def follow(self, arriving: Signal, refuse: Refuse) -> Signal:
         if arriving.coding not in ("codes", "scores"):
             refuse("type", f'"linear" takes codes or another linear layer\'s results, {arriving.coding} arrive from '
                            f"{arriving.origin}: expected convolutions before it")
+        if len(arriving.shape) == 3 and arriving.coding == "scores":
+            refuse("type", f"nothing stands behind the pointwise layer {arriving.origin}: expected that to be the last")
         bits = 32 if arriving.coding == "scores" else arriving.bits
         if self.input_bits != bits:
             refuse("input_bits", f"{self.input_bits} does not match the {bits} bits that arrive")
+        if self.pointwise:
+            return self._at_each_place(arriving, refuse)
         if self.inputs != arriving.values:
             sides = " x ".join(map(str, arriving.shape))
             refuse("inputs", f"{self.inputs} does not match the {arriving.values} values that arrive ({sides})")
@@ -112,6 +127,13 @@ class Linear(Layer):
         if self.thresholds is not None:
             return Signal("codes", (self.outputs,), self.output_bits, 2.0**self.output_bits - 1)
         return Signal("scores", (self.outputs,), 64, largest)
+
+    def _at_each_place(self, arriving: Signal, refuse: Refuse) -> Signal:
+        if arriving.coding != "codes" or len(arriving.shape) != 3:
+            refuse("pointwise", "true is not allowed here: expected it of the last layer, behind maps")
+        if self.inputs != arriving.shape[2]:
+            refuse("inputs", f"{self.inputs} does not match the {arriving.shape[2]} channels that arrive")
+        return Signal("scores", (*arriving.shape[:2], self.outputs), 64, self._reach(arriving.largest, refuse))
 
     def _reach(self, arriving: float, refuse: Refuse) -> float:
         """How far from 0 results may be; sums and outputs of floats must stay numbers, whatever arrives."""
@@ -132,7 +154,7 @@ class Linear(Layer):
         return self.inputs * self.outputs
 
     def macs(self, arriving: Signal) -> int:
-        return self.weight_count
+        return self.weight_count * (arriving.shape[0] * arriving.shape[1] if self.pointwise else 1)
 
     def describe(self, arriving: Signal) -> dict[str, Any]:
         keys = ("inputs", "outputs", "weight_bits", "input_bits", "activation", "output_bits")
@@ -151,6 +173,8 @@ class _LinearKernel(Kernel):
     """
 
     def __init__(self, layers: Sequence[Linear]) -> None:
+        from ..kernels import LinearLayer  # loaded when something is computed
+
         self.rows = tuple(range(len(layers)))
         # Arrays of an import may lie transposed in the foreign file.
         ready = [replace(layer, weights=np.require(layer.weights, requirements=["C", "A"])) for layer in layers]
@@ -163,8 +187,12 @@ class _LinearKernel(Kernel):
         sums: np.ndarray | None = None,
         seconds: np.ndarray | None = None,
     ) -> np.ndarray:
-        """float64 (N, outputs) of uint8 codes (N, H, W, C) or of numbers (N, inputs); codes behind thresholds."""
-        values = values.reshape(len(values), int(np.prod(values.shape[1:])))
+        """float64 (N, outputs) of uint8 codes (N, H, W, C) or of numbers (N, inputs); codes behind thresholds.
+
+        Of a pointwise layer (N, H, W, outputs).
+        """
+        places = values.shape[:3] if self._steps[0][0].pointwise else values.shape[:1]
+        values = values.reshape(int(np.prod(places)), int(np.prod(values.shape[len(places) :])))
         layer = None
         for index, (layer, kernel) in enumerate(self._steps):
             begun = perf_counter()
@@ -175,6 +203,7 @@ class _LinearKernel(Kernel):
             if seconds is not None:
                 seconds[index] = perf_counter() - begun
         found = values if layer is not None and layer.thresholds is not None else values.astype(np.float64)
+        found = found.reshape(*places, found.shape[-1])
         if out is None:
             return found
         out[...] = found

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from time import perf_counter
 from typing import Any, Sequence
 
 import numpy as np
 
 from ..contracts.layer import ArrayWriter, Kernel, Layer, Refuse, Signal
 from ..files.fields import Fields
-from ..kernels import ConvStack
+from ..files.npyfile import ArrayFolder
 from .arrays import (
     INTEGERS,
     MAX_CHANNELS,
@@ -104,7 +104,7 @@ class Conv(_MapLayer):
         return self.kernel
 
     @classmethod
-    def read(cls, fields: Fields, folder: Path) -> Conv:
+    def read(cls, fields: Fields, arrays: ArrayFolder) -> Conv:
         inputs, outputs = fields.integer("inputs", 1, MAX_CHANNELS), fields.integer("outputs", 1, MAX_CHANNELS)
         groups = fields.integer("groups", 1, MAX_CHANNELS, 1)
         for key, channels in (("inputs", inputs), ("outputs", outputs)):
@@ -119,12 +119,13 @@ class Conv(_MapLayer):
         part = inputs // groups
         shape = (outputs, kernel, kernel)
         if bits == 1:
-            weights = read_signs(fields, folder, shape, part)
+            weights = read_signs(fields, arrays, shape, part)
         else:
-            weights = read_named(fields, "weights", folder, (WEIGHTS[bits],), (*shape, part))
-        check_sums(fields, weights, bits, codes, part * kernel * kernel)
-        thresholds = read_thresholds(fields, folder, outputs, output_bits, ("float32",) if bits == 32 else INTEGERS)
-        invert = read_named(fields, "invert", folder, ("bool",), (outputs,)) if fields.has("invert") else None
+            weights = read_named(fields, "weights", arrays, (WEIGHTS[bits],), (*shape, part))
+        if arrays.reading:
+            check_sums(fields, weights, bits, codes, part * kernel * kernel)
+        thresholds = read_thresholds(fields, arrays, outputs, output_bits, ("float32",) if bits == 32 else INTEGERS)
+        invert = read_named(fields, "invert", arrays, ("bool",), (outputs,)) if fields.has("invert") else None
         return cls(
             inputs, outputs, kernel, stride, padding, weights, thresholds, bits, codes, output_bits, groups, invert
         )
@@ -204,7 +205,7 @@ class Pool(_MapLayer):
         return self.size
 
     @classmethod
-    def read(cls, fields: Fields, folder: Path) -> Pool:
+    def read(cls, fields: Fields, arrays: ArrayFolder) -> Pool:
         size = fields.integer("size", 2, 16)
         return cls(size, fields.integer("stride", 1, size, size), read_padding(fields, size))
 
@@ -223,11 +224,19 @@ class Pool(_MapLayer):
 
 
 class _MapKernel(Kernel):
-    """Convolutions and pools; a convolution's time includes the pools behind it."""
+    """Convolutions and pools; a convolution's time includes the pools behind it, and pools in front have one."""
 
     def __init__(self, layers: Sequence[Layer], arriving: Signal) -> None:
-        self._stack = ConvStack(layers, arriving.shape[0], arriving.shape[1])
-        self.rows = tuple(index for index, layer in enumerate(layers) if isinstance(layer, Conv))
+        from ..kernels import ConvStack  # not before: catalogues need no kernels
+
+        first = next((index for index, layer in enumerate(layers) if isinstance(layer, Conv)), len(layers))
+        self._pools = [layer for layer in layers[:first] if isinstance(layer, Pool)]
+        high, wide = arriving.shape[:2]
+        for pool in self._pools:
+            high, wide = pool.output_size(high), pool.output_size(wide)
+        self._stack = ConvStack(layers[first:], high, wide) if first < len(layers) else None
+        convs = tuple(index for index, layer in enumerate(layers) if isinstance(layer, Conv))
+        self.rows = (0, *convs) if first else convs
 
     def run(
         self,
@@ -236,4 +245,28 @@ class _MapKernel(Kernel):
         sums: np.ndarray | None = None,
         seconds: np.ndarray | None = None,
     ) -> np.ndarray:
-        return self._stack.run(values, out, seconds)
+        begun = perf_counter()
+        for pool in self._pools:
+            values = _pooled(pool, values)
+        if self._pools and seconds is not None:
+            seconds[0] = perf_counter() - begun
+            seconds = seconds[1:]
+        if self._stack is not None:
+            return self._stack.run(values, out, seconds)
+        if out is None:
+            return values
+        out[...] = values
+        return out
+
+
+def _pooled(pool: Pool, maps: np.ndarray) -> np.ndarray:
+    """A pool without a convolution before it, where an overlay leaves it to the processor."""
+    around = (pool.padding, pool.padding)
+    padded = np.pad(maps, ((0, 0), *around, (0, 0)), "constant")
+    high, wide = pool.output_size(maps.shape[1]), pool.output_size(maps.shape[2])
+    best = np.zeros((len(maps), high, wide, maps.shape[3]), maps.dtype)
+    for y in range(pool.size):
+        for x in range(pool.size):
+            window = padded[:, y :: pool.stride, x :: pool.stride][:, :high, :wide]
+            np.maximum(best, window, out=best)
+    return best

@@ -19,6 +19,7 @@ from ..files.fields import (
     unprintable,
     write_json,
 )
+from ..files.npyfile import ArrayFolder
 from .chain import WORD_BITS, check_chain
 from .input import read_input, write_input
 from .layers import read_layer, write_layer
@@ -28,13 +29,22 @@ __all__ = ["NETWORK_FORMAT", "NETWORK_VERSION", "read_network", "write_network"]
 
 NETWORK_FORMAT = "qnn-pynq-network"
 NETWORK_VERSION = 1
+_MOST_LAYERS = 1024
+_MOST_CLASSES = 1 << 14  # outputs of the last layer
 _MAPPED = 16 << 20
 
 
 def read_network(path: Path) -> Network:
     """The network that the file `path` describes; DescriptorError where it breaks the format."""
+    document, arrays = read_json(path), ArrayFolder(path.parent, str(path))
+    _read(document, path, arrays)  # whatever needs no contents of arrays is refused before these are read
+    arrays.reading = True
+    return _read(document, path, arrays)
+
+
+def _read(document: Any, path: Path, arrays: ArrayFolder) -> Network:
     source, folder = str(path), path.parent
-    fields = Fields(read_json(path), source)
+    fields = Fields(document, source)
     check_format(fields, NETWORK_FORMAT, NETWORK_VERSION)
     name = fields.name("name")
     title, description = fields.text("title", name), fields.text("description", "")
@@ -42,10 +52,10 @@ def read_network(path: Path) -> Network:
     for index, overlay in enumerate(overlays):
         if not plain_name(overlay):
             fields.fail(item_path("overlays", index), '"{}" is no name of an overlay'.format(overlay))
-    spec = read_input(fields.inner("input"), folder)
-    layers = tuple(read_layer(layer, folder) for layer in fields.objects("layers"))
+    spec = read_input(fields.inner("input"), arrays)
+    layers = tuple(read_layer(layer, arrays) for layer in fields.objects("layers", _MOST_LAYERS))
     decode = _read_decode(fields.inner("decode"))
-    classes = fields.strings("classes")
+    classes = fields.strings("classes", most=_MOST_CLASSES)
     _check_classes(classes, source)
     selftest = fields.name("selftest", None)
     provenance = fields.take("provenance", "object", {})

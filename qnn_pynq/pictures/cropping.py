@@ -2,7 +2,7 @@
 
 "lanczos" and "bicubic" are Pillow's filters, which widen with the reduction. "opencv-cubic" is the rule of
 the published DoReFa-Net: cubic convolution with a = -0.75 on float pixels, four taps whatever the reduction,
-border pixels repeated.
+border pixels repeated. The letterbox is darknet's: two taps, corner pixels on corner pixels.
 """
 
 from __future__ import annotations
@@ -14,11 +14,17 @@ from PIL import Image
 
 from ..contracts.network import Crop
 
-__all__ = ["crop_middle", "cubic_middle", "resize_whole"]
+__all__ = ["crop_middle", "cubic_middle", "middle_part", "resize_whole", "whole_in_letterbox"]
 
 # Pillow 7 has no Image.Resampling, and later stubs know only that.
 _FILTERS = {"lanczos": getattr(Image, "LANCZOS"), "bicubic": getattr(Image, "BICUBIC")}  # noqa: B009
 _REACH = 3  # source pixels on each side of the Lanczos filter, times the reduction
+
+
+def middle_part(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The middle `size` (height, width) of pixels (..., H, W, channels), nearer to the first line where it is odd."""
+    top, left = ((have - need) // 2 for have, need in zip(pixels.shape[-3:-1], size))
+    return np.ascontiguousarray(pixels[..., top : top + size[0], left : left + size[1], :])
 
 
 def crop_middle(image: Image.Image, size: tuple[int, int], crop: Crop) -> np.ndarray:
@@ -72,6 +78,48 @@ def resize_whole(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
     if image.size == (size[1], size[0]):
         return np.array(image)
     return np.array(image.resize((size[1], size[0]), _FILTERS["lanczos"]))
+
+
+def whole_in_letterbox(pixels: np.ndarray, size: tuple[int, int], fill: float) -> np.ndarray:
+    """The whole picture in the middle of grey, as large as fits, as darknet has it.
+
+    Parameters
+    ----------
+    pixels
+        (h, w) or (h, w, channels).
+    size
+        (height, width) of the result.
+    fill
+        Grey level around the picture.
+
+    Returns
+    -------
+    float32 array (height, width) or (height, width, channels)
+    """
+    (tall, wide), (height, width) = pixels.shape[:2], size
+    # Whole numbers, rounded down.
+    if width * tall < height * wide:
+        new = max(1, tall * width // wide), width
+    else:
+        new = height, max(1, wide * height // tall)
+    found = np.full(size + pixels.shape[2:], fill, np.float32)
+    top, left = (height - new[0]) // 2, (width - new[1]) // 2
+    across = _stretched(pixels.astype(np.float32), 1, new[1])
+    found[top : top + new[0], left : left + new[1]] = _stretched(across, 0, new[0])
+    return found
+
+
+def _stretched(pixels: np.ndarray, axis: int, count: int) -> np.ndarray:
+    """Bilinear along one axis; the first and last pixels keep their places."""
+    side = pixels.shape[axis]
+    place = np.arange(count, dtype=np.float32) * np.float32((side - 1) / max(1, count - 1))
+    low = np.minimum(place.astype(np.intp), side - 1)
+    low[-1] = side - 1
+    part = np.where(low == side - 1, np.float32(0), place - low.astype(np.float32))
+    part = part.reshape((-1,) + (1,) * (pixels.ndim - 1 - axis)).astype(np.float32)
+    high = np.minimum(low + 1, side - 1)
+    found: np.ndarray = (1 - part) * np.take(pixels, low, axis) + part * np.take(pixels, high, axis)
+    return found
 
 
 def cubic_middle(pixels: np.ndarray, size: tuple[int, int], short_side: int) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
 from ..errors import InputError
+from ..files.bounded import TooMuch, mebibytes
 from ..files.paths import path_text, shortened
 
 __all__ = ["MAX_PIXELS", "as_uint8", "describe", "open_picture", "plain_array"]
@@ -21,6 +22,13 @@ _log = logging.getLogger(__name__)
 MAX_PIXELS = 64 * 1024 * 1024
 """Larger pictures are refused before they are decoded."""
 
+_MOST_FILE = 128 << 20
+_MOST_SIDE = 0xFFFF  # as of a JPEG; lines cost time and memory, however short they are
+_MOST_DECODED = 176 << 20  # bytes in Pillow's memory: 46 million pixels of colour
+_DEEP = {"I": 8, "F": 8, "L": 1, "P": 1, "1": 1}  # bytes a pixel, with the copy that is looked at; 4 for others
+_MOST_SCANNED = 1 << 30  # pixels times scans of a progressive JPEG, a second and a half
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_MOST_TAGS = 8 << 20
 _DRAFT = 1024
 _STRIP = 1 << 18  # pixels that are computed at once: many bytes each
 _ORIENTATION = 0x0112
@@ -145,6 +153,9 @@ def open_picture(source: Any, reduced: int | None = _DRAFT) -> Image.Image:
             if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for
                 raise InputError("{} is no regular file: give a picture file, or an open file".format(name))
             with open(source, "rb") as file:
+                if found.st_size > _MOST_FILE:
+                    problem = "{} has {} bytes: expected at most {}; scale the picture down first"
+                    raise InputError(problem.format(name, found.st_size, mebibytes(_MOST_FILE)))
                 return _from_file(file, name, found.st_size, reduced)
         except FileNotFoundError as error:
             raise InputError("{} does not exist: check the path".format(name)) from error
@@ -190,8 +201,12 @@ def _from_file(file: Any, name: str, size: int | None, reduced: int | None) -> I
         raise InputError("{} is empty (0 bytes): was it saved or copied completely?".format(name))
     if getattr(file, "closed", False):
         raise InputError("{} is closed: open it again, or give its path".format(name))
+    tags = _Tags(file)
     try:
-        image = Image.open(file)
+        image = Image.open(tags)
+        tags.opened = True
+    except TooMuch as error:
+        raise InputError("{}: {}".format(name, error)) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(
             "{}: too many pixels ({}): scale the picture down first".format(name, error)
@@ -202,10 +217,65 @@ def _from_file(file: Any, name: str, size: int | None, reduced: int | None) -> I
             "{} is no picture that Pillow can read ({}): give a PNG, JPEG, BMP, GIF, WebP or TIFF "
             "file".format(name, type(error).__name__)
         ) from error
-    _check_size(image.size, name)
+    whole = image.size
+    _check_size(whole, name)
     if reduced is not None and image.format == "JPEG" and min(image.size) >= 2 * reduced:
         image.draft(image.mode, (reduced, reduced))
+    _check_memory(image, whole, name)
     return _normalise(image, name)
+
+
+class _Tags:
+    """A picture's file; a TIFF may have `_MOST_TAGS` read of it until it is open: Pillow makes numbers of them."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self._left, self._tiff = file, _MOST_TAGS, False
+        self.opened = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def read(self, *count: int) -> bytes:
+        found: bytes = self._file.read(*count)
+        if not self.opened:
+            self._tiff = self._tiff or found[:4] in _TIFF
+            self._left -= len(found)
+            if self._tiff and self._left < 0:
+                problem = "its tags have more than {}: save the picture without layers and thumbnails"
+                raise TooMuch(problem.format(mebibytes(_MOST_TAGS)))
+        return found
+
+
+def _check_memory(image: ImageFile.ImageFile, size: tuple[int, int], name: str) -> None:
+    """Refuse what takes too much memory or time to decode; `size` is what the file has, `image.size` what is made."""
+    if max(size) > _MOST_SIDE:
+        problem = "{}: {} x {} pixels: expected at most {} a side; scale the picture down first"
+        raise InputError(problem.format(name, *size, _MOST_SIDE))
+    needed = image.size[0] * image.size[1] * _DEEP.get(image.mode, 4)
+    if image.format == "JPEG" and image.info.get("progressive"):  # all coefficients are held, 2 bytes each
+        layers = [(each[1], each[2]) for each in getattr(image, "layer", ())]
+        largest = max([1, *(across for across, _ in layers)]) * max([1, *(down for _, down in layers)])
+        needed += sum(2 * size[0] * size[1] * across * down // largest for across, down in layers)
+        scans = _count_scans(image)
+        if scans * size[0] * size[1] > _MOST_SCANNED:
+            problem = "{}: {} scans of {} x {} pixels are too many: save the picture as a JPEG that is not progressive"
+            raise InputError(problem.format(name, scans, *size))
+    if needed > _MOST_DECODED:
+        problem = "{}: {} x {} pixels of mode {} take {} bytes: expected at most {}; scale the picture down first"
+        raise InputError(problem.format(name, *size, image.mode, needed, mebibytes(_MOST_DECODED)))
+
+
+def _count_scans(image: ImageFile.ImageFile) -> int:
+    file: Any = image.fp
+    place, count, last = file.tell(), 1, b""
+    for _ in range(_MOST_FILE >> 20):
+        block = file.read(1 << 20)
+        if not block:
+            break
+        count += (last + block).count(b"\xff\xda")
+        last = block[-1:]
+    file.seek(place)
+    return count
 
 
 def _normalise(image: Image.Image, name: str) -> Image.Image:

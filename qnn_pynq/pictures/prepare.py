@@ -16,8 +16,8 @@ stretched where the background is clearly not 0.
 
 Networks of colour pictures, and those whose descriptor has a ``crop``, see photographs: there is no object to
 find and no background. Grey pictures get three equal channels. With a ``crop`` the shorter side is brought to
-so many pixels, smaller pictures being enlarged, and the middle is taken; without one the whole picture is
-resized. See `cropping`.
+so many pixels, smaller pictures being enlarged, and the middle is taken; with a ``letterbox`` the whole picture
+lies on grey, its aspect kept; without either the whole picture is resized. See `cropping`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InputError
-from .cropping import crop_middle, resize_whole
+from .cropping import crop_middle, resize_whole, whole_in_letterbox
 from .framing import background, grey_levels, is_lighter, levels, object_in_frame, whole_in_frame
 from .opening import as_uint8, describe, open_picture, plain_array
 
@@ -45,7 +45,7 @@ Invert = Union[bool, str]
 
 
 def prepare(picture: Any, spec: InputSpec, invert: Invert = "auto") -> np.ndarray:
-    """One picture as the network wants it.
+    """One picture as the network wants it; for encoding "codes" a map of codes, checked.
 
     Parameters
     ----------
@@ -71,6 +71,8 @@ def prepare(picture: Any, spec: InputSpec, invert: Invert = "auto") -> np.ndarra
         Naming the picture, what is wrong and what to do.
     """
     _check(invert)
+    if spec.encoding.kind == "codes":
+        return _codes(picture, spec)
     height, width = spec.size
     shape = _shape(spec)
     picture = plain_array(picture)
@@ -85,7 +87,7 @@ def prepare(picture: Any, spec: InputSpec, invert: Invert = "auto") -> np.ndarra
             return _as_is(picture, spec, invert).reshape(shape)
         if picture.shape in (shape, shape + (1,)[: 3 - len(shape)]):
             return _as_is(picture, spec, invert).reshape(shape)
-    if spec.channels != 1 or spec.crop is not None:
+    if spec.channels != 1 or spec.crop is not None or spec.letterbox is not None:
         return _photograph(picture, spec, invert)
     image = open_picture(picture)
     exact = image.size == (width, height)
@@ -123,13 +125,16 @@ def prepare(picture: Any, spec: InputSpec, invert: Invert = "auto") -> np.ndarra
 def _photograph(picture: Any, spec: InputSpec, invert: Invert) -> np.ndarray:
     crop = spec.crop
     # A filter of four taps shows at what scale a picture was decoded; the others do not.
-    published = crop is not None and crop.filter == "opencv-cubic"
+    published = (crop is not None and crop.filter == "opencv-cubic") or spec.letterbox is not None
     side = max(spec.size) if crop is None else crop.short_side
     image = open_picture(picture, None if published else max(1024, 4 * side))
     mode = "L" if spec.channels == 1 else "RGB"
     if image.mode != mode:
         image = image.convert(mode)
-    pixels = resize_whole(image, spec.size) if crop is None else crop_middle(image, spec.size, crop)
+    if spec.letterbox is not None:
+        pixels = whole_in_letterbox(np.asarray(image), spec.size, spec.letterbox.fill)
+    else:
+        pixels = resize_whole(image, spec.size) if crop is None else crop_middle(image, spec.size, crop)
     if invert != "auto":
         flip = bool(invert)
     elif spec.channels != 1 or spec.polarity == "as-is":
@@ -149,12 +154,7 @@ def is_batch(pictures: Any, spec: InputSpec) -> bool:
     return shape[1:] in ((spec.pixels,), one, one + (1,)[: 3 - len(one)]) and shape != one
 
 
-def prepare_many(
-    pictures: np.ndarray | Iterable[Any],
-    spec: InputSpec,
-    invert: Invert = "auto",
-    out: np.ndarray | None = None,
-) -> np.ndarray:
+def prepare_many(pictures: np.ndarray | Iterable[Any], spec: InputSpec, invert: Invert = "auto") -> np.ndarray:
     """Many pictures as one array.
 
     Parameters
@@ -164,8 +164,6 @@ def prepare_many(
         and in C order. Stacks of pictures of another size are prepared one by one.
     invert : {"auto", True, False}
         As in `prepare`.
-    out : array (n, pixels), optional
-        Filled and returned, for iterables whose length is known; uint8, float32 for encoding "mean".
 
     Returns
     -------
@@ -173,16 +171,10 @@ def prepare_many(
     """
     _check(invert)
     pixels = spec.pixels
-    kind = np.dtype(np.float32 if _is_float(spec) else np.uint8)
     pictures = _plain(pictures)
     if is_batch(pictures, spec):
         assert isinstance(pictures, np.ndarray)
-        flat = _as_is(pictures, spec, invert).reshape(len(pictures), pixels)
-        if out is None:
-            return flat
-        _fits(out, flat.shape, kind)
-        out[...] = flat
-        return out
+        return _checked(pictures, spec, invert).reshape(len(pictures), pixels)
     if isinstance(pictures, np.ndarray) and pictures.ndim < 3 and pictures.dtype != object:
         sides = _shape(spec)
         raise InputError(
@@ -190,16 +182,12 @@ def prepare_many(
                 describe(pictures), " x ".join(map(str, sides)), pixels, ", ".join(map(str, sides))
             )
         )
-    if isinstance(pictures, np.ndarray) and pictures.ndim == 3 and pictures.shape[2] in (1, 3, 4):
+    if isinstance(pictures, np.ndarray) and pictures.ndim == 3 and pictures.shape[2] in (1, 3, 4, spec.channels):
         raise InputError(
             "{}: one picture where many were expected: put it into a list, or use classify()".format(describe(pictures))
         )
     rows: list[np.ndarray] = [prepare(picture, spec, invert).reshape(pixels) for picture in each(pictures)]
-    if out is not None:
-        _fits(out, (len(rows), pixels), kind)
-    elif not rows:
-        return np.zeros((0, pixels), kind)
-    return np.stack(rows, out=out)
+    return np.stack(rows) if rows else np.zeros((0, pixels), np.float32 if _is_float(spec) else np.uint8)
 
 
 def first_layer_input(pictures: np.ndarray, encoding: Encoding) -> np.ndarray:
@@ -210,16 +198,18 @@ def first_layer_input(pictures: np.ndarray, encoding: Encoding) -> np.ndarray:
     pictures : uint8 or float32 array (N, H, W, C)
         Pixels 0..255, channels in the order red, green, blue.
     encoding : Encoding
-        Of kind "pixels" or "mean".
+        Of kind "pixels", "mean" or "codes".
 
     Returns
     -------
-    "pixels": the same array. "mean": float32 (N, H, W, C), (pixel - mean) / divisor in the encoding's order.
+    "pixels" and "codes": the same array. "mean": float32 (N, H, W, C), (pixel - mean) / divisor in the encoding's
+    order.
     """
-    if encoding.kind == "pixels":
+    if encoding.kind in ("pixels", "codes"):
         return pictures
     if encoding.kind != "mean" or encoding.mean is None:
-        raise InputError('encoding "{}" is not for convolutions: expected "pixels" or "mean"'.format(encoding.kind))
+        problem = 'encoding "{}" is not for convolutions: expected "pixels", "mean" or "codes"'
+        raise InputError(problem.format(encoding.kind))
     if pictures.shape[1:] != encoding.mean.shape:
         raise InputError("{}: expected pictures of shape {}".format(describe(pictures), encoding.mean.shape))
     ordered = pictures[..., ::-1] if encoding.order == "bgr" else pictures
@@ -257,11 +247,6 @@ def _has_floats(row: Any) -> bool:
     return any(_has_floats(v) if isinstance(v, (list, tuple)) else isinstance(v, float) for v in row)
 
 
-def _fits(out: np.ndarray, shape: tuple[int, ...], kind: np.dtype) -> None:
-    if out.shape != shape or out.dtype != kind:
-        raise InputError("out must be {} {}, got {} {}".format(kind, shape, out.dtype, out.shape))
-
-
 def _check(invert: Invert) -> None:
     if not (isinstance(invert, (bool, np.bool_)) or invert == "auto"):
         raise InputError('invert must be True, False or "auto", not {!r}'.format(invert))
@@ -273,6 +258,31 @@ def _shape(spec: InputSpec) -> tuple[int, ...]:
 
 def _is_float(spec: InputSpec) -> bool:
     return spec.encoding.kind == "mean"
+
+
+def _checked(values: np.ndarray, spec: InputSpec, invert: Invert) -> np.ndarray:
+    return _as_codes(values, spec) if spec.encoding.kind == "codes" else _as_is(values, spec, invert)
+
+
+def _codes(values: Any, spec: InputSpec) -> np.ndarray:
+    """One map of codes in the shape (H, W, C), or (H, W) of one channel."""
+    found, shape = plain_array(values), _shape(spec)
+    right = isinstance(found, np.ndarray) and found.shape in (shape, (spec.pixels,), (*spec.size, spec.channels))
+    if not right:
+        wanted = " x ".join(map(str, (*spec.size, spec.channels)))
+        problem = f"{describe(values)}: the network takes no pictures but codes: expected an integer array of {wanted}"
+        raise InputError(f"{problem}, each from 0 to {spec.encoding.levels - 1}")
+    return _as_codes(found, spec).reshape(shape)
+
+
+def _as_codes(values: np.ndarray, spec: InputSpec) -> np.ndarray:
+    most = spec.encoding.levels - 1
+    if values.dtype.kind not in "iu":
+        raise InputError(f"{describe(values)}: codes must be integers from 0 to {most}, not dtype {values.dtype}")
+    if values.size and not 0 <= int(values.min()) <= int(values.max()) <= most:
+        found = f"{values.min()}..{values.max()}"
+        raise InputError(f"{describe(values)}: codes must be from 0 to {most}, got {found}")
+    return np.ascontiguousarray(values, np.uint8)
 
 
 def _as_is(values: np.ndarray, spec: InputSpec, invert: Invert) -> np.ndarray:

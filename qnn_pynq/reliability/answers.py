@@ -6,17 +6,25 @@ network; `codes` of the last map of a convolutional one, and `classes` where it 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 
 from ..contracts.network import Network
 from ..engines import EngineResult
-from ..engines.stages import DTYPES, as_kind, compile_layers
+from ..engines.stages import DTYPES, as_kind
 from ..errors import DescriptorError
-from ..files.npyfile import NPZ_ERRORS, open_npz
+from ..files.npyfile import NPZ_ERRORS, Header, open_npz
+from ..networks.rows import compile_layers
 
-__all__ = ["Answers", "differences", "known_answers", "value_kind"]
+__all__ = ["MOST_ANSWERS", "Answers", "differences", "known_answers", "value_kind"]
+
+
+MOST_ANSWERS = 64 << 20
+"""Bytes that pictures and answers of a self-test, or of known inputs, take."""
+
+Expected = Dict[str, Tuple[str, List[Tuple[int, ...]]]]  # by array: dtype, and shapes of one picture's part
 
 
 class Answers(NamedTuple):
@@ -40,7 +48,7 @@ class Answers(NamedTuple):
     end: int
     classes: np.ndarray | None = None
 
-    def part(self, which: slice) -> Answers:
+    def part(self, which: slice | list[int]) -> Answers:
         """The same of some of the pictures."""
         classes = None if self.classes is None else self.classes[which]
         return Answers(self.pictures[which], self.values[which], self.kind, self.end, classes)
@@ -64,23 +72,19 @@ def known_answers(network: Network) -> Answers | None:
     path = network.path / network.selftest
     names = _names(network)
     try:
-        with open_npz(path) as data:
+        with open_npz(path, MOST_ANSWERS) as data:
+            _check_headers(path, names, {name: data.header(name) for name in names})
             found = {name: np.ascontiguousarray(data[name]) for name in names}
+    except DescriptorError:
+        raise
     except (KeyError, *NPZ_ERRORS) as error:
         raise DescriptorError(
             "{}: no self-test: {}; expected arrays {}".format(path, error, ", ".join(names))
         ) from error
     pictures = found["pictures"]
-    count = len(pictures) if pictures.ndim else 0
-    for name, (dtype, shapes) in names.items():
-        array = found[name]
-        if not count or array.dtype != dtype or array.shape not in [(count, *shape) for shape in shapes]:
-            expected = " or ".join("(n{})".format("".join(", {}".format(side) for side in shape)) for shape in shapes)
-            raise DescriptorError(
-                "{}: {} is {} {}, expected {} {} for n pictures, at least one".format(
-                    path, name, array.dtype, array.shape, dtype, expected
-                )
-            )
+    if int(pictures.max()) >= network.input.encoding.levels:
+        most = network.input.encoding.levels - 1
+        raise DescriptorError(f"{path}: pictures has a {pictures.max()}, expected codes from 0 to {most}")
     classes = found.get("classes")
     if classes is not None and (classes.min() < 0 or classes.max() >= len(network.classes)):
         raise DescriptorError(
@@ -89,7 +93,18 @@ def known_answers(network: Network) -> Answers | None:
             )
         )
     kind, _, _, end = value_kind(network)
-    return Answers(pictures.reshape(count, -1), found[kind], kind, end, classes)
+    return Answers(pictures.reshape(len(pictures), -1), found[kind], kind, end, classes)
+
+
+def _check_headers(path: Path, names: Expected, found: dict[str, Header]) -> None:
+    shape = found["pictures"].shape
+    count = shape[0] if shape else 0
+    for name, (dtype, shapes) in names.items():
+        header = found[name]
+        if not count or header.dtype != dtype or header.shape not in [(count, *shape) for shape in shapes]:
+            expected = " or ".join("(n{})".format("".join(f", {side}" for side in shape)) for shape in shapes)
+            raise DescriptorError(f"{path}: {name} is {header.dtype} {header.shape}, expected {dtype} {expected} for n "
+                                  "pictures, at least one")
 
 
 def value_kind(network: Network) -> tuple[str, str, tuple[int, ...], int]:
@@ -100,11 +115,11 @@ def value_kind(network: Network) -> tuple[str, str, tuple[int, ...], int]:
     return kind, DTYPES[kind], () if kind == "words" else signal.shape, end
 
 
-def _names(network: Network) -> dict[str, tuple[str, list[tuple[int, ...]]]]:
-    """Arrays that the file must have: dtype, and shapes of one picture's part."""
+def _names(network: Network) -> Expected:
+    """Arrays that the file must have."""
     spec = network.input
     kind, dtype, shape, _ = value_kind(network)
-    names: dict[str, tuple[str, list[tuple[int, ...]]]] = {
+    names: Expected = {
         "pictures": ("uint8", [(spec.size[0], spec.size[1], spec.channels), (spec.pixels,)]),
         kind: (dtype, [shape]),
     }
@@ -121,7 +136,7 @@ def differences(network: Network, expected: Answers, got: Answers) -> list[dict[
     expected, got = _carried(network, expected, got.end), _carried(network, got, expected.end)
     found: dict[int, dict[str, Any]] = {}
     wrong = expected.values != got.values
-    for index in np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1)).tolist():
+    for index in np.flatnonzero(wrong.any(axis=tuple(range(1, wrong.ndim)))).tolist():
         _note(found, index, *_texts(expected, got, index, wrong[index]))
     if expected.classes is not None and got.classes is not None:
         for index in np.flatnonzero(expected.classes != got.classes).tolist():

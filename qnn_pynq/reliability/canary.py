@@ -7,6 +7,7 @@ flipped weights), its inputs are taken; else the self-test's; else random ones, 
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,15 +15,16 @@ import numpy as np
 from ..contracts.network import Network
 from ..engines import Engine, SoftwareEngine
 from ..errors import DescriptorError, WrongAnswerError
-from ..files.npyfile import NPZ_ERRORS, open_npz
+from ..files.npyfile import NPZ_ERRORS, Header, open_npz
 from ..networks.summary import weights_digest
-from .answers import Answers, differences, known_answers, value_kind
+from .answers import MOST_ANSWERS, Answers, differences, known_answers, value_kind
 
 __all__ = ["CANARY_FILE", "Canary", "answered"]
 
 _log = logging.getLogger(__name__)
 
 CANARY_FILE = "canary.npz"
+_DIGEST = 64  # hexadecimal digits
 _RANDOM = 16  # pictures for a network that brings none
 
 
@@ -60,6 +62,12 @@ class Canary:
     def __len__(self) -> int:
         return len(self.answers.pictures)
 
+    def pair(self) -> Answers:
+        """Two of them with different answers, where there are."""
+        values = self.answers.values
+        others = np.flatnonzero((values != values[0]).any(axis=tuple(range(1, values.ndim)))).tolist()
+        return self.answers.part([0, others[0] if others else len(values) - 1])
+
     def check(self, engine: Engine, timeout: float | None = None, most: int | None = None) -> None:
         """Let `engine` answer, or the first `most` alone.
 
@@ -89,7 +97,7 @@ def _brought(network: Network) -> tuple[Answers, str]:
         if found is not None:
             return found._replace(pictures=np.ascontiguousarray(found.pictures), classes=None), source
     rng = np.random.RandomState(0)
-    pictures: Any = rng.randint(0, 256, (_RANDOM, network.input.pixels)).astype(np.uint8)
+    pictures: Any = rng.randint(0, network.input.encoding.levels, (_RANDOM, network.input.pixels)).astype(np.uint8)
     return answered(network, pictures), "random"
 
 
@@ -99,15 +107,28 @@ def _chosen(network: Network) -> Answers | None:
         return None
     name, dtype, shape, end = value_kind(network)
     try:
-        with open_npz(path) as data:
+        with open_npz(path, MOST_ANSWERS) as data:
+            _check_headers(path, network, name, data.header("pictures"), data.header(name))
+            if data.header("digest").nbytes != _DIGEST:
+                raise ValueError("digest of {} bytes instead of {}".format(data.header("digest").nbytes, _DIGEST))
             digest = bytes(data["digest"]).decode("ascii")
             pictures, found = np.ascontiguousarray(data["pictures"]), np.ascontiguousarray(data[name])
+    except DescriptorError:
+        raise
     except (KeyError, ValueError, *NPZ_ERRORS) as error:
         raise DescriptorError("{}: {}; expected arrays digest, pictures and {}".format(path, error, name)) from error
     if digest != weights_digest(network):
         raise DescriptorError("{}: made for other weights; choose the inputs again".format(path))
-    if (pictures.dtype != np.uint8 or pictures.shape != (len(found), network.input.pixels) or not len(found)
+    if int(pictures.max()) >= network.input.encoding.levels:
+        most = network.input.encoding.levels - 1
+        raise DescriptorError(f"{path}: pictures has a {pictures.max()}, expected codes from 0 to {most}")
+    return Answers(pictures, found, name, end)
+
+
+def _check_headers(path: Path, network: Network, name: str, pictures: Header, found: Header) -> None:
+    _, dtype, shape, _ = value_kind(network)
+    count = found.shape[0] if found.shape else 0
+    if (pictures.dtype != np.uint8 or pictures.shape != (count, network.input.pixels) or not count
             or found.dtype != dtype or found.shape[1:] != shape):
         raise DescriptorError("{}: pictures {} {} with {} {} {}".format(
             path, pictures.dtype, pictures.shape, name, found.dtype, found.shape))
-    return Answers(pictures, found, name, end)

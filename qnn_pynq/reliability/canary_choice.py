@@ -1,6 +1,6 @@
 """Chooses known inputs that notice flipped weights, off line: greedily, by sampled single-bit flips.
 
-    python -m qnn_pynq.reliability.canary_choice lfc-w1a1-mnist --inputs 256
+`tools/choose_canary.py` is the command.
 
 Candidates are the network's self-test pictures and random ones of several kinds. Each sampled flip is put into a copy
 of the network, and the software engine says which candidates answer otherwise. Then the candidate that notices most
@@ -10,20 +10,17 @@ the choice saw.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Sequence
 
 import numpy as np
 
-from ..catalogue import find_network
 from ..contracts.network import Network
-from ..engines.stages import compile_layers
-from ..errors import InputError
+from ..networks.rows import compile_layers
 from ..networks.summary import weights_digest
 from .answers import known_answers
-from .canary import CANARY_FILE, answered
+from .canary import answered
 
 __all__ = ["Flip", "Rates", "candidates", "choose", "detections", "flip_bit", "measure", "sample_flips", "write"]
 
@@ -87,11 +84,12 @@ def candidates(network: Network, count: int, seed: int = 0) -> np.ndarray:
     brought = known_answers(network)
     found = [] if brought is None else list(brought.pictures)
     height, width, channels = (*network.input.size, network.input.channels)
+    levels = network.input.encoding.levels
     while len(found) < count:
         grain = rng.choice([1, 1, 2, 4])
-        coarse = rng.randint(0, 256, (-(-height // grain), -(-width // grain), channels))
+        coarse = rng.randint(0, levels, (-(-height // grain), -(-width // grain), channels))
         noise = coarse.repeat(grain, 0).repeat(grain, 1)[:height, :width]
-        noise = np.where(noise < 256 * rng.uniform(0.2, 1), noise, 255 * rng.randint(2))
+        noise = np.where(noise < levels * rng.uniform(0.2, 1), noise, (levels - 1) * rng.randint(2))
         if found and rng.rand() < 0.5:  # a picture, partly
             base = found[rng.randint(len(found))].reshape(noise.shape)
             noise = np.where(rng.rand(height, width, 1) < rng.uniform(0.1, 0.9), base, noise)
@@ -101,7 +99,7 @@ def candidates(network: Network, count: int, seed: int = 0) -> np.ndarray:
     coding = network.input.encoding
     if coding.kind == "threshold":
         return np.where(rows >= (coding.threshold or 0), np.uint8(255), np.uint8(0))
-    return rows // 17 * np.uint8(17)
+    return rows if levels < 256 else rows // 17 * np.uint8(17)
 
 
 def detections(network: Network, pictures: np.ndarray, flips: Sequence[Flip]) -> np.ndarray:
@@ -160,29 +158,3 @@ def write(network: Network, inputs: np.ndarray, path: Path) -> None:
     digest = np.frombuffer(weights_digest(network).encode("ascii"), np.uint8)
     with open(str(path), "wb") as file:
         np.savez_compressed(file, digest=digest, pictures=inputs, **arrays)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("network")
-    parser.add_argument("--inputs", type=int, default=256, help="how many to choose")
-    parser.add_argument("--candidates", type=int, default=1024)
-    parser.add_argument("--flips", type=int, default=1000, help="sampled for the choice, and as many for the rates")
-    parser.add_argument("--out", type=Path, help="file to write; default: canary.npz in the network's folder")
-    options = parser.parse_args(arguments)
-    network = find_network(options.network)
-    path = options.out or (network.path / CANARY_FILE if network.path is not None else None)
-    if path is None:
-        raise InputError("the network has no folder: give --out")
-    pool = candidates(network, options.candidates)
-    chosen = choose(detections(network, pool, sample_flips(network, options.flips)), options.inputs)
-    inputs = np.ascontiguousarray(pool[chosen])
-    write(network, inputs, path)
-    # Ordinary pictures: the self-test's, and others like the candidates.
-    rates = measure(network, inputs, sample_flips(network, options.flips, 1), candidates(network, 256, 1))
-    print("{}: {} inputs of {} candidates in {}".format(network.name, len(inputs), len(pool), path))
-    print("of {} other flips {:.1%} noticed; {:.1%} change an answer, {:.1%} do so and escape".format(*rates))
-
-
-if __name__ == "__main__":
-    main()

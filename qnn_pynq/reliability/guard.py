@@ -101,24 +101,33 @@ class Guard:
         own.check(network)
         if own.state == "running":
             own.abandon()
-        self._drop_software()
-        self.network, self.one = network, own.one
-        self._patience, self._row, self._good = 1, 0, self.recovery.results
-        self._limit()
-        if not self._watched:
-            own.configure(network)
-            return
+        former = self.network
+        try:
+            self._drop_software()
+            self.network, self.one = network, own.one
+            self._patience, self._row, self._good = 1, 0, self.recovery.results
+            self._limit()
+            if not self._watched:
+                own.configure(network)
+                return
+            self._load(network)
+        except BaseException:
+            if not self._watched and own.network is former:
+                self.network = former  # as it was: nothing of the other one was taken
+            else:
+                self.network = None
+                own.abandon(reset=False)
+            raise
+
+    def _load(self, network: Network) -> None:
         self._loading = True
         try:
             try:
-                own.configure(network)
+                self._own.configure(network)
             except AnomalyError as error:
                 self._recover_from(error, 0)
             if self.policy.name == "strict" and self.policy.agree == "cpu":
                 self._reference = _software(network)
-        except BaseException:
-            self.network = None
-            raise
         finally:
             self._loading = False
             self._tell()
@@ -239,6 +248,8 @@ class Guard:
     def _agreed(self, pictures: Inputs, timeout: float | None, sums: bool) -> EngineResult:
         """A result that a second computation gave too."""
         rows = pictures.rows if isinstance(pictures, Prepared) else pictures
+        if not len(rows):
+            return self._run(pictures, timeout, sums)
         if self._reference is not None:
             self.engine.start(pictures, sums and self.engine.gives_sums)
             other = self._reference.run(rows)  # while the circuit runs
@@ -255,18 +266,25 @@ class Guard:
         return result
 
     def _second_run(self, rows: np.ndarray, timeout: float | None) -> EngineResult:
-        """The same pictures again with new weights, each in another place, of other buffers, behind another picture.
+        """The same pictures again with new weights, in another order and other buffers, behind two known inputs.
 
-        What depends on order or place, such as results that are shifted, gives other answers then.
+        What depends on order or place, such as results that are shifted, gives other answers then; where few pictures
+        might hide that, the known ones show it, whose answers differ from one another.
         """
         assert isinstance(self._own, BoardEngine)
         order = self._order.permutation(len(rows))
-        filler = rows[:1, ::-1]  # in front, so that a single picture changes its place as well
+        known = self._canaries().pair()
+        front = len(known.pictures)
         with self._own.elsewhere():
             self._reload()
-            found = self._run(np.ascontiguousarray(np.concatenate([filler, rows[order]])), timeout)
-        values = np.empty_like(found.values[1:])
-        values[order] = found.values[1:]
+            found = self._run(np.ascontiguousarray(np.concatenate([known.pictures, rows[order]])), timeout)
+        wrong = differences(self.engine.ready(), known,
+                            Answers.of(known.pictures, found._replace(values=found.values[:front])))
+        if wrong:
+            raise WrongAnswerError(f"{len(wrong)} of {front} known inputs of a second run wrong on {self.engine.name}, "
+                                   f"the first: {wrong[0]['got']} instead of {wrong[0]['expected']}")
+        values = np.empty_like(found.values[front:])
+        values[order] = found.values[front:]
         return found._replace(values=values)
 
     # -- anomalies ---------------------------------------------------------------------------------------
@@ -376,8 +394,8 @@ class Guard:
             self._own.abandon()
             self.one = self._one_checked
             software = _software(self.network)
-            self.given_up = self._note("alarm", "software", 0.0, count)
-            self.engine = software
+            event = self._note("alarm", "software", 0.0, count)
+            self.given_up, self.engine = event, software  # both or none
             _log.error("alarm on %s: the processor answers from now on", self._own.name)
             return
         self._note("alarm", "alarm", 0.0, count)

@@ -9,4 +9,8 @@ from .types import StreamType, parse_type
 
 __all__ = ["FAMILY", "Description", "Dma", "Stream", "StreamType", "describe", "load_description", "parse_type"]
 
-FAMILY = Family(f"{__name__}.driver:StreamDriver", f"{__name__}.twin:StreamTwin", f"{__name__}.descriptor:check")
+FAMILY = Family(
+    "qnn_pynq.streams.driver:StreamDriver",
+    "qnn_pynq.streams.twin:StreamTwin",
+    "qnn_pynq.streams.descriptor:check",
+)

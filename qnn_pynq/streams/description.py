@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from ..contracts.chip import GP0
+from ..families.blocks.axi_dma_registers import DMA_ADDRESS, WINDOW, Dma
 from .names import hexadecimal
 from .types import StreamType
 
-__all__ = ["DESCRIPTION_FORMAT", "DESCRIPTION_VERSION", "Description", "Dma", "Stream"]
+__all__ = ["CIRCUIT_ADDRESS", "DESCRIPTION_FORMAT", "DESCRIPTION_VERSION", "DMA_ADDRESS", "WINDOW", "Description",
+           "Dma", "Stream"]
 
 DESCRIPTION_FORMAT = "qnn-pynq-streams"
 DESCRIPTION_VERSION = 1
-DMA_ADDRESS, CIRCUIT_ADDRESS, WINDOW = 0x40400000, 0x43C00000, 0x10000
-_FIRST_ARGUMENT = 0x10  # of the registers that HLS generates
+CIRCUIT_ADDRESS = GP0 + 0x3C00000  # where Vivado puts the first circuit that is none of its own
+_FIRST_ARGUMENT = 0x10  # UG1399, "S_AXILITE Control Register Map": behind the control registers
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Stream:
     overflow: str = "refuse"
     raw: bool = False
 
-    @property
+    @cached_property
     def elements(self) -> int:
         """Numbers in a sample."""
         count = 1
@@ -71,42 +75,9 @@ class Stream:
         """Width of TDATA."""
         return self.lanes * self.type.container_bits
 
-    @property
+    @cached_property
     def sample_bytes(self) -> int:
         return self.elements * self.type.container.itemsize
-
-
-@dataclass(frozen=True)
-class Dma:
-    """An AXI DMA (PG021).
-
-    Attributes
-    ----------
-    length_bits : int
-        Its c_sg_length_width: a transfer, or a descriptor, is of at most 2**length_bits - 1 bytes.
-    scatter_gather : bool
-        Its c_include_sg.
-    data_bits : int
-        Width of its memory ports.
-    unaligned : bool
-        Whether it has the realignment engines (c_include_mm2s_dre, c_include_s2mm_dre).
-    interrupt : bool
-        Whether its s2mm_introut is wired to an interrupt controller that pynq knows.
-    """
-
-    name: str
-    address: int = DMA_ADDRESS
-    range: int = WINDOW
-    length_bits: int = 26
-    scatter_gather: bool = False
-    data_bits: int = 32
-    unaligned: bool = False
-    interrupt: bool = False
-
-    @property
-    def longest(self) -> int:
-        """Bytes of the longest transfer, and of the longest descriptor."""
-        return (1 << self.length_bits) - 1
 
 
 @dataclass(frozen=True)
@@ -143,7 +114,7 @@ class Description:
     max_samples: int | None = None
     source: str = field(default="description", compare=False)
 
-    @property
+    @cached_property
     def streams(self) -> tuple[Stream, ...]:
         return self.inputs + self.outputs
 

@@ -1,190 +1,325 @@
-"""Driver of foreign circuits with streams: buffers to packets, packets to buffers, under one deadline."""
+"""Driver of circuits with streams that compute a network: its weights are in the circuit, pictures or codes go in."""
 
 from __future__ import annotations
 
 import logging
-from typing import Any, Mapping
+from dataclasses import replace
+from typing import Any, Callable
 
 import numpy as np
 
-from ..contracts.board import Board, Buffer
-from ..errors import BoardError, DeadlineError, ForeignBitstreamError, NoDataError, QnnError
-from ..families.blocks.axi_dma import AxiDma
-from .packets import batch_bytes, batch_packets, sample_stride
+from ..contracts.board import Board, Buffer, close_all
+from ..contracts.driver import Driver, Port, Split
+from ..contracts.layer import Signal
+from ..contracts.network import Network
+from ..contracts.overlay import Overlay
+from ..errors import (
+    BoardBusyError,
+    BoardError,
+    ClosedError,
+    ForeignBitstreamError,
+    InputError,
+    QnnError,
+    UnsupportedNetworkError,
+)
+from ..networks.rows import compile_layers
+from .circuit import StreamCircuit, make_circuit
+from .description import Description, Stream
+from .packets import longest_batch, sample_strides
+from .transfers import Transfers
+from .types import castable
+from .values import decode, encode
 
 __all__ = ["StreamDriver"]
 
-log = logging.getLogger(__name__)
-_CTRL, _START, _DONE, _IDLE = 0x00, 1, 2, 4
-_LEAST_MARK = 4  # bytes: less could be a result
+_log = logging.getLogger(__name__)
+
+_TAKES = {"pixels": np.uint8, "codes": np.uint8}
+_GIVES = {"codes": np.uint8, "sums": np.int32, "scores": np.float64}
 
 
-class StreamDriver:
-    """Moves one batch through a circuit.
+class StreamDriver(Driver):
+    """A network on a circuit that was made for it, such as another generator's.
+
+    Such a circuit has its weights in itself, so the network must name its overlay. It has one input, which takes
+    pixels or codes of the shape that arrives at one of the layers, and one output, of codes, sums or scores.
 
     Parameters
     ----------
-    board : Board
-        With the overlay loaded.
-    overlay : StreamCircuit
     engine : "own" or "pynq"
         Who drives the DMAs: our driver, or pynq's (on an FPGA only).
     """
 
-    def __init__(self, board: Board, overlay: Any, engine: str = "own") -> None:
-        self.board, self.description = board, overlay.streams
+    kind = "stream"
+
+    def __init__(self, board: Board, overlay: Overlay, conservative: bool = False, engine: str = "own") -> None:
+        circuit = _circuit(overlay)
+        super().__init__(board, circuit, conservative)
+        self.description: Description = circuit.streams
+        self.transfers = Transfers(board, circuit, engine)
+        self._circuit = circuit
+        self._in, self._out = self.description.inputs[0], self.description.outputs[0]
+        self._strides = sample_strides(self.description)
+        self._longest = longest_batch(self.description)
+        self._buffers: dict[str, Buffer] = {}
+        self._ports: tuple[Port, Port] | None = None
+        self._held = self._running = self._put_images = 0
         self._generation = -1
-        self._mark = 0  # the same in the same runs: a recording of them can be replayed
-        self._make: Any = AxiDma
-        if engine == "pynq":
-            from ..families.blocks.axi_dma_pynq import PynqDma
+        self._broken = self._cancelled = self._closed = False
+        self._started = 0.0
 
-            self._make = PynqDma
-        self.dmas: dict[str, Any] = {dma.name: self._make(board, dma) for dma in self.description.dmas}
+    # -- what it can do ----------------------------------------------------------------------------------
 
-    def prepare(self) -> None:
-        """Once after each configuration of the logic: are the DMAs what the description says, and at rest?"""
-        if self._generation == self.board.generation:
-            return
-        for name, dma in self.dmas.items():
-            receives = any(stream.dma == name for stream in self.description.outputs)
-            channel = dma.receive if receives else dma.send
-            dma.check_present(channel)
-            dma.reset(channel)
-        self._generation = self.board.generation
+    @classmethod
+    def split(cls, network: Network, overlay: Overlay, conservative: bool = False) -> Split:
+        begin, end = _cut(network, _circuit(overlay))
+        return Split(network.layers[:begin], network.layers[begin:end], network.layers[end:])
 
-    def reset(self) -> None:
-        """Stop every DMA, so that none of them touches a buffer any more."""
-        self._generation = -1
-        for name, dma in self.dmas.items():
-            receives = any(stream.dma == name for stream in self.description.outputs)
-            dma.reset(dma.receive if receives else dma.send)
+    @property
+    def capacity(self) -> int:
+        return self._longest
 
-    def run(self, buffers: Mapping[str, Buffer], samples: int, deadline: float, timeout: float) -> None:
-        """One batch: the words of the inputs are in their buffers, those of the outputs arrive there.
+    @property
+    def input(self) -> Port:
+        return self._both()[0]
 
-        `deadline` is on the board's clock; `timeout` is what the user allowed, for messages.
+    @property
+    def output(self) -> Port:
+        return self._both()[1]
 
-        Raises
-        ------
-        DeadlineError
-            With what is in, what is out, and the likely cause.
-        DmaError
-            An error bit, or a packet of another length.
-        NoDataError
-            Done, and the end of an output of 4 bytes or more was never written.
-        ForeignBitstreamError
-            Somebody else configured the logic in the meantime.
-        """
-        try:
-            self._run(buffers, samples, deadline, timeout)
-        except QnnError as error:
-            if self.board.loaded is None:
-                raise ForeignBitstreamError("{}: the logic was configured again during a run: {}".format(
-                    self.description.name, error)) from error
-            raise
+    def _both(self) -> tuple[Port, Port]:
+        if self._ports is None:
+            raise BoardError("no network is configured: call configure() first")
+        return self._ports
 
-    def _run(self, buffers: Mapping[str, Buffer], samples: int, deadline: float, timeout: float) -> None:
-        description = self.description
-        self.prepare()
-        receivers: list[Any] = []
-        senders: list[Any] = []
-        for group, active in ((description.outputs, receivers), (description.inputs, senders)):
-            for stream in group:
-                if stream.dma is not None:
-                    dma = self.dmas[stream.dma]
-                    channel = dma.send if active is senders else dma.receive
-                    packets = batch_packets(stream, dma.dma, samples)
-                    channel.check_packets(buffers[stream.name], packets)
-                    active.append((channel, stream, packets))
-        for stream in description.inputs:
-            buffers[stream.name].flush(self._bytes(stream, samples))
-        marks = self._put_marks(buffers, samples)
-        for channel, stream, packets in receivers:  # first, or the circuit has nowhere to write
-            channel.start(buffers[stream.name], packets)
-        if description.control == "start":
-            self._start_circuit(buffers, samples)
-        for channel, stream, packets in senders:
-            channel.start(buffers[stream.name], packets)
-        channels = [channel for channel, _, _ in receivers + senders]
-        self._wait(channels, receivers, deadline, timeout)
-        if description.control == "start":
-            self._wait_circuit(deadline, timeout)
-        for stream in description.outputs:
-            buffers[stream.name].invalidate(self._bytes(stream, samples))
-        for name, (place, mark) in marks.items():
-            if np.array_equal(buffers[name].array[place:place + mark.size], mark):
-                raise NoDataError("{}: done, but the end of {} was never written".format(description.name, name))
+    def expected_seconds(self, images: int) -> float:
+        """Of the transfers, a beat a cycle; the circuit's own time is unknown."""
+        beats = 0
+        for stream in self.description.streams:
+            bits = 64 if stream.dma is None else self.description.dma(stream.dma).data_bits
+            beats = max(beats, -(-8 * images * self._strides[stream.name] // bits))
+        return float(beats * 1e-6 / self.overlay.clock_mhz)
 
-    def _put_marks(self, buffers: Mapping[str, Buffer], samples: int) -> dict[str, tuple[int, np.ndarray]]:
-        """Bytes that no result is at the end of each output: there afterwards, nothing was written."""
-        self._mark = self._mark + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
-        word = np.frombuffer(self._mark.to_bytes(8, "little"), np.uint8)
-        found = {}
-        for stream in self.description.outputs:
-            stride = sample_stride(stream, None if stream.dma is None else self.description.dma(stream.dma))
-            last = stream.sample_bytes if stride > stream.sample_bytes else samples * stride
-            end = (samples - 1) * stride + stream.sample_bytes
-            size = min(8, last)
-            if size >= _LEAST_MARK:
-                found[stream.name] = end - size, word[:size]
-                buffers[stream.name].array[end - size:end] = word[:size]
-                buffers[stream.name].flush(end)
-        return found
+    # -- runs --------------------------------------------------------------------------------------------
 
-    def _bytes(self, stream: Any, samples: int) -> int:
-        return batch_bytes(stream, None if stream.dma is None else self.description.dma(stream.dma), samples)
+    def configure(self, network: Network, timeout: float | None = None) -> None:
+        begin, end = _cut(network, self._circuit)
+        signals = network.signals
+        with self.board.lock:
+            self._check_open()
+            self._check_idle()
+            self.network = None
+            self.board.claim(self)
+            if self._broken:
+                self.board.reset()
+                self._broken, self._running = False, 0
+            circuit = self._circuit
+            if circuit.function is None and self.board.emulated:
+                circuit = replace(circuit, function=_function(network, begin, end))
+            self.overlay = circuit
+            self.board.load(circuit)
+            self.transfers.prepare()
+            self._ports = (Port(signals[begin].coding, signals[begin].shape, np.dtype(_TAKES[signals[begin].coding])),
+                           Port(signals[end].coding, signals[end].shape, np.dtype(_GIVES[signals[end].coding])))
+            self._generation = self.board.generation
+            self.network = network
 
-    # -- waiting ------------------------------------------------------------------------------
-    def _wait(self, channels: list[Any], receivers: list[Any], deadline: float, timeout: float) -> None:
-        """Until every channel is done. Each step is a wait of its own, so that pauses start small again."""
-        if not channels:
-            return
-        first = (receivers[0][0] if receivers else channels[0]).dma.dma.name
+    def put(self, values: np.ndarray) -> None:
+        with self.board.lock:
+            self._check_ready()
+            self._check_idle()
+            port = self.input
+            if not isinstance(values, np.ndarray) or values.dtype != port.dtype or values.shape[1:] != port.shape:
+                raise InputError(f"inputs {getattr(values, 'dtype', type(values).__name__)} {np.shape(values)}: "
+                                 f"expected {port.dtype} (images, {', '.join(map(str, port.shape))})")
+            images = len(values)
+            self._check_count(images)
+            words = np.empty((images, self._in.elements), self._in.type.container)
+            encode(self._in, castable(values).reshape(images, *self._in.shape), words)
+            self._put_images = 0
+            self._allocate(images)
+            self._words(self._in, images)[...] = words
+            self._put_images = images
 
-        def moved(_: Any) -> bool:
-            return bool(sum(channel.poll() for channel in channels))  # each of them is looked at
-
-        while not all(channel.done for channel in channels):
+    def start(self, images: int) -> None:
+        with self.board.lock:
+            self._check_ready()
+            self._check_idle()
+            self._check_count(images)
+            if images > self._put_images:
+                raise InputError(f"{images} images, but {self._put_images} were put: put() all of them")
+            self._put_images = 0
+            self._started = self.board.accelerator_seconds
+            self._running = images
+            self.board.mark_in_flight(self)
             try:
-                self.board.wait(first, moved, max(0.0, deadline - self.board.clock.now()), self.description.name)
-            except DeadlineError as error:
-                raise DeadlineError(self._late(channels, receivers, timeout)) from error
+                self.transfers.begin(self._buffers, images)
+            except BaseException:
+                self._break_off()
+                raise
 
-    def _late(self, channels: list[Any], receivers: list[Any], timeout: float) -> str:
-        waiting = [channel for channel in channels if not channel.done]
-        text = "{}: not done within {:g} s; {}".format(
-            self.description.name, timeout, "; ".join(channel.progress() for channel in waiting))
-        ins = {id(channel) for channel, _, _ in receivers}
-        if all(id(channel) in ins for channel in waiting):
-            return text + ("; every input is in, so the circuit wants more of it, computes too long, or does not set "
-                           "TLAST where the description says")
-        return text + "; the circuit does not take its input: is it in reset, or waiting for another stream?"
+    def finish(self, timeout: float | None = None) -> np.ndarray:
+        with self.board.lock:
+            self._check_open()
+            if not self._running:
+                raise BoardError("no run in flight: call start() first")
+            images = self._running
+            if timeout is None:
+                timeout = self.limits.margin + self.limits.factor * self.expected_seconds(images)
+            try:
+                self._check_ready()
+                self.transfers.complete(self.board.clock.now() + timeout, timeout, lambda: self._cancelled)
+            except BaseException:
+                self._break_off()
+                raise
+            self._running = 0
+            self.board.mark_in_flight(None)
+            self.timing["run"] = self.board.accelerator_seconds - self._started
+            self.timing["images"] = images
+            port = self.output
+            found = decode(self._out, self._words(self._out, images)).reshape(images, *port.shape)
+            return found.astype(port.dtype)
 
-    # -- circuits that are started --------------------------------------------------------------
-    def _start_circuit(self, buffers: Mapping[str, Buffer], samples: int) -> None:
-        registers = self.board.ip(self.description.ip)
-        state = registers.read(_CTRL)
-        if not state & _IDLE:
-            raise BoardError("{}: control register {:#x}: expected an idle circuit; reset() it".format(
-                self.description.ip, state))
-        for name, offset in self.description.arguments.items():
-            if name == "samples":
-                registers.write(offset, samples)
-            else:
-                registers.write(offset, buffers[name].device_address & 0xFFFFFFFF)
-                registers.write(offset + 4, buffers[name].device_address >> 32)
-        registers.write(_CTRL, _START)
+    def cancel(self) -> None:
+        self._cancelled = True
 
-    def _wait_circuit(self, deadline: float, timeout: float) -> None:
-        left = max(0.0, deadline - self.board.clock.now())
+    @property
+    def displaced(self) -> bool:
+        return bool(self._generation != self.board.generation or self.board.loaded != self.overlay)
+
+    # -- buffers -----------------------------------------------------------------------------------------
+
+    def _allocate(self, images: int) -> None:
+        if images <= self._held:
+            return
+        self._free()
+        for stream in self.description.streams:
+            self._buffers[stream.name] = self.board.allocate(images * self._strides[stream.name], np.uint8)
+        self._held = images
+
+    def _words(self, stream: Stream, images: int) -> np.ndarray:
+        """The buffer's containers, (images, elements)."""
+        stride = self._strides[stream.name]
+        rows = self._buffers[stream.name].array[: images * stride].reshape(images, stride)
+        return rows[:, : stream.sample_bytes].view(stream.type.container)
+
+    def _free(self) -> None:
+        held = list(self._buffers.values())
+        self._buffers, self._held, self._put_images = {}, 0, 0
+        if self.board.in_flight is self and not self.board.closed:
+            self.board.quarantine([*held, *self.transfers.buffers()], f"a run of {self.overlay.name} did not end")
+            self.transfers.forget_buffers()
+        else:
+            close_all(held)
+
+    def free(self) -> None:
+        with self.board.lock:
+            if self._closed:
+                return
+            self._check_idle()
+            self.network = None
+            self._free()
+
+    # -- states ------------------------------------------------------------------------------------------
+
+    def _break_off(self) -> None:
+        """After a run that did not end: the DMAs stop, or their buffers are the board's until it is configured."""
+        self.network, self._broken = None, True
         try:
-            self.board.wait(self.description.ip, (_CTRL, _DONE), left, self.description.name)
-        except DeadlineError as error:
-            raise DeadlineError("{}: not done within {:g} s; the streams are through, the circuit does not say so: "
-                                "does it count `samples`?".format(self.description.name, timeout)) from error
+            self.transfers.reset()
+            self._running = 0
+            self.board.mark_in_flight(None)
+        except QnnError as error:
+            _log.info("%s: the DMAs cannot be stopped: %s", self.overlay.name, error)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError("this driver is closed: make another")
+        self.board.check_open()
+
+    def _check_idle(self) -> None:
+        if self._running and self._generation != self.board.generation:
+            self._running = 0  # the logic was configured anew: that run is gone
+        if self._running:
+            raise BoardBusyError(f"a run of {self._running} images is in flight: call finish() first")
+
+    def _check_count(self, images: int) -> None:
+        if not 1 <= images <= self._longest:
+            raise InputError(f"{images} images: expected 1..{self._longest} in one run; split larger batches")
+
+    def _check_ready(self) -> None:
+        self._check_open()
+        if self._broken:
+            raise BoardError("the last run was broken off: load the network again")
+        if self.network is None:
+            raise BoardError("no network is configured: call configure() first")
+        self.board.require(self)
+        if self.displaced:
+            self.network = None
+            raise ForeignBitstreamError("the logic was configured again since the network was loaded: load it again")
 
     def close(self) -> None:
-        """Give back what the DMAs hold; idempotent."""
-        for dma in self.dmas.values():
-            dma.close()
+        with self.board.lock:
+            try:
+                if self.board.in_flight is self and not self.board.closed:
+                    self._break_off()
+            finally:
+                self._closed, self.network = True, None
+                try:
+                    self._free()
+                finally:
+                    try:
+                        self.transfers.close()
+                    finally:
+                        self.board.release(self)
+                        self._running = 0
+
+
+def _circuit(overlay: Overlay) -> StreamCircuit:
+    return overlay if isinstance(overlay, StreamCircuit) else make_circuit(overlay)
+
+
+def _cut(network: Network, circuit: StreamCircuit) -> tuple[int, int]:
+    """First layer of the circuit, and the first behind it: as many layers as its input and output allow."""
+    description: Description = circuit.streams
+
+    def refuse(what: str) -> UnsupportedNetworkError:
+        return UnsupportedNetworkError(f"network {network.name} on overlay {circuit.name}: {what}")
+
+    if circuit.name not in network.overlays:
+        raise refuse("its weights are in the circuit, and the network does not name it: expected a network with "
+                     f'"{circuit.name}" among its overlays')
+    if len(description.inputs) != 1 or len(description.outputs) != 1:
+        raise refuse(f"{len(description.inputs)} inputs and {len(description.outputs)} outputs, expected one of each; "
+                     "StreamOverlay moves arrays of any of them")
+    taken, given = description.inputs[0], description.outputs[0]
+    starts = [at for at, signal in enumerate(network.signals[:-1]) if signal.coding in _TAKES and _fits(signal, taken)]
+    ends = [at for at, signal in enumerate(network.signals) if signal.coding in _GIVES and _fits(signal, given)]
+    cuts = [(begin, end) for begin in starts for end in reversed(ends) if begin < end]
+    if not cuts:
+        shapes = ", ".join(f"{signal.coding} {list(signal.shape)}" for signal in network.signals)
+        raise refuse(f"it takes {taken.type.text} {list(taken.shape)} and gives {given.type.text} {list(given.shape)}, "
+                     f"the network has {shapes}: expected pixels or codes of the first shape before codes, sums or "
+                     "scores of the second")
+    return cuts[0]
+
+
+def _fits(signal: Signal, stream: Stream) -> bool:
+    """The same number of values, in the same order: channels last, or flat."""
+    same = signal.shape == stream.shape or (len(stream.shape) == 1 and signal.values == stream.elements)
+    low, high = stream.type.integers if stream.raw else stream.type.limits
+    return same and (signal.coding == "scores" or (signal.largest <= high and (signal.coding != "sums" or low < 0)))
+
+
+def _function(network: Network, begin: int, end: int) -> Callable[[np.ndarray], np.ndarray]:
+    """What the circuit computes of one sample, for the emulated board: the network's own layers, in software."""
+    arriving = network.signals[begin]
+    rows = compile_layers(network.layers[begin:end], network.signals[begin:], begin)
+
+    def function(sample: Any) -> np.ndarray:
+        values = np.asarray(sample).astype(_TAKES[arriving.coding]).reshape(1, *arriving.shape)
+        for row in rows:
+            values = row.kernel.run(values)
+        return np.asarray(values[0])
+
+    return function

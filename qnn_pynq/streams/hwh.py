@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 from ..errors import DescriptorError
+from ..files.bounded import XML_ERRORS, read_xml
 from .description import Description
 
 __all__ = ["check_hwh"]
-
-_LARGEST = 64 << 20
 
 
 def check_hwh(description: Description, path: Path) -> None:
@@ -22,11 +20,9 @@ def check_hwh(description: Description, path: Path) -> None:
     DescriptorError
         Lists every difference, with what the design has.
     """
-    if path.stat().st_size > _LARGEST:
-        raise DescriptorError("{}: {} bytes are too many for a .hwh".format(path, path.stat().st_size))
     try:
-        root = ElementTree.parse(str(path)).getroot()
-    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the last two of encodings
+        root = read_xml(path)
+    except XML_ERRORS as error:
         raise DescriptorError("{}: no .hwh: {}".format(path, error)) from error
     modules = {module.get("INSTANCE", ""): module for module in root.iter("MODULE")}
     bases = {span.get("INSTANCE", ""): span.get("BASEVALUE", "") for span in root.iter("MEMRANGE")}

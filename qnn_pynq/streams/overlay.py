@@ -10,22 +10,21 @@ from typing import Any, Callable, Mapping, Union
 import numpy as np
 
 from ..boards import Board, open_board
-from ..contracts.board import Buffer
+from ..contracts.board import Buffer, close_all
 from ..errors import BoardTakenError, ClosedError, InputError, OverlayMissingError
 from ..overlay import Overlay
 from .circuit import StreamCircuit, make_circuit
 from .description import Description, Stream
-from .driver import StreamDriver
-from .packets import batch_bytes, longest_batch, sample_stride
+from .packets import longest_batch, sample_strides
 from .reading import Source
+from .transfers import Transfers
 from .values import by_name, check_array, decode, encode
 
 __all__ = ["StreamOverlay"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 PathLike = Union[str, "os.PathLike[str]"]
 Results = Union[np.ndarray, "dict[str, np.ndarray]"]
-_ABANDONED: list[Any] = []  # memory that logic may write into for as long as this process lives
 
 
 class StreamOverlay:
@@ -79,10 +78,10 @@ class StreamOverlay:
         self.overlay: StreamCircuit = make_circuit(description, bitstream, twin)
         self.description: Description = self.overlay.streams
         self._longest = longest_batch(self.description)
+        self._strides = sample_strides(self.description)
         self._split = bool(split)
         self._buffers: dict[str, Buffer] = {}
         self._broken = False  # a run did not end: what the circuit holds of it must go first
-        self._kept: list[Buffer] = []  # of such runs
         self.seconds: dict[str, float] = {}
         self._own_board = not isinstance(board, Board)
         self.board = open_board(board)
@@ -94,7 +93,7 @@ class StreamOverlay:
             with self.board.lock:
                 self.board.claim(self)
                 self.board.load(self.overlay)
-                self._driver = StreamDriver(self.board, self.overlay, engine)
+                self._transfers = Transfers(self.board, self.overlay, engine)
         except BaseException:
             self._leave_board()
             raise
@@ -183,7 +182,7 @@ class StreamOverlay:
               timeout: float) -> None:
         board = self.board
         if self._broken:
-            log.info("%s: configuring the logic again, after a run that did not end", self.description.name)
+            _log.info("%s: configuring the logic again, after a run that did not end", self.description.name)
             self._configure_again()
         if board.loaded != self.overlay:
             board.load(self.overlay)
@@ -195,7 +194,7 @@ class StreamOverlay:
                 self._words(stream, count)[...] = words[stream.name][start:start + count]
             board.mark_in_flight(self)
             try:
-                self._driver.run(self._buffers, count, deadline, timeout)
+                self._transfers.run(self._buffers, count, deadline, timeout)
             except BaseException as error:
                 self._stop(error)
                 raise
@@ -208,24 +207,28 @@ class StreamOverlay:
         """After a run that did not end: nothing may write into the buffers any more."""
         self._broken = True
         try:
-            self._driver.reset()
+            self._transfers.reset()
             if any(stream.dma is None for stream in self.description.streams):
                 self._configure_again()  # an AXI master has no reset of its own
         except Exception as second:
-            log.warning("%s: after %s, the reset failed too: %s", self.description.name, error, second)
-            self._kept += self._buffers.values()  # they may still be written to: neither free nor use them
-            self._buffers = {}
+            _log.warning("%s: after %s, the reset failed too: %s", self.description.name, error, second)
+            self._abandon()
 
     def _configure_again(self) -> None:
         """Now nothing of an earlier run is left, in the logic or on its way into a buffer."""
         self.board.reset()
         self._broken = False
-        while self._kept:
-            self._kept.pop().close()
+
+    def _abandon(self) -> None:
+        """Leave what may still be written to to the board."""
+        held = [*self._buffers.values(), *self._transfers.buffers()]
+        self.board.quarantine(held, "a run of {} did not end".format(self.description.name))
+        self._buffers = {}
+        self._transfers.forget_buffers()
 
     def _allocate(self, samples: int) -> None:
         for stream in self.description.streams:
-            need = batch_bytes(stream, self._dma(stream), samples)
+            need = samples * self._strides[stream.name]
             held = self._buffers.get(stream.name)
             if held is None or held.nbytes < need:
                 if held is not None:
@@ -233,12 +236,9 @@ class StreamOverlay:
                     del self._buffers[stream.name]
                 self._buffers[stream.name] = self.board.allocate(need, np.uint8)
 
-    def _dma(self, stream: Stream) -> Any:
-        return None if stream.dma is None else self.description.dma(stream.dma)
-
     def _words(self, stream: Stream, samples: int) -> np.ndarray:
         """The buffer's containers of the samples, (samples, elements)."""
-        stride = sample_stride(stream, self._dma(stream))
+        stride = self._strides[stream.name]
         rows = self._buffers[stream.name].array[:samples * stride].reshape(samples, stride)
         if stride == stream.sample_bytes:
             return rows.view(stream.type.container)
@@ -268,18 +268,28 @@ class StreamOverlay:
             if self._closed:
                 return
             self._closed = True
-            if self._broken and not self.board.closed and self.board.owner is self:
+            try:
+                self._end_run()
+            finally:
                 try:
-                    self._configure_again()  # whoever comes next finds nothing of the broken run
-                except Exception as error:
-                    log.warning("%s: %s", self.description.name, error)
-                    _ABANDONED.extend(self._kept and [*self._kept, self._driver])  # which has the descriptors
-            if self._driver not in _ABANDONED:
-                self._driver.close()
-            for buffer in self._buffers.values():
-                buffer.close()
-            self._buffers = {}
-            self._leave_board()
+                    close_all([*self._buffers.values(), *self._transfers.buffers()])
+                finally:
+                    self._buffers = {}
+                    self._transfers.forget_buffers()
+                    self._leave_board()
+
+    def _end_run(self) -> None:
+        """Whoever comes next finds nothing of a broken run, in the logic or in memory that is handed out again."""
+        if not self._broken or self.board.closed:
+            return
+        try:
+            if self.board.owner is self:
+                self._configure_again()
+        except Exception as error:
+            _log.warning("%s: %s", self.description.name, error)
+        finally:
+            if self._broken:
+                self._abandon()
 
     def _leave_board(self) -> None:
         if self._own_board:

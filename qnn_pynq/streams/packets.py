@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import DescriptorError
 from .description import Description, Dma, Stream
 
-__all__ = ["batch_bytes", "batch_packets", "longest_batch", "sample_stride"]
+__all__ = ["batch_packets", "longest_batch", "sample_stride", "sample_strides"]
 
 _MOST_BYTES = 32 << 20  # of all buffers of one run: a quarter of the contiguous memory of a PYNQ image
 _DESCRIPTOR = 64  # bytes, of scatter-gather: few but for packets of single samples
@@ -20,9 +20,10 @@ def sample_stride(stream: Stream, dma: Dma | None) -> int:
     return -(-stream.sample_bytes // step) * step
 
 
-def batch_bytes(stream: Stream, dma: Dma | None, samples: int) -> int:
-    """Bytes of the buffer of a batch."""
-    return samples * sample_stride(stream, dma)
+def sample_strides(description: Description) -> dict[str, int]:
+    """`sample_stride` of every stream; a batch has as many of them as samples."""
+    return {stream.name: sample_stride(stream, None if stream.dma is None else description.dma(stream.dma))
+            for stream in description.streams}
 
 
 def batch_packets(stream: Stream, dma: Dma, samples: int) -> list[tuple[int, int]]:

@@ -9,8 +9,9 @@ from typing import Any, Sequence, Union
 
 import numpy as np
 
+from ..contracts.chip import ADDRESSES
 from ..errors import DescriptorError
-from ..files.fields import Fields, check_format, read_json
+from ..files.fields import Fields, check_format, read_json, show
 from .description import (
     CIRCUIT_ADDRESS,
     DESCRIPTION_FORMAT,
@@ -28,6 +29,7 @@ __all__ = ["Source", "describe", "load_description", "read_description"]
 
 _LEAST_WINDOW = 128  # bytes: what Vivado gives, and more than the registers of a DMA
 _MAX_ELEMENTS = 1 << 24  # of one sample
+_MAX_SIDES = 16
 _VLNV = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}(:[A-Za-z0-9][A-Za-z0-9._-]{0,60}){3}\Z")
 _BEATS = (8, 16, 32, 64, 128, 256, 512, 1024)  # bits that an AXI DMA can have
 
@@ -167,15 +169,15 @@ def _read_stream(fields: Fields, is_input: bool) -> Stream:
 
 
 def _read_shape(fields: Fields) -> tuple[int, ...]:
-    sizes = fields.take("shape", "list")
+    sizes = fields.items("shape", _MAX_SIDES)
     count = 1
     for size in sizes:
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            fields.fail("shape", "{} is no shape of a sample: expected whole numbers from 1".format(sizes))
+            fields.fail("shape", "{} is no shape of a sample: expected whole numbers from 1".format(show(sizes)))
         count *= size
-    if count > _MAX_ELEMENTS or len(sizes) > 16:
-        problem = "{} are too many: expected up to {} numbers in up to 16 dimensions"
-        fields.fail("shape", problem.format(sizes, _MAX_ELEMENTS))
+    if count > _MAX_ELEMENTS:
+        problem = "{} are too many: expected up to {} numbers in up to {} dimensions"
+        fields.fail("shape", problem.format(show(sizes), _MAX_ELEMENTS, _MAX_SIDES))
     return tuple(sizes)
 
 
@@ -248,7 +250,7 @@ def _check_together(fields: Fields, description: Description) -> None:
     if description.control == "start":
         windows.append((description.ip, description.address, description.range))
     for index, (name, address, size) in enumerate(windows):
-        if size < _LEAST_WINDOW or address + size > 1 << 32:
+        if size < _LEAST_WINDOW or address + size > ADDRESSES:
             problem = "{} has {} bytes at {}: expected at least {}, within 32 bits"
             fields.fail("dmas, ip", problem.format(name, hexadecimal(size), hexadecimal(address), _LEAST_WINDOW))
         for other, start, length in windows[:index]:

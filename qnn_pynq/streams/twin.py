@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import attrgetter
 from typing import Any
 
 from ..contracts.clock import Clock
@@ -15,6 +16,8 @@ from .reading import load_description
 from .twin_circuit import CircuitTwin
 
 __all__ = ["StreamTwin"]
+
+_seconds, _size = attrgetter("modelled_seconds"), attrgetter("size")
 
 
 class StreamTwin(Twin):
@@ -32,6 +35,8 @@ class StreamTwin(Twin):
         self.dmas = {dma.name: self._make_dma(dma) for dma in self.description.dmas}
         self.circuit.strike = self.strike
         self._blocks: list[Any] = [self.circuit, *self.dmas.values()]
+        self._channels = [channel for dma in self.dmas.values() for channel in dma.channels]
+        self._inputs = [self.circuit.queues[stream.name] for stream in self.description.inputs]
         self._settling = False
         self.error: BaseException | None = None  # of the function; the next access raises it
 
@@ -76,16 +81,28 @@ class StreamTwin(Twin):
     def settle(self) -> None:
         if self._settling or self.error is not None:
             return
+        for channel in self._channels:
+            if channel.job is not None and (channel.sends or channel.fifo.size):
+                break
+        else:  # no transfer can go on; nor can the circuit, without an input
+            if self.circuit.registers is None and not any(map(_size, self._inputs)):
+                self.modelled_seconds = sum(map(_seconds, self._blocks))
+                return
         self._settling = True
         try:
             now = self.clock.now()
-            while any(block.pump(now) for block in self._blocks):
-                pass
+            moved = True
+            while moved:
+                moved = False
+                for block in self._blocks:
+                    if block.pump(now):
+                        moved = True
+                        break  # what comes first goes on first
         except (BusError, InputError) as error:
             self.error = error
         finally:
             self._settling = False
-        self.modelled_seconds = sum(block.modelled_seconds for block in self._blocks)
+        self.modelled_seconds = sum(map(_seconds, self._blocks))
 
     @property
     def busy_until(self) -> float | None:
@@ -105,11 +122,6 @@ class StreamTwin(Twin):
         if self.error is not None:
             error, self.error = self.error, None
             raise error
-
-    def touch(self) -> None:
-        """Where an injected signal may come."""
-        if self.faults is not None:
-            self.faults.touch()
 
     def strike(self, seconds: float) -> float:
         """Seconds of a transfer into the circuit, which may be the run that a fault is planned for."""
@@ -144,18 +156,26 @@ class _Door(Twin):
         self._logic, self._block = logic, block
 
     def read(self, offset: int) -> int:
-        self._logic.touch()
+        logic = self._logic
+        if logic.faults is not None:
+            logic.faults.touch()
         value = self._block.read(offset)
-        self._logic.check()
-        self._logic.touch()
+        if logic.error is not None:
+            logic.check()
+        if logic.faults is not None:
+            logic.faults.touch()
         return value
 
     def write(self, offset: int, value: int) -> None:
-        self._logic.touch()
+        logic = self._logic
+        if logic.faults is not None:
+            logic.faults.touch()
         self._block.write(offset, value)
-        self._logic.settle()
-        self._logic.check()
-        self._logic.touch()
+        logic.settle()
+        if logic.error is not None:
+            logic.check()
+        if logic.faults is not None:
+            logic.faults.touch()
 
     def reset(self) -> None:
         self._block.reset()

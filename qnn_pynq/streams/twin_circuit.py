@@ -35,6 +35,9 @@ class CircuitTwin(Twin):
         self.function = function
         self.queues = {stream.name: Fifo(max(64, stream.sample_bytes)) for stream in description.inputs}
         self.queues.update({stream.name: Fifo(_OUTPUT_FIFO) for stream in description.outputs})
+        self._sources = [(self.queues[stream.name], stream.sample_bytes) for stream in description.inputs
+                         if stream.dma is not None]
+        self._sinks = [self.queues[stream.name] for stream in description.outputs if stream.dma is not None]
         self.cycle = 1e-6 / description.clock_mhz
         self.strike: Callable[[float], float] | None = None  # of the whole logic: seconds after injected faults
         self.corrupt: Any = None  # an injected fault: bits to turn round in the next sample
@@ -103,11 +106,12 @@ class CircuitTwin(Twin):
     def _ready(self) -> float:
         """When the next sample is all there and its outputs have room; inf where that needs somebody else."""
         latest = 0.0
-        for stream in self.description.inputs:
-            if stream.dma is not None:
-                latest = max(latest, self.queues[stream.name].moment(stream.sample_bytes))
-        for stream in self.description.outputs:
-            if stream.dma is not None and not self.queues[stream.name].room:
+        for queue, nbytes in self._sources:
+            if queue.size < nbytes:
+                return math.inf
+            latest = max(latest, queue.moment(nbytes))
+        for queue in self._sinks:
+            if queue.size >= queue.capacity:
                 return math.inf
         return latest
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Mapping
 
-__all__ = ["StartRegisters"]
+from ..families.blocks.hls_control_twin import ControlRegisters
 
-_START, _DONE, _IDLE, _READY = 1, 2, 4, 8
+__all__ = ["StartRegisters"]
 
 
 class StartRegisters:
@@ -21,20 +21,17 @@ class StartRegisters:
 
     def __init__(self, offsets: Mapping[str, int]) -> None:
         self._offsets = dict(offsets)
+        self._control = ControlRegisters(ready=True)
         self.reset()
 
     def reset(self) -> None:
         self.values = dict.fromkeys(self._offsets, 0)
-        self.busy = self._done = False
-        self._gier = self._ier = self._isr = 0
+        self.busy = False
+        self._control.reset()
 
     def read(self, offset: int) -> int:
-        if offset == 0x00:
-            value = (_START if self.busy else _IDLE) | (_DONE | _READY if self._done else 0)
-            self._done = False  # clear on read
-            return value
-        if offset <= 0x0C:
-            return {0x04: self._gier, 0x08: self._ier, 0x0C: self._isr}.get(offset, 0)
+        if offset <= ControlRegisters.last:
+            return self._control.read(offset, self.busy)
         for name, place in self._offsets.items():
             if offset == place:
                 return self.values[name] & 0xFFFFFFFF
@@ -44,16 +41,11 @@ class StartRegisters:
 
     def write(self, offset: int, value: int) -> bool:
         """Store; whether a run begins."""
-        if offset == 0x00:
-            begins = bool(value & _START) and not self.busy  # a start while busy is lost
+        if offset <= ControlRegisters.last:
+            begins = self._control.write(offset, value, self.busy)
+            self._control.auto_restart = False  # not modelled: the circuit would want samples for ever
             self.busy = self.busy or begins
             return begins
-        if offset == 0x04:
-            self._gier = value & 1
-        elif offset == 0x08:
-            self._ier = value & 3
-        elif offset == 0x0C:
-            self._isr ^= value & 3  # toggle on write
         for name, place in self._offsets.items():
             if offset == place:
                 self.values[name] = self.values[name] >> 32 << 32 | value
@@ -63,9 +55,9 @@ class StartRegisters:
 
     def finish(self) -> None:
         """The run is over."""
-        self.busy, self._done = False, True
-        self._isr |= self._ier
+        self.busy = False
+        self._control.finish()
 
     @property
     def interrupt(self) -> bool:
-        return bool(self._gier and self._isr)
+        return self._control.interrupt

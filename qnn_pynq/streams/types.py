@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class StreamType:
     rounding: str = "AP_TRN"
     overflow: str = "AP_WRAP"
 
-    @property
+    @cached_property
     def container(self) -> np.dtype:
         """Dtype of an element in memory and on the wires: 8, 16, 32 or 64 bits, extended by the sign or by zeros."""
         if self.kind == "float":
@@ -63,7 +64,7 @@ class StreamType:
     def container_bits(self) -> int:
         return 8 * self.container.itemsize
 
-    @property
+    @cached_property
     def result(self) -> np.dtype:
         """Dtype of results: exact, and no larger than needed. Fixed point of up to 24 bits gives float32."""
         if self.kind != "fixed":

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
 from pathlib import Path
 from typing import Any, Callable
 
 from ..errors import FetchError
+from ..files.replacing import replacing
 from ._torch import torch
 
 __all__ = ["read_checkpoint", "write_checkpoint"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def read_checkpoint(
@@ -36,7 +36,7 @@ def read_checkpoint(
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
     except Exception as error:  # damaged files raise nearly everything
-        log.warning("%s: no checkpoint of this training (%s): it starts anew", path, type(error).__name__)
+        _log.warning("%s: no checkpoint of this training (%s): it starts anew", path, type(error).__name__)
         model.load_state_dict(before[0])
         optimiser.load_state_dict(before[1])
         return 0
@@ -46,18 +46,10 @@ def read_checkpoint(
 
 def write_checkpoint(path: Path, model: Any, optimiser: Any, epoch: int) -> None:
     """Replace the checkpoint; FetchError where that fails, and the one before stays."""
-    partial = Path(str(path) + ".part")
     state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch}
     try:
-        with partial.open("wb") as file:
+        with replacing(path) as file:
             torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())  # the name must not reach the disk before the data
-        os.replace(str(partial), str(path))
     except (OSError, RuntimeError) as error:  # torch's own is a RuntimeError
-        try:
-            partial.unlink()
-        except OSError:
-            pass
         text = "checkpoint {} cannot be written: {}; make room or take another folder (QNN_PYNQ_CACHE), and start again"
         raise FetchError(text.format(path, getattr(error, "strerror", None) or error)) from error

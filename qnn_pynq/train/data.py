@@ -19,11 +19,19 @@ class DataSet(NamedTuple):
     labels: np.ndarray
     classes: tuple[str, ...]
 
+    def take(self, which: np.ndarray) -> DataSet:
+        """The pictures that a mask or indices name."""
+        return DataSet(self.pictures[which], self.labels[which], self.classes)
+
+    def accuracy(self, found: np.ndarray) -> float:
+        """Share of the classes `found` that are right, to six digits."""
+        return round(float(np.mean(found == self.labels)), 6)
+
 
 def load_dataset(name: str, part: str) -> DataSet:
     """`part` ("train" or "test") of "mnist" or "fashion-mnist".
 
-    Looked for in $QNN_PYNQ_DATA, then beside the checkout, then downloaded from its public home with a
+    Looked for in $QNN_PYNQ_DATA and in the cache, then downloaded from its public home with a
     digest check.
     """
     if name not in DATASETS:
@@ -40,8 +48,4 @@ def split(data: DataSet, held_out: int, seed: int) -> tuple[DataSet, DataSet]:
     """Seeded random split into (training, held out)."""
     order = np.random.RandomState(seed).permutation(len(data.labels))
     cut = len(order) - held_out
-    first, second = np.sort(order[:cut]), np.sort(order[cut:])
-    return (
-        DataSet(data.pictures[first], data.labels[first], data.classes),
-        DataSet(data.pictures[second], data.labels[second], data.classes),
-    )
+    return data.take(np.sort(order[:cut])), data.take(np.sort(order[cut:]))

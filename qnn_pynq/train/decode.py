@@ -9,7 +9,15 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["choose_levels", "decode", "temperature"]
+__all__ = ["OUTPUTS", "choose_levels", "decode", "levels_for", "temperature"]
+
+OUTPUTS = 64  # neurons of the last layer of the LFC overlays
+_MOST_LEVELS = 6
+
+
+def levels_for(classes: int) -> int:
+    """Neurons a class that there is room for."""
+    return min(_MOST_LEVELS, OUTPUTS // classes)
 
 
 def decode(sums: np.ndarray, borders: np.ndarray) -> np.ndarray:

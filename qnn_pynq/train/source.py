@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Collection
 
 import numpy as np
 
 from ..contracts.network import InputSpec
+from ..datasets.layouts import PAIRS, SUFFIXES, TEST_PAIRS, TRAIN_PAIRS, class_folders, picture_files
 from ..errors import InputError
+from ..files.bounded import mebibytes
 from ..files.fields import unprintable
-from ..files.npyfile import NPZ_ERRORS, open_npz
+from ..files.npyfile import NPZ_ERRORS, Archive, open_npz
 from ..pictures.prepare import prepare, prepare_many
 from .data import DataSet
+from .decode import OUTPUTS
 
-__all__ = ["MAX_CLASSES", "SUFFIXES", "read_source", "split_by_class", "threshold_of"]
+__all__ = ["ENOUGH", "read_parted", "read_source", "split_by_class", "threshold_of"]
 
-log = logging.getLogger(__name__)
-MAX_CLASSES = 64  # neurons of an LFC's last layer
-SUFFIXES = frozenset(".png .jpg .jpeg .bmp .gif .webp .tif .tiff .pgm .ppm".split())
-_PAIRS = (
-    ("x_train", "y_train"),
-    ("train_images", "train_labels"),
-    ("x", "y"),
-    ("images", "labels"),
-    ("pictures", "labels"),
-)
-_TEST_PAIRS = (("x_test", "y_test"), ("test_images", "test_labels"))
+_log = logging.getLogger(__name__)
+ENOUGH = 2000  # pictures to train from which on some can be set apart for the choices of a training
+_MOST_LABELS = 8 << 20  # bytes
 
 
-def read_source(source: Path, spec: InputSpec, most: int = MAX_CLASSES) -> tuple[DataSet, DataSet | None]:
+def read_source(source: Path, spec: InputSpec, most: int = OUTPUTS) -> tuple[DataSet, DataSet | None]:
     """(pictures, test pictures or None) of a folder or .npz file, as `spec` has pictures.
 
     Raises
@@ -56,6 +51,12 @@ def read_source(source: Path, spec: InputSpec, most: int = MAX_CLASSES) -> tuple
     return data, test
 
 
+def read_parted(source: Path, spec: InputSpec, seed: int, most: int = OUTPUTS) -> tuple[DataSet, DataSet]:
+    """(pictures to train, pictures to test): 15 % of each class are set apart where the source has none itself."""
+    data, test = read_source(source, spec, most)
+    return split_by_class(data, 0.15, seed) if test is None else (data, test)
+
+
 def _check_classes(source: Path, names: list[str], what: str, most: int) -> None:
     if len(names) < 2:
         raise InputError("{}: {} {}, at least 2 classes are needed".format(source, len(names) or "no", what))
@@ -71,61 +72,70 @@ def _check_classes(source: Path, names: list[str], what: str, most: int) -> None
 
 
 def _read_folders(source: Path, spec: InputSpec, most: int) -> DataSet:
-    folders = sorted(p for p in source.iterdir() if p.is_dir() and not p.name.startswith("."))
+    folders = class_folders(source)
     _check_classes(source, [p.name for p in folders], "class folder(s)", most)
     pictures: list[np.ndarray] = []
     labels: list[int] = []
     skipped = 0
     for index, folder in enumerate(folders):
-        before = len(labels)
-        for file in sorted(folder.iterdir()):
-            if file.name.startswith(".") or not file.is_file():
-                continue
-            if file.suffix.lower() not in SUFFIXES:
-                skipped += 1
-                continue
-            pictures.append(prepare(file, spec))
-            labels.append(index)
-        if len(labels) == before:
+        files, others = picture_files(folder)
+        skipped += others
+        pictures += [prepare(file, spec) for file in files]
+        labels += [index] * len(files)
+        if not files:
             raise InputError("{}: no pictures in this class folder ({})".format(folder, ", ".join(sorted(SUFFIXES))))
     if skipped:
-        log.warning("%s: %d file(s) that are no pictures skipped", source, skipped)
+        _log.warning("%s: %d file(s) that are no pictures skipped", source, skipped)
     return DataSet(np.stack(pictures), np.array(labels, np.int64), tuple(p.name for p in folders))
 
 
 def _read_npz(source: Path, spec: InputSpec, most: int) -> tuple[DataSet, DataSet | None]:
     try:
         with open_npz(source) as file:
-            arrays = {key: file[key] for key in file.files}
+            pairs = [pair for pair in (_pick(file.files, TRAIN_PAIRS + PAIRS), _pick(file.files, TEST_PAIRS)) if pair]
+            for pair in pairs:
+                _check_headers(source, file, pair)
+            wanted = {key for pair in pairs for key in pair} | ({"classes"} & set(file.files))
+            arrays = {key: file[key] for key in sorted(wanted)}
+            present = sorted(file.files)
+    except InputError:
+        raise
     except NPZ_ERRORS as error:
         raise InputError("{}: no .npz file of plain arrays: {}".format(source, error)) from error
-    found = _pick(arrays, _PAIRS)
+    found = _pick(arrays, TRAIN_PAIRS + PAIRS)
     if found is None:
         raise InputError(
             "{}: has {}; expected x and y, images and labels, or x_train and y_train".format(
-                source, ", ".join(sorted(arrays)) or "nothing"
+                source, ", ".join(present) or "nothing"
             )
         )
     names, labels = _labels(source, found[1], arrays, most)
-    data = DataSet(_pictures(source, found, arrays, spec), labels, names)
-    second = _pick(arrays, _TEST_PAIRS)
+    data = DataSet(_pictures(found, arrays, spec), labels, names)
+    second = _pick(arrays, TEST_PAIRS)
     if second is None:
         return data, None
     _, test_labels = _labels(source, second[1], arrays, most, found[1])
-    return data, DataSet(_pictures(source, second, arrays, spec), test_labels, names)
+    return data, DataSet(_pictures(second, arrays, spec), test_labels, names)
 
 
-def _pick(arrays: dict[str, np.ndarray], pairs: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
+def _check_headers(source: Path, file: Archive, keys: tuple[str, str]) -> None:
+    pictures, labels = (file.header(key) for key in keys)
+    count = labels.shape[0] if labels.shape else 0
+    if not count or len(pictures.shape) < 2 or pictures.shape[0] != count:
+        raise InputError(
+            "{}: {} has shape {} but {} has {} labels".format(source, keys[0], pictures.shape, keys[1], count)
+        )
+    if labels.nbytes > _MOST_LABELS:
+        problem = "{}: {} takes {} bytes: expected at most {}"
+        raise InputError(problem.format(source, keys[1], labels.nbytes, mebibytes(_MOST_LABELS)))
+
+
+def _pick(arrays: Collection[str], pairs: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
     return next((pair for pair in pairs if pair[0] in arrays and pair[1] in arrays), None)
 
 
-def _pictures(source: Path, keys: tuple[str, str], arrays: dict[str, np.ndarray], spec: InputSpec) -> np.ndarray:
-    pictures, labels = arrays[keys[0]], arrays[keys[1]]
-    if not len(labels) or pictures.ndim < 2 or len(pictures) != len(labels):
-        raise InputError(
-            "{}: {} has shape {} but {} has {} labels".format(source, keys[0], pictures.shape, keys[1], len(labels))
-        )
-    rows = prepare_many(pictures, spec)
+def _pictures(keys: tuple[str, str], arrays: dict[str, np.ndarray], spec: InputSpec) -> np.ndarray:
+    rows = prepare_many(arrays[keys[0]], spec)
     return rows.reshape(-1, *spec.size) if spec.channels == 1 else rows.reshape(-1, *spec.size, spec.channels)
 
 
@@ -172,11 +182,7 @@ def split_by_class(data: DataSet, share: float, seed: int) -> tuple[DataSet, Dat
         part.append(own[: min(max(1, int(round(share * len(own)))), len(own) - 1)])
     chosen = np.zeros(len(data.labels), bool)
     chosen[np.concatenate(part)] = True
-    return _take(data, ~chosen), _take(data, chosen)
-
-
-def _take(data: DataSet, which: Any) -> DataSet:
-    return DataSet(data.pictures[which], data.labels[which], data.classes)
+    return data.take(~chosen), data.take(chosen)
 
 
 def threshold_of(pictures: np.ndarray) -> int:

@@ -1,19 +1,19 @@
-"""Waiting by polling: what it costs in time and in work, counted on a virtual clock; and waiting in asyncio."""
+"""Waiting by polling: what it costs in time and in work, counted on a virtual clock; and waits that are cancelled."""
 from __future__ import annotations
 
-import asyncio
 import math
 import threading
+import time
 
 import lfc
 import numpy as np
-import oracle
 import pytest
+import small
 
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.contracts.board import Board, Registers
-from qnn_pynq.contracts.clock import RealClock, VirtualClock
-from qnn_pynq.errors import DeadlineError
+from qnn_pynq.contracts.clock import VirtualClock
+from qnn_pynq.errors import ClosedError, DeadlineError
 from qnn_pynq.families.bnn_pynq.driver import BnnPynqDriver
 
 READ = 30e-6  # seconds that a read from Python takes on the board's processor, by the slowest figure there is
@@ -52,28 +52,24 @@ class Run(Board, Registers):
     write = play = load = loaded = allocate = reset = None
 
 
-def waited(seconds, slices=math.inf):
-    """(board, seconds of the wait): as the drivers wait, in slices or at once."""
-    board, left = Run(seconds), 10 * seconds
-    while True:
-        try:
-            assert board.wait("ip", (0, 2), min(slices, left)) == 2
-            return board, board.clock.now()
-        except DeadlineError:
-            left -= slices
+def waited(seconds, cancelled=None):
+    """(board, seconds of the wait)."""
+    board = Run(seconds)
+    assert board.wait("ip", (0, 2), 10 * seconds, cancelled=cancelled) == 2
+    return board, board.clock.now()
 
 
-@pytest.mark.parametrize("slices", [math.inf, 0.05])
-def test_a_run_of_a_millisecond_is_noticed_within_five_percent(slices):
+@pytest.mark.parametrize("cancelled", [None, lambda: False])
+def test_a_run_of_a_millisecond_is_noticed_within_five_percent(cancelled):
     for length in np.linspace(0.0009, 0.0011, 41):
-        board, elapsed = waited(length, slices)
+        board, elapsed = waited(length, cancelled)
         assert length <= elapsed < 1.05 * length
 
 
-@pytest.mark.parametrize("slices", [math.inf, 0.05])
-def test_a_run_of_a_second_costs_less_than_five_percent_of_the_processor(slices):
+@pytest.mark.parametrize("cancelled", [None, lambda: False])
+def test_a_run_of_a_second_costs_less_than_five_percent_of_the_processor(cancelled):
     for length in (0.97, 1.0, 1.03):
-        board, elapsed = waited(length, slices)
+        board, elapsed = waited(length, cancelled)
         assert elapsed - board.clock.slept < 0.05 * length
         assert elapsed < 1.05 * length and board.reads < 400
 
@@ -98,45 +94,62 @@ def test_two_waits_one_after_the_other_are_two():
     assert board.reads > 20  # looked often again
 
 
-def test_waiting_in_asyncio_does_not_block_the_loop():
-    board = Run(math.inf, RealClock())
-    ticks = []
+class Pin:
+    """An interrupt that never fires, and says how long it was waited for."""
 
-    async def tick():
-        while True:
-            ticks.append(1)
-            await asyncio.sleep(0.005)
+    def __init__(self, clock):
+        self.clock, self.waits = clock, []
 
-    async def both():
-        board.ends = board.clock.now() + 0.1
-        ticking = asyncio.ensure_future(tick())
-        value = await board.wait_async("ip", (0, 2), 5.0)
-        ticking.cancel()
-        return value
-
-    assert asyncio.new_event_loop().run_until_complete(both()) == 2
-    assert len(ticks) >= 5
+    def wait(self, seconds):
+        self.waits.append(seconds)
+        self.clock.advance(seconds)
+        return False
 
 
-def test_waiting_in_asyncio_meets_its_deadline():
-    board = Run(math.inf)
-    with pytest.raises(DeadlineError, match="the answer: no answer within 0.2 s"):
-        asyncio.new_event_loop().run_until_complete(board.wait_async("ip", (0, 2), 0.2, "the answer"))
-    assert 0.2 <= board.clock.now() < 0.22
+@pytest.mark.parametrize("wired", [False, True], ids=["polled", "by interrupt"])
+@pytest.mark.parametrize("at", [0.0, 0.0005, 0.3, 7.0])
+def test_a_wait_that_is_cancelled_ends_within_a_twentieth_of_a_second(at, wired):
+    board, looks = Run(math.inf), []
+    pin = Pin(board.clock)
+    board.interrupt_line = lambda ip: pin if wired else None
+
+    def cancelled():
+        looks.append(board.clock.now())
+        return looks[-1] >= at
+
+    with pytest.raises(ClosedError, match="the answer: closed while it was waited for"):
+        board.wait("ip", (0, 2), 60.0, "the answer", cancelled)
+    assert at <= board.clock.now() < at + 0.0502
+    assert max(np.diff([0.0, *looks])) < 0.0502 and bool(pin.waits) == (wired and at > 0)
 
 
-@pytest.mark.parametrize("realtime", [False, True])
-def test_a_driver_whose_run_was_awaited_finishes_at_once(realtime):
-    circuit = lfc.overlay("w1a1")
-    net, values = lfc.network(circuit, seed=7), lfc.bits(20, 832)
-    with EmulatedBoard(realtime=realtime) as board:
+def test_a_wait_that_was_cancelled_before_touches_no_register():
+    board = Run(0.0)
+    with pytest.raises(ClosedError):
+        board.wait("ip", (0, 2), 1.0, cancelled=lambda: True)
+    assert board.reads == 0
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.3])
+def test_on_a_clock_that_is_real_an_emulated_run_is_noticed_when_it_ends_and_can_be_cancelled(seconds):
+    circuit = lfc.tiny()
+    with EmulatedBoard(realtime=True) as board:
         driver = BnnPynqDriver(board, circuit, capacity=64)
-        driver.configure(net)
-        driver.input(20)[:] = np.packbits(values, axis=1, bitorder="little")
-        driver.start(20)
-        asyncio.new_event_loop().run_until_complete(board.wait_async(circuit.ip.name, (0, 6), 5.0))
-        words = driver.finish(0.0001)
-        assert np.array_equal(words, oracle.lfc_words(net.layers, values))
+        driver.configure(small.network(circuit, seed=7))
+        lengths = [seconds]
+        board.twin.inject(lambda twin, event, value: lengths[0] if event == "duration" else value)
+        driver.room(1)
+        begun = time.monotonic()
+        driver.start(1)
+        driver.finish(5.0)
+        assert 0.9 * seconds < time.monotonic() - begun < seconds + 0.5
+        lengths[0] = math.inf
+        driver.start(1)
+        threading.Timer(0.1, driver.cancel).start()
+        begun = time.monotonic()
+        with pytest.raises(ClosedError, match="closed while it was waited for"):
+            driver.finish(60.0)
+        assert 0.05 < time.monotonic() - begun < 5.0
         driver.close()
 
 

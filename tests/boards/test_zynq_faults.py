@@ -128,3 +128,33 @@ def test_a_board_of_its_own_is_as_the_fixtures(circuit, fetched):
     with active(EmulatedZynq(circuit)) as made, open_board("zynq", device=made) as board:
         board.load(circuit)
         assert made.twin.faults is None and board.ip(circuit.ip.name).read(0) == 4
+
+
+def test_memory_of_a_run_that_a_failed_download_did_not_end_outlives_board_and_classifier(
+        device, circuit, fetched, strike, plan, monkeypatch):
+    net = small.network(circuit, seed=3)
+    rows = small.pictures(24, net)
+
+    def fails(*_, **__):
+        raise OSError("the FPGA manager does not answer")
+
+    with open_board("zynq", device=device) as board:
+        classifier = Classifier(net, board=board, overlay=circuit, policy="none", deadline=0.05)
+        strike("hang")
+        with pytest.raises(BoardError, match="no answer"):
+            classifier.predict(rows)
+        with monkeypatch.context() as patch:
+            patch.setattr(board, "_load", fails)
+            classifier.close()
+        assert board.owner is None and board.quarantined > 0
+    held = board.quarantined
+    del board, classifier
+    gc.collect()
+    assert device.pool.live  # the circuit may still write there
+    with open_board("zynq", device=device) as board:
+        assert board.quarantined == held
+        with Classifier(net, board=board, overlay=circuit, takeover=False) as classifier:
+            assert board.quarantined == 0
+            assert np.array_equal(classifier.predict(rows), small.answers(net, rows))
+    gc.collect()
+    assert not device.pool.live

@@ -119,30 +119,6 @@ def test_without_the_descriptors_pin_the_same_wait_polls(board, device, uio, mon
     assert device.reads - reads > 50 and not uio.fired
 
 
-def test_an_asynchronous_wait_by_interrupt_leaves_the_loop_free(board, device, uio, loop):
-    moved = Loop(board, device, RUN)
-    ticks = []
-
-    async def tick():
-        while True:
-            ticks.append(1)
-            await asyncio.sleep(0.01)
-
-    async def both():
-        ticking = asyncio.ensure_future(tick())
-        reads = device.reads
-        assert await board.wait_async("axi_dma_0", (STATUS, IOC), 5.0) == IOC
-        ticking.cancel()
-        return device.reads - reads
-
-    def attempt(value):
-        moved.start(value)
-        assert loop.run_until_complete(both()) <= 8 and moved.came(value)
-        return uio.fired
-
-    assert sooner_or_later(attempt) and len(ticks) >= 5
-
-
 def test_a_lost_interrupt_costs_time_and_nothing_else(board, device, uio):
     moved = Loop(board, device, 0.1)
     device.intc.deaf = True
@@ -168,8 +144,6 @@ def test_a_wait_by_interrupt_meets_its_deadline(board, device, uio, loop):
     begun = board.clock.now()
     with pytest.raises(DeadlineError, match="no answer within 0.1 s"):
         board.wait("axi_dma_0", (STATUS, IOC), 0.1)
-    with pytest.raises(DeadlineError):
-        loop.run_until_complete(board.wait_async("axi_dma_0", (STATUS, IOC), 0.1))
     assert board.clock.now() - begun < 2
 
 

@@ -44,7 +44,7 @@ def test_the_published_dorefa_net_gives_every_published_code(board, golden, tmp_
     given, wanted = codes(folder / "test" / "input.bin", 54, 68), codes(folder / "test" / "verification.bin", 6, 256)
     for _ in range(2):  # the second time, after a reset, with weights loaded anew
         assert given.size == 198288 and wanted.size == 9216
-        driver.put(0, np.ascontiguousarray(given))
+        driver.put(np.ascontiguousarray(given)[None])
         driver.start(1)
         assert int((driver.finish()[0] != wanted).sum()) == 0
         # On the clock, now: the time of the circuit is what was waited for.

@@ -194,7 +194,7 @@ def test_a_printed_register_map_eats_the_done_bit_and_nothing_else(board, circui
     core = pynq.Overlay(str(bitstream(circuit)), device=board.device, download=False).ip_dict["BlackBoxJam_0"]
     printed = pynq.registers.RegisterMap.create_subclass("Core", core["registers"])(
         pynq.MMIO(circuit.ip.address, circuit.ip.range, device=board.device).array)
-    driver.input(20)[:] = np.packbits(values, axis=1, bitorder="little")
+    driver.room(20)[:] = np.packbits(values, axis=1, bitorder="little")
     driver.start(20)
     time.sleep(2 * driver.expected_seconds(20))
     assert "AP_DONE=0" in repr(printed)

@@ -193,7 +193,7 @@ def test_a_bus_error_in_a_run_is_survived_and_nothing_leaks(board, device, circu
     net, values = lfc.network(circuit, seed=3), lfc.bits(20, 64)
     driver = BnnPynqDriver(board, circuit, capacity=64)
     driver.configure(net)
-    driver.input(20)[:] = np.packbits(values, axis=1, bitorder="little")
+    driver.room(20)[:] = np.packbits(values, axis=1, bitorder="little")
     driver.start(20)
 
     def dies(offset, value=0):

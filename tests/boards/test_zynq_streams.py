@@ -16,8 +16,15 @@ from emulated_device import VERSION, EmulatedZynq, Window, active  # noqa: E402
 from emulated_dma import INTC, IRQ, Intc, Interrupts  # noqa: E402
 
 from qnn_pynq import StreamOverlay, open_board  # noqa: E402
-from qnn_pynq.errors import BoardError, DeadlineError, DescriptorError, InputError, OverlayMissingError  # noqa: E402
-from qnn_pynq.families.blocks.axi_dma_registers import DmaError, DmaPacketError  # noqa: E402
+from qnn_pynq.errors import (  # noqa: E402
+    BoardError,
+    DeadlineError,
+    DescriptorError,
+    DmaError,
+    DmaPacketError,
+    InputError,
+    OverlayMissingError,
+)
 from qnn_pynq.streams import describe  # noqa: E402
 from qnn_pynq.streams.circuit import make_circuit  # noqa: E402
 

@@ -13,6 +13,7 @@ import oracle
 import pytest
 import small
 from PIL import Image
+from small_conv import mixed_network, small_network
 
 from qnn_pynq import Classifier
 from qnn_pynq.boards.emulated import EmulatedBoard
@@ -28,7 +29,7 @@ from qnn_pynq.errors import (
     UnsupportedNetworkError,
 )
 from qnn_pynq.families.bnn_pynq.driver import BnnPynqDriver
-from qnn_pynq.networks import save_network
+from qnn_pynq.networks import Segment, save_network
 
 
 def _classifier(board="emulated", net=None, **options):
@@ -304,9 +305,34 @@ def test_arguments_are_checked():
     with pytest.raises(NotFoundError):
         Classifier("no-such-network", board="cpu")
     with pytest.raises(ValueError, match="board"):
-        Classifier(net, board="fpga")
+        Classifier(net, board="fpga", overlay=lfc.tiny())
     with pytest.raises(UnsupportedNetworkError):
         Classifier(net, board="emulated", overlay=lfc.overlay("w1a1"))
+
+
+def test_what_the_overlay_cannot_compute_opens_no_board(monkeypatch):
+    opened = []
+
+    def opening(board):
+        opened.append(board)
+        raise AssertionError("a board was opened")
+
+    monkeypatch.setattr("qnn_pynq.classifier.classifier.open_board", opening)
+    wide = small.network(sizes=(64, 65, 64))
+    conv, mixed = small_network(), mixed_network()
+    with EmulatedBoard() as own:
+        for board in (None, "auto", "emulated", "zynq", own):
+            for net, overlay in ((wide, lfc.tiny()), (small.network(), "qnn-mo-w1a2"), (conv, lfc.tiny()),
+                                 (conv, "qnn-mo-w1a3"),
+                                 (dataclasses.replace(mixed, segments=(Segment(3, "qnn-mo-w1a2"),)), None)):
+                with pytest.raises(UnsupportedNetworkError):
+                    Classifier(net, board=board, overlay=overlay)
+            with pytest.raises(NotFoundError):
+                Classifier(wide, board=board, overlay="no-such-overlay")
+        assert own.loaded is None and own.owner is None and own.memory.used == 0
+    assert not opened
+    with pytest.raises(AssertionError, match="was opened"):
+        Classifier(small.network(), board="emulated", overlay=lfc.tiny())
 
 
 # -- boards ----------------------------------------------------------------------------------

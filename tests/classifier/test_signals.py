@@ -16,9 +16,11 @@ import qnn_pynq
 from qnn_pynq import Classifier
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.errors import QnnError
+from qnn_pynq.reliability.policy import Policy
 
 HERE = os.path.dirname(qnn_pynq.__file__)
-POLICIES = ("none", "retry", "strict")
+POLICIES = ("none", "retry", "strict", Policy("strict", agree="again"))
+IDS = ("none", "retry", "strict", "again")
 
 
 class Signal:
@@ -85,7 +87,7 @@ def _points(count, most):
     return sorted({round(k * (count - 1) / (most - 1)) for k in range(most)}) if count > most else range(count)
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", POLICIES, ids=IDS)
 @pytest.mark.parametrize("kind, most", [("dense", 120), pytest.param("convolutional", 60, marks=pytest.mark.slow)])
 def test_in_a_batch(cases, kind, most, policy):
     network, overlay, rows, right = cases[kind]
@@ -106,7 +108,7 @@ def test_in_a_batch(cases, kind, most, policy):
     assert board.memory.used == 0
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", POLICIES, ids=IDS)
 @pytest.mark.parametrize("kind, most", [("dense", 60), pytest.param("convolutional", 30, marks=pytest.mark.slow)])
 def test_in_a_stream_each_prediction_comes_once(cases, kind, most, policy):
     network, overlay, rows, right = cases[kind]
@@ -129,7 +131,7 @@ def test_in_a_stream_each_prediction_comes_once(cases, kind, most, policy):
     assert board.memory.used == 0
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", POLICIES, ids=IDS)
 @pytest.mark.parametrize("kind, most", [("dense", 50), pytest.param("convolutional", 50, marks=pytest.mark.slow)])
 def test_while_a_network_is_loaded_and_while_a_classifier_is_made_or_closed(cases, kind, most, policy):
     network, overlay, rows, right = cases[kind]
@@ -176,3 +178,30 @@ def test_while_a_network_is_loaded_and_while_a_classifier_is_made_or_closed(case
         assert board.memory.used == 0, n
         with pytest.raises(QnnError):
             classifier.predict(rows)
+
+
+@pytest.mark.parametrize("kind", ["dense", "convolutional"])
+def test_while_the_buffers_grow_and_no_closed_one_is_used_afterwards(cases, kind):
+    """The memory of a closed buffer is somebody else's."""
+    network, overlay, rows, right = cases[kind]
+    rows, right = np.repeat(rows, 8, axis=0), np.repeat(right, 8, axis=0)
+    board = EmulatedBoard()
+
+    def grow(classifier):
+        shape = classifier.engine.driver.input.shape
+        return classifier.engine.driver.put(np.zeros((len(rows), *shape), np.uint8))
+
+    with Classifier(network, board=board, overlay=overlay, policy="none") as classifier:
+        classifier.predict(rows[:1])
+        count = _lines(lambda: grow(classifier))
+    for n in _points(count, 60):
+        with Classifier(network, board=board, overlay=overlay, policy="none") as classifier:
+            classifier.predict(rows[:1])
+            with Signal(n):
+                try:
+                    grow(classifier)
+                except KeyboardInterrupt:
+                    pass
+            for few in (1, len(rows)):  # as many as the closed buffer held, and more
+                assert np.allclose(classifier.decision_function(rows[:few]), right[:few]), n
+        assert board.memory.used == 0, n

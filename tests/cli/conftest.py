@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
 import numpy as np
 import pytest
+import small_conv
 from PIL import Image
 
 from qnn_pynq.cli import main
+from qnn_pynq.networks import Decode, save_network
 
 
 class Ran(NamedTuple):
@@ -91,3 +94,17 @@ def picture(tmp_path: Path) -> Path:
     path = tmp_path / "bar.png"
     Image.fromarray(pixels).save(str(path))
     return path
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A small convolutional network."""
+    return save_network(small_conv.small_network(0), tmp_path / "small")
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> Path:
+    """The same without its last layer: features, no classes."""
+    network = small_conv.small_network(0)
+    network = dataclasses.replace(network, layers=network.layers[:-1], decode=Decode("features"), classes=())
+    return save_network(network, tmp_path / "features")

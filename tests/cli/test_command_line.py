@@ -9,28 +9,19 @@ import re
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 
 import qnn_pynq
-from qnn_pynq.cli import build_parser
-from qnn_pynq.cli import doctor as health
+from qnn_pynq import cli
+from qnn_pynq.cli import build_parser, doctor
 from qnn_pynq.errors import InputError, QnnWarning
 
 COMMANDS = [
-    "classify",
-    "evaluate",
-    "benchmark",
-    "networks",
-    "overlays",
-    "import",
-    "train",
-    "doctor",
-    "selftest",
-    "profile",
-    "record",
-    "replay",
+    "classify", "evaluate", "benchmark", "profile", "networks", "overlays", "import", "train", "interface", "doctor",
+    "selftest", "record", "replay",
 ]
 
 
@@ -76,6 +67,12 @@ def test_help_documents_the_exit_codes_and_every_command(run: Any) -> None:
         assert re.search(r"^    {} ".format(command), text, re.M)
 
 
+def test_each_command_is_a_module_of_its_name() -> None:
+    folder = Path(cli.__file__).parent
+    modules = {path.stem.rstrip("_") for path in folder.glob("*.py")}
+    assert modules - {"__init", "options", "output"} == set(COMMANDS)
+
+
 def test_version(run: Any) -> None:
     assert run("--version").out == "qnn-pynq {}\n".format(qnn_pynq.__version__)
 
@@ -115,7 +112,7 @@ def test_wrong_usage_is_2(run: Any, arguments: list[str]) -> None:
 def test_errors_are_one_line_and_an_exit_code(
     run: Any, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
 ) -> None:
-    monkeypatch.setattr(health, "_doctor", raising(error))
+    monkeypatch.setattr(doctor, "_doctor", raising(error))
     ran = run("doctor")
     assert ran.code == code and not ran.out
     assert ran.err.startswith("qnn-pynq: error: ") and ran.err.count("\n") == 1
@@ -123,14 +120,14 @@ def test_errors_are_one_line_and_an_exit_code(
 
 
 def test_debug_shows_the_traceback(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_doctor", raising(InputError("no picture")))
+    monkeypatch.setattr(doctor, "_doctor", raising(InputError("no picture")))
     for arguments in (["--debug", "doctor"], ["doctor", "--debug"]):
         ran = run(*arguments)
         assert ran.code == 3 and "Traceback" in ran.err and ran.err.endswith("qnn-pynq: error: no picture\n")
 
 
 def test_errors_are_json_where_json_was_asked_for(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_doctor", raising(InputError("no picture")))
+    monkeypatch.setattr(doctor, "_doctor", raising(InputError("no picture")))
     for arguments in (["--json", "doctor"], ["doctor", "--json"]):
         ran = run(*arguments)
         assert ran.json == {"error": {"kind": "InputError", "message": "no picture", "exit_code": 3}}
@@ -140,13 +137,13 @@ def test_errors_are_json_where_json_was_asked_for(run: Any, monkeypatch: pytest.
 def test_warnings_and_log_records_are_single_lines_on_standard_error(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import logging
 
-    def doctor(args: argparse.Namespace) -> int:
+    def chatty(args: argparse.Namespace) -> int:
         warnings.warn("short\nfile", QnnWarning, stacklevel=2)
         logging.getLogger("qnn_pynq.somewhere").info("opened %s", "it")
         logging.getLogger("qnn_pynq.somewhere").debug("in detail")
         return 0
 
-    monkeypatch.setattr(health, "_doctor", doctor)
+    monkeypatch.setattr(doctor, "_doctor", chatty)
     assert run("doctor").err == "qnn-pynq: warning: short file\n"
     assert run("doctor", "-v").err == "qnn-pynq: warning: short file\nqnn-pynq: info: opened it\n"
     assert run("doctor", "-vv").err.endswith("qnn-pynq: debug: in detail\n")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import filecmp
+import gzip
 import os
 import shutil
 import warnings
@@ -10,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import oracle
 import pytest
+from PIL import Image
 
+from qnn_pynq.classifier import Classifier
 from qnn_pynq.convert.bnn_pynq import LFC_FOLDS, export_bnn_pynq, import_bnn_pynq
 from qnn_pynq.errors import ConversionError, QnnWarning
-from qnn_pynq.networks import load_network, save_network
+from qnn_pynq.networks import Framing, load_network, save_network
 
 
 @pytest.fixture(params=["lfcW1A1", "lfcW1A2"])
@@ -184,3 +187,65 @@ def test_export_refuses_other_networks_and_full_folders(w1a1, tmp_path):
     levels = dataclasses.replace(network, decode=dataclasses.replace(network.decode, levels=6))
     with pytest.warns(QnnWarning, match="6 levels"):
         export_bnn_pynq(levels, tmp_path / "levels")
+
+
+# -- framing ---------------------------------------------------------------------------------------------
+
+DIGITS = Framing((20, 20), "mass")
+CHARACTERS = Framing((28, 28), "mass")
+MERGED = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt"  # the published set of 47
+
+
+@pytest.mark.parametrize(
+    ("classes", "framing"),
+    [("0123456789", DIGITS), ("1234567890", DIGITS), ("17", DIGITS), (MERGED, CHARACTERS), ("ABC", CHARACTERS)],
+)
+def test_framing_of_digits_and_characters_is_known(w1a1, tmp_path, classes, framing):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        network = import_bnn_pynq(w1a1, classes=list(classes))
+        assert load_network(save_network(network, tmp_path / "net")).input.framing == framing
+    assert network.input.polarity == "light-on-dark"
+
+
+@pytest.mark.parametrize("classes", [["shirt", "bag"], ["0", "10"], ["a", "?"]])
+def test_where_nothing_is_known_it_is_said_and_may_be_given(w1a1, classes):
+    with pytest.warns(QnnWarning, match="nothing says how its pictures were framed.*28 x 28.*--framing") as caught:
+        assert import_bnn_pynq(w1a1, classes=classes).input.framing is None
+    assert [warning.filename for warning in caught] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for framing in (None, Framing((28, 28), "box"), Framing((1, 28), "mass")):
+            assert import_bnn_pynq(w1a1, classes=classes, framing=framing).input.framing == framing
+
+
+def test_a_framing_that_does_not_fit_is_refused(w1a1):
+    for framing, said in (
+        (Framing((29, 20), "mass"), "an object of 29 x 20: .*from 1 up to the picture's 28 x 28"),
+        (Framing((0, 20), "box"), "an object of 0 x 20"),
+        (Framing((20, 20), "middle"), 'centre "middle": expected "mass" or "box"'),
+        ("mass", 'framing "mass": expected "auto"'),
+    ):
+        with pytest.raises(ConversionError, match=said):
+            import_bnn_pynq(w1a1, framing=framing)
+
+
+def test_digits_anywhere_in_larger_pictures_are_answered_right(w1a1, shared_data):
+    """Twice as large, dark on light, somewhere on a sheet of 120 x 160: right with the framing, 1 in 10 without it."""
+    raw = gzip.open(str(shared_data / "mnist" / "t10k-images-idx3-ubyte.gz")).read(16 + 300 * 784)
+    pictures = np.frombuffer(raw, np.uint8, offset=16).reshape(300, 28, 28)
+    raw = gzip.open(str(shared_data / "mnist" / "t10k-labels-idx1-ubyte.gz")).read(8 + 300)
+    labels = np.frombuffer(raw, np.uint8, offset=8)
+    rng = np.random.RandomState(0)
+    sheets = []
+    for picture in pictures:
+        sheet = np.full((120, 160), 255, np.uint8)
+        top, left = rng.randint(0, 64), rng.randint(0, 104)
+        large = Image.fromarray(picture).resize((56, 56), Image.BICUBIC)
+        sheet[top : top + 56, left : left + 56] = 255 - np.asarray(large)
+        sheets.append(Image.fromarray(sheet))
+    rates = {}
+    for framing in ("auto", None):
+        with Classifier(import_bnn_pynq(w1a1, framing=framing), board="cpu") as classifier:
+            rates[framing] = float((classifier.predict(sheets) == labels).mean())
+    assert rates["auto"] >= 0.95 and rates[None] <= 0.2, rates

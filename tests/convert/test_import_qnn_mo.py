@@ -21,6 +21,7 @@ from qnn_pynq.convert.qnn_mo import import_qnn_mo, read_offloaded
 from qnn_pynq.convert.qnn_mo_layers import read_layer_list
 from qnn_pynq.errors import DescriptorError, QnnError, UnsupportedNetworkError
 from qnn_pynq.networks import Conv, Linear, Pool, load_network, save_network
+from qnn_pynq.networks.summary import describe_layers
 
 PES = 32
 
@@ -262,8 +263,15 @@ def test_three_bit_layers_without_a_first_one(tmp_path):
         assert np.array_equal(signs, np.concatenate([runs[k][0] for k in parts]))
         assert np.array_equal(layer.thresholds, np.concatenate([runs[k][1] for k in parts]))
         assert np.array_equal(layer.invert, np.concatenate([runs[k][2] for k in parts]))
-    with pytest.raises(DescriptorError, match="read_offloaded"):
+    with pytest.raises(DescriptorError, match="wide-conv0-W.npy is not there; expected the weights .*--codes"):
         import_qnn_mo(tmp_path)
+    network = load_network(save_network(import_qnn_mo(tmp_path, codes=True), tmp_path / "net"))
+    assert (network.input.size, network.input.channels, network.input.encoding.bits) == ((6, 6), 16, 3)
+    codes = rng.randint(0, 8, (2, 6, 6, 16)).astype(np.uint8)
+    wanted = oracle_conv.forward(found.layers, codes)
+    for board in ("cpu", "emulated"):
+        with Classifier(network, board=board) as classifier:
+            assert np.array_equal(classifier.features(codes), wanted)
     with pytest.raises(DescriptorError, match="qnn-mo-w1a2 has 2"):
         read_offloaded(tmp_path, "qnn-mo-w1a2")
 
@@ -619,3 +627,140 @@ def test_changed_lists_give_only_our_errors(made, tmp_path, changes, chance: ran
         import_qnn_mo(path, first=first, mean=mean, fc=fc)
     except QnnError:
         pass
+
+
+# -- folders with several lists --------------------------------------------------------------------------
+
+
+def test_one_of_several_lists_is_chosen_by_the_networks_name(copied):
+    """The published folder has two."""
+    (copied / "other-layers.json").write_text("{}")
+    with pytest.raises(DescriptorError) as caught:
+        import_qnn_mo(copied)
+    assert "has 2 layer lists: choose one with network='other' or 'tiny' (such as --network other)" in str(caught.value)
+    assert import_qnn_mo(copied, network="tiny").name == "tiny"
+    assert read_offloaded(copied, network="tiny").channels == 8
+    with pytest.raises(DescriptorError, match="has no third-layers.json: expected other or tiny"):
+        import_qnn_mo(copied, network="third")
+    with pytest.raises(DescriptorError, match="no ../tiny-layers.json: expected"):
+        import_qnn_mo(copied, network="../tiny")
+    assert import_qnn_mo(copied / "tiny-layers.json", network="tiny").name == "tiny"
+    with pytest.raises(DescriptorError, match="tiny-layers.json is not the layer list of other"):
+        import_qnn_mo(copied / "tiny-layers.json", network="other")
+
+
+# -- a first and a last layer that are not in the list -----------------------------------------------------
+
+
+@pytest.fixture
+def unlisted(tmp_path) -> Path:
+    """A set as the published Tinier-YOLO's: four plain .npy beside a list without first layer."""
+    listed, shapes = three_bits()
+    rng = np.random.RandomState(11)
+    place = tmp_path / "params"
+    (place / "bin").mkdir(parents=True)
+    for run, shape in shapes.items():
+        write_run(place / "bin", run, *random_run(rng, *shape, 7))
+    (place / "wide-layers.json").write_text(json.dumps(listed))
+    np.save(str(place / "wide-conv0-W.npy"), rng.normal(0, 1, (3, 3, 3, 16)).astype(np.float32))
+    np.save(str(place / "wide-conv0-bias.npy"), rng.normal(1, 1, 16).astype(np.float32))
+    # As the published file, in Fortran order.
+    last = np.asfortranarray(rng.normal(0, 0.1, (1, 1, 20, 25)).astype(np.float32))
+    np.save(str(place / "wide-conv4-W.npy"), last)
+    np.save(str(place / "wide-conv4-bias.npy"), rng.normal(0, 1, 25).astype(np.float32))
+    return place
+
+
+def as_published(place: Path, picture: np.ndarray) -> tuple:
+    """(codes of the last map, outputs) of one picture (H, W, 3), the published way: x before y in every map."""
+    weights, bias = np.load(str(place / "wide-conv0-W.npy")), np.load(str(place / "wide-conv0-bias.npy"))
+    kernel = weights.transpose(3, 2, 1, 0)  # (out, in, along x, along y)
+    turned = np.pad(picture.transpose(1, 0, 2) / 255, ((1, 1), (1, 1), (0, 0)), mode="constant")
+    side = picture.shape[0] // 2
+    sums = np.zeros((side, side, 16))
+    for x in range(side):
+        for y in range(side):
+            sums[x, y] = np.einsum("oixy,xyi->o", kernel, turned[2 * x : 2 * x + 3, 2 * y : 2 * y + 3]) + bias
+    codes = np.round(np.clip(sums, 0, 4) / 4 * 7).astype(np.uint8)
+    found = oracle_conv.forward(read_offloaded(place).layers, codes[None])[0].transpose(1, 0, 2)
+    last = np.load(str(place / "wide-conv4-W.npy"))[0, 0]
+    return found, found.astype(np.float64) @ last + np.load(str(place / "wide-conv4-bias.npy"))
+
+
+@pytest.mark.parametrize("board", ["cpu", "emulated"])
+def test_first_and_last_layer_come_from_files_of_their_own(unlisted, tmp_path, board):
+    network = load_network(save_network(import_qnn_mo(unlisted), tmp_path / "net"))
+    assert network.overlays == ("qnn-mo-w1a3",) and network.input.size == (12, 12) and network.decode.rule == "features"
+    picture = np.random.RandomState(3).randint(0, 256, (12, 12, 3)).astype(np.uint8)
+    codes, outputs = as_published(unlisted, picture)
+    with Classifier(network, board=board) as classifier:
+        found = classifier.features(picture[None])
+        assert found.shape == (1, 5, 5, 25) and found.dtype == np.float64
+        assert np.abs(found[0] - outputs).max() < 1e-4
+        rows = describe_layers(classifier.network)
+        assert rows[-1]["output"] == (5, 5, 25) and rows[-1]["macs"] == 5 * 5 * 20 * 25
+        assert rows[-1]["runs_on"] == "processor" and rows[-2]["runs_on"] == "overlay"
+        row = classifier.profile([picture]).rows[-1]
+        assert row.where == "software tail" and row.macs == 5 * 5 * 20 * 25
+    # Without the files of the last layer the network ends in the overlay's codes.
+    (unlisted / "wide-conv4-W.npy").rename(tmp_path / "other-W.npy")
+    network = import_qnn_mo(unlisted)
+    with Classifier(network, board=board) as classifier:
+        assert np.array_equal(classifier.features(picture[None])[0], codes)
+    (unlisted / "wide-conv4-bias.npy").rename(tmp_path / "other-bias.npy")
+    network = import_qnn_mo(unlisted, last=tmp_path / "other-W.npy")
+    with Classifier(network, board=board) as classifier:
+        assert np.abs(classifier.features(picture[None])[0] - outputs).max() < 1e-4
+
+
+def test_what_is_wrong_with_unlisted_layers_is_said(unlisted, tmp_path):
+    for name, array, said in (
+        ("wide-conv0-W.npy", np.zeros((3, 3, 3, 17), np.float32), "expected (3, 3, 3, 16)"),
+        ("wide-conv0-W.npy", np.zeros((5, 5, 3, 16), np.float32), "expected (3, 3, 3, 16)"),
+        ("wide-conv0-W.npy", np.full((3, 3, 3, 16), np.nan, np.float32), "a value is not finite"),
+        ("wide-conv0-bias.npy", np.zeros(15, np.float32), "expected (16,)"),
+        ("wide-conv0-bias.npy", np.zeros(16), "has dtype <f8: expected float32"),
+        ("wide-conv0-bias.npy", None, "is not there; expected the bias"),
+        ("wide-conv4-W.npy", np.zeros((1, 1, 21, 25), np.float32), "expected (1, 1, 20, n)"),
+        ("wide-conv4-bias.npy", None, "is not there; expected the bias"),
+    ):
+        path = unlisted / name
+        kept = path.read_bytes()
+        path.unlink()
+        if array is not None:
+            np.save(str(path), array)
+        with pytest.raises(DescriptorError) as caught:
+            import_qnn_mo(unlisted)
+        assert name in str(caught.value) and said in str(caught.value)
+        path.write_bytes(kept)
+    for options, said in (
+        ({"mean": unlisted / "x.npy"}, "subtracts no mean picture"),
+        ({"first": unlisted / "x.npy"}, r"expected a file \.\.\.-W.npy"),
+        ({"codes": True, "first": unlisted / "wide-conv0-W.npy"}, "neither first nor mean"),
+        ({"fc": unlisted, "last": unlisted / "wide-conv4-W.npy"}, "fc and last: expected one"),
+        ({"fc": unlisted}, "fc does not go with a first layer that is not in the list"),
+        ({"classes": ["a"]}, "without the dense layers"),
+    ):
+        with pytest.raises(DescriptorError, match=said):
+            import_qnn_mo(unlisted, **options)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pickles_and_pipes_are_no_unlisted_layers(unlisted):
+    path = unlisted / "wide-conv0-W.npy"
+    path.unlink()
+    os.mkfifo(str(path))
+    with pytest.raises(DescriptorError, match="is no regular file; expected the weights"):
+        import_qnn_mo(unlisted)
+    path.unlink()
+    np.save(str(path), {"W": np.zeros(3)}, allow_pickle=True)
+    with pytest.raises(DescriptorError, match="has Python objects inside"):
+        import_qnn_mo(unlisted)
+
+
+def test_plain_arrays_that_are_too_large_are_not_read(unlisted):
+    path = unlisted / "wide-conv4-W.npy"
+    with path.open("r+b") as stream:
+        stream.truncate(1 << 40)  # sparse
+    with pytest.raises(DescriptorError, match="has 1099511627776 bytes: expected the weights .*at most 67108864"):
+        import_qnn_mo(unlisted)

@@ -278,7 +278,7 @@ def test_an_array_under_two_names_is_one(place):
 
 
 def test_many_small_arrays_have_a_bound(place, monkeypatch):
-    """A file may have 1 GiB, a board 512 MB: only mapped arrays may be as large as the file."""
+    """A file may have 512 MiB, as much as a board has: only mapped arrays may be as large as the file."""
     monkeypatch.setattr(pickled, "_MOST_READ", 3000)
     place.write_bytes(python2({"a": np.zeros(1000, np.int8), "b": np.zeros(2000, np.int8), "c": np.zeros(1 << 20)}))
     assert list(read_pickled(place)) == ["a", "b", "c"]

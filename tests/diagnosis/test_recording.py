@@ -21,7 +21,7 @@ from qnn_pynq.catalogue import find_network
 from qnn_pynq.diagnosis import recording
 from qnn_pynq.diagnosis.recorder import RecordingBoard
 from qnn_pynq.diagnosis.recording import record, replay
-from qnn_pynq.diagnosis.recording_file import KINDS, Event, Recording, load_recording, save_recording
+from qnn_pynq.diagnosis.recording_file import CALLS, BoardCall, Recording, load_recording, save_recording
 from qnn_pynq.diagnosis.replay import ReplayBoard
 from qnn_pynq.errors import DeadlineError, InputError, QnnError, RecordingError
 from qnn_pynq.families.bnn_pynq import driver as bnn_pynq
@@ -126,7 +126,7 @@ def test_a_driver_that_changed_is_found(tapes: dict[str, Path], monkeypatch: pyt
 def test_a_recording_with_more_than_the_driver_asks_is_found(tapes: dict[str, Path]) -> None:
     found = load_recording(tapes[OFFLOAD])
     path = tapes[OFFLOAD].with_name("longer")
-    save_recording(found._replace(events=[*found.events, Event("reset", 0, 0, (), 9)]), path)
+    save_recording(found._replace(events=[*found.events, BoardCall("reset", 0, 0, (), 9)]), path)
     with pytest.raises(RecordingError, match="the driver has ended, the recording goes on: reset"):
         replay(path)
 
@@ -236,7 +236,7 @@ def test_whatever_a_well_formed_file_says_the_outcome_is_a_result_or_our_error(
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(0, len(events) - 1))
         event = events[place]
-        types, gives = KINDS[event.kind]
+        types, gives = CALLS[event.kind]
         what = data.draw(st.sampled_from(["argument", "answer", "drop", "double", "error", "header"]))
         if what == "argument" and types:
             at = data.draw(st.integers(0, len(types) - 1))

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qnn_pynq.diagnosis.recording_file import KINDS, Event, Recording, load_recording, save_recording
+from qnn_pynq.diagnosis.recording_file import CALLS, BoardCall, Recording, load_recording, save_recording
 from qnn_pynq.errors import RecordingError
 
 HEADER = {"format": "qnn-pynq-recording", "board": "Pynq-Z1"}
@@ -22,11 +22,11 @@ SMALL = Recording(
     HEADER,
     b"picture",
     (
-        Event("allocate", 5, 5, (4,), 0x1000),
-        Event("flush", 6, 6, (0, 4, b"abcd"), None),
-        Event("play", 7, 7, ("ip", 12 * b"p"), None),
-        Event("wait", 8, 8, ("ip", 0, 6), {"error": ["DeadlineError", "no answer"]}),
-        Event("invalidate", 9, 9, (0, 4), b"abcd"),
+        BoardCall("allocate", 5, 5, (4,), 0x1000),
+        BoardCall("flush", 6, 6, (0, 4, b"abcd"), None),
+        BoardCall("play", 7, 7, ("ip", 12 * b"p"), None),
+        BoardCall("wait", 8, 8, ("ip", 0, 6), {"error": ["DeadlineError", "no answer"]}),
+        BoardCall("invalidate", 9, 9, (0, 4), b"abcd"),
     ),
 )
 PARTS = {"n": st.integers(0, 2**64 - 1), "s": st.text(), "b": st.binary(max_size=50), "-": st.none()}
@@ -34,11 +34,11 @@ FAILURES = st.builds(lambda name, text: {"error": [name, text]}, st.text(), st.t
 
 
 @st.composite
-def events(draw: Any) -> Event:
-    kind = draw(st.sampled_from(sorted(KINDS)))
-    types, gives = KINDS[kind]
+def events(draw: Any) -> BoardCall:
+    kind = draw(st.sampled_from(sorted(CALLS)))
+    types, gives = CALLS[kind]
     arguments = tuple(draw(PARTS[letter]) for letter in types)
-    return Event(kind, draw(PARTS["n"]), draw(PARTS["n"]), arguments, draw(st.one_of(PARTS[gives], FAILURES)))
+    return BoardCall(kind, draw(PARTS["n"]), draw(PARTS["n"]), arguments, draw(st.one_of(PARTS[gives], FAILURES)))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def small(folder: Path) -> bytes:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(events(), max_size=20), st.binary(max_size=30))
-def test_what_is_written_is_read(folder: Path, given_events: list[Event], pictures: bytes) -> None:
+def test_what_is_written_is_read(folder: Path, given_events: list[BoardCall], pictures: bytes) -> None:
     size = save_recording(Recording(HEADER, pictures, given_events), folder / "any")
     assert size == (folder / "any").stat().st_size
     assert load_recording(folder / "any") == Recording(HEADER, pictures, tuple(given_events))
@@ -62,8 +62,9 @@ def test_what_is_written_is_read(folder: Path, given_events: list[Event], pictur
 
 def test_equal_contents_are_kept_once(folder: Path) -> None:
     content = os.urandom(10000)
-    once = save_recording(Recording(HEADER, b"", [Event("flush", 0, 0, (0, 1, content), None)]), folder / "once")
-    many = save_recording(Recording(HEADER, b"", 50 * [Event("flush", 0, 0, (0, 1, content), None)]), folder / "many")
+    call = BoardCall("flush", 0, 0, (0, 1, content), None)
+    once = save_recording(Recording(HEADER, b"", [call]), folder / "once")
+    many = save_recording(Recording(HEADER, b"", 50 * [call]), folder / "many")
     assert many < once + 1000
 
 
@@ -115,7 +116,7 @@ def sealed(lines: list[Any]) -> bytes:
 
 GOOD = [HEADER, ["bytes", "aGk="]]
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(sorted(KINDS)),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(sorted(CALLS)),
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=12,
 )

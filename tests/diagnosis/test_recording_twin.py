@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import lfc
 import pytest
 
 from qnn_pynq.boards.emulated import EmulatedBoard
-from qnn_pynq.contracts.program import WAIT, make_program
+from qnn_pynq.contracts.program import WAIT, WRITE, make_program
 from qnn_pynq.diagnosis.recorder import RecordingBoard
-from qnn_pynq.diagnosis.recording_file import Event, Recording
+from qnn_pynq.diagnosis.recording_file import BoardCall, Recording
 from qnn_pynq.diagnosis.recording_twin import differences_of_twin
 from qnn_pynq.errors import RecordingError
 from qnn_pynq.families.bnn_pynq.driver import BnnPynqDriver, Reg
@@ -22,7 +23,8 @@ BUFFER = ("allocate", (64,), 0x1000)
 
 
 def compared(*events: tuple[str, tuple[Any, ...], Any]) -> list[str]:
-    return differences_of_twin(Recording({}, b"", [Event(kind, 0, 0, given, answer) for kind, given, answer in events]))
+    calls = [BoardCall(kind, 0, 0, given, answer) for kind, given, answer in events]
+    return differences_of_twin(Recording({}, b"", calls))
 
 
 @pytest.mark.parametrize(
@@ -30,6 +32,8 @@ def compared(*events: tuple[str, tuple[Any, ...], Any]) -> list[str]:
     [
         ([LOAD, ("allocate", (1 << 40,), 0)], "more than 256 MiB"),
         ([LOAD, *[("allocate", (100 << 20,), n << 32) for n in range(3)]], "more than 256 MiB"),
+        ([LOAD, BUFFER, ("allocate", (1,), 0x103F)], "another buffer is there"),
+        ([LOAD, BUFFER, ("allocate", (2,), 0xFFF)], "another buffer is there"),
         ([("load", ("nothing-of-the-kind", ""), 1)], "not found"),
         ([("load", (CIRCUIT.name, ""), 1)], "another bitstream"),
         ([("read", (IP, 0), 4)], "empty logic"),
@@ -37,7 +41,7 @@ def compared(*events: tuple[str, tuple[Any, ...], Any]) -> list[str]:
         ([LOAD, ("read", ("other", 0), 4)], "has no ip other"),
         ([LOAD, ("read", (IP, 2), 4)], "expected a multiple of 4"),
         ([LOAD, ("write", (IP, 1 << 40, 0), None)], "expected a multiple of 4"),
-        ([LOAD, ("write", (IP, 0, 1 << 32), None)], "expected 32 bits"),
+        ([LOAD, ("write", (IP, 0, 1 << 32), None)], "expected 0..2"),
         ([LOAD, ("play", (IP, b"12345"), None)], "event 1"),
         ([LOAD, ("play", (IP, make_program([(WAIT, 0, 0)]).tobytes()), None)], "waits for no bit"),
         ([LOAD, ("play", (IP, make_program([(WAIT, 0, 0x100)]).tobytes()), None)], "showed none of the bits"),
@@ -46,7 +50,7 @@ def compared(*events: tuple[str, tuple[Any, ...], Any]) -> list[str]:
         ([("flush", (0, 1, b"x"), None)], "event 0"),
         ([BUFFER, ("flush", (0, 65, 65 * b"x"), None)], "65 bytes of a buffer of 64"),
         ([BUFFER, ("invalidate", (0, 65), 65 * b"x")], "65 bytes of a buffer of 64"),
-        ([BUFFER, ("free", (0,), None), ("flush", (0, 1, b"x"), None)], "outside every recorded buffer"),
+        ([BUFFER, ("free", (0,), None), ("flush", (0, 1, b"x"), None)], "outside every live buffer"),
     ],
 )
 def test_what_no_board_does_is_refused_with_its_position(events: list[Any], words: str) -> None:
@@ -85,11 +89,19 @@ def test_logic_that_was_configured_again_has_lost_its_weights() -> None:
     assert compared(*own) == []
 
 
+def test_a_circuit_that_restarts_itself_for_ever_is_given_up_soon() -> None:
+    program = make_program([(WRITE, int(Reg.CTRL), 0x81), (WAIT, 0, 0x100)])
+    begun = time.perf_counter()
+    with pytest.raises(RecordingError, match="showed none of the bits"):
+        compared(LOAD, ("play", (IP, program.tobytes()), None))
+    assert time.perf_counter() - begun < 5
+
+
 def test_runs_read_and_write_only_recorded_buffers() -> None:
     given = [(Reg.IN_LOW, 0x9000), (Reg.OUT_LOW, 0x9000), (Reg.NUM_REPS, 1), (Reg.CTRL, 1)]
     writes = [("write", (IP, int(reg), value), None) for reg, value in given]
-    with pytest.raises(RecordingError, match="outside every recorded buffer|never shows"):
+    with pytest.raises(RecordingError, match="outside every live buffer|never shows"):
         compared(LOAD, BUFFER, *writes, ("wait", (IP, 0, 2), 2), ("invalidate", (0, 64), bytes(64)))
     low = [(kind, (ip, reg, 0x800 if value == 0x9000 else value), answer) for kind, (ip, reg, value), answer in writes]
-    with pytest.raises(RecordingError, match="outside every recorded buffer|never shows"):
+    with pytest.raises(RecordingError, match="outside every live buffer|never shows"):
         compared(LOAD, BUFFER, *low, ("wait", (IP, 0, 2), 2))

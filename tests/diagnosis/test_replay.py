@@ -13,7 +13,7 @@ import pytest
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.contracts.program import WRITE, make_program
 from qnn_pynq.diagnosis.recorder import RecordingBoard
-from qnn_pynq.diagnosis.recording_file import Event, Recording
+from qnn_pynq.diagnosis.recording_file import BoardCall, Recording
 from qnn_pynq.diagnosis.replay import ReplayBoard
 from qnn_pynq.errors import BoardBusyError, BoardError, BusError, ClosedError, DeadlineError, RecordingError
 from qnn_pynq.families.bnn_pynq.driver import BnnPynqDriver
@@ -84,7 +84,8 @@ def test_other_weights_are_found_with_their_step(tape: Recording) -> None:
     other = lfc.network(CIRCUIT, seed=3)
     weights = other.layers[0].weights.copy()
     weights[0, 0] ^= 1
-    other.layers = (dataclasses.replace(other.layers[0], weights=weights), *other.layers[1:])
+    other = dataclasses.replace(
+        other, layers=(dataclasses.replace(other.layers[0], weights=weights), *other.layers[1:]))
     with pytest.raises(RecordingError, match=r"recorded play .*they differ from step \d+ on$"):
         ten_words(ReplayBoard(tape), network=other)
 
@@ -121,7 +122,7 @@ def test_a_deadline_is_recorded_and_raised_again_and_so_is_what_follows() -> Non
     def use(board: Any) -> tuple[str, np.ndarray]:
         driver = BnnPynqDriver(board, CIRCUIT)
         driver.configure(NETWORK)
-        driver.input(2)[:] = 0
+        driver.room(2)[:] = 0
         driver.start(2)
         with pytest.raises(DeadlineError) as caught:
             driver.finish(timeout=1e-9)
@@ -145,7 +146,7 @@ def test_logic_that_somebody_else_configured_is_recorded() -> None:
         driver.configure(NETWORK)
         if isinstance(board, RecordingBoard):
             emulated.forget()
-        driver.input(1)[:] = 0
+        driver.room(1)[:] = 0
         with pytest.raises(BoardError, match="configured again|somebody else"):
             driver.start(1)
         return int(board.generation)
@@ -249,4 +250,4 @@ def test_both_keep_the_contract_of_a_board() -> None:
         "load", "load", "reset", "play", "wait", "read", "allocate", "flush", "invalidate", "free",
         "allocate",
     ]
-    assert tape.events[7] == Event("flush", *tape.events[7][1:3], (0, 4, b"\0\0\0\0"), None)
+    assert tape.events[7] == BoardCall("flush", *tape.events[7][1:3], (0, 4, b"\0\0\0\0"), None)

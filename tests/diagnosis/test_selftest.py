@@ -15,7 +15,7 @@ import small_conv
 from qnn_pynq import catalogue
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.diagnosis import selftest
-from qnn_pynq.engines import board_engine
+from qnn_pynq.engines import BoardEngine
 from qnn_pynq.errors import BoardUnavailableError, DescriptorError, InputError, NotFoundError
 from qnn_pynq.networks import Decode, Dense, Encoding, InputSpec, Linear, Network, Segment, load_network, save_network
 from qnn_pynq.reliability.answers import Answers, known_answers
@@ -117,14 +117,14 @@ def test_broken_answers_are_not_run(tmp_path: Path, right: Path) -> None:
     for named in arrays:
         np.savez(str(path), **named)
         with pytest.raises(DescriptorError, match="selftest.npz"):
-            known_answers(network.__class__(**dict(vars(network), path=tmp_path)))
+            known_answers(dataclasses.replace(network, path=tmp_path))
     noise = np.random.RandomState(0).randint(0, 30, (50, 784)).astype(np.uint8)
     np.savez_compressed(str(path), pictures=noise, words=np.zeros(50, np.uint64))
     damaged = path.read_bytes()
     for content in (b"", damaged[:200] + bytes(60) + damaged[260:]):
         path.write_bytes(content)
         with pytest.raises(DescriptorError, match="selftest.npz"):
-            known_answers(network.__class__(**dict(vars(network), path=tmp_path)))
+            known_answers(dataclasses.replace(network, path=tmp_path))
 
 
 def test_networks_that_are_found_but_broken_are_reported(
@@ -168,13 +168,13 @@ def fpga(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[bool]:
     """Modes tried on the FPGA, True for the conservative one."""
     tried: list[bool] = []
 
-    def engine(network: Network, board: Any, overlays: Any, conservative: bool) -> Any:
+    def engine(board: Any, overlays: Any, conservative: bool) -> BoardEngine:
         tried.append(conservative)
-        return board_engine(network, board, overlays, conservative)
+        return BoardEngine(board, overlays, conservative)
 
     monkeypatch.setenv("QNN_PYNQ_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(selftest, "open_board", lambda name: Fpga())
-    monkeypatch.setattr(selftest, "board_engine", engine)
+    monkeypatch.setattr(selftest, "BoardEngine", engine)
     return tried
 
 
@@ -226,7 +226,8 @@ def write_convolutional(tmp_path: Path, features: bool = False, spoil: str = "")
 def test_convolutional_networks_are_compared_code_by_code(tmp_path: Path, features: bool) -> None:
     folder = write_convolutional(tmp_path, features)
     answers = known_answers(load_network(folder))
-    assert answers is not None and answers.codes is not None and (answers.classes is None) == features
+    assert answers is not None and (answers.kind, answers.end) == ("codes", 4)
+    assert (answers.classes is None) == features
     outcomes = selftest.run([str(folder)], ["emulated", "cpu"])
     assert [o.mode for o in outcomes] == ["conservative", "fast", "kernels"]
     assert all(o.ok and o.pictures == 7 for o in outcomes), [o.details for o in outcomes]
@@ -281,7 +282,7 @@ def test_every_shipped_network_brings_answers() -> None:
         network = catalogue.find_network(name)
         answers = known_answers(network)
         assert answers is not None, name
-        if answers.words is not None:
+        if answers.kind == "words":
             _check_dense(network, answers)
         else:
             _check_convolutional(network, answers)
@@ -292,14 +293,14 @@ def _check_dense(network: Network, answers: Answers) -> None:
     bits = oracle.encode(
         answers.pictures, network.layers[0].inputs, encoding.threshold, encoding.pixels, encoding.thresholds
     )
-    assert np.array_equal(oracle.lfc_words(network.layers, bits), answers.words), network.name
-    assert len(answers.words) >= 20 and len(set(answers.words.tolist())) >= 10, network.name
+    assert np.array_equal(oracle.lfc_words(network.layers, bits), answers.values), network.name
+    assert len(answers.values) >= 20 and len(set(answers.values.tolist())) >= 10, network.name
 
 
 def _check_convolutional(network: Network, answers: Answers) -> None:
     pictures = answers.pictures[:3].reshape(3, *network.input.size, network.input.channels)
     codes = oracle_conv.forward(network.layers[:-1], pictures)
-    assert np.array_equal(codes, answers.codes[:3]), network.name
-    assert len(answers.codes) >= 10 and len(set(answers.classes.tolist())) >= 3, network.name
+    assert np.array_equal(codes, answers.values[:3]), network.name
+    assert len(answers.values) >= 10 and len(set(answers.classes.tolist())) >= 3, network.name
     # Every channel of the last map says something.
-    assert answers.codes.reshape(-1, answers.codes.shape[-1]).any(axis=0).all(), network.name
+    assert answers.values.reshape(-1, answers.values.shape[-1]).any(axis=0).all(), network.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import sys
 import time
@@ -14,6 +15,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 pytest.importorskip("resource")  # Unix
 
 import fuzz  # noqa: E402
+from bombs import swell  # noqa: E402
 from fuzz_targets import Target, make_targets  # noqa: E402
 
 from qnn_pynq.errors import InputError  # noqa: E402
@@ -36,9 +38,9 @@ PLANTED = {
     "test set .npz": "datasets.testsets.NPZ_ERRORS", "idx.gz": "datasets.public.EOFError",
     "classes.txt": "convert.bnn_pynq.UnicodeDecodeError",
     "CIFAR-10, batches.meta.txt": "datasets.colour.UnicodeDecodeError",
-    ".hwh": "boards.zynq.state.ElementTree.ParseError", ".hwh of streams": "streams.hwh.ElementTree.ParseError",
-    "recording": "diagnosis.recording_file.zlib.error", "PNG": "pictures.opening.Exception", "JPEG": "pictures.opening.Exception",
-    "GIF, BMP, TIFF, PPM": "pictures.opening.Exception",
+    ".hwh": "boards.zynq.state.XML_ERRORS", ".hwh of streams": "streams.hwh.XML_ERRORS",
+    "recording": "diagnosis.recording_file.zlib.error", "PNG": "pictures.opening.Exception",
+    "JPEG": "pictures.opening.Exception", "GIF, BMP, TIFF, PPM": "pictures.opening.Exception",
 }
 
 
@@ -49,7 +51,7 @@ class Never(Exception):
 @pytest.mark.parametrize("target", sorted(PLANTED))
 def test_a_defect_planted_in_a_reader_is_found(target, targets, monkeypatch):
     name = PLANTED[target]
-    monkeypatch.setattr("qnn_pynq." + name, () if name.endswith("NPZ_ERRORS") else Never, raising=False)
+    monkeypatch.setattr("qnn_pynq." + name, () if name.endswith("_ERRORS") else Never, raising=False)
     first = next((n for n in range(0, 8000, 100) if fuzz.fuzz(targets[target], 100, 3, n).findings), None)
     assert first is not None
 
@@ -91,3 +93,44 @@ def test_what_is_wrong_is_found():
         assert fuzz.try_case(lambda data: time.sleep(5), b"", 0.05) == "more than 0.05 s"
     finally:
         signal.signal(signal.SIGALRM, before)
+
+
+def full(mebibytes: int, refuse: bool) -> None:
+    held = bytearray(mebibytes << 20)
+    held[::4096] = bytes(len(held[::4096]))  # so that there is memory behind it
+    if refuse:
+        raise InputError("no")
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "refuse", "most"), [(300, True, 200), (150, True, 0), (500, False, 400), (300, False, 0)])
+def test_too_much_memory_is_found(mebibytes, refuse, most):
+    found = fuzz.fuzz(Target("large", [b"x"], lambda data: full(mebibytes, refuse)), 2, 1).findings
+    assert len(found) == (2 if most else 0)
+    assert all("MB of memory: at most {} are allowed".format(most) in what for _, what, _ in found)
+
+
+def test_too_much_time_is_found(monkeypatch):
+    monkeypatch.setattr(fuzz, "SECONDS", 0.05)
+
+    def slow(data: bytes) -> None:
+        begun = time.process_time()
+        while time.process_time() - begun < 0.1:
+            pass
+
+    found = fuzz.fuzz(Target("slow", [b"x"], slow), 2, 1).findings
+    assert [what for _, what, _ in found] == 2 * ["0.1 s of the processor: at most 0.05 are allowed"]
+
+
+# As many cases as it takes to have some of each reader's that swell.
+SWELLING = ("selftest.npz", "canary.npz", "finnthesizer .npz", "test set .npz", "idx.gz", "recording", "PNG", ".npy",
+            "mean picture .npy", "pickled .npy")
+
+
+@pytest.mark.parametrize("name", SWELLING)
+def test_what_swells_is_refused_or_read_in_little_memory_and_time(name, targets):
+    target, dice = targets[name], random.Random(name)
+    for _ in range(25):
+        data = swell(dice, dice.choice(target.seeds))
+        if data is not None:
+            assert fuzz.try_case(target.run, data, memory=fuzz.reset_peak()) in ("", "refused")

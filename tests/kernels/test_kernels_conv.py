@@ -219,3 +219,16 @@ def test_wrong_arrays_and_layers_are_refused():
     with pytest.raises(KernelError, match="inputs"):
         kernels.ConvStack([layer, layer], 8, 8)
     assert convolution.run(maps[:0]).shape == (0, 6, 6, 6)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_what_a_set_has_no_kernel_for_goes_to_a_slower_one(isa):
+    rng = np.random.default_rng(11)
+    kernels.set_isa(isa)
+    slower = ISAS[: ISAS.index(isa) + 1]
+    for layer, kind in ((make(rng, 16, 32, 3), "lookup"), (make(rng, 3, 8, 3, weight_bits=16), "16-bit")):
+        name = kernels.ConvLayer(layer, 9, 9).method.split()
+        assert name == ["scalar"] if isa == "scalar" else (name[0] in slower[1:] and name[1] == kind), name
+    grouped = kernels.ConvLayer(make(rng, 3, 8, 3, groups=2, weight_bits=16), 9, 9)
+    beyond_16_bits = kernels.ConvLayer(make(rng, 512, 8, 5, bits=3), 9, 9)
+    assert (grouped.isa, grouped.method, beyond_16_bits.method) == (isa, "scalar", "scalar")

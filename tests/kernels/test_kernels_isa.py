@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -23,6 +24,17 @@ def test_scalar_is_always_there_and_the_fastest_is_chosen():
     assert kernels.isa_built()[0] == kernels.isa_supported()[0] == "scalar"
     assert set(kernels.isa_supported()) <= set(kernels.isa_built())
     assert kernels.set_isa(None) == kernels.isa_active() == kernels.isa_supported()[-1]
+
+
+def test_the_build_has_what_belongs_to_its_processor():
+    machine = platform.machine().lower()
+    if machine in ("x86_64", "amd64") and sys.maxsize > 2**32:
+        # compilers that know no VPOPCNTDQ leave avx512 out
+        assert kernels.isa_built() in (("scalar", "avx2"), ("scalar", "avx2", "avx512"))
+    elif machine in ("aarch64", "arm64", "armv7l"):
+        assert kernels.isa_built() == ("scalar", "neon")
+    else:
+        assert kernels.isa_built() == ("scalar",)
 
 
 @pytest.mark.parametrize("name", kernels.isa_supported())

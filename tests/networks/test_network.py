@@ -160,6 +160,10 @@ def test_json_by_hand_needs_no_optional_fields(tmp_path):
         ({"name": ""}, 'name: "" is no plain name'),
         ({"colour": 1}, "colour: unknown field: expected one of classes, decode"),
         ({"overlays": "x"}, 'overlays: "x" is no list: expected a list'),
+        ({"overlays": ["o{}".format(n) for n in range(65)]}, "overlays: 65 items are too many: expected at most 64"),
+        ({"classes": ["a", "b", "a"]}, 'classes[2]: "a" is there twice'),
+        ({"classes": ["{}".format(n) for n in range(16385)]}, "classes: 16385 items are too many"),
+        ({"layers": [{}] * 1025}, "layers: 1025 items are too many: expected at most 1024"),
         ({"overlays": ["a/b"]}, 'overlays[0]: "a/b" is no name of an overlay'),
         ({"input": []}, "input: [] is no object: expected an object"),
         ({"input__size": [4]}, "input.size: [4] is not allowed: expected [height, width], each 1 to 4096"),
@@ -188,16 +192,19 @@ def test_json_by_hand_needs_no_optional_fields(tmp_path):
         ({"input__size": [5, 5]}, "layers[0].inputs: 19 are too few for the 25 bits of input.encoding"),
         ({"layers": []}, "layers: [] is empty: expected at least one object"),
         ({"layers": [3]}, "layers[0]: 3 is no object"),
-        ({"layers__0__type": "lstm"}, 'layers[0].type: "lstm" is not allowed: expected "dense"'),
+        ({"layers__0__type": "lstm"}, 'layers[0].type: "lstm" is not allowed: expected one of "dense", "conv"'),
         ({"layers__0__inputs": "many"}, 'layers[0].inputs: "many" is no integer'),
         ({"layers__0__inputs": 0}, "layers[0].inputs: 0 is out of range: expected 1 to 32767"),
         ({"layers__1__outputs": 1 << 40}, "layers[1].outputs: 1099511627776 is out of range"),
         ({"layers__1__inputs": 13}, "layers[1].inputs: 13 does not match layers[0].outputs 12"),
         (
             {"layers__1__input": "binary"},
-            'layers[1].input: "binary" does not match layers[0].output "ternary"',
+            'layers[1].input: "binary" does not match layers[0], which gives "ternary"',
         ),
-        ({"layers__0__input": "ternary"}, 'layers[0].input: "ternary" is not allowed: expected "binary"'),
+        (
+            {"layers__0__input": "ternary"},
+            'layers[0].input: "ternary" does not match input.encoding, which gives "binary"',
+        ),
         ({"layers__1__accumulator": "popcount"}, 'layers[1].accumulator: "popcount" does not go with input'),
         ({"layers__0__accumulator": "xor"}, 'layers[0].accumulator: "xor" is not allowed'),
         ({"layers__0__weight_bits": 2}, "layers[0].weight_bits: 2 is not allowed: expected 1"),
@@ -217,7 +224,8 @@ def test_json_by_hand_needs_no_optional_fields(tmp_path):
         ),
         (
             {"layers__1__output": "none", "layers__1__thresholds": ...},
-            'layers[1].output: "none" does not go with decode.rule "highest-bit": expected "binary"',
+            'decode.rule: "highest-bit" needs bits at the end, layers[1] gives sums: expected a dense last layer with '
+            'output "binary", or the rule "largest-sum"',
         ),
         (
             {"layers__0__outputs": 11},
@@ -293,7 +301,7 @@ def test_missing_or_strange_files_are_named(tmp_path):
 def test_oversized_descriptor_is_not_read(tmp_path):
     with (tmp_path / "network.json").open("wb") as file:
         file.truncate(1 << 32)
-    assert "too many for a descriptor" in refusal(tmp_path)
+    assert "bytes are too many: expected at most 4 MiB" in refusal(tmp_path)
 
 
 def header(shape, dtype="|u1", fortran=False, version=b"\x01\x00") -> bytes:

@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pytest
-from small_conv import small_network
+from small_conv import binary_conv, small_network
 
 from qnn_pynq import Classifier
 from qnn_pynq.errors import DescriptorError
@@ -77,8 +77,8 @@ def changed(tmp_path, **fields):
     "fields,said",
     [
         ({"input__framing": {"object": [9, 9], "centre": "box"}}, "channels 1, or a crop"),
-        ({"layers__1__inputs": 62}, "layers[1].weights"),
-        ({"layers__1__groups": 3}, "3 does not divide inputs 64"),
+        ({"layers__1__inputs": 62}, "layers[1].inputs: 62 does not match the 64 channels"),
+        ({"layers__1__groups": 3}, "groups: 3 does not divide 64 inputs"),
         ({"layers__1__kernel": 0}, "expected 1 to 64"),
         ({"layers__1__padding": [3, 0]}, "each 0 to 2"),
         ({"layers__1__padding": [1]}, "[before, after]"),
@@ -104,6 +104,25 @@ def changed(tmp_path, **fields):
 )
 def test_what_does_not_fit_is_refused_by_its_name(tmp_path, fields, said):
     assert said in changed(tmp_path, **fields)
+
+
+@pytest.mark.parametrize("padding", [0, [0, 0], None])
+def test_a_kernel_of_one_takes_no_padding_in_either_writing(tmp_path, padding):
+    network = small_network()
+    one = binary_conv(np.random.default_rng(3), 64, 128, kernel=1, padding=(0, 0))
+    layers = (network.layers[0], one, *network.layers[2:])
+    path = save_network(dataclasses.replace(network, layers=layers), tmp_path / "one") / "network.json"
+    document = json.loads(path.read_text())
+    document["layers"][1]["padding"] = padding
+    path.write_text(json.dumps(document))
+    found = load_network(path).layers[1]
+    assert (found.kernel, found.padding) == (1, (0, 0)) and found.output_size(7) == 7
+    for wrong, said in (([0, 1], "[before, after], each 0 to 0"), (1, "1 is out of range: expected 0 to 0")):
+        document["layers"][1]["padding"] = wrong
+        path.write_text(json.dumps(document))
+        with pytest.raises(DescriptorError) as caught:
+            load_network(path)
+        assert "layers[1].padding: " in str(caught.value) and said in str(caught.value)
 
 
 def test_layers_that_do_not_chain_are_refused(tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from qnn_pynq.networks import Crop
-from qnn_pynq.pictures.cropping import crop_middle, cubic_middle, resize_whole
+from qnn_pynq.pictures.cropping import crop_middle, cubic_middle, middle_part, resize_whole, whole_in_letterbox
 
 FILTERS = {"lanczos": getattr(Image, "LANCZOS"), "bicubic": getattr(Image, "BICUBIC")}  # noqa: B009
 
@@ -95,6 +95,16 @@ def test_a_picture_of_the_short_side_is_only_cropped():
     assert np.array_equal(crop_middle(Image.fromarray(pixels), (64, 64), Crop(72)), pixels[4:68, 4:68])
 
 
+def test_the_middle_part_of_pixels_is_that_of_one_picture_or_many():
+    pixels = np.arange(2 * 7 * 8 * 3).reshape(2, 7, 8, 3)
+    rows, columns = (1, 2, 3, 4), (1, 2, 3, 4, 5)
+    expected = [[[pixels[n, row, column].tolist() for column in columns] for row in rows] for n in (0, 1)]
+    assert middle_part(pixels, (4, 5)).tolist() == expected
+    assert middle_part(pixels[1], (4, 5)).tolist() == expected[1]
+    assert middle_part(pixels, (4, 5)).flags.c_contiguous
+    assert np.array_equal(middle_part(pixels, (7, 8)), pixels)
+
+
 def test_a_picture_of_the_networks_size_stays():
     pixels = photo(64, 64)
     assert np.array_equal(crop_middle(Image.fromarray(pixels), (64, 64), Crop(72)), pixels)
@@ -125,3 +135,47 @@ def test_the_whole_picture_loses_its_aspect():
     image.paste((255, 255, 255), (30, 0, 60, 30))
     found = resize_whole(image, (20, 20))
     assert found.shape == (20, 20, 3) and found[:, :8].max() < 20 and found[:, 12:].min() > 235
+
+
+def darknets_letterbox(pixels, height, width, fill):
+    """The rule of the specs, one pixel at a time, in double precision."""
+    tall, wide, channels = pixels.shape
+    if width / wide < height / tall:
+        new_wide, new_tall = width, tall * width // wide
+    else:
+        new_wide, new_tall = wide * height // tall, height
+    across = np.zeros((tall, new_wide, channels))
+    for x in range(new_wide):
+        place = x * (wide - 1) / (new_wide - 1) if new_wide > 1 else 0
+        if x == new_wide - 1 or wide == 1:
+            across[:, x] = pixels[:, wide - 1]
+        else:
+            across[:, x] = (1 - place % 1) * pixels[:, int(place)] + place % 1 * pixels[:, int(place) + 1]
+    found = np.full((height, width, channels), float(fill))
+    left, top = (width - new_wide) // 2, (height - new_tall) // 2
+    for y in range(new_tall):
+        place = y * (tall - 1) / (new_tall - 1) if new_tall > 1 else 0
+        line = across[tall - 1] if y == new_tall - 1 or tall == 1 else None
+        if line is None:
+            line = (1 - place % 1) * across[int(place)] + place % 1 * across[int(place) + 1]
+        found[top + y, left : left + new_wide] = line
+    return found
+
+
+@pytest.mark.parametrize(
+    ("tall", "wide", "size"),
+    [(30, 50, (40, 40)), (50, 30, (40, 40)), (41, 41, (40, 40)), (40, 40, (40, 40)), (7, 5, (24, 33)), (1, 9, (20, 20)),
+     (90, 9, (20, 31))],
+)
+def test_a_letterbox_is_darknets(tall, wide, size):
+    # A smooth picture: where a place falls beside a pixel by rounding, nothing jumps.
+    y, x = np.mgrid[:tall, :wide]
+    pixels = np.stack([4 * y % 256, 255 - 4 * x % 256, (y + x) % 256], axis=2).astype(np.uint8)
+    found = whole_in_letterbox(pixels, size, 127.5)
+    assert found.shape == size + (3,) and found.dtype == np.float32
+    assert np.abs(found - darknets_letterbox(pixels.astype(np.float64), *size, 127.5)).max() < 0.05
+
+
+def test_a_letterbox_of_a_line_keeps_a_pixel():
+    found = whole_in_letterbox(np.full((1, 500), 9, np.uint8), (20, 20), 3.0)
+    assert (found == 9).sum() == 20 and (found == 3).sum() == 380

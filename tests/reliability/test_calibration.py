@@ -59,14 +59,14 @@ def test_limits_follow_what_was_measured():
 
 def test_the_model_and_the_user_may_say_it():
     with make() as classifier:
-        model = from_model(classifier.engine, ROWS)
+        model = from_model(classifier._guard, ROWS)
         assert model.median == model.model and model.limits() == Limits(1.0, 20.0, 1.0)
-        user = from_user(classifier.engine, ROWS, 0.5)
+        user = from_user(classifier._guard, ROWS, 0.5)
         assert user.expected(user.model) == pytest.approx(0.5) and user.source == "user" and "0.5" not in str(model)
         assert classifier.calibrate(ROWS, seconds=0.5) == user
         assert classifier.engine.driver.limits == user.limits()
         with pytest.raises(InputError, match="above 0"):
-            from_user(classifier.engine, ROWS, 0)
+            from_user(classifier._guard, ROWS, 0)
 
 
 def test_a_calibrated_board_is_late_sooner():
@@ -100,7 +100,7 @@ def test_what_cannot_be_calibrated_is_refused():
         with pytest.raises(InputError, match="expected 1 to"):
             classifier.calibrate(ROWS[:0])
         with pytest.raises(InputError, match="expected 1 to 16384"):
-            calibrate(classifier.engine, np.zeros((16385, 64), np.uint8))
+            calibrate(classifier._guard, np.zeros((16385, 64), np.uint8))
     with Classifier(NET, board="cpu") as classifier, pytest.raises(InputError, match="nothing to calibrate"):
         classifier.calibrate()
     with Classifier(mixed_network(0), EmulatedBoard()) as classifier, pytest.raises(InputError, match="segments"):
@@ -110,6 +110,17 @@ def test_what_cannot_be_calibrated_is_refused():
 def test_a_board_that_gives_way_to_the_processor_meanwhile_is_not_calibrated():
     with make(Policy(on_alarm="cpu", alarm_after=1)) as classifier:
         classifier.board.twin.inject(lambda twin, event, value: np.inf if event == "duration" else value)
-        with pytest.raises(InputError, match="in software"):
+        before = classifier.board.clock.now()
+        with pytest.raises(InputError, match="the board was given up at .* s of its clock, after 1 alarms") as caught:
             classifier.calibrate()
+        event = classifier.recovery.events[-1]
+        assert (event.kind, event.action) == ("alarm", "software") and classifier._guard.given_up == event
+        assert before < event.time == pytest.approx(classifier.board.clock.now(), abs=1e-3)
+        assert f"{event.time:.3f} s" in str(caught.value) and "load a network to try it again" in str(caught.value)
         assert classifier.predict(ROWS).shape == (30,)
+        for again in (classifier.calibrate, lambda: classifier.calibrate(seconds=0.5)):
+            with pytest.raises(InputError, match=f"given up at {event.time:.3f} s"):
+                again()
+        classifier.board.twin.inject(None)
+        classifier.load(NET)
+        assert classifier._guard.given_up is None and classifier.calibrate(runs=3).runs == 3

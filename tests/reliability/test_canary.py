@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import lfc
@@ -14,14 +15,15 @@ from small_conv import small_network
 from qnn_pynq import Classifier
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.catalogue import find_network
-from qnn_pynq.engines import software_engine
+from qnn_pynq.engines import SoftwareEngine
 from qnn_pynq.errors import InputError, WrongAnswerError
 from qnn_pynq.networks import load_network, save_network
-from qnn_pynq.reliability import canary_choice
+from qnn_pynq.networks.summary import weights_digest
 from qnn_pynq.reliability.answers import Answers
-from qnn_pynq.reliability.canary import CANARY_FILE, Canary, answered, weights_digest
+from qnn_pynq.reliability.canary import CANARY_FILE, Canary, answered
 from qnn_pynq.reliability.canary_choice import (
     Flip,
+    candidates,
     choose,
     detections,
     flip_bit,
@@ -31,12 +33,15 @@ from qnn_pynq.reliability.canary_choice import (
 )
 from qnn_pynq.reliability.policy import Policy
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+import choose_canary  # noqa: E402
+
 NET = small.network(seed=1)
 CONV = small_network(0)
 
 
 def _check(known, network):
-    with software_engine(network) as engine:
+    with SoftwareEngine() as engine:
         engine.configure(network)
         known.check(engine)
 
@@ -58,7 +63,7 @@ SHIPPED = sorted(path.name for path in Path(__file__).parents[2].glob("params/*"
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_networks_bring_chosen_inputs(name):
-    """After a new training: ``python -m qnn_pynq.reliability.canary_choice NAME``."""
+    """After a new training: ``python tools/choose_canary.py NAME``."""
     network = find_network(name)
     known = Canary(network)
     assert known.source == "chosen" and len(known) == (8 if name.startswith("dorefa") else 256)
@@ -72,13 +77,14 @@ def test_without_chosen_inputs_the_self_test_is_taken():
 
 def test_given_answers_are_asked_as_they_are():
     rows = small.pictures(3, NET)
-    known = Canary(NET, Answers(rows, small.words(NET, rows)))
+    known = Canary(NET, Answers(rows, small.words(NET, rows), "words", len(NET.layers)))
     assert known.source == "given" and len(known) == 3
     _check(known, NET)
-    wrong = Canary(NET, Answers(rows, small.words(NET, rows) ^ np.array([0, 0, 1], np.uint64)))
+    words = small.words(NET, rows) ^ np.array([0, 0, 1], np.uint64)
+    wrong = Canary(NET, Answers(rows, words, "words", len(NET.layers)))
     with pytest.raises(WrongAnswerError, match="1 of 3"):
         _check(wrong, NET)
-    with software_engine(NET) as engine:
+    with SoftwareEngine() as engine:
         engine.configure(NET)
         wrong.check(engine, most=2)
 
@@ -128,10 +134,9 @@ def test_detections_are_what_a_board_with_that_flip_answers(network):
     right = answered(network, rows)
     for flip, row in zip(flips, found):
         board = answered(flip_bit(network, flip), rows)
-        if right.words is not None:
-            assert np.array_equal(row, board.words != right.words)
-        else:
-            assert np.array_equal(row, (board.codes != right.codes).any(axis=(1, 2, 3)))
+        assert right.kind == board.kind == ("words" if network is NET else "codes")
+        differs = board.values != right.values
+        assert np.array_equal(row, differs if network is NET else differs.any(axis=(1, 2, 3)))
     assert found.any() and not found.all()
 
 
@@ -141,8 +146,8 @@ def test_the_twin_with_a_flipped_bit_answers_as_the_flipped_network():
     with Classifier(NET, EmulatedBoard(), overlay=lfc.tiny(), policy="none") as classifier:
         classifier.board.twin.weights[1][5, 0] ^= np.uint64(1 << 3)
         classifier.board.twin._stack = None
-        words = classifier.engine.run(rows).words
-    assert np.array_equal(words, answered(flip_bit(NET, flip), rows).words)
+        words = classifier.engine.run(rows).values
+    assert np.array_equal(words, answered(flip_bit(NET, flip), rows).values)
     assert not np.array_equal(words, small.words(NET, rows))
 
 
@@ -154,7 +159,7 @@ def test_the_greedy_choice_covers_what_can_be_covered():
 
 
 def test_chosen_inputs_notice_more_than_as_many_others():
-    pool, flips = canary_choice.candidates(NET, 200), sample_flips(NET, 150)
+    pool, flips = candidates(NET, 200), sample_flips(NET, 150)
     found = detections(NET, pool, flips)
     chosen = pool[choose(found, 8)]
     assert found[:, choose(found, 8)].any(axis=1).sum() > found[:, :8].any(axis=1).sum()
@@ -164,16 +169,16 @@ def test_chosen_inputs_notice_more_than_as_many_others():
 
 def test_the_command_writes_a_file_that_a_classifier_takes(tmp_path, capsys):
     path = save_network(dataclasses.replace(NET, name="mine", title="mine"), tmp_path / "mine")
-    canary_choice.main([str(path), "--inputs", "4", "--candidates", "40", "--flips", "30"])
+    choose_canary.main([str(path), "--inputs", "4", "--candidates", "40", "--flips", "30"])
     assert "4 inputs of 40 candidates" in capsys.readouterr().out
     network = load_network(path)
     policy = Policy("canary", every_images=3)
     with Classifier(network, EmulatedBoard(), overlay=lfc.tiny(), policy=policy) as classifier:
         classifier.predict(small.pictures(9, network))
-        assert classifier.recovery.canaries == 3 and len(classifier.engine._canaries()) == 4
+        assert classifier.recovery.canaries == 3 and len(classifier._guard._canaries()) == 4
 
 
 def test_a_network_without_a_folder_needs_a_place_for_the_file(monkeypatch):
-    monkeypatch.setattr(canary_choice, "find_network", lambda _: NET)
+    monkeypatch.setattr(choose_canary, "find_network", lambda _: NET)
     with pytest.raises(InputError, match="--out"):
-        canary_choice.main(["mine"])
+        choose_canary.main(["mine"])

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 
@@ -206,3 +207,13 @@ def test_the_longest_batch_keeps_every_limit():
     chain = [{"name": "axi_dma_0", "scatter_gather": True}]  # a descriptor of 64 bytes for each sample
     assert of(stream("x", tlast="sample"), dmas=chain, control="start") == (32 << 20) // (8 + 64 + 6)
     assert sample_stride(EXAMPLES["masters"].inputs[0], None) == 12
+
+
+def test_what_follows_from_a_description_follows_from_a_changed_one_too():
+    before = EXAMPLES["odd_widths"].inputs[0]  # ap_fixed<11,3>, (5,)
+    assert (before.elements, before.sample_bytes, before.type.result) == (5, 10, np.float32)
+    after = dataclasses.replace(before, shape=(7, 2), type=dataclasses.replace(before.type, width=40))
+    assert (after.elements, after.sample_bytes, after.type.container) == (14, 112, np.int64)
+    assert after.type.result == np.float64
+    dma = dataclasses.replace(EXAMPLES["odd_widths"].dmas[0], length_bits=14)
+    assert (dma.longest, dataclasses.replace(dma, length_bits=10).longest) == (16383, 1023)

@@ -20,11 +20,11 @@ from qnn_pynq.errors import (
     ClosedError,
     DeadlineError,
     DescriptorError,
+    DmaError,
     InputError,
     NotFoundError,
     OverlayMissingError,
 )
-from qnn_pynq.families.blocks.axi_dma_registers import DmaError
 from qnn_pynq.faults import KINDS, Fault, FaultPlan
 from qnn_pynq.kernels.fixed import fixed_container
 from qnn_pynq.overlay import load_overlay
@@ -363,24 +363,70 @@ def test_after_a_deadline_the_dma_stands_still_at_once():
 
 
 @pytest.mark.parametrize("error", [BoardError("no"), OSError("no")])
-def test_memory_that_logic_may_still_write_into_is_never_freed(error, monkeypatch):
+def test_memory_that_logic_may_still_write_into_is_freed_when_it_is_configured_again(error, monkeypatch, caplog):
     def fails(*_):
         raise error
 
     chain = describe("loopback", [stream("x")], [stream("y")], dmas=[{"name": "axi_dma_0", "scatter_gather": True}])
     board = EmulatedBoard(faults=FaultPlan(faults=[Fault("hang", 0)]))
-    monkeypatch.setattr("qnn_pynq.streams.overlay._ABANDONED", [])
     loop = opened(chain, board=board, timeout=0.1)
-    dma = loop._driver.dmas["axi_dma_0"]
     with monkeypatch.context() as patch:
         patch.setattr(loop._driver, "reset", fails)
         patch.setattr(board, "reset", fails)
         with pytest.raises(DeadlineError):
             loop([1, 2, 3])
-        buffers = [*loop._kept, dma.send._ring, dma.receive._ring]
+        held = board.memory.used
+        assert held == 4 * 4096 and board.quarantined > 0  # of both streams the data and the descriptors
         loop.close()
-    assert loop.closed and board.owner is None and len(buffers) == 4
-    assert not any(buffer.closed for buffer in buffers)
+    assert loop.closed and board.owner is None and board.memory.used == held
+    assert "may still write to are kept" in caplog.text
+    with opened(chain, board=board) as other:  # configures the logic, although its overlay is in it
+        assert board.memory.used == 0 == board.quarantined and other([1, 2, 3]).tolist() == [1, 2, 3]
+    assert board.memory.used == 0
+
+
+@pytest.mark.parametrize("error", [MemoryError, OSError, KeyboardInterrupt])
+@pytest.mark.parametrize("example", ["loopback", "started", "masters"])
+@pytest.mark.parametrize("lasting", [False, True])
+def test_an_error_inside_of_any_board_call_leaves_nothing_behind(example, error, lasting):
+    class Touched(FaultPlan):
+        touches, at = 0, None
+
+        def touch(self):
+            self.touches += 1
+            if self.at is not None and (self.touches == self.at or lasting and self.touches > self.at):
+                raise error("injected")
+
+    def use(board):
+        circuit = None
+        try:
+            circuit = opened(EXAMPLES[example], lambda *x: x[0] if example != "started" else (x[0], x[1][0, :4]),
+                             board=board, timeout=0.2)
+            values = [np.zeros((2, *each.shape), int if example == "masters" else float)
+                      for each in circuit.description.inputs]
+            circuit(*values)
+            circuit(*values)
+        except (error, BoardError):
+            pass
+        for _ in range(3 if circuit is not None else 0):
+            try:
+                circuit.close()
+                break
+            except KeyboardInterrupt:
+                pass
+
+    plan = Touched()
+    use(EmulatedBoard(faults=plan))
+    assert plan.touches > 20
+    for at in range(1, plan.touches + 1):
+        touched = Touched()
+        touched.at, board = at, EmulatedBoard(faults=touched)
+        use(board)
+        assert board.owner is None and board.in_flight is None, at
+        assert bool(board.memory.used) == bool(board.quarantined), at
+        touched.at = None
+        use(board)
+        assert board.memory.used == 0 == board.quarantined and board.owner is None, at
 
 
 def test_a_dma_that_somebody_left_broken_is_reset_before_the_first_run():

@@ -79,7 +79,7 @@ def test_samples_come_out_when_the_description_says():
     board = loaded(description)
     board.twin.circuit.queues["y"].capacity = math.inf
     send(board, np.arange(3, dtype=np.int16))
-    moments = [part[0] for part in board.twin.circuit.queues["y"]._parts]
+    moments = [part.moment for part in board.twin.circuit.queues["y"]._parts]
     assert moments == pytest.approx([110 * 20e-9, 120 * 20e-9, 130 * 20e-9])
 
 

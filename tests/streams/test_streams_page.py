@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qnn_pynq import StreamOverlay
+from qnn_pynq import StreamOverlay, errors
 from qnn_pynq.cli import main
 from qnn_pynq.errors import InputError
-from qnn_pynq.families.blocks import axi_dma_registers as axi_dma_status
 from qnn_pynq.streams import load_description
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "streams.md"
@@ -50,5 +49,5 @@ def test_every_description_on_the_page_is_read_and_every_error_is_there():
         load_description(json.loads(text))
     text = PAGE.read_text(encoding="utf-8")
     named = set(re.findall(r"\bDma[A-Z]\w+", text))
-    assert named and all(hasattr(axi_dma_status, name) for name in named)
-    assert all(name in text for name in axi_dma_status.__all__ if name.startswith("Dma") and name != "DmaError")
+    assert named and all(hasattr(errors, name) for name in named)
+    assert all(name in text for name in errors.__all__ if name.startswith("Dma") and name != "DmaError")

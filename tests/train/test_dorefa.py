@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +14,12 @@ torch = pytest.importorskip("torch", reason="training needs PyTorch")
 import oracle_conv  # noqa: E402
 
 from qnn_pynq.errors import ConversionError, NotFoundError  # noqa: E402
-from qnn_pynq.networks import Conv, Linear, Pool, load_network, save_network  # noqa: E402  # noqa: E402
-from qnn_pynq.train.data import DataSet  # noqa: E402
-from qnn_pynq.train.dorefa.data import crop_middle, distort, load_colour, split_colour  # noqa: E402
+from qnn_pynq.networks import Conv, Linear, Pool, load_network, save_network  # noqa: E402
+from qnn_pynq.pictures.cropping import middle_part  # noqa: E402
+from qnn_pynq.train.data import DataSet, split  # noqa: E402
+from qnn_pynq.train.dorefa.data import distort, load_colour  # noqa: E402
 from qnn_pynq.train.dorefa.export import check_equal, to_layers  # noqa: E402
-from qnn_pynq.train.dorefa.integer import integer_codes, integer_logits  # noqa: E402
+from qnn_pynq.train.dorefa.integer import integer_codes  # noqa: E402
 from qnn_pynq.train.dorefa.loop import train  # noqa: E402
 from qnn_pynq.train.dorefa.model import DoReFa, evaluate_logits  # noqa: E402
 from qnn_pynq.train.dorefa.pipeline import finish  # noqa: E402
@@ -28,13 +28,7 @@ from qnn_pynq.train.dorefa.recipes import RECIPES, Block, Recipe, Topology  # no
 SMALL = Topology(16, (Block(8, 5, 2), Block(12), Block(16, pool=True), Block(8, 1)))
 RECIPE = Recipe("imagenette", SMALL, 3, 12, batch=8, crop=(12.0, 20.0), cutout=4)
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def random_model(seed: int = 0, topology: Topology = SMALL) -> DoReFa:
@@ -102,7 +96,7 @@ def test_check_sees_one_wrong_threshold() -> None:
 def test_integer_evaluation_equals_the_oracle() -> None:
     layers = to_layers(random_model(1))
     x = pictures(6)
-    np.testing.assert_array_equal(integer_logits(layers, x, batch=4), oracle_conv.forward(layers, x))
+    np.testing.assert_array_equal(integer_codes(layers, x)[-1], oracle_conv.forward(layers, x))
     codes = integer_codes(layers, x)
     np.testing.assert_array_equal(codes[3], oracle_conv.forward(layers[:4], x))
     assert all(len(np.unique(part)) == 4 for part in codes[:-1])
@@ -146,7 +140,7 @@ def test_float_twin_is_not_exported() -> None:
 
 
 def test_training_learns_and_resumes_exactly(tmp_path: Path) -> None:
-    training, held_out = split_colour(coloured(), 12, 1)
+    training, held_out = split(coloured(), 12, 1)
     whole = train(training, held_out, RECIPE, report=lambda line: None)
     seen = []
 
@@ -165,7 +159,7 @@ def test_training_learns_and_resumes_exactly(tmp_path: Path) -> None:
 
 
 def test_second_training_goes_on_from_the_first_and_listens_to_the_teacher() -> None:
-    training, held_out = split_colour(coloured(), 12, 1)
+    training, held_out = split(coloured(), 12, 1)
     first = train(training, held_out, RECIPE, report=lambda line: None)
     still = RECIPE._replace(epochs=1, rate=0.0, final_rate=0.0, distill=0.5)
     same = train(training, held_out, still, report=lambda line: None, teacher=first, start=first)
@@ -179,15 +173,15 @@ def test_second_training_goes_on_from_the_first_and_listens_to_the_teacher() -> 
 
 @pytest.mark.parametrize("floating", [False, True])
 def test_longer_training_tells_colours_apart(floating: bool) -> None:
-    training, held_out = split_colour(coloured(200), 40, 1)
+    training, held_out = split(coloured(200), 40, 1)
     recipe = RECIPE._replace(epochs=8, cutout=0, colour=0.0)
     model = train(training, held_out, recipe, floating, report=lambda line: None)
-    found = evaluate_logits(model, crop_middle(held_out.pictures, 16)).argmax(1)
+    found = evaluate_logits(model, middle_part(held_out.pictures, (16, 16))).argmax(1)
     assert np.mean(found == held_out.labels) > 0.8
 
 
 def test_finished_network_is_saved_and_read(tmp_path: Path) -> None:
-    training, held_out = split_colour(coloured(), 12, 1)
+    training, held_out = split(coloured(), 12, 1)
     model = train(training, held_out, RECIPE._replace(epochs=1), report=lambda line: None)
     lines: list[str] = []
     provenance = {"command": "x", "seed": 1, "date": "2026-11-21"}
@@ -199,9 +193,9 @@ def test_finished_network_is_saved_and_read(tmp_path: Path) -> None:
     assert again.input.crop is not None and again.input.crop.short_side == 72
     assert again.provenance["accuracy"]["images"] == 12
     assert sum("classes differ" in line for line in lines) == 2
-    x = crop_middle(held_out.pictures, 16)
-    np.testing.assert_array_equal(integer_logits(again.layers, x), oracle_conv.forward(network.layers, x))
-    np.testing.assert_array_equal(integer_logits(again.layers, x).argmax(axis=1), trained)
+    x = middle_part(held_out.pictures, (16, 16))
+    np.testing.assert_array_equal(integer_codes(again.layers, x)[-1], oracle_conv.forward(network.layers, x))
+    np.testing.assert_array_equal(integer_codes(again.layers, x)[-1].argmax(axis=1), trained)
 
 
 def test_distort_gives_whole_pixels_and_repeats() -> None:
@@ -222,11 +216,6 @@ def test_distort_of_a_full_crop_keeps_or_mirrors() -> None:
     kept = [bool(torch.equal(a, b)) for a, b in zip(found, x)]
     mirrored = [bool(torch.equal(a, b.flip(2))) for a, b in zip(found, x)]
     assert all(a != b for a, b in zip(kept, mirrored)) and any(kept) and any(mirrored)
-
-
-def test_crop_middle() -> None:
-    x = pictures(2, 72)
-    np.testing.assert_array_equal(crop_middle(x, 64), x[:, 4:68, 4:68])
 
 
 def test_shipped_topologies_fit_the_overlay() -> None:
@@ -269,6 +258,5 @@ def test_packs_are_read_and_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_missing_data_names_the_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("QNN_PYNQ_DATA", raising=False)
-    monkeypatch.setattr("qnn_pynq.datasets.public.__file__", str(tmp_path / "a" / "b" / "c" / "datasets.py"))
     with pytest.raises(NotFoundError, match="QNN_PYNQ_DATA"):
         load_colour("cifar10", "test")

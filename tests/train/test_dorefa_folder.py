@@ -21,14 +21,9 @@ from qnn_pynq.train.dorefa import loop as dorefa_loop  # noqa: E402
 from qnn_pynq.train.dorefa.export import check_equal, to_layers  # noqa: E402
 from qnn_pynq.train.dorefa.model import DoReFa  # noqa: E402
 from qnn_pynq.train.dorefa.recipes import topology_for  # noqa: E402
+from qnn_pynq.train.source import read_source  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def paint(base: Path, count: int = 10, size: tuple[int, int] = (30, 24)) -> Path:
@@ -52,7 +47,7 @@ def test_a_folder_of_pictures_becomes_a_network(tmp_path: Path) -> None:
     assert find_overlay(network.overlays[0]).kind == "qnn-mo"
     said = network.provenance
     assert said["dataset"] == "walls" and "licence" not in said and said["accuracy"]["images"] == 6
-    assert said["command"] == "qnn-pynq train dorefa walls -o net --seed 1 --size 16 16 --epochs 3"
+    assert said["command"] == "qnn-pynq train dorefa walls -o net --precision w1a2 --seed 1 --size 16 16 --epochs 3"
     files = sorted(str(path) for path in source.glob("*/*.png"))
     with Classifier(found, board="cpu") as classifier, Classifier(found, board="emulated") as board:
         answers = classifier.predict(files)
@@ -63,7 +58,7 @@ def test_a_folder_of_pictures_becomes_a_network(tmp_path: Path) -> None:
 def test_the_accuracy_is_what_the_classifier_has_on_the_pictures_set_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dorefa_folder, "_ENOUGH", 30)
+    monkeypatch.setattr(dorefa_folder, "ENOUGH", 30)
     source = paint(tmp_path / "walls", 20)
     random = np.random.RandomState(3)
     x_test = random.randint(0, 256, (9, 50, 64, 3)).astype(np.uint8)
@@ -107,7 +102,7 @@ def test_a_stopped_training_goes_on_from_its_last_epoch(tmp_path: Path, monkeypa
 
 
 def test_other_settings_or_pictures_start_anew(tmp_path: Path) -> None:
-    data = dorefa_folder.read_source(paint(tmp_path / "a", 3), dorefa_folder._spec(16, 16))[0]
+    data = read_source(paint(tmp_path / "a", 3), dorefa_folder._spec(16, 16))[0]
     recipe = dorefa_folder.Recipe("a", topology_for(16), 3, 3)
     one = dorefa_folder._work(data, recipe)
     assert dorefa_folder._work(data, recipe) == one

@@ -24,20 +24,14 @@ from qnn_pynq.train.lfc.encoding import encode, plain  # noqa: E402
 from qnn_pynq.train.lfc.export import check_equal, input_spec, to_network  # noqa: E402
 from qnn_pynq.train.lfc.integer import evaluate, integer_layers  # noqa: E402
 from qnn_pynq.train.lfc.loop import Recipe, train  # noqa: E402
-from qnn_pynq.train.lfc.model import LFC, quantise  # noqa: E402
+from qnn_pynq.train.lfc.model import LFC, activate  # noqa: E402
 from qnn_pynq.train.lfc.table import learn_table  # noqa: E402
 from qnn_pynq.train.lfc.teacher import soft_labels  # noqa: E402
 
 HIDDEN = 96
 BORDERS = np.array([-9.3, -2.1, 3.7])
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def random_model(ternary: bool, seed: int = 0) -> Any:
@@ -102,9 +96,9 @@ def test_training_product_is_exact_for_small_sums_and_the_gradient_is_straight_t
 
 def test_steps_have_their_borders_and_window() -> None:
     y = torch.tensor([-1.5, -0.6, -0.5, 0.0, 0.4, 0.5, 2.0], requires_grad=True)
-    assert quantise(y, True).tolist() == [-1, -1, 0, 0, 0, 1, 1]
-    assert quantise(y, False).tolist() == [-1, -1, -1, 1, 1, 1, 1]
-    quantise(y, False).float().sum().backward()
+    assert activate(y, True).tolist() == [-1, -1, 0, 0, 0, 1, 1]
+    assert activate(y, False).tolist() == [-1, -1, -1, 1, 1, 1, 1]
+    activate(y, False).float().sum().backward()
     assert y.grad is not None and y.grad.tolist() == [0, 1, 1, 1, 1, 1, 0]
 
 

@@ -10,7 +10,7 @@ from typing import Any, Callable
 
 import numpy as np
 
-from ...contracts.board import Board, shape_bytes
+from ...contracts.board import Board, Buffer, shape_bytes
 from ...contracts.clock import Clock, RealClock
 from ...errors import BoardError, BoardUnavailableError, BusError, QnnError
 from .buffer import ZynqBuffer
@@ -32,6 +32,8 @@ from .state import (
 __all__ = ["ZynqBoard"]
 
 log = logging.getLogger(__name__)
+# By FPGA: memory that its logic may still write to, whatever becomes of the board that it was allocated on.
+_quarantines: dict[str, list[Buffer]] = {}
 
 
 class ZynqBoard(Board):
@@ -81,6 +83,8 @@ class ZynqBoard(Board):
         self._lines: dict[str, InterruptLine | None] = {}
         self._buffers: weakref.WeakSet[ZynqBuffer] = weakref.WeakSet()
         self._lock_file = ProcessLock(self._lock_name())
+        self._quarantined = _quarantines.setdefault(self._lock_name(), [])
+        self._stale = bool(self._quarantined)
         activate(self.device)
         self._kernel_log = KernelLog(self._files.root / "dev/kmsg") if fpga_present() and not self.remote else None
         on_fork(self)
@@ -141,7 +145,7 @@ class ZynqBoard(Board):
 
         with self.lock:
             self.check_open()
-            if self._broken is None and self.loaded == overlay:
+            if self._broken is None and self.loaded == overlay and not self._stale:
                 return
             if self.board_name and plain_name(self.board_name) not in map(plain_name, overlay.boards):
                 raise BoardUnavailableError(f"overlay {overlay.name} is for {', '.join(overlay.boards)}, "
@@ -177,6 +181,7 @@ class ZynqBoard(Board):
         # pynq's note of a remote board lies on this machine, where every other one's load changes it.
         self._note = "" if self.remote else str(state_file(self.device) or "")
         self._design, self._overlay, self._signature, self._broken = design, overlay, self._state(), None
+        self._configured()
         log.info("%s: configured with %s", self.name, overlay.name)
 
     def _load(self, overlay: Any, load: Callable[[], Any]) -> Any:
@@ -208,7 +213,7 @@ class ZynqBoard(Board):
         return f"pynq {version} cannot load overlay {overlay.name}: {type(error).__name__}: {error}{hint}"
 
     def _forget(self) -> None:
-        self._overlay = self._design = self._in_flight = None
+        self._overlay = self._design = None
         self._ips, self._lines = {}, {}
         self.generation += 1
 
@@ -227,6 +232,7 @@ class ZynqBoard(Board):
             if log_says or self._state() != self._signature or not self._design.is_loaded():
                 log.warning("%s: somebody else has configured the logic", self.name)
                 self._forget()
+                self._in_flight = None
         return self._overlay
 
     @property

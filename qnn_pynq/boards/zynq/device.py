@@ -92,7 +92,7 @@ def kernel_of(device: Any) -> KernelFiles:
 
 
 def has_slcr(device: Any) -> bool:
-    """Whether the processor is a Zynq-7000, with clocks and level shifters at 0xF8000000."""
+    """Whether the processor is a Zynq-7000, with clocks and level shifters in the SLCR."""
     return getattr(device, "arch", platform.machine()) == "armv7l"
 
 

@@ -1,4 +1,4 @@
-"""An interrupt pin of the loaded design, through pynq's Interrupt: to wait on from plain code or from asyncio."""
+"""An interrupt pin of the loaded design, through pynq's Interrupt, which needs an event loop."""
 from __future__ import annotations
 
 import asyncio
@@ -20,10 +20,10 @@ class InterruptLine:
 
     def __init__(self, pin: str) -> None:
         self.pin = pin
-        self._loop: Any = None
-        self._interrupt: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._interrupt: Any = None  # pynq's
 
-    def _on(self, loop: Any) -> Any:
+    def _on(self, loop: asyncio.AbstractEventLoop) -> Any:
         """pynq's Interrupt for this loop, or None where the pin cannot be listened to."""
         if self._loop is not loop:
             self._loop, self._interrupt = loop, None
@@ -54,10 +54,9 @@ class InterruptLine:
             return None
         if loop.is_closed() or loop.is_running():
             return None
-        return loop.run_until_complete(self.wait_async(seconds))
+        return loop.run_until_complete(self._listen(seconds))
 
-    async def wait_async(self, seconds: float) -> bool | None:
-        """Wait without blocking the event loop; returns what `wait` does."""
+    async def _listen(self, seconds: float) -> bool | None:
         interrupt = self._on(asyncio.get_running_loop())
         if interrupt is None:
             return None

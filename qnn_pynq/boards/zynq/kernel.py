@@ -5,9 +5,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FPGA_MANAGER", "KernelFiles", "KernelLog"]
+from ...contracts.chip import FPGA_MANAGER
 
-FPGA_MANAGER = "sys/class/fpga_manager/fpga0"
+__all__ = ["KernelFiles", "KernelLog"]
 
 
 class KernelFiles:

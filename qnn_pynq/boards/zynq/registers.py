@@ -1,26 +1,37 @@
 """Registers of the real logic through pynq's MMIO: on this machine, or behind PYNQ.remote."""
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ...contracts.board import Registers
+from ...contracts.clock import Clock
 from ...contracts.program import check_program, play_plainly
-from ...errors import BoardError, DeadlineError, QnnError
-
-if TYPE_CHECKING:
-    from .board import ZynqBoard
+from ...errors import BoardError, BusError, DeadlineError, QnnError
 
 __all__ = ["RemoteRegisters", "ZynqRegisters"]
 
 _CALL = 0.005  # seconds of one call over a slow network; 0.2 ms on loopback
 
 
+class _Board(Protocol):
+    """What a window asks of its board."""
+
+    clock: Clock
+    generation: int
+
+    def check_usable(self) -> None:
+        """BusError after an access that the logic did not answer."""
+
+    def fail(self, error: BaseException, what: str) -> BusError:
+        """Mark the logic as unusable; the error to raise."""
+
+
 class ZynqRegisters(Registers):
     """Window onto an IP; real memory maps are played by the C loop."""
 
-    def __init__(self, board: ZynqBoard, mmio: Any) -> None:
+    def __init__(self, board: _Board, mmio: Any) -> None:
         self._board = board
         self._generation = board.generation
         self._mmio = mmio  # keeps the mapping alive
@@ -73,7 +84,7 @@ class ZynqRegisters(Registers):
 class RemoteRegisters(ZynqRegisters):
     """Window onto an IP of a PYNQ.remote board: each access is a call over the network."""
 
-    def __init__(self, board: ZynqBoard, mmio: Any) -> None:
+    def __init__(self, board: _Board, mmio: Any) -> None:
         super().__init__(board, mmio)
         self._array = _Words(mmio)
         self.mapped = False

@@ -11,18 +11,16 @@ import os
 import re
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
+from ...contracts import chip
 from ...errors import BoardError, ForeignBitstreamError
+from ...files.bounded import MOST_TEXT, XML_ERRORS, read_bytes, read_xml
 from .device import has_slcr
-from .kernel import FPGA_MANAGER, KernelFiles
+from .kernel import KernelFiles
 
 __all__ = ["check_clock", "check_design", "check_manager", "check_ports", "clock_number", "drop_caches", "state_file"]
 
 log = logging.getLogger(__name__)
-_SLCR = 0xF8000000
-_RESETS, _SHIFTERS = 0x240, 0x900  # FPGA_RST_CTRL: bit 0 holds the logic in reset; LVL_SHFTR_EN: 0xF opens all ports
-_CLOCK_STOP = 0x178  # FPGA0_THR_CNT, FCLK1's 0x10 later, ...: the kernel stops a clock by its bit 0
 _FCLK = re.compile(r"FCLK_CLK([0-3])\Z")
 _TOLERANCE = 0.01
 
@@ -31,8 +29,8 @@ def check_manager(files: KernelFiles) -> None:
     """Raise BoardError unless the FPGA manager says that the logic is configured, or there is none to ask."""
     state = files.manager_state
     if state not in (None, "operating"):
-        raise BoardError(f"the FPGA manager says {state!r} (/{FPGA_MANAGER}/state), not 'operating': the logic is not "
-                         "configured, and reading a register would stall the processor; load the overlay again, "
+        raise BoardError(f"the FPGA manager says {state!r} (/{chip.FPGA_MANAGER}/state), not 'operating': the logic is "
+                         "not configured, and reading a register would stall the processor; load the overlay again, "
                          "and look into dmesg")
 
 
@@ -42,14 +40,14 @@ def check_ports(device: Any, files: KernelFiles, clock: int | None) -> None:
         return
     from pynq import MMIO
 
-    slcr = MMIO(_SLCR, 0x1000, device=device)
-    shifters, resets = int(slcr.read(_SHIFTERS)), int(slcr.read(_RESETS))
+    slcr = MMIO(chip.SLCR, chip.SLCR_BYTES, device=device)
+    shifters, resets = int(slcr.read(chip.LEVEL_SHIFTERS)), int(slcr.read(chip.FPGA_RESETS))
     wrong = []
-    if shifters & 0xF != 0xF:
-        wrong.append(f"level shifters are {shifters:#x} instead of 0xf")
-    if resets & 1:
+    if shifters & chip.LEVEL_SHIFTERS_OPEN != chip.LEVEL_SHIFTERS_OPEN:
+        wrong.append(f"level shifters are {shifters:#x} instead of {chip.LEVEL_SHIFTERS_OPEN:#x}")
+    if resets & chip.LOGIC_IN_RESET:
         wrong.append("the logic is held in reset")
-    if clock is not None and int(slcr.read(_CLOCK_STOP + 0x10 * clock)) & 1:
+    if clock is not None and int(slcr.read(chip.FCLK_STOP + chip.FCLK_STEP * clock)) & 1:
         # Known from the kernel's driver only, so a load is refused when the kernel says the same.
         if files.clock_users(clock) == 0:
             wrong.append(f"its clock FCLK{clock} is stopped")
@@ -66,8 +64,8 @@ def clock_number(hwh: Path, ip: str) -> int | None:
     0 where the .hwh does not say.
     """
     try:
-        root = ElementTree.parse(str(hwh)).getroot()
-    except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:  # the last two of encodings
+        root = read_xml(hwh)
+    except XML_ERRORS as error:
         log.debug("%s says nothing of clocks: %s", hwh, error)
         return 0
     sources = set()
@@ -158,7 +156,7 @@ def check_design(device: Any, bitstream: Path) -> None:
     if path is None:
         return
     try:
-        note = json.loads(path.read_text(encoding="utf-8"))
+        note = json.loads(read_bytes(path, MOST_TEXT).decode("utf-8"))
         named, digest = str(note["bitfile_name"]), str(note.get("bitfile_hash", ""))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         log.debug("%s says nothing: %s", path, error)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Sequence
+from typing import Sequence, Tuple
 
 import numpy as np
 
-from ...contracts.board import Board, Buffer
-from ...errors import BoardError, DeadlineError
-from ...streams.description import Dma
+from ...contracts.board import Board, Buffer, Registers, close_all
+from ...contracts.chip import ADDRESSES
+from ...errors import BoardError, DeadlineError, DmaError, DmaPacketError
 from .axi_dma_registers import (
     Control,
     Descriptor,
-    DmaError,
-    DmaPacketError,
+    Dma,
     Register,
     Status,
     check_status,
@@ -26,9 +25,8 @@ __all__ = ["AxiDma", "DmaChannel", "Packet"]
 log = logging.getLogger(__name__)
 _MM2S, _S2MM = 0x00, 0x30
 _RESET_SECONDS = 0.01  # it takes some cycles; more means that the clock stands, or that there is no DMA
-_HIGHEST = 1 << 32  # what the processor's memory and a 32-bit DMA reach
 
-Packet = tuple  # (offset in the buffer, bytes)
+Packet = Tuple[int, int]  # offset in the buffer, bytes
 
 
 class DmaChannel:
@@ -38,37 +36,37 @@ class DmaChannel:
     ----------
     transferred : list of int
         Bytes of each packet that is through.
+    ring : Buffer or None
+        Descriptors.
     """
 
     def __init__(self, dma: AxiDma, base: int, name: str) -> None:
         self.dma, self.name = dma, name
+        self.what = "{} of {}".format(name, dma.dma.name)
         self._base = base
+        self._run_bits = Control.RUN | (Control.COMPLETE_ENABLE if dma.dma.interrupt else 0)
+        self._registers: Registers  # of the logic as it was configured when the run began
         self.transferred: list[int] = []
-        self._packets: list[Any] = []
+        self._packets: list[Packet] = []
         self._address = 0
-        self._ring: Buffer | None = None
+        self.ring: Buffer | None = None
         self._ends: list[int] = []
 
     # -- registers ----------------------------------------------------------------------------
-    def _read(self, register: int) -> int:
-        return self.dma.registers.read(self._base + register)
-
-    def _write(self, register: int, value: int) -> None:
-        self.dma.registers.write(self._base + register, value)
-
-    @property
-    def what(self) -> str:
-        return "{} of {}".format(self.name, self.dma.dma.name)
-
     @property
     def status(self) -> int:
         """The status register; reading it has no side effect."""
-        return self._read(Register.STATUS)
+        return int(self.dma.registers.read(self._base + Register.STATUS))
 
     def _check(self) -> int:
-        status = self.status
+        status = int(self._registers.read(self._base + Register.STATUS))
         check_status(status, self.what)
         return status
+
+    def _check_running(self) -> None:
+        status = int(self._registers.read(self._base + Register.STATUS))
+        if status & Status.HALTED:
+            raise DmaError("{} does not run: status {}; reset it".format(self.what, status_text(status)))
 
     # -- packets ------------------------------------------------------------------------------
     def check_packets(self, buffer: Buffer, packets: Sequence[Packet]) -> None:
@@ -88,7 +86,7 @@ class DmaChannel:
             if (buffer.device_address + offset) % step:
                 raise BoardError("{}: address {:#x}: expected a multiple of {}, since the DMA has no realignment "
                                  "engine".format(self.what, buffer.device_address + offset, step))
-            if buffer.device_address + offset + nbytes > _HIGHEST:
+            if buffer.device_address + offset + nbytes > ADDRESSES:
                 raise BoardError("{}: address {:#x} is beyond 32 bits".format(self.what, buffer.device_address))
             if nbytes > dma.longest and not dma.scatter_gather:
                 raise BoardError("{}: {} bytes in one packet: expected at most {} (2**{} - 1, its "
@@ -104,6 +102,7 @@ class DmaChannel:
             The channel stands still after an error; `AxiDma.reset` helps.
         """
         self.check_packets(buffer, packets)
+        self._registers = self.dma.registers
         self._check()
         self.transferred = []
         self._address = buffer.device_address
@@ -113,20 +112,15 @@ class DmaChannel:
         if self.dma.dma.scatter_gather:
             self._start_ring()
             return
-        self._write(Register.STATUS, Status.COMPLETE)  # of the run before
-        self._write(Register.CONTROL, self._run_bits)
-        if self.status & Status.HALTED:
-            raise DmaError("{} does not run: status {}; reset it".format(self.what, status_text(self.status)))
+        self._registers.write(self._base + Register.STATUS, Status.COMPLETE)  # of the run before
+        self._registers.write(self._base + Register.CONTROL, self._run_bits)
+        self._check_running()
         self._next()
-
-    @property
-    def _run_bits(self) -> int:
-        return Control.RUN | (Control.COMPLETE_ENABLE if self.dma.dma.interrupt else 0)
 
     def _next(self) -> None:
         offset, nbytes = self._packets[len(self.transferred)]
-        self._write(Register.ADDRESS, (self._address + offset) & 0xFFFFFFFF)
-        self._write(Register.LENGTH, nbytes)  # this starts it
+        self._registers.write(self._base + Register.ADDRESS, (self._address + offset) & 0xFFFFFFFF)
+        self._registers.write(self._base + Register.LENGTH, nbytes)  # this starts it
 
     @property
     def done(self) -> bool:
@@ -149,7 +143,7 @@ class DmaChannel:
         if self.dma.dma.scatter_gather:
             self._collect_ring()
             return True
-        self._took(self._read(Register.LENGTH))
+        self._took(self._registers.read(self._base + Register.LENGTH))
         if not self.done:
             self._next()
         return True
@@ -166,7 +160,7 @@ class DmaChannel:
         """Packets as a chain of descriptors, each of at most the longest transfer."""
         dma = self.dma.dma
         piece = dma.longest // 128 * 128  # of whole beats, whatever their width
-        words: list[Any] = []
+        words: list[tuple[int, int]] = []
         self._ends = []
         for offset, nbytes in self._packets:
             for start in range(0, nbytes, piece):
@@ -174,10 +168,10 @@ class DmaChannel:
                 flags = (Descriptor.START if start == 0 else 0) | (Descriptor.END if start + length == nbytes else 0)
                 words.append((self._address + offset + start, length | flags))
             self._ends.append(len(words))
-        if self._ring is None or self._ring.nbytes < 64 * len(words):
+        if self.ring is None or self.ring.nbytes < 64 * len(words):
             self._drop_ring()
-            self._ring = self.dma.board.allocate((len(words), 16), np.uint32)
-        ring, table = self._ring, self._ring.array
+            self.ring = self.dma.board.allocate((len(words), 16), np.uint32)
+        ring, table = self.ring, self.ring.array
         table[:] = 0
         first = ring.device_address
         table[:len(words), Descriptor.NEXT] = first + 64 * (1 + np.arange(len(words)))
@@ -185,18 +179,17 @@ class DmaChannel:
         table[:len(words), Descriptor.ADDRESS] = [address for address, _ in words]
         table[:len(words), Descriptor.CONTROL] = [control for _, control in words]
         ring.flush()
-        self._write(Register.CONTROL, 0)  # the current descriptor is fixed while it runs
-        self._write(Register.STATUS, Status.COMPLETE)
-        self._write(Register.CURRENT, first)
-        self._write(Register.CONTROL, self._run_bits)
-        if self.status & Status.HALTED:
-            raise DmaError("{} does not run: status {}; reset it".format(self.what, status_text(self.status)))
-        self._write(Register.TAIL, first + 64 * (len(words) - 1))  # this starts it
+        self._registers.write(self._base + Register.CONTROL, 0)  # the current descriptor is fixed while it runs
+        self._registers.write(self._base + Register.STATUS, Status.COMPLETE)
+        self._registers.write(self._base + Register.CURRENT, first)
+        self._registers.write(self._base + Register.CONTROL, self._run_bits)
+        self._check_running()
+        self._registers.write(self._base + Register.TAIL, first + 64 * (len(words) - 1))  # this starts it
 
     def _collect_ring(self) -> None:
-        assert self._ring is not None
-        self._ring.invalidate()
-        status = self._ring.array[:, Descriptor.STATUS]
+        assert self.ring is not None
+        self.ring.invalidate()
+        status = self.ring.array[:, Descriptor.STATUS]
         begin = 0
         for end in self._ends:
             if not (status[begin:end] & np.uint32(Descriptor.COMPLETE)).all():
@@ -206,9 +199,9 @@ class DmaChannel:
             begin = end
 
     def _drop_ring(self) -> None:
-        if self._ring is not None:
-            self._ring.close()
-            self._ring = None
+        if self.ring is not None:
+            self.ring.close()
+            self.ring = None
 
     def progress(self) -> str:
         """How far it came, for messages."""
@@ -227,7 +220,7 @@ class AxiDma:
     board : Board
         With an overlay loaded that has the DMA among its `ips`.
     dma : Dma
-        As `interface.Dma` describes it.
+        How it is built.
 
     Attributes
     ----------
@@ -241,7 +234,7 @@ class AxiDma:
         self.receive = DmaChannel(self, _S2MM, "S2MM")
 
     @property
-    def registers(self) -> Any:
+    def registers(self) -> Registers:
         """Of the DMA, as the logic is configured now."""
         return self.board.ip(self.dma.name)
 
@@ -276,7 +269,18 @@ class AxiDma:
             each._packets, each.transferred = [], []
         log.debug("%s: reset", self.dma.name)
 
+    def buffers(self) -> list[Buffer]:
+        """Memory of the descriptors."""
+        rings = (channel.ring for channel in (self.send, self.receive))
+        return [ring for ring in rings if ring is not None]
+
+    def forget_buffers(self) -> None:
+        """Drop it, closed or not."""
+        self.send.ring = self.receive.ring = None
+
     def close(self) -> None:
-        """Give back the memory of the descriptors; idempotent."""
-        for channel in (self.send, self.receive):
-            channel._drop_ring()
+        """Give the memory of the descriptors back; idempotent."""
+        try:
+            close_all(self.buffers())
+        finally:
+            self.forget_buffers()

@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import Any, Sequence
 
 from ...contracts.board import Board, Buffer
-from ...errors import BoardError, QnnError
-from ...streams.description import Dma
+from ...errors import BoardError, DmaError, QnnError
 from .axi_dma import AxiDma, DmaChannel, Packet
-from .axi_dma_registers import DmaError, check_status
+from .axi_dma_registers import Dma, check_status
 
 __all__ = ["PynqDma"]
 
@@ -38,7 +37,7 @@ class _PynqChannel(DmaChannel):
 
     def start(self, buffer: Buffer, packets: Sequence[Packet]) -> None:
         self.check_packets(buffer, packets)
-        self._check()
+        check_status(self.status, self.what)
         self.transferred = []
         self._packets = list(packets)
         self._buffer = buffer

@@ -1,18 +1,62 @@
-"""Registers of the AXI DMA (PG021), and its error bits as errors with names."""
+"""The AXI DMA as AMD's PG021 describes it: how one is built, its registers, its error bits as errors with names."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from functools import cached_property
 
-from ...errors import BusError, StatusError
+from ...contracts.chip import GP0
+from ...errors import (
+    DmaDecodeError,
+    DmaDescriptorDecodeError,
+    DmaDescriptorError,
+    DmaDescriptorSlaveError,
+    DmaInternalError,
+    DmaSlaveError,
+)
 
-__all__ = ["Control", "Descriptor", "DmaDecodeError", "DmaDescriptorError", "DmaDescriptorDecodeError",
-           "DmaDescriptorSlaveError", "DmaError", "DmaInternalError", "DmaPacketError", "DmaSlaveError", "Register",
-           "Status", "check_status", "status_text"]
+__all__ = ["DMA_ADDRESS", "WINDOW", "Control", "Descriptor", "Dma", "Register", "Status", "check_status", "status_text"]
+
+# Where Vivado puts the first one, and the window that it gives to each.
+DMA_ADDRESS, WINDOW = GP0 + 0x400000, 0x10000
+
+
+@dataclass(frozen=True)
+class Dma:
+    """An AXI DMA (PG021).
+
+    Attributes
+    ----------
+    length_bits : int
+        Its c_sg_length_width: a transfer, or a descriptor, is of at most 2**length_bits - 1 bytes.
+    scatter_gather : bool
+        Its c_include_sg.
+    data_bits : int
+        Width of its memory ports.
+    unaligned : bool
+        Whether it has the realignment engines (c_include_mm2s_dre, c_include_s2mm_dre).
+    interrupt : bool
+        Whether its s2mm_introut is wired to an interrupt controller that pynq knows.
+    """
+
+    name: str
+    address: int = DMA_ADDRESS
+    range: int = WINDOW
+    length_bits: int = 26
+    scatter_gather: bool = False
+    data_bits: int = 32
+    unaligned: bool = False
+    interrupt: bool = False
+
+    @cached_property
+    def longest(self) -> int:
+        """Bytes of the longest transfer, and of the longest descriptor."""
+        return (1 << self.length_bits) - 1
 
 
 class Register(IntEnum):
-    """Offsets from the first register of a channel: 0x00 MM2S, 0x30 S2MM."""
+    """Offsets from the first register of a channel, 0x00 MM2S, 0x30 S2MM (PG021, "Register Space")."""
 
     CONTROL = 0x00
     STATUS = 0x04
@@ -59,42 +103,6 @@ class Descriptor(IntEnum):
     LENGTH = (1 << 26) - 1
 
 
-class DmaError(StatusError):
-    """A DMA channel halted with an error bit; only a reset makes it run again."""
-
-
-class DmaInternalError(DmaError):
-    """A transfer of no length, or a packet longer than the length register says."""
-
-
-class DmaSlaveError(DmaError):
-    """The memory answered with an error."""
-
-
-class DmaDecodeError(DmaError, BusError):
-    """An address that no memory answers for."""
-
-    kind = "bus error"
-
-
-class DmaDescriptorError(DmaError):
-    """A descriptor that is complete already."""
-
-
-class DmaDescriptorSlaveError(DmaError):
-    """The memory answered with an error when a descriptor was read or written."""
-
-
-class DmaDescriptorDecodeError(DmaError, BusError):
-    """A descriptor at an address that no memory answers for."""
-
-    kind = "bus error"
-
-
-class DmaPacketError(DmaError):
-    """TLAST at another place than the description says."""
-
-
 _ERRORS = {
     Status.INTERNAL: (DmaInternalError, "internal error: a length of 0, or the circuit sent more bytes than were "
                       "asked for before TLAST; compare the shapes and TLAST of the circuit with the description"),
@@ -106,6 +114,7 @@ _ERRORS = {
     Status.SG_DECODE: (DmaDescriptorDecodeError, "scatter-gather decode error: a descriptor's address that no memory "
                        "answers for; check that M_AXI_SG is mapped to the whole DDR"),
 }
+_ANY = sum(int(bit) for bit in _ERRORS)
 
 
 def status_text(status: int) -> str:
@@ -122,6 +131,8 @@ def check_status(status: int, what: str) -> None:
     DmaError
         The subclass of the first error bit, by PG021.
     """
+    if not status & _ANY:
+        return
     for bit, (error, text) in _ERRORS.items():
         if status & bit:
             raise error("{}: {}; status {}".format(what, text, status_text(status)))

@@ -8,7 +8,7 @@ cyclic descriptors, interrupt delay, keyhole, micro mode, status and control str
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from ...contracts.clock import Clock
 from ...contracts.twin import Memory, Twin
@@ -20,6 +20,27 @@ __all__ = ["AxiDmaTwin"]
 _RESET_CYCLES = 100
 
 
+class _Built(Protocol):
+    """How a DMA is built."""
+
+    scatter_gather: bool
+    data_bits: int
+
+    @property
+    def longest(self) -> int:
+        """Bytes of the longest transfer."""
+
+
+class _Logic(Protocol):
+    """The whole logic, where the DMA is a part of it."""
+
+    def settle(self) -> None:
+        """Let every block do what is due."""
+
+    def strike(self, seconds: float) -> float:
+        """Seconds of a transfer, after injected faults."""
+
+
 class AxiDmaTwin(Twin):
     """An AXI DMA between memory and two streams.
 
@@ -28,12 +49,12 @@ class AxiDmaTwin(Twin):
     overlay, memory, clock
         As for `Twin`.
     dma : Dma
-        Length register, scatter-gather and widths, as `interface.Dma` describes them.
+        How it is built; its registers are not shared with the driver.
     to_circuit, from_circuit : Fifo
         Stream of MM2S, stream of S2MM.
     """
 
-    def __init__(self, overlay: Any, memory: Memory, clock: Clock, dma: Any, to_circuit: Fifo,
+    def __init__(self, overlay: Any, memory: Memory, clock: Clock, dma: _Built, to_circuit: Fifo,
                  from_circuit: Fifo) -> None:
         super().__init__(overlay, memory, clock)
         self.longest = dma.longest
@@ -41,14 +62,11 @@ class AxiDmaTwin(Twin):
         self.cycle = 1e-6 / overlay.clock_mhz
         self.beat_bytes = {True: dma.data_bits // 8, False: dma.data_bits // 8}  # by `sends`
         self.swallow = False  # an injected fault: done, and nothing written
-        self.parent: Any = None  # the whole logic: what one block does wakes the others
+        self.parent: _Logic | None = None  # the whole logic: what one block does wakes the others
         self.mm2s = Channel(self, True, to_circuit)
         self.s2mm = Channel(self, False, from_circuit)
+        self.channels = self.mm2s, self.s2mm
         self._reset_until: float | None = None
-
-    @property
-    def channels(self) -> tuple[Channel, Channel]:
-        return self.mm2s, self.s2mm
 
     def begin_reset(self) -> None:
         """A reset through either channel is one of both; its bit reads 1 until it is over."""
@@ -67,8 +85,7 @@ class AxiDmaTwin(Twin):
 
     # -- bus ----------------------------------------------------------------------------------
     def read(self, offset: int) -> int:
-        self._access()
-        channel, place = self._place(offset)
+        channel, place = self._access(offset)
         if place == 0 and self._reset_until is not None:
             if self.clock.now() < self._reset_until:
                 return channel.read(0) | RESET
@@ -76,22 +93,21 @@ class AxiDmaTwin(Twin):
         return channel.read(place)
 
     def write(self, offset: int, value: int) -> None:
-        self._access()
+        channel, place = self._access(offset)
         if self._reset_until is not None and self.clock.now() < self._reset_until:
             return  # in reset
-        channel, place = self._place(offset)
         channel.write(place, value)
-        self.settle()
+        if self.parent is None:  # else its window settles the whole logic
+            self.settle()
 
-    def _place(self, offset: int) -> tuple[Channel, int]:
-        offset &= 0x7F
-        return (self.mm2s, offset) if offset < 0x30 else (self.s2mm, offset - 0x30)
-
-    def _access(self) -> None:
+    def _access(self, offset: int) -> tuple[Channel, int]:
+        """Let the time of an access pass; which channel it is for, and the offset from its first register."""
         seconds = 12 * self.cycle
         self.clock.elapse(seconds)
         self.modelled_seconds += seconds
-        self.settle()
+        (self.parent or self).settle()
+        offset &= 0x7F
+        return (self.mm2s, offset) if offset < 0x30 else (self.s2mm, offset - 0x30)
 
     def settle(self) -> None:
         if self.parent is not None:
@@ -102,8 +118,11 @@ class AxiDmaTwin(Twin):
 
     def pump(self, now: float) -> bool:
         """Move what can be moved now."""
-        moved = [channel.pump(now) for channel in self.channels]
-        return any(moved)
+        moved = False
+        for channel in self.channels:
+            if channel.job is not None and channel.pump(now):
+                moved = True
+        return moved
 
     @property
     def next_moment(self) -> float:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
+from ...contracts.clock import Clock
+from ...contracts.twin import Memory
 from ...errors import BusError
 from .axi_stream_twin import Fifo
 
-if TYPE_CHECKING:
-    from .axi_dma_twin import AxiDmaTwin
-
 __all__ = ["DECODE", "INTERNAL", "RESET", "Channel"]
 
+# PG021, "Register Space" and "Scatter Gather Descriptor"; not shared with the driver.
 RUN, RESET = 1, 1 << 2
 HALTED, IDLE, SG_INCLUDED = 1, 1 << 1, 1 << 3
 INTERNAL, SLAVE, DECODE = 1 << 4, 1 << 5, 1 << 6
@@ -24,10 +25,39 @@ _ERRORS, _IRQS = 0x770, 0x7000
 _EOF, _COMPLETE = 1 << 26, 1 << 31
 
 
+class _Dma(Protocol):
+    """What a channel asks of its DMA."""
+
+    clock: Clock
+    memory: Memory
+    scatter_gather: bool
+    longest: int
+    cycle: float
+    beat_bytes: dict[bool, int]
+    swallow: bool
+
+    def begin_reset(self) -> None:
+        """Reset both channels."""
+
+    def strike(self, seconds: float) -> float:
+        """Seconds of a transfer that begins, after injected faults."""
+
+
+@dataclass
+class _Job:
+    """A transfer, or a descriptor's part of one."""
+
+    address: int
+    nbytes: int
+    ends: bool  # a packet
+    moment: float  # at which MM2S is through
+    done: int = 0  # bytes
+
+
 class Channel:
     """MM2S (`sends`) or S2MM. Offsets are from the channel's own first register."""
 
-    def __init__(self, dma: AxiDmaTwin, sends: bool, fifo: Fifo) -> None:
+    def __init__(self, dma: _Dma, sends: bool, fifo: Fifo) -> None:
         self.dma, self.sends, self.fifo = dma, sends, fifo
         self.reset()
 
@@ -40,7 +70,7 @@ class Channel:
         self.address = 0
         self.length = 0  # as read back
         self.started = False  # direct mode: idle is 0 before the first transfer
-        self.job: Any = None  # [address, bytes, done so far, ends a packet, moment at which MM2S is through]
+        self.job: _Job | None = None
         self.lost = False  # an injected fault: the channel never shows that it is done
 
     # -- registers ----------------------------------------------------------------------------
@@ -109,7 +139,7 @@ class Channel:
         self.idle, self.started = False, True
         cycles = -(-length // self.dma.beat_bytes[self.sends])
         seconds = self.dma.strike(cycles * self.dma.cycle) if self.sends else 0.0
-        self.job = [address, length, 0, ends, moment + seconds]
+        self.job = _Job(address, length, ends, moment + seconds)
 
     def _fetch(self, moment: float) -> None:
         """Take the next descriptor."""
@@ -131,14 +161,14 @@ class Channel:
     def fail(self, bits: int) -> None:
         """Errors halt the channel; only a reset of the DMA clears them."""
         if self.dma.scatter_gather and self.job is not None and bits & (INTERNAL | SLAVE | DECODE):
-            self._write_status(bits >> 4 << 28)
+            self._write_status(self.job, bits >> 4 << 28)
         self.status |= bits | ERROR
         self.running, self.idle, self.job = False, False, None
 
-    def _write_status(self, bits: int) -> None:
+    def _write_status(self, job: _Job, bits: int) -> None:
         try:
             words = self.dma.memory.read(self.current, 52).view(np.uint32)
-            words[7] = np.uint32(self.job[2] | bits)
+            words[7] = np.uint32(job.done | bits)
         except BusError:
             self.status |= SG_DECODE
 
@@ -146,44 +176,42 @@ class Channel:
         """Move what can be moved now; whether anything was."""
         if self.job is None or self.lost:
             return False
-        return self._send(now) if self.sends else self._receive(now)
+        return self._send(self.job, now) if self.sends else self._receive(self.job, now)
 
-    def _send(self, now: float) -> bool:
-        address, length, _, ends, moment = self.job
-        if now < moment or not self.fifo.room:
+    def _send(self, job: _Job, now: float) -> bool:
+        if now < job.moment or self.fifo.size >= self.fifo.capacity:
             return False
         try:
-            data = self.dma.memory.read(address, length).copy()
+            data = self.dma.memory.read(job.address, job.nbytes).copy()
         except BusError:
             self.fail(DECODE)
             return True
-        self.fifo.put(data, ends, moment)
-        self.job[2] = length
-        self._finished(ends, moment)
+        self.fifo.put(data, job.ends, job.moment)
+        job.done = job.nbytes
+        self._finished(job, job.ends, job.moment)
         return True
 
-    def _receive(self, now: float) -> bool:
-        job = self.job
-        if job[2] == job[1]:  # full, without the end of the packet
+    def _receive(self, job: _Job, now: float) -> bool:
+        if job.done == job.nbytes:  # full, without the end of the packet
             if self.fifo.moment() > now:
                 return False
             self.fail(INTERNAL)  # a packet longer than the length register says
             return True
-        data, last = self.fifo.take(job[1] - job[2], now, packet=True)
+        data, last = self.fifo.take(job.nbytes - job.done, now, packet=True)
         if not data.size:
             return False
         try:
             if not self.dma.swallow:
-                self.dma.memory.write(job[0] + job[2], data)
+                self.dma.memory.write(job.address + job.done, data)
         except BusError:
             self.fail(DECODE)
             return True
-        job[2] += data.size
-        if last or (self.dma.scatter_gather and job[2] == job[1]):
-            self._finished(last, now)
+        job.done += data.size
+        if last or (self.dma.scatter_gather and job.done == job.nbytes):
+            self._finished(job, last, now)
         return True
 
-    def _finished(self, ends: bool, moment: float) -> None:
+    def _finished(self, job: _Job, ends: bool, moment: float) -> None:
         """A transfer, or a descriptor, is through."""
         if not self.sends:
             self.dma.swallow = False
@@ -193,9 +221,9 @@ class Channel:
                 self.status |= IOC
                 self.left = self.threshold
         if not self.dma.scatter_gather:
-            self.length, self.job, self.idle = self.job[2], None, True
+            self.length, self.job, self.idle = job.done, None, True
             return
-        self._write_status(_COMPLETE | (_EOF if ends and not self.sends else 0))
+        self._write_status(job, _COMPLETE | (_EOF if ends and not self.sends else 0))
         self.job = None
         if self.current == self.tail:
             self.idle = True
@@ -210,7 +238,7 @@ class Channel:
         if self.job is None or self.lost:
             return math.inf
         if self.sends:
-            return float(self.job[4]) if self.fifo.room else math.inf
+            return self.job.moment if self.fifo.room else math.inf
         return self.fifo.moment()
 
     @property

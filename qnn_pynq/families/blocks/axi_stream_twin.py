@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 __all__ = ["Fifo"]
+
+
+@dataclass
+class _Part:
+    """Bytes that came at once."""
+
+    moment: float
+    data: np.ndarray
+    last: bool
 
 
 class Fifo:
@@ -23,7 +32,7 @@ class Fifo:
     def __init__(self, capacity: float = math.inf) -> None:
         self.capacity = capacity
         self.size = 0
-        self._parts: deque[Any] = deque()  # [moment, bytes, last]
+        self._parts: deque[_Part] = deque()
 
     @property
     def room(self) -> bool:
@@ -33,15 +42,15 @@ class Fifo:
     def put(self, data: np.ndarray, last: bool, moment: float) -> None:
         """Append bytes that are there from `moment` on; `last`: TLAST stands on their last beat."""
         if data.size:
-            self._parts.append([moment, data, last])
+            self._parts.append(_Part(moment, data, last))
             self.size += data.size
 
     def moment(self, nbytes: int = 1) -> float:
         """When the next `nbytes` are there; inf where there are fewer."""
         latest = 0.0
-        for moment, data, _ in self._parts:
-            latest = max(latest, moment)
-            nbytes -= data.size
+        for part in self._parts:
+            latest = max(latest, part.moment)
+            nbytes -= part.data.size
             if nbytes <= 0:
                 return latest
         return math.inf
@@ -52,17 +61,17 @@ class Fifo:
         With `packet`, no more than up to the first TLAST.
         """
         taken, last = [], False
-        while nbytes and self._parts and self._parts[0][0] <= now:
+        while nbytes and self._parts and self._parts[0].moment <= now:
             part = self._parts[0]
-            data = part[1][:nbytes]
+            data = part.data[:nbytes]
             taken.append(data)
             nbytes -= data.size
             self.size -= data.size
-            if data.size < part[1].size:
-                part[1] = part[1][data.size:]
+            if data.size < part.data.size:
+                part.data = part.data[data.size:]
                 last = False
             else:
-                last = self._parts.popleft()[2]
+                last = self._parts.popleft().last
                 if last and packet:
                     break
         return (np.concatenate(taken) if taken else np.zeros(0, np.uint8)), last

@@ -1,11 +1,11 @@
-"""What drivers of polled circuits share: one run in flight, ownership, a close that is safe at any time."""
+"""Circuits with ap_ctrl_hs registers, from the driver's side: the registers, and what drivers of polled ones share."""
 from __future__ import annotations
 
 import logging
 from abc import abstractmethod
 from typing import Any
 
-from ...contracts.board import Board
+from ...contracts.board import Board, Buffer, Registers, close_all
 from ...contracts.driver import Driver
 from ...errors import (
     BoardBusyError,
@@ -15,21 +15,41 @@ from ...errors import (
     EarlyDoneError,
     ForeignBitstreamError,
     InputError,
-    QnnError,
     StatusError,
+    StrayRunError,
 )
 
-__all__ = ["CTRL", "DONE", "IDLE", "START", "PolledDriver", "StrayRunError"]
+__all__ = ["CTRL", "DONE", "IDLE", "NEVER", "START", "PolledDriver", "check_control", "drop_done"]
 
 log = logging.getLogger(__name__)
+# Vitis HLS User Guide (UG1399), "S_AXILITE Control Register Map": the control register, and bits of it.
 CTRL = 0x00
 START, DONE, IDLE = 0x1, 0x2, 0x4
-_NEVER = 0xFFFFFD70  # control bits that no HLS block has; a bus without a slave often reads as all ones
-_LOOK = 0.05  # seconds of waiting between looks at `cancel`
+NEVER = 0xFFFFFD70  # bits that no such block has; a bus without a slave often reads as all ones
 
 
-class StrayRunError(BoardBusyError, StatusError):
-    """The circuit runs where it should be idle."""
+def check_control(status: int) -> None:
+    """StatusError where the control register shows bits that it does not have."""
+    if status & NEVER:
+        raise StatusError(f"control register {status:#010x}: bits that the circuit does not have; the bus or the logic "
+                          "is broken, or another bitstream is loaded")
+
+
+def drop_done(registers: Registers) -> None:
+    """One read takes a stale done away, and shows whether the logic is free.
+
+    Raises
+    ------
+    StatusError
+        Bits that no circuit has.
+    StrayRunError
+        It runs.
+    """
+    status = registers.read(CTRL)
+    check_control(status)
+    if not status & (IDLE | DONE):
+        raise StrayRunError("the accelerator is still busy with an earlier run, which cannot be "
+                            "aborted: reset() the board and load the network again")
 
 
 class PolledDriver(Driver):
@@ -41,31 +61,36 @@ class PolledDriver(Driver):
     def __init__(self, board: Board, overlay: Any, conservative: bool = False) -> None:
         super().__init__(board, overlay, conservative)
         self._done_mask = DONE if conservative else DONE | IDLE
-        self._done = CTRL, self._done_mask | _NEVER
+        self._done = CTRL, self._done_mask | NEVER
         self._running = 0  # images in flight
         self._generation = -1
         self._closed = self._cancelled = False
         self._missing = "no network is configured: call configure() first"
 
     @abstractmethod
+    def _buffers(self) -> list[Buffer]:
+        """Every live buffer."""
+
+    @abstractmethod
+    def _forget_buffers(self) -> None:
+        """Drop them, closed or not."""
+
     def _free(self) -> None:
-        """Give the buffers back."""
+        """Give the buffers back; where a run may still write to them, to the board."""
+        if self.board.in_flight is self and not self.board.closed:
+            self.board.quarantine(self._buffers(), f"a run of {self.overlay.name} did not end")
+            self._forget_buffers()
+            return
+        try:
+            close_all(self._buffers())
+        finally:
+            self._forget_buffers()
 
     def cancel(self) -> None:
         self._cancelled = True
 
-    @staticmethod
-    def _drop_done(registers: Any) -> None:
-        """One read takes a stale done away, and shows whether the logic is free."""
-        status = registers.read(CTRL)
-        if status & _NEVER:
-            raise _strange(status)
-        if not status & (IDLE | DONE):
-            raise StrayRunError("the accelerator is still busy with an earlier run, which cannot be "
-                                 "aborted: reset() the board and load the network again")
-
     def _await(self, expected: float, least: float, timeout: float | None, started: float,
-               what: tuple[Any, ...]) -> float:
+               what: tuple[object, ...]) -> float:
         """Wait for the circuit, which was started at `started` accelerator seconds and takes at least `least`.
 
         `what` are a format and its arguments: only an error needs the text.
@@ -84,17 +109,12 @@ class PolledDriver(Driver):
         board, limits, ip, mask = self.board, self.limits, self.overlay.ip.name, self._done_mask
         if timeout is None:
             timeout = limits.margin + limits.factor * expected
-        done = self._done
-        if timeout <= _LOOK:
-            status = self._look(ip, done, timeout, timeout, expected, what)
-        else:
-            look, end = max(_LOOK, timeout / 1000), board.clock.now() + timeout
-            status = 0
-            while not status:
-                left = end - board.clock.now()
-                status = self._look(ip, done, min(left, look), timeout if left <= look else 0.0, expected, what)
-        if status & _NEVER:
-            raise _strange(status)
+        try:
+            status = board.wait(ip, self._done, timeout, self.overlay.name, self._is_cancelled)
+        except DeadlineError as error:
+            raise DeadlineError(f"{_text(what, expected)}: no answer within {timeout:g} s; reset() the board and load "
+                                "the network again, or allow more time") from error
+        check_control(status)
         # At most a cycle lies between done and idle: another look must find it idle.
         if status == DONE and mask & IDLE and not board.ip(ip).read(CTRL) & IDLE:
             raise EarlyDoneError(f"{_text(what, expected)}: done, but still busy")
@@ -104,18 +124,8 @@ class PolledDriver(Driver):
                                  "can be")
         return seconds
 
-    def _look(self, ip: str, done: tuple[int, int], seconds: float, timeout: float, expected: float,
-              what: tuple[Any, ...]) -> int:
-        """The bits after a part of a wait; 0 if there are none yet. `timeout` is said where it was the last part."""
-        if self._cancelled:
-            raise ClosedError(f"{_text(what, expected)}: closed while it was waited for")
-        try:
-            return self.board.wait(ip, done, seconds, self.overlay.name)
-        except DeadlineError:
-            if not timeout:
-                return 0
-        raise DeadlineError(f"{_text(what, expected)}: no answer within {timeout:g} s; reset() the board and load the "
-                            "network again, or allow more time")
+    def _is_cancelled(self) -> bool:
+        return self._cancelled
 
     def _over(self) -> None:
         self._running = 0
@@ -171,24 +181,40 @@ class PolledDriver(Driver):
             self._free()
 
     def close(self) -> None:
-        with self.board.lock:
+        """Give buffers and board up, whatever the board answers; idempotent.
+
+        A run in flight is waited for, or ended by configuring the logic again. Where neither works, the buffers go to
+        the board's quarantine.
+        """
+        board = self.board
+        with board.lock:
             # Again and again, if need be: an interrupt may have broken an earlier close off.
-            if self._running and not self._closed and not self.board.closed:
+            try:
+                if board.in_flight is self and not board.closed:
+                    self._end_run()
+            finally:
+                self._closed, self.network = True, None
                 try:
-                    self.finish()
-                except QnnError as error:
-                    log.warning("closed with a run in flight: %s", error)
-            self._closed, self.network = True, None
-            # A circuit that still runs may write: its buffers stay until the board is reset.
-            if not self._running or self.board.closed or self._generation != self.board.generation:
-                self._free()
-            self.board.release(self)
+                    self._free()
+                finally:
+                    board.release(self)
+                    self._running = 0
+
+    def _end_run(self) -> None:
+        """Let the run end, or configure the logic again; what fails of that is said, not raised."""
+        board = self.board
+        try:
+            if not self._closed:
+                self.finish()
+        except Exception as error:
+            log.info("closed with a run in flight: %s", error)
+        finally:  # also after an interrupt: nobody may call again
+            if board.in_flight is self and board.owner is self:
+                try:
+                    board.reset()
+                except Exception as error:
+                    log.warning("%s: a run did not end, and the reset failed too: %s", board.name, error)
 
 
-def _strange(status: int) -> StatusError:
-    return StatusError(f"control register {status:#010x}: bits that the circuit does not have; the bus or the logic "
-                       "is broken, or another bitstream is loaded")
-
-
-def _text(what: tuple[Any, ...], expected: float) -> str:
-    return "{} (the cycle model says {:.3g} ms)".format(what[0].format(*what[1:]), 1e3 * expected)
+def _text(what: tuple[object, ...], expected: float) -> str:
+    return f"{str(what[0]).format(*what[1:])} (the cycle model says {1e3 * expected:.3g} ms)"

@@ -12,10 +12,71 @@ from ...contracts.twin import Memory, Twin
 from ...errors import BusError
 from ...faults import Fault
 
-__all__ = ["ControlTwin"]
+__all__ = ["ControlRegisters", "ControlTwin"]
 
+# Not shared with the driver: one wrong table would agree with itself.
 _CTRL, _GIER, _IER, _ISR = 0x00, 0x04, 0x08, 0x0C
-_START, _DONE, _IDLE, _AUTO_RESTART = 0x01, 0x02, 0x04, 0x80
+_START, _DONE, _IDLE, _READY, _AUTO_RESTART = 0x01, 0x02, 0x04, 0x08, 0x80
+
+
+class ControlRegisters:
+    """The registers of ap_ctrl_hs and of its interrupt: done clears on read, interrupt bits toggle on write.
+
+    Parameters
+    ----------
+    ready : bool
+        Whether the ready bit shows with done.
+
+    Attributes
+    ----------
+    done, auto_restart, enabled : bool
+        `enabled`: some interrupt of the block is.
+    """
+
+    last = _ISR  # offset; arguments lie behind it
+
+    def __init__(self, ready: bool = False) -> None:
+        self._shown = _DONE | _READY if ready else _DONE
+        self.reset()
+
+    def reset(self) -> None:
+        self.done = self.auto_restart = False
+        self._gier = self._ier = self._isr = 0
+
+    def read(self, offset: int, busy: bool) -> int:
+        if offset == _CTRL:
+            value = ((_START if busy else _IDLE) | (self._shown if self.done else 0)
+                     | (_AUTO_RESTART if self.auto_restart else 0))
+            self.done = False  # clear on read
+            return value
+        return {_GIER: self._gier, _IER: self._ier, _ISR: self._isr}.get(offset, 0)
+
+    def write(self, offset: int, value: int, busy: bool) -> bool:
+        """Store; whether a run begins: a start while busy is lost."""
+        if offset == _CTRL:
+            self.auto_restart = bool(value & _AUTO_RESTART)
+            return bool(value & _START) and not busy
+        if offset == _GIER:
+            self._gier = value & 1
+        elif offset == _IER:
+            self._ier = value & 3
+        elif offset == _ISR:
+            self._isr ^= value & 3
+        return False
+
+    def finish(self, done: bool = True) -> None:
+        """The run is over, and says so or not."""
+        self.done = done
+        if done:
+            self._isr |= self._ier
+
+    @property
+    def enabled(self) -> bool:
+        return bool(self._ier)
+
+    @property
+    def interrupt(self) -> bool:
+        return bool(self._gier and self._isr)
 
 
 class ControlTwin(Twin):
@@ -36,6 +97,7 @@ class ControlTwin(Twin):
     ----------
     registers : dict
         Values of the argument registers by offset.
+    control : ControlRegisters
     """
 
     def __init__(self, overlay: Any, memory: Memory, clock: Clock, arguments: Iterable[int], flag: int,
@@ -47,6 +109,7 @@ class ControlTwin(Twin):
         self._cycle = 1e-6 / overlay.clock_mhz
         self._write_time = overlay.timing["write_access_ns"] * 1e-9
         self._read_time = overlay.timing["read_access_ns"] * 1e-9
+        self.control = ControlRegisters()
         self._gone = False  # somebody else's circuit is in the logic now
         self.reset()
 
@@ -60,8 +123,7 @@ class ControlTwin(Twin):
 
     def reset(self) -> None:
         self.registers = dict.fromkeys(self._arguments, 0)
-        self._gier = self._ier = self._isr = 0
-        self._done = self._auto_restart = False
+        self.control.reset()
         self._busy_until: float | None = None
         self._model_end = 0.0
         self._result: tuple[int, np.ndarray] | None = None  # address, bytes
@@ -76,7 +138,7 @@ class ControlTwin(Twin):
     @property
     def interrupt(self) -> bool:
         self.settle()
-        return bool(self._gier and self._isr)
+        return self.control.interrupt
 
     # -- bus ----------------------------------------------------------------------------------
     def read(self, offset: int) -> int:
@@ -99,29 +161,16 @@ class ControlTwin(Twin):
     def _read(self, offset: int) -> int:
         self._access(self._read_time)
         reg = offset & self._decoded
-        if reg == _CTRL:
-            busy = self._busy_until is not None
-            value = ((_START if busy else _IDLE) | (_DONE if self._done else 0)
-                     | (_AUTO_RESTART if self._auto_restart else 0))
-            self._done = False  # clear on read
-            return value
-        if reg <= _ISR:
-            return {_GIER: self._gier, _IER: self._ier, _ISR: self._isr}[reg]
+        if reg <= ControlRegisters.last:
+            return self.control.read(reg, self._busy_until is not None)
         return self._argument(reg)
 
     def _write(self, offset: int, value: int) -> None:
         self._access(self._write_time)
         reg = offset & self._decoded
-        if reg == _CTRL:
-            self._auto_restart = bool(value & _AUTO_RESTART)
-            if value & _START and self._busy_until is None:
+        if reg <= ControlRegisters.last:
+            if self.control.write(reg, value, self._busy_until is not None):
                 self._start()
-        elif reg == _GIER:
-            self._gier = value & 1
-        elif reg == _IER:
-            self._ier = value & 3
-        elif reg == _ISR:
-            self._isr ^= value & 3  # toggle on write
         elif reg in self.registers:
             self.registers[reg] = value & 1 if reg == self._flag else value
 
@@ -159,11 +208,9 @@ class ControlTwin(Twin):
             address, data = self._result
             self._result = None
             self._deliver(address, data)
-        self._done = self._hook("done", not self._lost_done)
+        self.control.finish(bool(self._hook("done", not self._lost_done)))
         self._lost_done = False
-        if self._done:
-            self._isr |= self._ier
-        if self._auto_restart:
+        if self.control.auto_restart:
             try:
                 self._start()
             except BusError as error:

@@ -6,4 +6,8 @@ from ...contracts.families import Family
 
 __all__ = ["FAMILY"]
 
-FAMILY = Family(f"{__name__}.driver:BnnPynqDriver", f"{__name__}.twin:BnnPynqTwin", f"{__name__}.descriptor:check")
+FAMILY = Family(
+    "qnn_pynq.families.bnn_pynq.driver:BnnPynqDriver",
+    "qnn_pynq.families.bnn_pynq.twin:BnnPynqTwin",
+    "qnn_pynq.families.bnn_pynq.descriptor:check",
+)

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from ...contracts.board import Board, Buffer
+from ...contracts.chip import CACHE_LINE
 from ...contracts.driver import Port, Split
 from ...contracts.network import Network
 from ...contracts.overlay import Overlay
 from ...errors import InputError, NoDataError, QnnError
-from ..blocks.hls_control import START, PolledDriver
+from ..blocks.hls_control import START, PolledDriver, drop_done
 from .weights import check_network, fit_layers, least_cycles, weight_program
 
 __all__ = ["BnnPynqDriver", "Reg"]
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Reg(IntEnum):
-    """Registers of BlackBoxJam, byte offsets."""
+    """Registers of BlackBoxJam, byte offsets: lfcW1A1-pynqZ1-Z2.hwh in bnn/bitstreams/pynqZ1-Z2 of BNN-PYNQ."""
 
     CTRL = 0x00
     IN_LOW = 0x10
@@ -36,7 +37,6 @@ class Reg(IntEnum):
 _MAX_IMAGES = 16384  # per run: 1.7 MB of input; a longer run gains less than 0.02 %
 _MIN_IMAGES = 16  # the input stage fetches 16 images at a time
 _WORD = 8  # bytes of a result
-_LINE = 64  # at least a cache line: inputs and outputs share none
 
 
 class BnnPynqDriver(PolledDriver):
@@ -117,7 +117,7 @@ class BnnPynqDriver(PolledDriver):
             if timeout is None:
                 timeout = 60.0 if self.conservative else 20.0
             before = self.board.accelerator_seconds
-            self._drop_done(registers)
+            drop_done(registers)
             try:
                 registers.play(program, timeout)
             except BaseException:
@@ -160,17 +160,19 @@ class BnnPynqDriver(PolledDriver):
     def _grow(self, images: int) -> None:
         rows = min(self._capacity, max(_MIN_IMAGES, 1 << (images - 1).bit_length()))
         self._free()
-        self._skip = -(-rows * _WORD // _LINE) * _LINE
+        # Inputs and outputs share no line of the cache.
+        self._skip = -(-rows * _WORD // CACHE_LINE) * CACHE_LINE
         self._buffer = self.board.allocate(self._skip + rows * self._row, np.uint8)
         self._words = self._buffer.array[: rows * _WORD].view(np.uint64)
         self._inputs = self._buffer.array[self._skip :].reshape(rows, self._row)
         self._rows = rows
 
-    def _free(self) -> None:
-        if self._buffer is not None:
-            self._buffer.close()
+    def _buffers(self) -> list[Buffer]:
+        return [] if self._buffer is None else [self._buffer]
+
+    def _forget_buffers(self) -> None:
+        self._rows = 0  # first: after an interrupt nobody takes a closed buffer for one that holds images
         self._buffer = self._inputs = self._words = None
-        self._rows = 0
 
     def start(self, images: int) -> None:
         """Start the circuit on the first `images` rows of `room`.
@@ -192,7 +194,7 @@ class BnnPynqDriver(PolledDriver):
                 raise InputError(f"{images} images, but room() was asked for {self._rows} at most")
             assert self._buffer is not None
             registers = self.board.ip(self.overlay.ip.name)
-            self._drop_done(registers)
+            drop_done(registers)
             begun = perf_counter()
             self._poison = poison = self._poison + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
             if images == 1:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...errors import InputError
+
 __all__ = ["fold_thresholds", "fold_weights", "unfold_thresholds", "unfold_weights"]
 
 _WORD = np.dtype("<u8")
@@ -14,7 +16,7 @@ _WORD = np.dtype("<u8")
 
 def _folds(outputs: int, inputs: int, pe: int, simd: int) -> tuple[int, int]:
     if not 1 <= simd <= 64 or pe < 1 or outputs % pe or inputs % simd:
-        raise ValueError(f"{outputs} outputs of {inputs} inputs do not fold over {pe} PEs "
+        raise InputError(f"{outputs} outputs of {inputs} inputs do not fold over {pe} PEs "
                          f"of {simd} SIMD lanes")
     return outputs // pe, inputs // simd
 
@@ -38,7 +40,7 @@ def fold_weights(weights: np.ndarray, inputs: int, pe: int, simd: int) -> np.nda
     outputs = len(weights)
     nf, sf = _folds(outputs, inputs, pe, simd)
     if weights.shape != (outputs, -(-inputs // 8)):
-        raise ValueError(f"weights of shape {weights.shape}: expected "
+        raise InputError(f"weights of shape {weights.shape}: expected "
                          f"({outputs}, {-(-inputs // 8)}) for {inputs} inputs")
     words = np.zeros((pe, nf, sf, 8), dtype=np.uint8)
     if simd % 8 == 0:
@@ -58,7 +60,7 @@ def unfold_weights(words: np.ndarray, inputs: int, pe: int, simd: int) -> np.nda
     words = np.ascontiguousarray(words, dtype=_WORD)
     sf = inputs // simd
     if words.ndim != 2 or len(words) != pe or sf == 0 or words.shape[1] % sf:
-        raise ValueError(f"weight words of shape {words.shape}: expected ({pe}, a multiple of {sf})")
+        raise InputError(f"weight words of shape {words.shape}: expected ({pe}, a multiple of {sf})")
     nf = words.shape[1] // sf
     _folds(nf * pe, inputs, pe, simd)
     octets = words.view(np.uint8).reshape(pe, nf, sf, 8).transpose(1, 0, 2, 3)
@@ -72,7 +74,7 @@ def fold_thresholds(thresholds: np.ndarray, pe: int) -> np.ndarray:
     """(outputs, T) to PE memories (pe, NF*T), same dtype."""
     thresholds = np.asarray(thresholds)
     if thresholds.ndim != 2 or len(thresholds) % pe:
-        raise ValueError(f"thresholds of shape {thresholds.shape} do not fold over {pe} PEs")
+        raise InputError(f"thresholds of shape {thresholds.shape} do not fold over {pe} PEs")
     nf, count = len(thresholds) // pe, thresholds.shape[1]
     return np.ascontiguousarray(thresholds.reshape(nf, pe, count).transpose(1, 0, 2)).reshape(pe, nf * count)
 
@@ -81,6 +83,6 @@ def unfold_thresholds(values: np.ndarray, count: int) -> np.ndarray:
     """PE memories (pe, NF*count) to (outputs, count), same dtype."""
     values = np.asarray(values)
     if values.ndim != 2 or count < 1 or values.shape[1] % count:
-        raise ValueError(f"threshold values of shape {values.shape}: expected (PEs, a multiple of {count})")
+        raise InputError(f"threshold values of shape {values.shape}: expected (PEs, a multiple of {count})")
     pe, nf = len(values), values.shape[1] // count
     return np.ascontiguousarray(values.reshape(pe, nf, count).transpose(1, 0, 2)).reshape(nf * pe, count)

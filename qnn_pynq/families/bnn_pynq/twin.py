@@ -25,7 +25,7 @@ __all__ = ["BnnPynqTwin"]
 
 
 class Reg(IntEnum):
-    """Register offsets. Not shared with the driver: one wrong table would agree with itself."""
+    """Register offsets of upstream's .hwh. Not shared with the driver: one wrong table would agree with itself."""
 
     CTRL = 0x00
     GIER = 0x04
@@ -197,7 +197,10 @@ class BnnPynqTwin(ControlTwin):
         return played
 
     def _play_at_once(self, program: np.ndarray, timeout: float) -> bool:
-        if self._gone or self._faults or self._busy_until is not None or self._done or self._auto_restart or self._ier:
+        control = self.control
+        if self._gone or self._faults or self._busy_until is not None:
+            return False
+        if control.done or control.auto_restart or control.enabled:
             return False
         reg = ((program["offset"] & 0x7C) >> 2).astype(np.uint8)
         value = np.ascontiguousarray(program["value"])

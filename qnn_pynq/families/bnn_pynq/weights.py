@@ -11,15 +11,13 @@ from ...contracts.overlay import Overlay
 from ...contracts.program import PROGRAM_DTYPE, WAIT, WRITE
 from ...errors import UnsupportedNetworkError
 from ...networks.dense import Dense
+from ..blocks.hls_control import CTRL, DONE, IDLE, START
 from .packing import fold_thresholds, fold_weights
 
 __all__ = ["FittedLayer", "check_network", "fit_layers", "least_cycles", "weight_program"]
 
-_CTRL, _START, _DONE, _IDLE = 0x00, 0x1, 0x2, 0x4
-
-
 class Target(IntEnum):
-    """Registers of a memory write, byte offsets."""
+    """Registers of a memory write, byte offsets: the same file as `driver.Reg`."""
 
     DO_INIT = 0x28
     LAYER = 0x30
@@ -162,11 +160,11 @@ def _fast(target: int, ind: np.ndarray, thresh: np.ndarray, value: np.ndarray,
     columns.append((Target.VAL_LOW, value & np.uint64(0xFFFFFFFF)))
     if wide:
         columns.append((Target.VAL_HIGH, value >> np.uint64(32)))
-    columns.append((_CTRL, _START))
+    columns.append((CTRL, START))
     pes, n = value.shape
     block = np.empty((pes, 1 + n * (len(columns) + 1)), PROGRAM_DTYPE)
     block["op"][:, 0], block["offset"][:, 0], block["value"][:, 0] = WRITE, Target.MEM, np.arange(pes)
-    _fill(block[:, 1:].reshape(pes, n, len(columns) + 1), columns, _DONE | _IDLE)
+    _fill(block[:, 1:].reshape(pes, n, len(columns) + 1), columns, DONE | IDLE)
     return [_writes(*head), block.reshape(-1)]
 
 
@@ -176,7 +174,7 @@ def _published(target: int, ind: np.ndarray, thresh: np.ndarray, value: np.ndarr
     _fill(block[:, :, :9], [
         (Target.DO_INIT, 1), (Target.LAYER, target), (Target.MEM, np.arange(pes)[:, None]), (Target.IND, ind),
         (Target.THRESH, thresh), (Target.VAL_LOW, value & np.uint64(0xFFFFFFFF)),
-        (Target.VAL_HIGH, value >> np.uint64(32)), (_CTRL, _START)], _DONE)
+        (Target.VAL_HIGH, value >> np.uint64(32)), (CTRL, START)], DONE)
     block[:, :, 9] = np.array((WRITE, Target.DO_INIT, 0), PROGRAM_DTYPE)
     return block.reshape(-1)
 
@@ -186,4 +184,4 @@ def _fill(steps: np.ndarray, columns: Sequence[tuple[int, Any]], mask: int) -> N
     for place, (offset, value) in enumerate(columns):
         steps["op"][:, :, place], steps["offset"][:, :, place] = WRITE, offset
         steps["value"][:, :, place] = value
-    steps["op"][:, :, -1], steps["offset"][:, :, -1], steps["value"][:, :, -1] = WAIT, _CTRL, mask
+    steps["op"][:, :, -1], steps["offset"][:, :, -1], steps["value"][:, :, -1] = WAIT, CTRL, mask

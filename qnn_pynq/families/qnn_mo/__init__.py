@@ -6,4 +6,8 @@ from ...contracts.families import Family
 
 __all__ = ["FAMILY"]
 
-FAMILY = Family(f"{__name__}.driver:QnnMoDriver", f"{__name__}.twin:QnnMoTwin", f"{__name__}.descriptor:check")
+FAMILY = Family(
+    "qnn_pynq.families.qnn_mo.driver:QnnMoDriver",
+    "qnn_pynq.families.qnn_mo.twin:QnnMoTwin",
+    "qnn_pynq.families.qnn_mo.descriptor:check",
+)

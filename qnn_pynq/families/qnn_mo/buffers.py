@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ...contracts.board import Board, Buffer
+from ...contracts.board import Board, Buffer, close_all
+from ...contracts.chip import PAGE
 from .maps import gather, read_maps, write_map
 from .plan_parts import Piece, Plan, Stage
 from .weights import weight_image
 
 __all__ = ["OffloadBuffers"]
-
-_PAGE = 4096  # contiguous memory comes in whole pages
 
 
 class OffloadBuffers:
@@ -53,7 +52,7 @@ class OffloadBuffers:
 
     def capacity(self, plan: Plan) -> int:
         """Images that fit beside the weights."""
-        left = self._limit - _pages(plan.weight_bytes) - 2 * (_PAGE + plan.pixel_bytes)
+        left = self._limit - _pages(plan.weight_bytes) - 2 * (PAGE + plan.pixel_bytes)
         return max(1, left // max(1, sum(plan.areas)))
 
     def take(self, plan: Plan, geometry: Any) -> None:
@@ -136,20 +135,26 @@ class OffloadBuffers:
 
     def free_areas(self) -> None:
         """Close the areas."""
-        for buffer in self.areas:
-            buffer.close()
-        self.areas, self.rows, self._touched = [], 0, 0
+        self.rows = self._touched = 0  # first: after an interrupt no closed area is taken for one that holds images
+        try:
+            close_all(self.areas)
+        finally:
+            self.areas = []
 
     def free(self) -> None:
         """Close all."""
-        self.free_areas()
-        if self.weights is not None:
-            self.weights.close()
-        self.weights = None
+        try:
+            close_all(self.all())
+        finally:
+            self.forget()
+
+    def forget(self) -> None:
+        """Drop all, closed or not."""
+        self.areas, self.rows, self._touched, self.weights = [], 0, 0, None
 
 
 def _pages(nbytes: int) -> int:
-    return -(-nbytes // _PAGE) * _PAGE
+    return -(-nbytes // PAGE) * PAGE
 
 
 def _ends(piece: Piece, images: int) -> list[slice]:

@@ -9,6 +9,7 @@ from ...files.fields import Fields
 
 __all__ = ["check", "check_identity"]
 
+_MOST_WORDS = 1 << 18  # of weights in a circuit: over three times those of the published ones
 _TOLD_APART = ("activation_bits", "max_kernel", "max_inputs", "max_outputs", "max_input_size", "max_output_size",
                "pool_size", "max_pool_stride", "threshold_bits")
 _PUBLISHED = {
@@ -26,10 +27,14 @@ def check(geometry: Fields, timing: Fields) -> None:
 def _check_geometry(fields: Fields) -> None:
     """One convolution and one pool on tiles of `pe` outputs of `simd` inputs, up to the maxima."""
     bits = fields.take("activation_bits", "integer", allowed=(2, 3))
-    fields.integer("max_kernel", 1, 16)
+    kernel = fields.integer("max_kernel", 1, 16)
     channels = {key: fields.integer(key, 1, 4096) for key in ("max_inputs", "max_outputs")}
     for key in ("max_input_size", "max_output_size"):
         fields.integer(key, 1, 4096)
+    words = kernel**2 * channels["max_inputs"] * channels["max_outputs"] // 64
+    if words > _MOST_WORDS:
+        fields.fail("max_kernel", f"{kernel} with {channels['max_inputs']} x {channels['max_outputs']} channels makes "
+                                  f"{words} words of weights: expected at most {_MOST_WORDS}")
     fields.integer("pool_size", 1, 16)
     fields.take("max_pool_stride", "integer", allowed=(1, 2, 4))
     # What the register map and the memory images of this family are made for.

@@ -7,15 +7,15 @@ from time import perf_counter
 
 import numpy as np
 
-from ...contracts.board import Board
+from ...contracts.board import Board, Buffer
 from ...contracts.driver import LayerProfile, Port, Split
 from ...contracts.network import Network
 from ...contracts.overlay import Overlay
 from ...errors import BoardError, InputError
-from ..blocks.hls_control import PolledDriver
+from ..blocks.hls_control import PolledDriver, drop_done
 from .buffers import OffloadBuffers
 from .descriptor import check_identity
-from .plan import make_plan
+from .plan import plan_once
 from .plan_parts import Plan
 from .walk import Walk, circuit_seconds
 
@@ -92,7 +92,7 @@ class QnnMoDriver(PolledDriver):
     @staticmethod
     def _plan(network: Network, overlay: Overlay, conservative: bool) -> Plan:
         check_identity(overlay)
-        return make_plan(network, overlay, conservative)
+        return plan_once(network, overlay, conservative)
 
     @property
     def dma_bytes(self) -> int:
@@ -135,7 +135,7 @@ class QnnMoDriver(PolledDriver):
             self.board.claim(self)
             self.board.load(self.overlay)
             before = self.board.accelerator_seconds
-            self._drop_done(self.board.ip(self.overlay.ip.name))
+            drop_done(self.board.ip(self.overlay.ip.name))
             self.plan, self._capacity = plan, self.buffers.capacity(plan)
             self._code_limit = 2 ** plan.stages[0].step.conv.input_bits
             self._profile = ()
@@ -192,7 +192,7 @@ class QnnMoDriver(PolledDriver):
             self._check_count(images)
             if images > self._put:
                 raise InputError(f"{images} images, but {self._put} were put since the last run: put() all of them")
-            self._drop_done(self.board.ip(self.overlay.ip.name))
+            drop_done(self.board.ip(self.overlay.ip.name))
             begun = perf_counter()
             self.buffers.flush_input()
             self._put = 0
@@ -259,7 +259,7 @@ class QnnMoDriver(PolledDriver):
         if self._generation != self.board.generation:
             self._running = 0
         if self._running:
-            self._drop_done(self.board.ip(self.overlay.ip.name))
+            drop_done(self.board.ip(self.overlay.ip.name))
             self._over()
 
     def _check_idle(self) -> None:
@@ -277,6 +277,9 @@ class QnnMoDriver(PolledDriver):
         self._check_broken()
         super()._check_ready()
 
-    def _free(self) -> None:
+    def _buffers(self) -> list[Buffer]:
+        return self.buffers.all()
+
+    def _forget_buffers(self) -> None:
         self._put = 0
-        self.buffers.free()
+        self.buffers.forget()

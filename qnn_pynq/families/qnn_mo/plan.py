@@ -8,11 +8,16 @@ nothing but zeros follows in their last tile; otherwise a pass of the processor 
 from __future__ import annotations
 
 from typing import Any, Iterable, Sequence
+from weakref import WeakKeyDictionary
 
+from ...contracts.network import Network
+from ...contracts.overlay import Overlay
 from .plan_check import Step, check_steps
 from .plan_parts import Move, Piece, Plan, Run, Stage
 
-__all__ = ["make_plan"]
+__all__ = ["make_plan", "plan_once"]
+
+_last: WeakKeyDictionary[Network, tuple[Overlay, bool, Plan]] = WeakKeyDictionary()
 
 
 def _up(value: int, step: int) -> int:
@@ -38,6 +43,14 @@ def make_plan(network: Any, overlay: Any, conservative: bool = False) -> Plan:
         The circuit would not compute this network correctly.
     """
     return _Planner(overlay.geometry, conservative).plan(check_steps(network, overlay))
+
+
+def plan_once(network: Network, overlay: Overlay, conservative: bool = False) -> Plan:
+    """As `make_plan`, which is asked again only for another overlay or mode: a load splits before it configures."""
+    found = _last.get(network)
+    if found is None or found[:2] != (overlay, conservative):
+        found = _last[network] = overlay, conservative, make_plan(network, overlay, conservative)
+    return found[2]
 
 
 class _Planner:

@@ -10,7 +10,9 @@ __all__ = ["Reg", "load_registers", "run_registers"]
 
 
 class Reg:
-    """Registers of BlackBoxJam, byte offsets; strides are logarithms of base 2."""  # plain ints: looked up often
+    """Registers of BlackBoxJam, byte offsets: W1A2-pynqZ1-Z2.hwh of QNN-MO-PYNQ; strides are logarithms of base 2."""
+
+    # Plain ints: looked up often.
 
     CTRL = 0x00
     IN1_LOW = 0x10

@@ -9,7 +9,7 @@ __all__ = ["Hang", "Reg", "check_shape", "pools"]
 
 
 class Reg(IntEnum):
-    """Register offsets. Not shared with the driver: one wrong table would agree with itself."""
+    """Register offsets of upstream's .hwh. Not shared with the driver: one wrong table would agree with itself."""
 
     CTRL = 0x00
     GIER = 0x04

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...files.fields import write_json
+from ...files.replacing import replace_text
 from ..description import Description
 from ..reading import Source, load_description
 from ..values import check_array, encode
@@ -57,16 +58,9 @@ def generate(source: Source, folder: PathLike) -> list[Path]:
         target = place / file
         if file == name + "_compute.cpp" and target.exists():
             continue
-        _replace(target, make(description))
+        replace_text(target, make(description))
         written.append(target)
     return written
-
-
-def _replace(target: Path, text: str) -> None:
-    """Write by a name beside it, so that nobody reads half a file."""
-    part = target.with_name(target.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(str(part), str(target))
 
 
 def vectors_text(source: Source, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> str:
@@ -109,5 +103,5 @@ def vectors_text(source: Source, inputs: Mapping[str, Any], outputs: Mapping[str
 def write_vectors(source: Source, folder: PathLike, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Path:
     """Write `vectors.txt` into the folder of `generate`; the bench then uses it."""
     target = Path(folder) / "vectors.txt"
-    _replace(target, vectors_text(source, inputs, outputs))
+    replace_text(target, vectors_text(source, inputs, outputs))
     return target

@@ -10,11 +10,12 @@ import numpy as np
 from ...datasets.colour import COLOUR_SETS, colour_folder, read_colour
 from ...datasets.public import data_places
 from ...errors import NotFoundError
+from ...files.replacing import replacing
 from .._torch import torch
 from ..data import DataSet
 from .recipes import Recipe
 
-__all__ = ["crop_middle", "distort", "load_colour", "split_colour"]
+__all__ = ["distort", "load_colour"]
 
 
 def load_colour(name: str, part: str, cache: Path | None = None) -> DataSet:
@@ -39,27 +40,9 @@ def load_colour(name: str, part: str, cache: Path | None = None) -> DataSet:
     data = DataSet(*read_colour(folder, part))
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_name(kept.name + ".part")
-        with open(str(partial), "wb") as file:
+        with replacing(kept) as file:
             np.savez(file, pictures=data.pictures, labels=data.labels, classes=np.array(data.classes))
-        partial.replace(kept)
     return data
-
-
-def split_colour(data: DataSet, held_out: int, seed: int) -> tuple[DataSet, DataSet]:
-    """Seeded random split into (training, held out)."""
-    order = np.random.RandomState(seed).permutation(len(data.labels))
-    first, second = np.sort(order[: len(order) - held_out]), np.sort(order[len(order) - held_out :])
-    return (
-        DataSet(data.pictures[first], data.labels[first], data.classes),
-        DataSet(data.pictures[second], data.labels[second], data.classes),
-    )
-
-
-def crop_middle(pictures: np.ndarray, size: int) -> np.ndarray:
-    """The middle size x size pixels, as the classifier takes them."""
-    top, left = ((side - size) // 2 for side in pictures.shape[1:3])
-    return np.ascontiguousarray(pictures[:, top : top + size, left : left + size])
 
 
 def distort(x: Any, size: int, recipe: Recipe) -> Any:

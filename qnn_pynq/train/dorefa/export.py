@@ -12,6 +12,7 @@ from ...errors import ConversionError
 from ...networks.linear import Linear
 from ...networks.maps import Conv, Pool
 from .._torch import torch
+from ..batchnorm import statistics
 from .integer import classes_of, integer_codes
 from .model import LEVELS, MEAN, SPREAD, TOP_FIRST, TOP_TAIL, DoReFa
 
@@ -50,19 +51,11 @@ def _numbers(tensor: Any) -> np.ndarray:
     return tensor.detach().cpu().double().numpy()
 
 
-def _statistics(norm: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """gamma, beta, mean, inverse deviation."""
-    gamma, beta, mean, variance = (
-        _numbers(t) for t in (norm.weight, norm.bias, norm.running_mean, norm.running_var)
-    )
-    return gamma, beta, mean, 1 / np.sqrt(variance + norm.eps)
-
-
 def _first(model: DoReFa) -> Conv:
     """The software convolution: 16-bit weights, centring and batch norm in its thresholds."""
     block = model.topology.blocks[0]
     weights = _numbers(model.weights[0]).transpose(0, 2, 3, 1)
-    gamma, beta, mean, inverse = _statistics(model.norms[0])
+    gamma, beta, mean, inverse = statistics(model.norms[0])
     slope = gamma * inverse
     if np.any(slope == 0):
         raise ConversionError("batch norm 0 has a factor of 0: expected other numbers")
@@ -97,7 +90,7 @@ def _signed(model: DoReFa, index: int) -> Conv:
     with torch.no_grad():
         signs = _numbers(model.kernel(index)).transpose(0, 2, 3, 1)
     inputs = signs.shape[3]
-    gamma, beta, mean, inverse = _statistics(model.norms[index])
+    gamma, beta, mean, inverse = statistics(model.norms[index])
     flip, thresholds = fold(
         gamma, beta, mean, inverse, fan_in=LEVELS * inputs * block.kernel**2, steps=STEPS, accumulator="sum"
     )

@@ -5,23 +5,22 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
 
 from ...catalogue import cache_folder
 from ...contracts.network import Crop, Encoding, InputSpec
-from ...errors import FetchError, InputError
+from ...errors import FetchError
 from ...networks.store import save_network
+from ..arguments import Arguments, check_arguments
 from ..data import DataSet
-from ..lfc.folder import check_arguments, text_name
-from ..source import read_source, split_by_class
+from ..source import ENOUGH, read_parted, split_by_class
 from .recipes import Recipe, topology_for
 
 __all__ = ["train_dorefa_folder"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _ENOUGH = 2000  # pictures from which on some are set apart for the scale of the probabilities
 _SIDES = (16, 128)
 _MOST = 1000  # classes; the tail is in software
@@ -75,10 +74,9 @@ def train_dorefa_folder(
     FetchError
         The checkpoint cannot be written into the cache.
     """
-    source, output = Path(source), Path(output)
-    check_arguments(precision, ("w1a2",), epochs, size, output, seed)
-    seed = int(seed)
-    side = _side(size)
+    asked = Arguments("dorefa", source, output, precision, epochs, seed, size, mirror)
+    asked = check_arguments(asked, ("w1a2",), _SIDES, square=True)
+    side = asked.size[0]
     from .loop import train
     from .pipeline import TrainedOn, finish
 
@@ -86,66 +84,45 @@ def train_dorefa_folder(
     # Large pictures keep a margin, so that crops may move; small ones are moved over an edge of 0.
     wide = side + 2 * (side // 16) if topology.blocks[0].stride == 2 else side
     reach = (0.67 * wide, float(wide)) if wide > side else (0.875 * side, 1.125 * side)
-    data, test = read_source(source, _spec(wide, wide), _MOST)
+    data, _ = read_parted(asked.source, _spec(wide, wide), asked.seed, _MOST)
     # Pictures as the classifier will see them: one that has the network's size already is not resized.
-    seen, shown = read_source(source, _spec(side, wide), _MOST)
-    if test is None:
-        (data, _), (seen, shown) = split_by_class(data, 0.15, seed), split_by_class(seen, 0.15, seed)
-    assert shown is not None
+    seen, shown = read_parted(asked.source, _spec(side, wide), asked.seed, _MOST)
     choosing = shown
-    if len(data.labels) >= _ENOUGH:
-        (data, _), (_, choosing) = split_by_class(data, 0.1, seed + 1), split_by_class(seen, 0.1, seed + 1)
+    if len(data.labels) >= ENOUGH:
+        data, _ = split_by_class(data, 0.1, asked.seed + 1)
+        _, choosing = split_by_class(seen, 0.1, asked.seed + 1)
     count = len(data.labels)
     recipe = Recipe(
-        text_name(source),
+        asked.name,
         topology,
-        epochs or int(min(120, max(30, 400000 // count))),
+        asked.epochs or int(min(120, max(30, 400000 // count))),
         len(choosing.labels),
-        seed,
+        asked.seed,
         batch=int(min(64, max(2, count // 8))),
         crop=reach,
-        mirror=mirror,
+        mirror=asked.mirror,
     )
-    log.info("%d classes: %d pictures to train, %d to test", len(data.classes), count, len(shown.labels))
+    _log.info("%d classes: %d pictures to train, %d to test", len(data.classes), count, len(shown.labels))
     work = _work(data, recipe)
     model = train(data, choosing, recipe, checkpoint=work / "checkpoint.pt", progress=progress)
     finished = finish(
         model,
-        output.name,
+        asked.output.name,
         recipe,
         data,
         choosing,
         None if choosing is shown else shown,
-        {
-            "command": "qnn-pynq train dorefa {} -o {} --seed {} --size {side} {side}{}{}".format(
-                text_name(source),
-                output.name,
-                seed,
-                " --epochs {}".format(epochs) if epochs else "",
-                " --mirror" if mirror else "",
-                side=side,
-            ),
-            "seed": int(seed),
-            "date": time.strftime("%Y-%m-%d"),
-        },
-        about=TrainedOn(output.name, "", wide),
+        asked.provenance(),
+        about=TrainedOn(asked.output.name, "", wide),
     )
     known = finished.network.provenance
     del known["licence"]  # the user's to say
-    notes = "{} epochs, {} pictures set apart".format(recipe.epochs, len(shown.labels))
-    known.update(dataset=text_name(source), notes=notes)
+    known.update(dataset=asked.name, notes=f"{recipe.epochs} epochs, {len(shown.labels)} pictures set apart")
     if choosing is shown:
         known["accuracy"] = {"test": known["accuracy"]["validation"], "images": len(shown.labels)}
-    saved = save_network(finished.network, output)
+    saved = save_network(finished.network, asked.output)
     shutil.rmtree(str(work), ignore_errors=True)
     return saved
-
-
-def _side(size: tuple[int, int]) -> int:
-    height, width = size
-    if height != width or not _SIDES[0] <= height <= _SIDES[1]:
-        raise InputError("size {} x {}: expected a square of {} to {} pixels".format(height, width, *_SIDES))
-    return int(height)
 
 
 def _spec(side: int, wide: int) -> InputSpec:

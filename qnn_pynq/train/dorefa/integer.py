@@ -11,21 +11,16 @@ from ...errors import ConversionError
 from ...networks.linear import Linear
 from ...networks.maps import Conv, Pool
 from .._torch import torch
+from ..signs import unpacked_signs
 
-__all__ = ["classes_of", "integer_codes", "integer_logits", "run_conv", "run_linear", "run_pool"]
+__all__ = ["classes_of", "integer_codes", "run_conv", "run_linear", "run_pool"]
 
 _EXACT = 1 << 24  # integers up to here are floats of 32 bits
 
 
-def _signs(packed: np.ndarray, count: int) -> np.ndarray:
-    """+1/-1 float32 (..., count) of bit strings."""
-    bits = np.unpackbits(packed, axis=-1, bitorder="little")[..., :count]
-    return bits.astype(np.float32) * 2 - 1
-
-
 def run_conv(layer: Conv, maps: np.ndarray) -> np.ndarray:
     """Codes uint8 (N, H', W', outputs) of uint8 maps (N, H, W, inputs)."""
-    weights = _signs(layer.weights, layer.inputs) if layer.weight_bits == 1 else layer.weights
+    weights = unpacked_signs(layer.weights, layer.inputs) if layer.weight_bits == 1 else layer.weights
     largest = np.abs(weights.astype(np.int64)).reshape(layer.outputs, -1).sum(axis=1).max() * (
         2**layer.input_bits - 1
     )
@@ -85,14 +80,6 @@ def integer_codes(layers: Sequence[Layer], pictures: np.ndarray) -> list[np.ndar
             raise ConversionError("{}: expected Conv, Pool or Linear".format(type(layer).__name__))
         found.append(value)
     return found
-
-
-def integer_logits(layers: Sequence[Layer], pictures: np.ndarray, batch: int = 200) -> np.ndarray:
-    """Outputs of the last layer, float64 (N, classes)."""
-    parts = [
-        integer_codes(layers, pictures[start : start + batch])[-1] for start in range(0, len(pictures), batch)
-    ]
-    return np.concatenate(parts)
 
 
 def classes_of(logits: np.ndarray) -> np.ndarray:

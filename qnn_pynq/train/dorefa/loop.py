@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import copy
 import logging
-import math
 import time
 from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
 
+from ...pictures.cropping import middle_part
 from .._torch import torch
-from ..bar import epoch_bar
+from ..batchnorm import measured_anew
 from ..checkpoint import read_checkpoint, write_checkpoint
 from ..data import DataSet
-from .data import crop_middle, distort
+from ..steps import cosine_rate, epoch_bar, seed_epoch, set_rate, smooth_targets
+from .data import distort
 from .model import DoReFa, evaluate_logits
 from .recipes import Recipe
 
 __all__ = ["train"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _CALIBRATION = 4096  # pictures for the final statistics of batch norm
 
 
@@ -37,33 +38,27 @@ def _optimiser(model: DoReFa, recipe: Recipe) -> Any:
 def _rate(recipe: Recipe, done: float) -> float:
     """Rate after the part `done` (0..1) of the training."""
     warm = recipe.warmup / recipe.epochs
-    cosine = recipe.final_rate + (recipe.rate - recipe.final_rate) * (1 + math.cos(math.pi * done)) / 2
+    cosine = cosine_rate(recipe.rate, recipe.final_rate, done)
     return cosine * min(1.0, done / warm + 0.01) if warm else cosine
 
 
 def _targets(labels: Any, classes: int, recipe: Recipe, teacher: Any, pixels: Any) -> Any:
-    """Probabilities that the scores should give, (n, classes)."""
-    hard = torch.nn.functional.one_hot(labels, classes).float()
-    hard = hard * (1 - recipe.smoothing) + recipe.smoothing / classes
+    """Targets of a batch, which the teacher sees as it is."""
     if teacher is None:
-        return hard
+        return smooth_targets(labels, classes, recipe.smoothing)
     with torch.no_grad():
-        return (1 - recipe.distill) * hard + recipe.distill * torch.softmax(teacher(pixels), dim=1)
+        answers = torch.softmax(teacher(pixels), dim=1)
+    return smooth_targets(labels, classes, recipe.smoothing, recipe.distill, answers)
 
 
 def _recalibrate(model: DoReFa, pictures: np.ndarray, batch: int = 128) -> None:
     """Statistics of batch norm in float32, over pictures as the classifier sees them."""
-    for norm in model.norms:
-        norm.reset_running_stats()
-        norm.momentum = None
     fast, model.fast = model.fast, False
     model.train()
-    with torch.no_grad():
+    with torch.no_grad(), measured_anew(model.norms):
         # Equal parts: a last batch of one picture has no variance.
         for part in np.array_split(pictures, max(1, len(pictures) // batch)):
             model(torch.from_numpy(part).permute(0, 3, 1, 2).float())
-    for norm in model.norms:
-        norm.momentum = 0.1
     model.fast = fast
     model.eval()
 
@@ -74,7 +69,7 @@ def train(
     recipe: Recipe,
     floating: bool = False,
     checkpoint: Path | None = None,
-    report: Callable[[str], None] = log.info,
+    report: Callable[[str], None] = _log.info,
     every: int = 3,
     teacher: Any = None,
     start: Any = None,
@@ -95,20 +90,18 @@ def train(
     first = read_checkpoint(checkpoint, model, optimiser, report)
     size = recipe.topology.size
     x, y = torch.from_numpy(training.pictures), torch.from_numpy(training.labels)
-    checked = crop_middle(held_out.pictures, size)
+    checked = middle_part(held_out.pictures, (size, size))
     sample = np.random.RandomState(recipe.seed % (1 << 32)).permutation(len(y))[:_CALIBRATION]
-    clean = crop_middle(training.pictures[sample], size)
+    clean = middle_part(training.pictures[sample], (size, size))
     steps = len(y) // recipe.batch
     for epoch in range(first, recipe.epochs):
         started, used = time.time(), time.process_time()
-        torch.manual_seed(recipe.seed * 100003 + epoch)
+        seed_epoch(recipe.seed, epoch)
         order = torch.randperm(len(y))
         model.train()
         total, right = 0.0, 0
         for step in epoch_bar(range(steps), progress, epoch, recipe.epochs):
-            rate = _rate(recipe, (epoch * steps + step) / (recipe.epochs * steps))
-            for group in optimiser.param_groups:
-                group["lr"] = rate * group["scale"]
+            set_rate(optimiser, _rate(recipe, (epoch * steps + step) / (recipe.epochs * steps)))
             index = order[step * recipe.batch : (step + 1) * recipe.batch]
             pixels = distort(x[index].permute(0, 3, 1, 2).float(), size, recipe)
             scores = model(pixels)

@@ -8,9 +8,9 @@ from typing import Any, Callable, NamedTuple
 import numpy as np
 
 from ...contracts.network import Crop, Decode, Encoding, InputSpec, Network
+from ...pictures.cropping import middle_part
 from ..data import DataSet
 from ..decode import temperature
-from .data import crop_middle
 from .export import check_equal, to_layers
 from .integer import classes_of
 from .model import DoReFa, evaluate_logits
@@ -18,7 +18,7 @@ from .recipes import Recipe
 
 __all__ = ["SETS", "Finished", "TrainedOn", "finish", "finish_float"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 OVERLAY = "qnn-mo-w1a2"
 
 
@@ -59,10 +59,6 @@ def _softmax_scale(logits: np.ndarray, labels: np.ndarray) -> float:
     return round(10 * temperature(10 * logits, labels), 6)
 
 
-def _share(found: np.ndarray, data: DataSet) -> float:
-    return round(float(np.mean(found == data.labels)), 6)
-
-
 def finish(
     model: DoReFa,
     name: str,
@@ -71,7 +67,7 @@ def finish(
     held_out: DataSet,
     test: DataSet | None,
     provenance: dict[str, Any],
-    report: Callable[[str], None] = log.info,
+    report: Callable[[str], None] = _log.info,
     about: TrainedOn | None = None,
 ) -> Finished:
     """Fold, compare with the trained network, and measure; the test set, if any, is looked at once.
@@ -85,14 +81,14 @@ def finish(
     for key, data in (("validation", held_out), ("test", test)):
         if data is None:
             continue
-        pictures = crop_middle(data.pictures, size)
+        pictures = middle_part(data.pictures, (size, size))
         check = check_equal(model, layers, pictures)
         report("{}: integer network against trained network: {}".format(key, check))
-        accuracy[key] = _share(classes_of(check.logits), data)
+        accuracy[key] = data.accuracy(classes_of(check.logits))
         answers = classes_of(check.trained)
         report(
             "{} {:.2f} % of {} (the trained network {:.2f} %)".format(
-                key, 100 * accuracy[key], len(data.labels), 100 * _share(answers, data)
+                key, 100 * accuracy[key], len(data.labels), 100 * data.accuracy(answers)
             )
         )
         accuracy["images"] = len(data.labels)
@@ -125,10 +121,11 @@ def finish_float(
     recipe: Recipe,
     held_out: DataSet,
     test: DataSet | None,
-    report: Callable[[str], None] = log.info,
+    report: Callable[[str], None] = _log.info,
 ) -> None:
     """Report the accuracies of the float twin."""
+    size = recipe.topology.size
     for key, data in (("validation", held_out), ("test", test)):
         if data is not None:
-            found = classes_of(evaluate_logits(model, crop_middle(data.pictures, recipe.topology.size)))
-            report("{} {:.2f} % of {}, float".format(key, 100 * _share(found, data), len(data.labels)))
+            found = classes_of(evaluate_logits(model, middle_part(data.pictures, (size, size))))
+            report("{} {:.2f} % of {}, float".format(key, 100 * data.accuracy(found), len(data.labels)))

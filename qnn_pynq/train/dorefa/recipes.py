@@ -60,30 +60,16 @@ class Recipe(NamedTuple):
     mirror: bool = True
 
 
-_IMAGENETTE = Topology(
-    64,
-    (
-        Block(64, 5, 2),
-        Block(64, pool=True),
-        Block(128),
-        Block(128, pool=True),
-        Block(256),
-        Block(256, pool=True),
-        Block(256),
-    ),
+_BEHIND_THE_FIRST = (
+    Block(64, pool=True),
+    Block(128),
+    Block(128, pool=True),
+    Block(256),
+    Block(256, pool=True),
+    Block(256),
 )
-_CIFAR = Topology(
-    32,
-    (
-        Block(64),
-        Block(64, pool=True),
-        Block(128),
-        Block(128, pool=True),
-        Block(256),
-        Block(256, pool=True),
-        Block(256),
-    ),
-)
+_IMAGENETTE = Topology(64, (Block(64, 5, 2), *_BEHIND_THE_FIRST))
+_CIFAR = Topology(32, (Block(64), *_BEHIND_THE_FIRST))
 
 RECIPES: dict[str, Recipe] = {
     "dorefa-w1a2-imagenette": Recipe("imagenette", _IMAGENETTE, 45, 900, second=60, distill=0.8),

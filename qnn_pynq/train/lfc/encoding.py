@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Table", "encode", "grid", "plain"]
+__all__ = ["INPUTS", "Table", "encode", "grid", "plain"]
+
+INPUTS = 832  # of the LFC overlays
 
 
 class Table(NamedTuple):
@@ -25,7 +27,7 @@ def plain(threshold: int, pixels: int = 784) -> Table:
     return Table(np.arange(pixels, dtype=np.uint16), np.full(pixels, threshold, np.uint8), threshold)
 
 
-def grid(threshold: int, height: int, width: int, inputs: int = 832) -> Table:
+def grid(threshold: int, height: int, width: int, inputs: int = INPUTS) -> Table:
     """One threshold for an even grid of at most `inputs` pixels: for pictures with more pixels than bits."""
     rows = min(height, max(1, int((inputs * height / width) ** 0.5)))
     columns = min(width, inputs // rows)
@@ -35,7 +37,7 @@ def grid(threshold: int, height: int, width: int, inputs: int = 832) -> Table:
     return Table(pixels, np.full(len(pixels), threshold, np.uint8))
 
 
-def encode(pictures: np.ndarray, table: Table, inputs: int = 832) -> np.ndarray:
+def encode(pictures: np.ndarray, table: Table, inputs: int = INPUTS) -> np.ndarray:
     """Bits uint8 (N, inputs) of uint8 pictures (N, H, W) or (N, H*W); bits past the table are 0."""
     flat = pictures.reshape(len(pictures), -1)
     bits = np.zeros((len(flat), inputs), np.uint8)

@@ -12,12 +12,13 @@ from ...convert.folding import STEPS, fold_dense
 from ...errors import ConversionError
 from ...networks.dense import Dense
 from .._torch import torch
+from ..batchnorm import statistics
+from ..decode import OUTPUTS
 from .encoding import Table, encode
 from .integer import integer_layers, table_of
 
 __all__ = ["Check", "check_equal", "input_spec", "to_network"]
 
-OUTPUTS = 64
 _TIE = 1e-6  # a float value this near its border may fall either way by rounding
 
 
@@ -57,7 +58,7 @@ def to_network(
     ternary = model.ternary
     layers: list[Dense] = []
     for index, (dense, norm) in enumerate(zip(model.dense, model.norms)):
-        gamma, beta, mean, inv_std = _statistics(norm)
+        gamma, beta, mean, inv_std = statistics(norm)
         layers.append(
             fold_dense(
                 _signed(dense),
@@ -94,13 +95,6 @@ def to_network(
 def _signed(dense: Any) -> np.ndarray:
     weight = dense.weight.detach().cpu()
     return torch.copysign(torch.ones(()), weight).numpy()
-
-
-def _statistics(norm: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    gamma, beta, mean, var = (
-        t.detach().cpu().double().numpy() for t in (norm.weight, norm.bias, norm.running_mean, norm.running_var)
-    )
-    return gamma, beta, mean, 1.0 / np.sqrt(var + norm.eps)
 
 
 def check_equal(model: Any, network: Network, borders: np.ndarray, pictures: np.ndarray, batch: int = 2000) -> Check:

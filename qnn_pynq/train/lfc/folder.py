@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import logging
-import tempfile
-import time
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any
 
 import numpy as np
 
 from ...contracts.network import Encoding, InputSpec
-from ...errors import DescriptorError, InputError
-from ...files.fields import plain_name
 from ...networks.store import save_network
+from ..arguments import Arguments, check_arguments
 from ..data import DataSet
-from ..source import read_source, split_by_class, threshold_of
+from ..source import ENOUGH, read_parted, split_by_class, threshold_of
 
-__all__ = ["check_arguments", "text_name", "train_folder"]
+__all__ = ["train_folder"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _ENOUGH = 2000  # pictures from which on learning the input bits pays, and some can be set apart to choose levels
 _PRECISIONS = ("w1a1", "w1a2")
-_SEEDS = 1 << 32
 
 
 def train_folder(
@@ -74,47 +70,45 @@ def train_folder(
     MissingDependencyError
         PyTorch is not installed.
     """
-    source, output = Path(source), Path(output)
-    check_arguments(precision, _PRECISIONS, epochs, size, output, seed)
-    seed = int(seed)
+    asked = Arguments("lfc", source, output, precision, epochs, seed, size, mirror)
+    asked = check_arguments(asked, _PRECISIONS)
     from .._torch import torch
     from .augment import Augment
     from .loop import Recipe
     from .pipeline import build
 
-    spec = InputSpec((int(size[0]), int(size[1])), 1, "as-is", None, Encoding("threshold", threshold=128))
-    data, test = read_source(source, spec)
-    if test is None:
-        data, test = split_by_class(data, 0.15, seed)
+    spec = InputSpec(asked.size, 1, "as-is", None, Encoding("threshold", threshold=128))
+    data, test = read_parted(asked.source, spec, asked.seed)
     # With few pictures all of them train, and the level borders are chosen on distorted copies: on the
     # training pictures themselves the sums are surer than they will ever be again.
-    few = len(data.labels) < _ENOUGH
-    changes = Augment(shift=1.5, rotate=10, scale=0.1, shear=0.1, elastic=0.7, mirror=mirror, edge=True)
+    few = len(data.labels) < ENOUGH
+    changes = Augment(shift=1.5, rotate=10, scale=0.1, shear=0.1, elastic=0.7, mirror=asked.mirror, edge=True)
     if few:
-        training, choosing = data, _distorted(data, changes, seed)
+        training, choosing = data, _distorted(data, changes, asked.seed)
     else:
-        training, choosing = split_by_class(data, 0.1, seed + 1)
+        training, choosing = split_by_class(data, 0.1, asked.seed + 1)
+    # Learning the input bits pays with many pictures only.
     encoding = str(threshold_of(training.pictures)) if few else "learned"
     recipe = Recipe(
-        precision == "w1a2",
-        epochs or int(min(100, max(20, 1000000 // len(training.labels)))),
-        seed,
+        asked.precision == "w1a2",
+        asked.epochs or int(min(100, max(20, 1000000 // len(training.labels)))),
+        asked.seed,
         batch=int(min(256, max(16, len(training.labels) // 13))),
         rate=0.03 if few else 0.015,
         versus_rest=0.3,
         augment=changes,
     )
-    log.info(
+    _log.info(
         "%d classes: %d pictures to train, %d to test",
         len(data.classes),
         len(training.labels),
         len(test.labels),
     )
-    threads, name = torch.get_num_threads(), text_name(source)
+    name = asked.output.name
     outcome = build(
-        output.name,
-        "{}, {}".format(output.name, precision.upper()),
-        "Trained on {} pictures of {} classes from {}.".format(len(training.labels), len(data.classes), name),
+        name,
+        f"{name}, {asked.precision.upper()}",
+        f"Trained on {len(training.labels)} pictures of {len(data.classes)} classes from {asked.name}.",
         training,
         choosing,
         test,
@@ -122,20 +116,12 @@ def train_folder(
         encoding,
         None,
         "as-is",
-        {
-            "dataset": name,
-            "command": "qnn-pynq train lfc {} -o {} --precision {} --seed {}{}".format(
-                name, output.name, precision, seed, " --epochs {}".format(epochs) if epochs else ""
-            ),
-            "seed": int(seed),
-            "date": time.strftime("%Y-%m-%d"),
-            "notes": "{} epochs, {} threads".format(recipe.epochs, threads),
-        },
+        {**asked.provenance(), "notes": f"{recipe.epochs} epochs, {torch.get_num_threads()} threads"},
         progress=progress,
     )
     if few:  # measured on the distorted copies: no accuracy that anybody would want to see
         del outcome.network.provenance["accuracy"]["validation"]
-    return save_network(outcome.network, output)
+    return save_network(outcome.network, asked.output)
 
 
 def _distorted(data: DataSet, changes: Any, seed: int, copies: int = 4) -> DataSet:
@@ -147,39 +133,3 @@ def _distorted(data: DataSet, changes: Any, seed: int, copies: int = 4) -> DataS
     many = torch.from_numpy(np.repeat(data.pictures, copies, axis=0)).float()
     pictures = distort(many, changes).round().clamp(0, 255).to(torch.uint8).numpy()
     return DataSet(pictures, np.repeat(data.labels, copies), data.classes)
-
-
-def text_name(source: Path) -> str:
-    """Name of the pictures' folder or file, for provenance: as text that a file can hold."""
-    return source.name.encode("utf-8", "replace").decode()
-
-
-def check_arguments(
-    precision: str, allowed: Sequence[str], epochs: Any, size: Any, output: Path, seed: Any = 0
-) -> None:
-    """What can be refused before the pictures are read."""
-    if precision not in allowed:
-        raise InputError("precision {!r}: expected {}".format(precision, " or ".join(allowed)))
-    if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1):
-        raise InputError("epochs {!r}: expected a whole number above 0".format(epochs))
-    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
-    if not whole or not -_SEEDS < seed < _SEEDS:
-        raise InputError("seed {!r}: expected a whole number above -2**32 and below 2**32".format(seed))
-    good = isinstance(size, (tuple, list)) and len(size) == 2
-    if not good or not all(isinstance(s, (int, np.integer)) and 1 <= s <= 128 for s in size):
-        raise InputError("size {!r}: expected (height, width) of 1 to 128 pixels".format(size))
-    if not plain_name(output.name):
-        raise DescriptorError(
-            "{!r} cannot be a network's name: use letters, digits, '.', '_' and '-'".format(output.name)
-        )
-    if output.exists() or output.is_symlink():
-        raise DescriptorError("{} is there already: use another name".format(output))
-    parent = output.absolute().parent
-    while not parent.exists():
-        parent = parent.parent
-    try:
-        with tempfile.TemporaryDirectory(prefix="." + output.name, dir=str(parent)):
-            pass
-    except OSError as error:
-        text = "{} cannot be written, no folder can be made in {} ({}): use one that you may write to"
-        raise DescriptorError(text.format(output, parent, error.strerror or error)) from error

@@ -9,6 +9,7 @@ import numpy as np
 from ...contracts.network import Network
 from ...errors import ConversionError
 from ...networks.dense import Dense
+from ..signs import unpacked_signs
 from .encoding import Table, encode
 
 __all__ = ["evaluate", "integer_layers", "table_of", "words_to_classes"]
@@ -20,7 +21,7 @@ def integer_layers(network: Network, bits: np.ndarray) -> Iterator[tuple[np.ndar
     for layer in network.layers:
         if not isinstance(layer, Dense):
             raise ConversionError("{} layer: expected dense ones only".format(type(layer).__name__.lower()))
-        w = np.unpackbits(layer.weights, axis=1, bitorder="little")[:, : layer.inputs].astype(np.float32) * 2 - 1
+        w = unpacked_signs(layer.weights, layer.inputs)
         acc = np.rint(x @ w.T).astype(np.int32)  # sums below 2^24: exact in float32
         if layer.accumulator == "popcount":
             acc = (acc + layer.inputs) // 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
@@ -11,18 +10,18 @@ from typing import Any, Callable, NamedTuple
 import numpy as np
 
 from .._torch import torch
-from ..bar import epoch_bar
+from ..batchnorm import measured_anew
 from ..checkpoint import read_checkpoint, write_checkpoint
 from ..data import DataSet
-from ..decode import choose_levels
+from ..decode import choose_levels, levels_for
+from ..steps import cosine_rate, epoch_bar, seed_epoch, set_rate, smooth_targets
 from .augment import Augment, distort
-from .encoding import Table
+from .encoding import INPUTS, Table
 from .model import LFC, signs
 
-__all__ = ["INPUTS", "Recipe", "device", "evaluate_scores", "to_inputs", "train"]
+__all__ = ["Recipe", "device", "evaluate_scores", "to_inputs", "train"]
 
-log = logging.getLogger(__name__)
-INPUTS = 832
+_log = logging.getLogger(__name__)
 _CALIBRATION = 51200  # pictures for the final statistics of batch norm
 
 
@@ -101,29 +100,22 @@ def _recalibrate(model: Any, feeder: _Feeder) -> None:
     """Statistics of batch norm over training pictures, without dropout (as in use)."""
     kept = model.dropout, model.input_dropout
     model.dropout = model.input_dropout = 0.0
-    for norm in model.norms:
-        norm.reset_running_stats()
-        norm.momentum = None
     model.train()
     order = torch.randperm(len(feeder.y), device=feeder.y.device)[:_CALIBRATION]
-    with torch.no_grad():
+    with torch.no_grad(), measured_anew(model.norms):
         # Equal parts: a last batch of one picture has no variance.
         for part in order.chunk(max(1, len(order) // 256)):
             model(feeder.inputs(part))
-    for norm in model.norms:
-        norm.momentum = 0.1
     model.dropout, model.input_dropout = kept
 
 
 def _targets(labels: Any, classes: int, recipe: Recipe, teacher: Any) -> Any:
-    """Probabilities that the scores should give, (n, classes)."""
-    hard = torch.nn.functional.one_hot(labels, classes).float()
-    hard = hard * (1 - recipe.smoothing) + recipe.smoothing / classes
+    """Targets of a batch; `teacher` is its logits, the pictures' places, and which of them are mirrored."""
     if teacher is None:
-        return hard
+        return smooth_targets(labels, classes, recipe.smoothing)
     logits, index, mirrored = teacher
     answers = torch.softmax(logits[mirrored.long(), index] / recipe.softness, dim=1)
-    return (1 - recipe.distill) * hard + recipe.distill * answers
+    return smooth_targets(labels, classes, recipe.smoothing, recipe.distill, answers)
 
 
 def _loss(scores: Any, target: Any, recipe: Recipe) -> Any:
@@ -140,7 +132,7 @@ def train(
     table: Table,
     recipe: Recipe,
     checkpoint: Path | None = None,
-    report: Callable[[str], None] = log.info,
+    report: Callable[[str], None] = _log.info,
     every: int = 5,
     progress: bool = False,
     teacher: np.ndarray | None = None,
@@ -172,21 +164,19 @@ def train(
     feeder = _Feeder(training, table, where)
     first = read_checkpoint(checkpoint, model, optimiser, report, where)
     count, classes = len(training.labels), len(training.classes)
-    levels = min(6, 64 // classes)
+    levels = levels_for(classes)
     per_epoch = max(1, count // recipe.batch)
     soft = None if teacher is None else torch.from_numpy(teacher).to(where)
     for epoch in range(first, recipe.epochs):
         started = time.time()
-        torch.manual_seed(recipe.seed * 100003 + epoch)
+        seed_epoch(recipe.seed, epoch)
         augment = recipe.augment if epoch < recipe.epochs - recipe.clean_epochs else None
         order = torch.randperm(count, device=where)
         model.train()
         total = 0.0
         for step in epoch_bar(range(per_epoch), progress, epoch, recipe.epochs):
             done = (epoch * per_epoch + step) / (recipe.epochs * per_epoch)
-            rate = recipe.final_rate + (recipe.rate - recipe.final_rate) * (1 + math.cos(math.pi * done)) / 2
-            for group in optimiser.param_groups:
-                group["lr"] = rate * group["scale"]
+            set_rate(optimiser, cosine_rate(recipe.rate, recipe.final_rate, done))
             index = order[step * recipe.batch : (step + 1) * recipe.batch]
             # The clean last epochs keep the mirror: both sides occur in use.
             mirrored = torch.rand(len(index), device=where) < (0.5 if recipe.augment.mirror else 0.0)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from .._torch import torch
+from .encoding import INPUTS
 
-__all__ = ["LFC", "BinaryDense", "Product", "quantise", "signs"]
+__all__ = ["LFC", "BinaryDense", "Product", "activate", "signs"]
 
 nn: Any = torch.nn
 Module: Any = nn.Module
@@ -39,27 +40,25 @@ class Product(torch.autograd.Function):
 
 
 class _Step(torch.autograd.Function):
-    """y -> {-1,+1} (border 0) or {-1,0,+1} (borders -0.5, +0.5); gradient 1 inside |y| < `window`."""
+    """y -> {-1,+1} (border 0) or {-1,0,+1} (borders -0.5, +0.5); gradient 1 inside |y| < 1."""
 
     @staticmethod
-    def forward(ctx: Any, y: Any, ternary: bool, window: float) -> Any:
+    def forward(ctx: Any, y: Any, ternary: bool) -> Any:
         ctx.save_for_backward(y)
-        ctx.window = window
         # No comparisons: turning bool into bfloat16 takes longer than the matrix product.
         if ternary:
             return torch.floor(y.clamp(-1, 1) + 0.5).to(torch.bfloat16)
         return signs(y, torch.bfloat16)
 
     @staticmethod
-    def backward(ctx: Any, grad: Any) -> tuple[Any, None, None]:
+    def backward(ctx: Any, grad: Any) -> tuple[Any, None]:
         (y,) = ctx.saved_tensors
-        grad = torch.ops.aten.hardtanh_backward(grad.float(), y, -ctx.window, ctx.window)
-        return grad, None, None
+        return torch.ops.aten.hardtanh_backward(grad.float(), y, -1.0, 1.0), None
 
 
-def quantise(y: Any, ternary: bool, window: float = 1.0) -> Any:
+def activate(y: Any, ternary: bool) -> Any:
     """Activation of the overlay in +-1 or ternary form, as bfloat16 (exact)."""
-    return _Step.apply(y, ternary, window)
+    return _Step.apply(y, ternary)
 
 
 class BinaryDense(Module):
@@ -93,7 +92,7 @@ class LFC(Module):
         self,
         classes: int,
         ternary: bool,
-        inputs: int = 832,
+        inputs: int = INPUTS,
         hidden: int = 1024,
         dropout: float = 0.0,
         input_dropout: float = 0.0,
@@ -120,7 +119,7 @@ class LFC(Module):
         x = self._drop(x.to(torch.bfloat16), self.input_dropout)
         for dense, norm in zip(self.dense, self.norms):
             y = norm(dense(x))
-            x = quantise(y, self.ternary)
+            x = activate(y, self.ternary)
             yield y, x
             x = self._drop(x, self.dropout)
 

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
 from ...contracts.network import Decode, Framing, Network
+from ...files.replacing import replacing
 from ...networks.dense import Dense
 from ..data import DataSet
-from ..decode import choose_levels, temperature
-from .encoding import Table, encode, grid, plain
+from ..decode import choose_levels, levels_for, temperature
+from .encoding import INPUTS, Table, encode, grid, plain
 from .export import Check, check_equal, input_spec, to_network
 from .integer import evaluate, integer_layers
-from .loop import INPUTS, Recipe, device, evaluate_scores, train
+from .loop import Recipe, device, evaluate_scores, train
 from .table import learn_table
 from .teacher import soft_labels
 
 __all__ = ["Outcome", "build", "load_table", "probability_scale"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 MAX_LEVELS = 6
 
 
@@ -45,7 +47,8 @@ def load_table(kind: str, data: DataSet, seed: int, cache: Path | None, report: 
             return Table(found["pixels"], found["thresholds"])
     table = learn_table(data, seed, INPUTS, report)
     if cache is not None:
-        np.savez(str(cache), pixels=table.pixels, thresholds=table.thresholds)
+        with replacing(cache) as file:
+            np.savez(file, pixels=table.pixels, thresholds=table.thresholds)
     return table
 
 
@@ -72,7 +75,7 @@ def build(
     polarity: str,
     provenance: dict[str, Any],
     work: Path | None = None,
-    report: Callable[[str], None] = log.info,
+    report: Callable[[str], None] = _log.info,
     progress: bool = False,
     then: Recipe | None = None,
 ) -> Outcome:
@@ -103,7 +106,7 @@ def build(
             training, held_out, table, then, checkpoint, report, progress=progress, teacher=teacher, start=model
         )
     scores = evaluate_scores(model, held_out, table) + model.bias.detach().cpu().double().numpy()
-    levels = min(MAX_LEVELS, 64 // len(training.classes))
+    levels = levels_for(len(training.classes))
     borders, decoded = choose_levels(scores, held_out.labels, levels)
     plain_best = float(np.mean(scores.argmax(axis=1) == held_out.labels))
     report(
@@ -118,22 +121,16 @@ def build(
     shown = test if test is not None else held_out
     check = check_equal(model, network, borders, shown.pictures)
     report("integer network against trained network: {}".format(check))
-    accuracy: dict[str, Any] = {"validation": _accuracy(network, held_out)}
+    accuracy: dict[str, Any] = {"validation": held_out.accuracy(evaluate(network, held_out.pictures))}
     report("validation {:.2f} % of {}".format(100 * accuracy["validation"], len(held_out.labels)))
     result = None
     if test is not None:
-        result = accuracy["test"] = _accuracy(network, test)
+        result = accuracy["test"] = test.accuracy(evaluate(network, test.pictures))
         report("test {:.2f} % of {}".format(100 * result, len(test.labels)))
     accuracy["images"] = len(shown.labels)
     provenance["accuracy"] = accuracy
     return Outcome(network, check, accuracy["validation"], result)
 
 
-def _accuracy(network: Network, data: DataSet) -> float:
-    return round(float(np.mean(evaluate(network, data.pictures) == data.labels)), 6)
-
-
 def _with_scale(network: Network, scale: float) -> Network:
-    from dataclasses import replace
-
     return replace(network, decode=Decode("highest-bit", network.decode.levels, round(scale, 6)))

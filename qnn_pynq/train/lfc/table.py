@@ -13,12 +13,12 @@ import numpy as np
 
 from .._torch import torch
 from ..data import DataSet
-from .encoding import Table
+from .encoding import INPUTS, Table
 from .model import Product
 
 __all__ = ["learn_table"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _LEVELS = (8, 32, 56, 80, 104, 128, 152, 176, 200, 224)
 _KEPT = (6.0, 4.8, 3.6, 2.65, 2.05, 1.55, 1.2, 1.0)  # pairs after each pass, as multiples of the inputs
 _HIDDEN = 256
@@ -26,7 +26,7 @@ _BATCH = 256
 _LASSO = 2e-4
 
 
-def learn_table(data: DataSet, seed: int, inputs: int = 832, report: Callable[[str], None] = log.info) -> Table:
+def learn_table(data: DataSet, seed: int, inputs: int = INPUTS, report: Callable[[str], None] = _log.info) -> Table:
     """Table of `inputs` pairs chosen on the training pictures (about 35 s on one core for 55,000)."""
     torch.manual_seed(seed)
     flat = torch.from_numpy(np.array(data.pictures)).reshape(len(data.labels), -1)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
 
+from ...files.replacing import replacing
 from .._torch import torch
 from ..data import DataSet
 from .augment import Augment, distort
 
 __all__ = ["soft_labels"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 nn: Any = torch.nn
 _BATCH = 128
 _WIDTH = 32
@@ -50,7 +50,7 @@ def soft_labels(
     where: Any,
     cache: Path | None = None,
     epochs: int = 8,
-    report: Callable[[str], None] = log.info,
+    report: Callable[[str], None] = _log.info,
 ) -> np.ndarray:
     """Logits of the teacher for the training pictures and their mirror images, float32 (2, N, classes)."""
     if cache is not None and cache.is_file():
@@ -88,9 +88,8 @@ def soft_labels(
     report("teacher: held-out {:.2f} %".format(100 * np.mean(found.argmax(1) == held_out.labels)))
     both = np.stack([_answers(model, x), _answers(model, x.flip(2))])
     if cache is not None:
-        partial = str(cache) + ".part.npy"
-        np.save(partial, both)
-        os.replace(partial, str(cache))
+        with replacing(cache) as file:
+            np.save(file, both)
     return both
 
 

@@ -6,9 +6,10 @@ import pytest
 from stream_circuits import stream
 
 from qnn_pynq.boards.emulated import EmulatedBoard
-from qnn_pynq.errors import BoardError, BusError, DeadlineError, StatusError
-from qnn_pynq.families.blocks.axi_dma import AxiDma
-from qnn_pynq.families.blocks.axi_dma_registers import (
+from qnn_pynq.errors import (
+    BoardError,
+    BusError,
+    DeadlineError,
     DmaDecodeError,
     DmaDescriptorDecodeError,
     DmaDescriptorError,
@@ -17,9 +18,10 @@ from qnn_pynq.families.blocks.axi_dma_registers import (
     DmaInternalError,
     DmaPacketError,
     DmaSlaveError,
-    check_status,
-    status_text,
+    StatusError,
 )
+from qnn_pynq.families.blocks.axi_dma import AxiDma
+from qnn_pynq.families.blocks.axi_dma_registers import check_status, status_text
 from qnn_pynq.streams import describe
 from qnn_pynq.streams.circuit import make_circuit
 
@@ -75,7 +77,7 @@ def test_a_long_packet_is_cut_into_descriptors():
     loop = Loop(scatter_gather=True, length_bits=8)
     got = loop.go([(0, 3000)], [(0, 3000)])
     assert np.array_equal(got[:3000], loop.source.array[:3000]) and loop.dma.receive.transferred == [3000]
-    assert loop.dma.send._ring.nbytes == 64 * -(-3000 // 128)
+    assert loop.dma.send.ring.nbytes == 64 * -(-3000 // 128)
 
 
 @pytest.mark.parametrize("packets, message", [
@@ -183,3 +185,11 @@ def test_bits_that_are_no_errors_are_none():
     check_status(0x0001_700B, "channel")
     assert status_text(0x0001_0002) == "0x00010002 (idle)" and status_text(0x0001_0000) == "0x00010000 (running)"
     assert status_text(0x4041) == "0x00004041 (halted, decode, error)"
+
+
+def test_a_transfer_that_outlives_its_configuration_is_refused(loop):
+    loop.dma.receive.start(loop.target, [(0, 8)])
+    loop.board.reset()
+    with pytest.raises(BusError, match="configured again"):
+        loop.dma.receive.poll()
+    assert np.array_equal(loop.go([(0, 8)], [(0, 8)])[:8], np.arange(8))  # the next one finds the logic as it is now

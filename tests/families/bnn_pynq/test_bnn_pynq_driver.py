@@ -9,6 +9,7 @@ import lfc
 import numpy as np
 import oracle
 import pytest
+import small_conv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,10 +21,12 @@ from qnn_pynq.errors import (
     BoardTakenError,
     ClosedError,
     DeadlineError,
+    InputError,
     UnsupportedNetworkError,
 )
 from qnn_pynq.families.bnn_pynq.driver import BnnPynqDriver
 from qnn_pynq.families.bnn_pynq.weights import fit_layers, weight_program
+from qnn_pynq.networks import Decode
 
 KINDS = ("w1a1", "w1a2")
 
@@ -128,6 +131,34 @@ def test_batches_of_any_size_go_in_chunks_through_the_same_buffers():
     assert driver._rows == 48 and driver.board.memory.used == 4096
 
 
+def test_all_layers_are_the_circuits_and_the_ports_say_what_goes_in_and_out(driver):
+    before, logic, after = BnnPynqDriver.split(driver.net, driver.overlay)
+    assert before == after == () and logic == driver.net.layers
+    assert driver.input == ("bits", (8,), np.uint8) and driver.output == ("words", (), np.uint64)
+    values = lfc.bits(5, 64)
+    driver.put(np.packbits(values, axis=1, bitorder="little"))
+    driver.start(5)
+    words = driver.finish()
+    assert words.dtype == driver.output.dtype and words.shape == (5, *driver.output.shape)
+    assert np.array_equal(words, oracle.lfc_words(driver.net.layers, values))
+    assert driver.layers() == ()
+
+
+def test_what_is_put_and_what_is_filled_in_place_is_the_same(driver):
+    """A later put counts, whichever way the former came, and fewer images may run than were put."""
+    values = lfc.bits(9, 64)
+    packed = np.packbits(values, axis=1, bitorder="little")
+    wanted = oracle.lfc_words(driver.net.layers, values)
+    driver.room(9)[:] = ~packed
+    driver.put(packed[:4])
+    driver.start(3)
+    assert np.array_equal(driver.finish(), wanted[:3])
+    driver.put(packed)
+    driver.room(2)[:] = packed[7:]
+    driver.start(9)
+    assert np.array_equal(driver.finish(), np.concatenate([wanted[7:], wanted[2:]]))
+
+
 def test_a_run_takes_the_modelled_time(driver):
     for images, micros in ((1, 18.0), (100, 18.0 + 99 * 8.41)):
         lfc.run(driver, lfc.bits(images, 64))
@@ -156,7 +187,7 @@ def test_a_stale_done_does_not_end_a_run(driver):
 
 
 def test_a_done_that_somebody_read_away_does_not_hang_a_run(driver):
-    driver.input(1)
+    driver.room(1)
     driver.start(1)
     driver.board.clock.advance(1e-3)
     driver.board.ip(driver.overlay.ip.name).read(0)
@@ -166,9 +197,12 @@ def test_a_done_that_somebody_read_away_does_not_hang_a_run(driver):
 # -- refusals --------------------------------------------------------------------------------
 
 def _change(net, number, **changes):
-    net.layers = tuple(dataclasses.replace(layer, **changes) if k == number else layer
-                       for k, layer in enumerate(net.layers))
-    return net
+    return dataclasses.replace(net, layers=tuple(dataclasses.replace(layer, **changes) if k == number else layer
+                                                 for k, layer in enumerate(net.layers)))
+
+
+def _convolution():
+    return small_conv.binary_conv(np.random.default_rng(0), 8, 16)
 
 
 def _ints(*shape):
@@ -176,7 +210,9 @@ def _ints(*shape):
 
 
 @pytest.mark.parametrize("change, message", [
-    (lambda n: setattr(n, "layers", n.layers[:1]), "1 layers, the overlay has 2"),
+    (lambda n: dataclasses.replace(n, layers=n.layers[:1]), "1 layers, the overlay has 2"),
+    (lambda n: dataclasses.replace(n, layers=(_convolution(), n.layers[1])),
+     'layer 0: type "conv", the overlay computes "dense"'),
     (lambda n: _change(n, 0, input="ternary"), "layer 0: input 'ternary', the overlay computes 'binary'"),
     (lambda n: _change(n, 1, accumulator="popcount"), "layer 1: accumulator 'popcount'.*'sum'"),
     (lambda n: _change(n, 1, output="none"), "layer 1: output 'none'.*'binary'"),
@@ -188,15 +224,17 @@ def _ints(*shape):
     (lambda n: _change(n, 0, thresholds=None), r"layer 0: thresholds of shape None.*\(16, 2\)"),
     (lambda n: _change(n, 0, thresholds=_ints(16, 1)), r"layer 0: thresholds of shape \(16, 1\).*\(16, 2\)"),
     (lambda n: _change(n, 1, weights=np.zeros((64, 1), np.uint8)), r"layer 1: weights of shape \(64, 1\)"),
-    (lambda n: setattr(n, "classes", tuple(map(str, range(65)))), "classes: 65, the overlay has 64"),
-    (lambda n: setattr(n, "output_neurons", 70), "need 70 output neurons, the last layer has 64"),
+    (lambda n: dataclasses.replace(n, classes=tuple(map(str, range(65)))), "classes: 65, the overlay has 64"),
+    (lambda n: dataclasses.replace(n, decode=Decode(levels=7)),
+     "10 classes of 7 levels need 70 output neurons, the last layer has 64"),
 ])
 def test_what_the_overlay_cannot_compute_is_refused_before_any_register(change, message):
     driver = _driver()
-    net = lfc.network(driver.overlay)
-    change(net)
-    with pytest.raises(UnsupportedNetworkError, match=message):
-        driver.configure(net)
+    net = change(lfc.network(driver.overlay))
+    for call in (driver.configure, lambda net: BnnPynqDriver.split(net, driver.overlay)):
+        with pytest.raises(UnsupportedNetworkError, match=message) as refusal:
+            call(net)
+        assert str(refusal.value).startswith("network random-0 on overlay bnn-pynq-lfc-w1a2: ")
     assert driver.board.loaded is None and driver.board.owner is None and driver.network is None
 
 
@@ -214,14 +252,29 @@ def test_parameters_of_the_other_precision_are_refused_and_the_old_network_stays
 def test_a_batch_outside_the_capacity_is_refused(images):
     driver = _driver(capacity=48)
     driver.configure(lfc.network(driver.overlay))
-    driver.input(16)
-    for call in (driver.input, driver.start):
-        with pytest.raises(ValueError, match=r"expected 1\.\.48"):
+    driver.room(16)
+    for call in (driver.room, driver.start):
+        with pytest.raises(InputError, match=r"expected 1\.\.48"):
             call(images)
-    with pytest.raises(ValueError, match="input\\(\\) was asked for 16"):
+    if images >= 0:
+        with pytest.raises(InputError, match=r"expected 1\.\.48"):
+            driver.put(np.zeros((images, 8), np.uint8))
+    with pytest.raises(InputError, match="room\\(\\) was asked for 16"):
         driver.start(17)
-    with pytest.raises(ValueError, match="capacity 0"):
+    with pytest.raises(InputError, match="capacity 0"):
         _driver(capacity=0)
+
+
+@pytest.mark.parametrize("values", [
+    np.zeros((2, 8), np.int8), np.zeros((2, 8)), np.zeros((2, 7), np.uint8), np.zeros((2, 9), np.uint8),
+    np.zeros(8, np.uint8), np.uint8(0), np.zeros((2, 1, 8), np.uint8), [[0] * 8], None])
+def test_inputs_of_another_shape_or_dtype_are_refused_and_the_former_ones_stay(driver, values):
+    bits = lfc.bits(3, 64)
+    driver.put(np.packbits(bits, axis=1, bitorder="little"))
+    with pytest.raises(InputError, match=r"expected uint8 \(images, 8\), packed bits"):
+        driver.put(values)
+    driver.start(3)
+    assert np.array_equal(driver.finish(), oracle.lfc_words(driver.net.layers, bits))
 
 
 def test_nothing_runs_before_configure_nor_finishes_before_start(driver):
@@ -237,16 +290,17 @@ def test_too_little_contiguous_memory_is_said_and_leaves_nothing_behind():
     driver = BnnPynqDriver(EmulatedBoard(memory_limit=4096), circuit)
     driver.configure(lfc.network(circuit))
     with pytest.raises(BoardError, match="contiguous memory"):
-        driver.input(300)
+        driver.room(300)
     assert driver.board.memory.used == 0
 
 
 # -- one run, one owner ----------------------------------------------------------------------
 
 def test_a_second_start_and_a_new_network_wait_for_finish(driver):
-    driver.input(2)
+    driver.room(2)
     driver.start(2)
-    for call in (lambda: driver.start(2), lambda: driver.input(2), lambda: driver.configure(driver.net)):
+    for call in (lambda: driver.start(2), lambda: driver.room(2), lambda: driver.put(np.zeros((2, 8), np.uint8)),
+                 lambda: driver.configure(driver.net)):
         with pytest.raises(BoardBusyError, match="2 images is in flight"):
             call()
     assert len(driver.finish()) == 2
@@ -268,7 +322,7 @@ def test_two_drivers_on_one_board_never_answer_with_the_wrong_network(driver):
 
 
 def test_nobody_takes_the_board_during_a_run(driver):
-    driver.input(1)
+    driver.room(1)
     driver.start(1)
     other = BnnPynqDriver(driver.board, driver.overlay)
     with pytest.raises(BoardBusyError, match="in flight"):
@@ -296,7 +350,7 @@ def test_logic_that_somebody_reprogrammed_is_noticed(driver):
 def test_a_hung_run_ends_at_its_deadline_and_a_reset_helps(driver):
     values = lfc.bits(3, 64)
     driver.board.twin.inject(_hang)
-    driver.input(3)
+    driver.room(3)
     driver.start(3)
     before = driver.board.clock.now()
     with pytest.raises(DeadlineError, match=r"bnn-pynq-lfc-w1a2 on 3 images.*model says.*within 0.5 s"):
@@ -314,7 +368,7 @@ def test_a_hung_run_ends_at_its_deadline_and_a_reset_helps(driver):
 def test_a_slow_run_can_be_waited_for_again(driver):
     values = lfc.bits(3, 64)
     driver.board.twin.inject(lambda twin, event, value: 2.0 if event == "duration" else value)
-    driver.input(3)[:] = np.packbits(values, axis=1, bitorder="little")
+    driver.room(3)[:] = np.packbits(values, axis=1, bitorder="little")
     driver.start(3)
     with pytest.raises(DeadlineError):
         driver.finish(1.5)
@@ -342,7 +396,7 @@ def test_free_gives_the_buffers_back_until_the_next_configure(driver):
         driver.free()
         assert driver.board.memory.used == 0
         assert driver.network is None and driver.board.owner is driver
-    driver.input(1)
+    driver.room(1)
     with pytest.raises(BoardError, match="given back: load the network again"):
         driver.start(1)
     driver.configure(driver.net)
@@ -350,7 +404,7 @@ def test_free_gives_the_buffers_back_until_the_next_configure(driver):
 
 
 def test_free_refuses_while_the_circuit_may_write(driver):
-    driver.input(1)
+    driver.room(1)
     driver.start(1)
     with pytest.raises(BoardBusyError, match="call finish"):
         driver.free()
@@ -367,24 +421,58 @@ def test_close_gives_buffers_and_board_back(driver):
     driver.close()
     driver.close()
     assert driver.board.memory.used == 0 and driver.board.owner is None
-    for call in (lambda: driver.input(1), lambda: driver.start(1), driver.finish,
-                 lambda: driver.configure(driver.net)):
+    for call in (lambda: driver.room(1), lambda: driver.put(np.zeros((1, 8), np.uint8)), lambda: driver.start(1),
+                 driver.finish, lambda: driver.configure(driver.net)):
         with pytest.raises(ClosedError, match="closed"):
             call()
 
 
-def test_close_waits_for_a_run_and_keeps_the_buffers_of_one_that_hangs(driver):
-    driver.input(1)
+def test_close_waits_for_a_run_and_ends_one_that_hangs_by_a_reset(driver):
+    driver.room(1)
     driver.start(1)
     driver.close()
     assert driver.board.memory.used == 0
     other = BnnPynqDriver(driver.board, driver.overlay)
     other.configure(driver.net)
     driver.board.twin.inject(_hang)
-    other.input(1)
+    other.room(1)
     other.start(1)
+    generation = driver.board.generation
     other.close()
-    assert driver.board.memory.used == 4096  # the circuit may still write
+    board = driver.board
+    assert board.memory.used == 0 and board.generation == generation + 1
+    assert board.owner is None and board.in_flight is None
+
+
+def test_buffers_of_a_run_that_nothing_ends_are_quarantined_until_the_logic_is_configured(driver, caplog, monkeypatch):
+    board, values = driver.board, lfc.bits(3, 64)
+    wanted = lfc.run(driver, values).tolist()
+    board.twin.inject(_hang)
+    driver.input(1)
+    driver.start(1)
+
+    def broken():
+        raise BoardError("no answer from the FPGA manager")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(board, "reset", broken)
+        driver.close()
+    assert board.owner is None and board.in_flight is None and driver._buffer is None
+    assert board.memory.used == 4096 and board.quarantined > 0
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert any("the reset failed too: no answer" in text for text in said)
+    assert any("may still write to are kept" in text for text in said)
+    driver.close()
+    place = board.allocate(8)
+    assert place.device_address >= 0x1000_0000 + 4096  # not handed out again
+    place.close()
+    other = BnnPynqDriver(board, driver.overlay)
+    generation = board.generation
+    other.configure(driver.net)  # nobody refuses it, and it configures the logic again
+    assert board.generation == generation + 1 and board.quarantined == 0 == board.memory.used
+    assert lfc.run(other, values).tolist() == wanted
+    other.close()
+    assert board.memory.used == 0
 
 
 def test_closing_the_board_first_is_fine(driver):
@@ -438,7 +526,7 @@ def test_golden_three_gives_word_8(golden, kind, conservative):
 def test_ten_thousand_images_take_84_ms_by_the_model(golden):
     driver = _driver(lfc.overlay("w1a1"))
     driver.configure(_published(golden, "w1a1"))
-    driver.input(10_000)
+    driver.room(10_000)
     driver.start(10_000)
     driver.finish()
     assert driver.timing["run"] == pytest.approx(84.1e-3, rel=0.001)

@@ -101,7 +101,7 @@ def test_refused_before_any_register_is_written(name):
     net, message = REFUSED[name]
     board = EmulatedBoard()
     driver = QnnMoDriver(board, offload.overlay())
-    for call in (driver.check, driver.configure):
+    for call in (lambda net: QnnMoDriver.split(net, driver.overlay), driver.configure):
         with pytest.raises(UnsupportedNetworkError, match=message) as refusal:
             call(net)
         assert str(refusal.value).startswith("network net on overlay qnn-mo-w1a2: ")
@@ -110,7 +110,14 @@ def test_refused_before_any_register_is_written(name):
 
 @pytest.mark.parametrize("name", TAKEN)
 def test_taken(name):
-    QnnMoDriver(EmulatedBoard(), offload.overlay()).check(TAKEN[name])
+    net = TAKEN[name]
+    for conservative in (False, True):
+        assert QnnMoDriver.split(net, offload.overlay(), conservative) == ((), net.layers, ())
+
+
+def test_layers_before_the_first_of_1_bit_weights_and_behind_the_last_map_are_the_processors():
+    net = small_conv.small_network()
+    assert QnnMoDriver.split(net, offload.overlay()) == (net.layers[:1], net.layers[1:4], net.layers[4:])
 
 
 @pytest.mark.parametrize("kind, size, inputs, kernel, outputs", [
@@ -137,6 +144,7 @@ def test_a_geometry_of_the_other_bitstream_is_refused_by_the_digest():
     for files, geometry in ((right.files, other.geometry), (other.files, right.geometry)):
         mixed = dataclasses.replace(right, files=files, geometry=geometry)
         with pytest.raises(DescriptorError, match="geometry.activation_bits is ., but its bitstream, by the digest"):
-            QnnMoDriver(EmulatedBoard(), mixed).check(_net(_conv()))
+            QnnMoDriver.split(_net(_conv()), mixed)
     own = offload.overlay(max_inputs=192, max_outputs=192)  # not a published bitstream
-    QnnMoDriver(EmulatedBoard(), own).check(_net(_conv()))
+    net = _net(_conv())
+    assert QnnMoDriver.split(net, own).logic == net.layers

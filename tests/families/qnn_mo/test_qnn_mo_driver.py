@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import logging
 import math
 import threading
 import time
+import weakref
 
 import numpy as np
 import offload
@@ -18,6 +18,7 @@ from evicting import EvictingBoard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qnn_pynq import Classifier
 from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.contracts.families import driver_class, twin_class
 from qnn_pynq.errors import (
@@ -29,7 +30,9 @@ from qnn_pynq.errors import (
     DeadlineError,
     InputError,
     NoDataError,
+    UnsupportedNetworkError,
 )
+from qnn_pynq.families.qnn_mo import plan as plan_module
 from qnn_pynq.families.qnn_mo.driver import QnnMoDriver
 from qnn_pynq.families.qnn_mo.twin import QnnMoTwin
 from qnn_pynq.families.qnn_mo.walk import Walk
@@ -85,13 +88,13 @@ def test_random_networks_give_the_oracles_codes(data, kind, conservative, narrow
     net = data.draw(offload.networks(kind, narrow))
     made = offload.driver(kind, net, conservative=conservative)
     # Garbage in fresh buffers must not matter.
-    made.put(images - 1, offload.codes(made, 1)[0])
+    made.put(offload.codes(made, images, 1))
     for area in made.buffers.areas:
         area.array[:] = 0xAB
         area.flush()
     maps = offload.codes(made, images)
     found = offload.run(made, maps)
-    assert found.dtype == np.uint8 and found.shape == (images,) + made.output_shape
+    assert found.dtype == np.uint8 == made.output.dtype and found.shape == (images, *made.output.shape)
     assert np.array_equal(found, oracle_conv.forward(net.layers, maps))
 
 
@@ -126,7 +129,7 @@ def test_layers_of_two_bits_on_the_overlay_of_three_give_the_same_codes():
 def test_software_layers_before_and_behind_are_not_the_drivers():
     net = small_conv.small_network()
     made = offload.driver("w1a2", net)
-    assert made.input_shape == (8, 8, 64) and made.output_shape == (4, 4, 40)
+    assert made.input == ("codes", (8, 8, 64), np.uint8) and made.output == ("codes", (4, 4, 40), np.uint8)
     maps = offload.codes(made, 3)
     assert np.array_equal(offload.run(made, maps), oracle_conv.forward(net.layers[1:4], maps))
 
@@ -164,19 +167,21 @@ def test_a_batch_goes_in_chunks_of_the_capacity():
     assert made.dma_bytes <= 200_000
 
 
-def test_what_was_put_stays_while_the_buffers_grow(driver):
+def test_a_put_replaces_what_was_put_while_the_buffers_grow_and_after(driver):
     maps = offload.codes(driver, 9)
-    for index, one in enumerate(maps):
-        driver.put(index, one)
-    driver.start(9)
-    assert np.array_equal(driver.finish(), oracle_conv.forward(driver.network.layers, maps))
+    wanted = oracle_conv.forward(driver.network.layers, maps)
+    for last in (slice(9), slice(3, 6), slice(5, 9)):
+        driver.put(maps[::-1][:2])
+        driver.put(maps[last])
+        images = len(maps[last])
+        driver.start(images)
+        assert np.array_equal(driver.finish(), wanted[last])
 
 
-def test_images_may_be_put_in_any_order_and_kept(driver):
+def test_fewer_images_may_run_than_were_put(driver):
     """Inputs of several pieces: the buffers' layout does not depend on how many images run."""
     maps = offload.codes(driver, 4)
-    for index in (3, 1, 0, 2):
-        driver.put(index, maps[index])
+    driver.put(maps)
     driver.start(2)
     assert np.array_equal(driver.finish(), oracle_conv.forward(driver.network.layers, maps[:2]))
 
@@ -196,9 +201,14 @@ def _wide():
 def test_no_dirty_line_is_left_to_be_written_over_a_result(make, conservative):
     net = make()
     made = offload.driver(net=net, board=EvictingBoard(), conservative=conservative)
-    for images in (5, 2, 9):  # with growth while some are put, without, with growth again
+    for images in (5, 2, 9):  # with growth, without, with growth again
         maps = offload.codes(made, images, images)
+        if images == 9:
+            made.put(maps[:3])  # before the areas that it went to are replaced
         assert np.array_equal(offload.run(made, maps), oracle_conv.forward(net.layers, maps))
+        made.put(maps)  # of which not all run
+        made.start(1)
+        assert np.array_equal(made.finish(), oracle_conv.forward(net.layers, maps[:1]))
     assert made.board.evicted == 0
 
 
@@ -206,7 +216,7 @@ def test_an_input_that_ctrl_c_broke_off_is_not_written_over_a_result(monkeypatch
     net = _wide()
     made = offload.driver(net=net, board=EvictingBoard())
     maps = offload.codes(made, 5)
-    made.put(4, maps[4])
+    made.put(maps)
     offload.run(made, maps[:1])
     real = made.buffers.put
 
@@ -217,7 +227,9 @@ def test_an_input_that_ctrl_c_broke_off_is_not_written_over_a_result(monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(made.buffers, "put", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            made.put(3, maps[3])
+            made.put(maps[:4])
+    with pytest.raises(InputError, match="0 were put since the last run"):
+        made.start(1)
     assert np.array_equal(offload.run(made, maps[:1]), oracle_conv.forward(net.layers, maps[:1]))
     assert made.board.evicted == 0
 
@@ -318,8 +330,7 @@ def test_dma_buffers_of_dorefa_net_are_8_megabytes_at_most():
 
     made.board.memory.allocate = allocate
     maps = offload.codes(made, 10)
-    for index, one in enumerate(maps):
-        made.put(index, one)
+    made.put(maps)
     assert made.dma_bytes == made.board.memory.used == most == 7_540_736 <= 8_000_000
 
 
@@ -383,7 +394,7 @@ def test_another_thread_computes_while_finish_waits():
             computed.append(time.perf_counter())
 
     maps = offload.codes(made, 1)
-    made.put(0, maps[0])
+    made.put(maps)
     made.start(1)
     worker = threading.Thread(target=compute)
     worker.start()
@@ -433,7 +444,7 @@ def test_the_conservative_driver_writes_every_register_and_waits_for_done_alone(
 def test_a_done_that_somebody_read_away_matters_to_the_conservative_only(conservative):
     made = offload.driver(net=_net(), conservative=conservative)
     maps = offload.codes(made, 1)
-    made.put(0, maps[0])
+    made.put(maps)
     made.start(1)
     made.board.clock.advance(1.0)
     made.board.ip(made.overlay.ip.name).read(0)
@@ -465,57 +476,63 @@ def test_somebody_elses_registers_do_not_stay(driver):
 
 
 @pytest.mark.parametrize("codes", [
-    np.zeros((8, 8, 20), np.int8), np.zeros((8, 8, 20)), np.zeros((8, 8, 21), np.uint8), np.zeros((8, 20), np.uint8),
-    np.zeros((1, 8, 8, 20), np.uint8), [[0]], None])
-def test_codes_of_another_shape_or_dtype_are_refused(driver, codes):
-    with pytest.raises(InputError, match=r"expected uint8 \(8, 8, 20\)"):
-        driver.put(0, codes)
+    np.zeros((1, 8, 8, 20), np.int8), np.zeros((1, 8, 8, 20)), np.zeros((1, 8, 8, 21), np.uint8),
+    np.zeros((8, 8, 20), np.uint8), np.zeros((1, 1, 8, 8, 20), np.uint8), np.zeros(20, np.uint8), [[0]], None])
+def test_codes_of_another_shape_or_dtype_are_refused_and_the_former_ones_stay(driver, codes):
+    maps = offload.codes(driver, 2)
+    driver.put(maps)
+    with pytest.raises(InputError, match=r"expected uint8 \(images, 8, 8, 20\)"):
+        driver.put(codes)
+    driver.start(2)
+    assert np.array_equal(driver.finish(), oracle_conv.forward(driver.network.layers, maps))
 
 
 def test_codes_out_of_range_are_refused():
     net = offload.network([small_conv.binary_conv(np.random.default_rng(0), 20, 8)], 8, 20)
     for kind in offload.KINDS:  # the layer's range, not the overlay's
         made = offload.driver(kind, net)
-        maps = offload.codes(made, 1)[0]
-        maps[7, 7, 19] = 4
+        maps = offload.codes(made, 2)
+        maps[1, 7, 7, 19] = 4
         with pytest.raises(InputError, match=r"code 4: expected 0\.\.3"):
-            made.put(0, maps)
+            made.put(maps)
 
 
 def test_codes_need_not_be_contiguous(driver):
-    maps = offload.codes(driver, 1)[0]
-    driver.put(0, np.asfortranarray(maps))
-    driver.start(1)
-    assert np.array_equal(driver.finish()[0], oracle_conv.forward(driver.network.layers, maps[None])[0])
+    maps = offload.codes(driver, 4)
+    wanted = oracle_conv.forward(driver.network.layers, maps)
+    for batch, those in ((np.asfortranarray(maps), slice(None)), (maps[::2], slice(None, None, 2))):
+        driver.put(batch)
+        driver.start(len(batch))
+        assert np.array_equal(driver.finish(), wanted[those])
 
 
-def test_image_numbers_outside_the_capacity_are_refused(driver):
-    maps = offload.codes(driver, 1)[0]
-    for index in (-1, driver.capacity):
-        with pytest.raises(ValueError, match="expected 0..{} in one run".format(driver.capacity - 1)):
-            driver.put(index, maps)
+def test_batches_outside_the_capacity_are_refused(driver):
+    one = np.zeros((1, *driver.input.shape), np.uint8)
     for images in (0, driver.capacity + 1):
-        with pytest.raises(ValueError, match="expected 1..{} in one run".format(driver.capacity)):
+        with pytest.raises(InputError, match=fr"expected 1\.\.{driver.capacity} in one run"):
+            driver.put(np.broadcast_to(one, (images, *one.shape[1:])))
+    for images in (-1, 0, driver.capacity + 1):
+        with pytest.raises(InputError, match=fr"expected 1\.\.{driver.capacity} in one run"):
             driver.start(images)
 
 
 def test_a_run_needs_all_its_images_anew(driver):
     """Later maps lie where the input was."""
     maps = offload.codes(driver, 3)
-    for index in (0, 2):
-        driver.put(index, maps[index])
-    with pytest.raises(ValueError, match="image 1 was not put since the last run"):
+    driver.put(maps[:2])
+    with pytest.raises(InputError, match="3 images, but 2 were put since the last run"):
         driver.start(3)
-    driver.put(1, maps[1])
+    driver.put(maps)
     driver.start(3)
-    driver.finish()
-    with pytest.raises(ValueError, match="image 0 was not put since the last run"):
+    assert np.array_equal(driver.finish(), oracle_conv.forward(driver.network.layers, maps))
+    with pytest.raises(InputError, match="1 images, but 0 were put since the last run"):
         driver.start(1)
 
 
 def test_nothing_runs_before_configure_nor_finishes_before_start(driver):
     fresh = offload.driver()
-    for call in (lambda: fresh.put(0, None), lambda: fresh.start(1), lambda: fresh.input_shape):
+    for call in (lambda: fresh.put(None), lambda: fresh.start(1), lambda: fresh.input, lambda: fresh.output,
+                 lambda: fresh.expected_seconds(1)):
         with pytest.raises(BoardError, match="no network is configured"):
             call()
     for made in (fresh, driver):
@@ -530,8 +547,8 @@ def test_too_little_contiguous_memory_is_said_and_leaves_nothing_behind():
     assert board.memory.used == 0
     made = offload.driver(net=_net(), board=board)
     with pytest.raises(BoardError, match="contiguous memory"):
-        made.put(made.capacity - 1, offload.codes(made, 1)[0])
-    with pytest.raises(ValueError, match="image 0 was not put"):
+        made.put(offload.codes(made, made.capacity))
+    with pytest.raises(InputError, match="0 were put since the last run"):
         made.start(1)
 
 
@@ -540,10 +557,9 @@ def test_too_little_contiguous_memory_is_said_and_leaves_nothing_behind():
 
 def test_a_second_start_an_input_and_a_new_network_wait_for_finish(driver):
     maps = offload.codes(driver, 2)
-    for index, one in enumerate(maps):
-        driver.put(index, one)
+    driver.put(maps)
     driver.start(2)
-    for call in (lambda: driver.start(1), lambda: driver.put(0, maps[0]), lambda: driver.configure(_net())):
+    for call in (lambda: driver.start(1), lambda: driver.put(maps), lambda: driver.configure(_net())):
         with pytest.raises(BoardBusyError, match="2 images is in flight"):
             call()
     assert np.array_equal(driver.finish(), oracle_conv.forward(driver.network.layers, maps))
@@ -551,7 +567,7 @@ def test_a_second_start_an_input_and_a_new_network_wait_for_finish(driver):
 
 def test_two_drivers_on_one_board_never_answer_with_the_wrong_network(driver):
     other = offload.driver(net=_net(7), board=driver.board)
-    for call in (lambda: driver.start(1), lambda: driver.put(0, offload.codes(other, 1)[0])):
+    for call in (lambda: driver.start(1), lambda: driver.put(offload.codes(other, 1))):
         with pytest.raises(BoardTakenError, match="another classifier"):
             call()
     assert _right(other)
@@ -563,7 +579,7 @@ def test_two_drivers_on_one_board_never_answer_with_the_wrong_network(driver):
 
 def test_nobody_takes_the_board_during_a_run(driver):
     maps = offload.codes(driver, 1)
-    driver.put(0, maps[0])
+    driver.put(maps)
     driver.start(1)
     other = QnnMoDriver(driver.board, driver.overlay)
     with pytest.raises(BoardBusyError, match="in flight"):
@@ -584,7 +600,7 @@ def test_logic_that_somebody_reprogrammed_is_noticed(driver):
 
 def test_a_reset_during_a_run_says_to_load_again(driver):
     net, maps = driver.network, offload.codes(driver, 1)
-    driver.put(0, maps[0])
+    driver.put(maps)
     driver.start(1)
     driver.board.reset()
     with pytest.raises(BoardError, match=AGAIN):
@@ -602,15 +618,14 @@ def test_a_reset_during_a_run_says_to_load_again(driver):
 def test_a_hang_anywhere_ends_at_the_deadline_and_a_reset_helps(driver, number, what):
     net, maps = driver.network, offload.codes(driver, 2)
     driver.board.twin.inject(_hang_at(number))
-    for index, one in enumerate(maps):
-        driver.put(index, one)
+    driver.put(maps)
     driver.start(2)
     before = driver.board.clock.now()
     with pytest.raises(DeadlineError, match="qnn-mo-w1a2, " + what + r" \(the cycle model says.*within"):
         driver.finish(0.5)
     assert driver.board.clock.now() - before == pytest.approx(0.5, rel=1e-2)
     assert driver.network is None
-    for call in (lambda: driver.start(1), lambda: driver.put(0, maps[0])):
+    for call in (lambda: driver.start(1), lambda: driver.put(maps)):
         with pytest.raises(BoardError, match=AGAIN):
             call()
     for call in (driver.finish, lambda: driver.configure(net)):
@@ -628,7 +643,7 @@ def test_a_hang_anywhere_ends_at_the_deadline_and_a_reset_helps(driver, number, 
 
 def test_without_a_timeout_each_wait_has_what_the_model_allows(driver):
     driver.board.twin.inject(_hang)
-    driver.put(0, offload.codes(driver, 1)[0])
+    driver.put(offload.codes(driver, 1))
     driver.start(1)
     before = driver.board.clock.now()
     with pytest.raises(DeadlineError, match="within 1"):
@@ -639,11 +654,11 @@ def test_without_a_timeout_each_wait_has_what_the_model_allows(driver):
 def test_a_timeout_is_for_each_wait_and_the_message_names_it(driver):
     seconds = [0.1]
     driver.board.twin.inject(lambda twin, event, value: seconds[0] if event == "duration" else value)
-    driver.put(0, offload.codes(driver, 1)[0])
+    driver.put(offload.codes(driver, 1))
     driver.start(1)
     assert len(driver.finish(0.15)) == 1  # six waits of 0.1 s
     for _ in range(2):
-        driver.put(0, offload.codes(driver, 1)[0])
+        driver.put(offload.codes(driver, 1))
         driver.start(1)
         seconds[0] = 0.2
         with pytest.raises(DeadlineError, match=r"no answer within 0\.15 s"):
@@ -657,7 +672,7 @@ def test_host_work_between_the_runs_is_not_part_of_a_timeout(driver, monkeypatch
     real = driver.buffers.gather
     monkeypatch.setattr(driver.buffers, "gather", lambda *call: driver.board.clock.advance(5.0) or real(*call))
     maps = offload.codes(driver, 1)
-    driver.put(0, maps[0])
+    driver.put(maps)
     driver.start(1)
     assert np.array_equal(driver.finish(0.1), oracle_conv.forward(driver.network.layers, maps))
 
@@ -672,7 +687,7 @@ def test_ctrl_c_says_to_load_again_and_loading_helps(driver, event):
         return value
 
     driver.board.twin.inject(interrupt)
-    driver.put(0, maps[0])
+    driver.put(maps)
     driver.start(1)
     with pytest.raises(KeyboardInterrupt):
         driver.finish()
@@ -693,7 +708,7 @@ def test_ctrl_c_between_the_runs_needs_no_reset(driver, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(driver.buffers, "gather", interrupt)
-        driver.put(0, offload.codes(driver, 1)[0])
+        driver.put(offload.codes(driver, 1))
         driver.start(1)
         with pytest.raises(KeyboardInterrupt):
             driver.finish()
@@ -705,7 +720,7 @@ def test_ctrl_c_between_the_runs_needs_no_reset(driver, monkeypatch):
 
 def test_ctrl_c_in_start_breaks_off_too(driver, monkeypatch):
     net = driver.network
-    driver.put(0, offload.codes(driver, 1)[0])
+    driver.put(offload.codes(driver, 1))
     with monkeypatch.context() as patch:
         patch.setattr(Walk, "_start", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
@@ -718,7 +733,7 @@ def test_ctrl_c_in_start_breaks_off_too(driver, monkeypatch):
 
 def test_a_bus_error_breaks_off(driver):
     net = driver.network
-    driver.put(0, offload.codes(driver, 1)[0])
+    driver.put(offload.codes(driver, 1))
     driver.start(1)
     driver.buffers.areas[1].close()
     with pytest.raises(BusError):
@@ -746,29 +761,29 @@ def test_a_failed_configure_leaves_no_network(driver, monkeypatch):
 def test_free_gives_the_buffers_back_until_the_next_configure(driver):
     net = driver.network
     assert _right(driver)
-    driver.put(0, offload.codes(driver, 1)[0])
+    driver.put(offload.codes(driver, 1))
     for _ in range(2):
         driver.free()
         assert driver.board.memory.used == driver.dma_bytes == 0
         assert driver.network is None and driver.board.owner is driver
-    for call in (lambda: driver.start(1), lambda: driver.put(0, np.zeros(driver.input_shape, np.uint8))):
+    for call in (lambda: driver.start(1), lambda: driver.put(np.zeros((1, *driver.input.shape), np.uint8))):
         with pytest.raises(BoardError, match=AGAIN):
             call()
     driver.configure(net)
-    with pytest.raises(ValueError, match="image 0 was not put"):
+    with pytest.raises(InputError, match="0 were put since the last run"):
         driver.start(1)
     assert _right(driver)
 
 
 def test_free_refuses_while_the_circuit_may_write(driver):
     net, maps = driver.network, offload.codes(driver, 1)
-    driver.put(0, maps[0])
+    driver.put(maps)
     driver.start(1)
     with pytest.raises(BoardBusyError, match="in flight"):
         driver.free()
     assert np.array_equal(driver.finish(), oracle_conv.forward(net.layers, maps))
     driver.board.twin.inject(_hang_at(3))
-    driver.put(0, maps[0])
+    driver.put(maps)
     driver.start(1)
     with pytest.raises(DeadlineError):
         driver.finish()
@@ -800,37 +815,39 @@ def test_close_gives_buffers_and_board_back(driver):
     driver.close()
     driver.close()
     assert driver.board.memory.used == 0 and driver.board.owner is None
-    for call in (lambda: driver.put(0, None), lambda: driver.start(1), driver.finish,
+    for call in (lambda: driver.put(None), lambda: driver.start(1), driver.finish,
                  lambda: driver.configure(_net())):
         with pytest.raises(ClosedError, match="closed"):
             call()
 
 
-def test_close_waits_for_a_run_and_keeps_the_buffers_of_one_that_hangs(driver, caplog):
-    caplog.set_level(logging.CRITICAL, "qnn_pynq")  # a kept record would keep the driver
+def test_close_waits_for_a_run_and_ends_one_that_hangs_by_a_reset(driver, monkeypatch):
     maps = offload.codes(driver, 1)
-    driver.put(0, maps[0])
+    driver.put(maps)
     driver.start(1)
     driver.close()
-    assert driver.board.memory.used == 0
-    other = offload.driver(net=_net(), board=driver.board)
-    other.board.twin.inject(_hang_at(3))
-    other.put(0, maps[0])
-    other.start(1)
-    other.close()
-    kept = other.board.memory.used
-    assert kept == other.dma_bytes > 0  # the circuit may still write
-    del other
-    gc.collect()
-    assert driver.board.memory.used == kept
-    driver.board.reset()
-    gc.collect()
-    assert driver.board.memory.used == 0
+    board = driver.board
+    assert board.memory.used == 0
+    for works in (True, False):
+        other = offload.driver(net=_net(), board=board)
+        assert board.quarantined == 0
+        board.twin.inject(_hang_at(3))
+        other.put(maps)
+        other.start(1)
+        held = other.dma_bytes
+        with monkeypatch.context() as patch:
+            if not works:
+                patch.setattr(board, "reset", lambda: 1 // 0)
+            other.close()
+        assert board.owner is None and board.in_flight is None and other.dma_bytes == 0
+        assert board.memory.used == (0 if works else held) and bool(board.quarantined) != works
+    board.load(other.overlay)
+    assert board.memory.used == 0 == board.quarantined
 
 
 def test_close_after_a_broken_walk_gives_everything_back_once_the_circuit_is_idle(driver):
     driver.board.twin.inject(lambda twin, event, value: 0.3 if event == "duration" else value)
-    driver.put(0, offload.codes(driver, 1)[0])
+    driver.put(offload.codes(driver, 1))
     driver.start(1)
     with pytest.raises(DeadlineError):
         driver.finish(0.1)
@@ -881,3 +898,62 @@ def test_each_run_that_was_done_without_data_is_noticed_where_the_limits_say_so(
         if not plan.struck:
             break
     assert runs == 6 and len(noticed) == (6 if marked else 0)
+
+
+# -- one plan a load --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def planned(monkeypatch):
+    """Networks and modes of all plans that are made."""
+    made = []
+    real = plan_module.make_plan
+    monkeypatch.setattr(plan_module, "make_plan", lambda network, overlay, conservative=False: (
+        made.append((network, overlay.name, conservative)) or real(network, overlay, conservative)))
+    return made
+
+
+@pytest.mark.parametrize("conservative", [False, True])
+def test_a_load_plans_once_and_so_does_the_way_back_after_a_reset(planned, conservative):
+    net, other = small_conv.small_network(1), small_conv.small_network(2)
+    wanted = [(net, "qnn-mo-w1a2", conservative)]
+    with Classifier(net, board="emulated", conservative=conservative) as classifier:
+        assert planned == wanted
+        rows = np.zeros((2, net.input.pixels), np.uint8)
+        before = classifier.decision_function(rows)
+        classifier.load(other)
+        assert planned == wanted + [(other, "qnn-mo-w1a2", conservative)]
+        classifier.load(net)
+        assert np.array_equal(classifier.decision_function(rows), before)
+        assert len(planned) == 2
+
+
+def test_another_overlay_mode_or_network_is_planned_anew(planned):
+    net, own = _net(), offload.overlay(max_inputs=192, max_outputs=192)
+    for circuit, conservative in ((offload.overlay(), False), (own, False), (own, True), (offload.overlay(), True)):
+        for _ in range(2):
+            made = QnnMoDriver(EmulatedBoard(), circuit, conservative)
+            QnnMoDriver.split(net, dataclasses.replace(circuit), conservative)
+            made.configure(net)
+            assert made.plan.pixel_bytes == 2 * circuit.geometry["max_inputs"] // 8 and _right(made)
+    assert len(planned) == 4
+    same = dataclasses.replace(net)
+    QnnMoDriver.split(same, offload.overlay(), True)
+    assert planned[4:] == [(same, "qnn-mo-w1a2", True)]
+
+
+def test_a_network_that_is_refused_is_refused_again(planned):
+    net = offload.network([small_conv.binary_conv(np.random.default_rng(0), 8, 8, 6, (2, 2))], 8, 8)
+    for _ in range(2):
+        with pytest.raises(UnsupportedNetworkError, match="kernel 6"):
+            QnnMoDriver.split(net, offload.overlay())
+    assert len(planned) == 2
+
+
+def test_plans_do_not_keep_networks():
+    net = _net()
+    QnnMoDriver.split(net, offload.overlay())
+    left = weakref.ref(net)
+    del net
+    gc.collect()
+    assert left() is None

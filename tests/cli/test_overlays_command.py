@@ -1,0 +1,77 @@
+"""`overlays`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+OVERLAY = "bnn-pynq-lfc-w1a1"
+
+
+def test_overlays_are_listed_and_shown(run: Any) -> None:
+    assert OVERLAY in run("overlays").out
+    rows = {row["name"]: row for row in run("overlays", "list", "--json").json["overlays"]}
+    assert rows[OVERLAY]["files"] == "not fetched" and "Pynq-Z1" in rows[OVERLAY]["boards"]
+    assert "BlackBoxJam_0" in run("overlays", "show", OVERLAY).out
+    shown = run("overlays", "show", OVERLAY, "--json").json
+    assert shown["ip"]["address"] == "0x43c00000" and len(shown["files"]["bitstream"]["sha256"]) == 64
+    assert shown["files"]["bitstream"]["here"] == "not fetched"
+
+
+@pytest.mark.parametrize("action", ["show", "fetch"])
+def test_an_unknown_name_is_3_and_near_ones_are_named(run: Any, action: str) -> None:
+    ran = run("overlays", action, "bnn-pynq-lfc")
+    assert ran.code == 3 and not ran.out and OVERLAY in ran.err
+
+
+@pytest.mark.parametrize("overlay, folder", [(OVERLAY, "bnn-pynq"), ("qnn-mo-w1a2", "qnn-mo")])
+def test_overlays_are_fetched_from_a_folder(
+    run: Any, overlay: str, folder: str, golden: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("QNN_PYNQ_CACHE", str(tmp_path / "cache"))
+    source = golden / folder / "bitstreams"
+    ran = run("overlays", "fetch", overlay, "--from", source, "--json")
+    assert ran.code == 0, ran.err
+    files = {key: Path(path) for key, path in ran.json["files"].items()}
+    assert sorted(files) == ["bitstream", "hwh"] and all(path.is_file() for path in files.values())
+    assert str(files["hwh"]) in run("overlays", "fetch", overlay, "--from", source).out
+    rows = {row["name"]: row for row in run("overlays", "--json").json["overlays"]}
+    assert rows[overlay]["files"] == "fetched"
+    assert run("overlays", "show", overlay, "--json").json["files"]["hwh"]["here"] == str(files["hwh"])
+
+    checks = {check["name"]: check for check in run("doctor", "--json").json["checks"]}
+    assert overlay in checks["overlay files"]["value"].split(";")[0]
+    assert checks[".hwh files"] == {"name": ".hwh files", "status": "ok", "value": overlay, "advice": ""}
+
+    files["bitstream"].write_bytes(b"spoilt")
+    rows = {row["name"]: row for row in run("overlays", "--json").json["overlays"]}
+    assert rows[overlay]["files"].startswith("damaged")
+    checks = {check["name"]: check for check in run("doctor", "--json").json["checks"]}
+    assert checks["overlay files"]["status"] == "warn" and "fetch" in checks["overlay files"]["advice"]
+
+
+def test_a_folder_without_the_files_is_the_users_error(run: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("QNN_PYNQ_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "empty").mkdir()
+    ran = run("overlays", "fetch", OVERLAY, "--from", tmp_path / "empty")
+    assert ran.code == 3 and ran.err.startswith("qnn-pynq: error: ")
+    assert ".bit" in ran.err and str(tmp_path / "empty") in ran.err
+
+
+def test_off_line_it_says_line_by_line_which_file_to_put_where(run: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("QNN_PYNQ_CACHE", str(tmp_path / "cache"))
+    ran = run("overlays", "fetch", OVERLAY, "--from", "http://127.0.0.1:9/")
+    assert ran.code == 3 and ran.err.startswith("qnn-pynq: error: ")
+    by_hand = [line for line in ran.err.splitlines() if line.startswith("  by hand: put ")]
+    assert len(by_hand) == 2 and ".bit" in by_hand[0] and str(tmp_path / "cache") in by_hand[0]
+
+
+def test_the_multi_layer_overlays_are_listed_and_shown(run: Any) -> None:
+    rows = {row["name"]: row for row in run("overlays", "--json").json["overlays"]}
+    assert rows["qnn-mo-w1a2"]["kind"] == rows["qnn-mo-w1a3"]["kind"] == "qnn-mo"
+    assert "QNN-MO-PYNQ W1A3" in run("overlays").out
+    shown = run("overlays", "show", "qnn-mo-w1a3", "--json").json
+    assert shown["geometry"]["activation_bits"] == 3
+    assert "channel slices by address: " in run("overlays", "show", "qnn-mo-w1a3").out
