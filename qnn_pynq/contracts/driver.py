@@ -269,6 +269,6 @@ class Driver(ABC):
     def close(self) -> None:
         """Give buffers and board up; idempotent, and never takes the board from another owner.
 
-        A run in flight is waited for, until its deadline. What a circuit that still runs may write to stays allocated
-        until the board is reset.
+        A run in flight is waited for, until its deadline. What a circuit that still runs may write to goes to the
+        board's quarantine.
         """

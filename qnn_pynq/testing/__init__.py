@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what __getattr__ gives, for who reads types
     from ..boards.emulated import EmulatedBoard
-    from ..contracts.board import Board, Buffer, Registers
+    from ..contracts.board import Board, Buffer, Registers, close_all
     from ..contracts.clock import Clock, RealClock, VirtualClock
     from ..contracts.driver import Driver, LayerProfile, Limits, Port, Split, Timing
     from ..contracts.families import Family, check_cycle_model, driver_class, kinds, twin_class
@@ -27,12 +27,13 @@ if TYPE_CHECKING:  # what __getattr__ gives, for who reads types
     from ..families.blocks.hls_control_twin import ControlTwin
     from ..faults import Fault, FaultPlan
     from ..files.fields import Fields
-    from ..files.npyfile import read_array
+    from ..files.npyfile import ArrayFolder
     from ..overlay import load_overlay
     from .contract import FamilyContract
     from .watched import WatchedBoard
 
 _HOME = {
+    "ArrayFolder": "qnn_pynq.files.npyfile",
     "ArrayWriter": "qnn_pynq.contracts.layer",
     "Board": "qnn_pynq.contracts.board",
     "Buffer": "qnn_pynq.contracts.board",
@@ -72,17 +73,18 @@ _HOME = {
     "WRITE": "qnn_pynq.contracts.program",
     "WatchedBoard": "qnn_pynq.testing.watched",
     "check_cycle_model": "qnn_pynq.contracts.families",
+    "close_all": "qnn_pynq.contracts.board",
     "driver_class": "qnn_pynq.contracts.families",
     "kinds": "qnn_pynq.contracts.families",
     "load_overlay": "qnn_pynq.overlay",
     "make_program": "qnn_pynq.contracts.program",
-    "read_array": "qnn_pynq.files.npyfile",
     "twin_class": "qnn_pynq.contracts.families",
 }
 __all__ = [
     "PROGRAM_DTYPE",
     "WAIT",
     "WRITE",
+    "ArrayFolder",
     "ArrayWriter",
     "Board",
     "Buffer",
@@ -119,11 +121,11 @@ __all__ = [
     "VirtualClock",
     "WatchedBoard",
     "check_cycle_model",
+    "close_all",
     "driver_class",
     "kinds",
     "load_overlay",
     "make_program",
-    "read_array",
     "twin_class",
 ]
 

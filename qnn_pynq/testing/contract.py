@@ -18,7 +18,7 @@ from ..diagnosis.recorder import RecordingBoard
 from ..diagnosis.recording_file import Recording
 from ..diagnosis.replay import ReplayBoard
 from ..engines import BoardEngine, SoftwareEngine
-from ..engines.stages import DTYPES, as_kind, compile_layers
+from ..engines.stages import DTYPES, as_kind
 from ..errors import (
     BoardBusyError,
     BoardError,
@@ -30,6 +30,7 @@ from ..errors import (
     UnsupportedNetworkError,
 )
 from ..faults import FaultPlan
+from ..networks.rows import compile_layers
 from ..reliability.answers import Answers, differences
 from .watched import WatchedBoard
 
@@ -506,6 +507,24 @@ class FamilyContract:
         driver.start(1)
         driver.close()
         self._nothing_left(driver)
+
+    def test_a_close_after_a_hang_gives_the_board_up(self, overlay: Overlay, network: Network) -> None:
+        driver, plan = self._faulty(overlay, network, "hang")
+        board = driver.board
+        values = self.inputs(network, driver.input, 1, 25)
+        driver.put(values)
+        plan.active = True
+        driver.start(1)
+        _in_time(driver.close)
+        plan.active = False
+        assert isinstance(board, WatchedBoard) and board.owner is None and board.in_flight is None
+        assert sum(buffer.nbytes for buffer in board.buffers if not buffer.closed) == board.quarantined
+        again = driver_class(overlay.kind)(board, overlay)
+        again.configure(network)  # configures the logic, which ends the run
+        assert board.quarantined == 0
+        self._check(again, network, values)
+        again.close()
+        self._nothing_left(again)
 
     # -- inside ------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from qnn_pynq.errors import (
     StatusError,
     UnsupportedNetworkError,
 )
-from qnn_pynq.testing import Board, Buffer, Driver, LayerProfile, Network, Overlay, Port, Registers, Split
+from qnn_pynq.testing import Board, Buffer, Driver, LayerProfile, Network, Overlay, Port, Registers, Split, close_all
 
 from .layers import AbsDiff
 
@@ -35,7 +35,6 @@ _LOAD, _RUN = 1, 2
 _BUSY, _FINISHED = 1, 2
 _NEVER = 0xFFFFFFFC  # of the status
 _NOTHING = -(2**31)  # in the place of a result: further from 0 than any
-_LOOK = 0.05  # seconds between looks at `cancel`
 
 
 class MirrorDriver(Driver):
@@ -228,18 +227,12 @@ class MirrorDriver(Driver):
         board, limits = self.board, self.limits
         if timeout is None:
             timeout = limits.margin + limits.factor * expected
-        end, status = board.clock.now() + timeout, 0
-        while not status:
-            if self._cancelled:
-                raise ClosedError(f"{what} on {self.overlay.name}: closed while it was waited for")
-            left = end - board.clock.now()
-            try:
-                status = board.wait(self.overlay.ip.name, (_STATUS, _FINISHED | _NEVER), max(0.0, min(left, _LOOK)),
-                                    self.overlay.name)
-            except DeadlineError:
-                if left <= _LOOK:
-                    raise DeadlineError(f"{what} on {self.overlay.name}: no answer within {timeout:g} s; reset() the "
-                                        "board and load the network again, or allow more time") from None
+        try:
+            status = board.wait(self.overlay.ip.name, (_STATUS, _FINISHED | _NEVER), timeout, self.overlay.name,
+                                lambda: self._cancelled)
+        except DeadlineError as error:
+            raise DeadlineError(f"{what} on {self.overlay.name}: no answer within {timeout:g} s; reset() the board and "
+                                "load the network again, or allow more time") from error
         if status & _NEVER:
             raise StatusError(f"status {status:#010x}: bits that the circuit does not have")
         seconds = board.accelerator_seconds - self._started
@@ -289,9 +282,12 @@ class MirrorDriver(Driver):
     # -- the end -----------------------------------------------------------------------------------------
 
     def _free(self) -> None:
-        for buffer in (self._templates, self._pictures, self._results):
-            if buffer is not None:
-                buffer.close()
+        """Give the buffers back; those that a run may still write to, to the board, until it is configured again."""
+        buffers = [buffer for buffer in (self._templates, self._pictures, self._results) if buffer is not None]
+        if self.board.in_flight is self and not self.board.closed:
+            self.board.quarantine(buffers, f"a run of {self.overlay.name} did not end")
+        else:
+            close_all(buffers)
         self._templates = self._pictures = self._results = None
         self._put = 0
 
@@ -306,13 +302,12 @@ class MirrorDriver(Driver):
     def close(self) -> None:
         with self.board.lock:
             gone = self.board.closed or self._generation != self.board.generation
-            if self._active > 0 and not gone and not self._closed:
-                try:
+            try:
+                if self._active > 0 and not gone and not self._closed:
                     self.finish()
-                except QnnError as error:
-                    _log.warning("closed with a run in flight: %s", error)
-            self._closed, self.network = True, None
-            # A circuit that still runs may write: what it writes to stays until the board is reset.
-            if not self._active or gone:
+            except QnnError as error:
+                _log.warning("closed with a run in flight: %s", error)
+            finally:
+                self._closed, self.network = True, None
                 self._free()
-            self.board.release(self)
+                self.board.release(self)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from time import perf_counter
 from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from qnn_pynq.testing import ArrayWriter, Fields, Kernel, Layer, Refuse, Signal, read_array
+from qnn_pynq.testing import ArrayFolder, ArrayWriter, Fields, Kernel, Layer, Refuse, Signal
 
 __all__ = ["AbsDiff", "Mirror", "Weigh"]
 
@@ -47,7 +46,7 @@ class Mirror(Layer):
     weight_bits: int = 0
 
     @classmethod
-    def read(cls, fields: Fields, folder: Path) -> Mirror:
+    def read(cls, fields: Fields, arrays: ArrayFolder) -> Mirror:
         return cls(fields.integer("axis", 0, 1, 1))
 
     def write(self, index: int, array: ArrayWriter) -> dict[str, Any]:
@@ -88,13 +87,12 @@ class AbsDiff(Layer):
     weight_bits: int = 8
 
     @classmethod
-    def read(cls, fields: Fields, folder: Path) -> AbsDiff:
+    def read(cls, fields: Fields, arrays: ArrayFolder) -> AbsDiff:
         outputs = fields.integer("outputs", 1, _MOST)
         height, width = fields.pair("size", 64)
-        templates = read_array(folder, fields.name("templates"), ("uint8",), (outputs, height, width), fields.source,
-                               f"{fields.where}.templates")
-        offsets = read_array(folder, fields.name("offsets"), ("int32",), (outputs,), fields.source,
-                             f"{fields.where}.offsets")
+        templates = arrays.array(fields.name("templates"), ("uint8",), (outputs, height, width),
+                                 f"{fields.where}.templates")
+        offsets = arrays.array(fields.name("offsets"), ("int32",), (outputs,), f"{fields.where}.offsets")
         if np.abs(offsets.astype(np.int64)).max() > _FARTHEST:
             fields.fail("offsets", f"one is {np.abs(offsets.astype(np.int64)).max()} from 0: expected at most "
                                    f"{_FARTHEST}")
@@ -164,10 +162,9 @@ class Weigh(Layer):
     weight_bits: int = 32
 
     @classmethod
-    def read(cls, fields: Fields, folder: Path) -> Weigh:
-        factors = read_array(folder, fields.name("factors"), ("float32",), (None,), fields.source,
-                             f"{fields.where}.factors")
-        if not (np.isfinite(factors).all() and (factors > 0).all() and factors.max() < 1e6):
+    def read(cls, fields: Fields, arrays: ArrayFolder) -> Weigh:
+        factors = arrays.array(fields.name("factors"), ("float32",), (None,), f"{fields.where}.factors")
+        if arrays.reading and not (np.isfinite(factors).all() and (factors > 0).all() and factors.max() < 1e6):
             fields.fail("factors", "expected numbers above 0 and below 1e6")
         return cls(factors)
 
