@@ -33,7 +33,7 @@ BROKEN = [
     ("driver", "refuse(f\"layer {at}: {len(layer.templates)} templates",
      "str(f\"layer {at}: {len(layer.templates)} templates", "does_not_compute"),
     ("driver", "np.dtype(np.int32))", "np.dtype(np.int64))", "ports"),
-    ("driver", "(_STATUS, _FINISHED | _NEVER), timeout,", "(_STATUS, _FINISHED | _NEVER), 9 * timeout + 9,", "hang_ends"),
+    ("driver", "_FINISHED | _NEVER), timeout,", "_FINISHED | _NEVER), 9 * timeout + 9,", "hang_ends"),
     ("driver", "if self.board.in_flight is self and", "if self.board.in_flight is None and", "close_after_a_hang"),
     ("driver", "network.layers[at + 1 :])", "network.layers[at + 2 :])", "split"),
     ("driver", "self._active = 0  # gone with the logic", "pass", "hang_ends"),
