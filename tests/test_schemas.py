@@ -37,6 +37,7 @@ BEYOND = (
     "need 9 neurons",
     "expected multiples of 4",
     'expected "binary"',
+    "needs bits at the end",
     "geometry.layers[2].thresholds",
     "[4, 4.0]",  # an integer, says JSON schema
 )
