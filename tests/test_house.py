@@ -42,21 +42,6 @@ COMPILED = {"_kernels"}  # has no source in Python
 # Texts that are a module's name by chance: the logger, and the groups of entry points.
 TEXTS = {"qnn_pynq", "qnn_pynq.families", "qnn_pynq.layers"}
 
-# What breaks a rule today, to the last arrow: whoever mends one takes it out here.
-KNOWN_CIRCLES = {
-    frozenset({"boards.zynq.board", "boards.zynq.registers"}),
-    frozenset({"contracts.board", "contracts.waiting"}),
-    frozenset({"families.blocks.axi_dma_twin", "families.blocks.axi_dma_twin_channel"}),
-}
-KNOWN_SIDEWAYS: set[tuple[str, str]] = set()
-KNOWN_UPWARDS: set[tuple[str, str]] = KNOWN_SIDEWAYS | {
-    ("families.blocks.axi_dma", "streams"),
-    ("families.blocks.axi_dma", "streams.description"),
-    ("families.blocks.axi_dma_pynq", "streams"),
-    ("families.blocks.axi_dma_pynq", "streams.description"),
-}
-
-
 def module_name(path: Path, root: Path) -> str:
     """"" for the package itself, "files.fields" for files/fields.py."""
     parts = list(path.relative_to(root).with_suffix("").parts)
@@ -192,13 +177,13 @@ def test_every_wing_and_root_module_has_its_storey(imports: Imports) -> None:
 
 
 def test_no_module_imports_itself_by_way_of_others(imports: Imports) -> None:
-    assert circles(imports.arrows) == KNOWN_CIRCLES
+    assert circles(imports.arrows) == set()
 
 
 def test_no_import_runs_upwards_or_to_a_wing_of_the_same_storey(imports: Imports) -> None:
     wrong = {(one, other) for one, other in imports.arrows
              if wing(one) != wing(other) and wing(one) not in BESIDE and storey(other) <= storey(one)}
-    assert wrong == KNOWN_UPWARDS
+    assert wrong == set()
 
 
 def test_what_stands_apart_in_a_wing_does_not_import_the_other(imports: Imports) -> None:
@@ -211,7 +196,7 @@ def test_contracts_import_nothing_sideways(imports: Imports) -> None:
     """So that an author of a family can read them without the rest of the house."""
     allowed = ("contracts", "errors", "faults", "files", "kernels")
     wrong = {(one, other) for one, other in imports.arrows if within(one, "contracts") and wing(other) not in allowed}
-    assert wrong == KNOWN_SIDEWAYS
+    assert wrong == set()
 
 
 def test_an_import_by_text_has_the_whole_name_in_sight(imports: Imports) -> None:

@@ -157,6 +157,10 @@ class BoardEngine(Engine):
         except BaseException as error:
             self._hung = not isinstance(error, BoardBusyError)
             raise
+        self._output = self.drivers[index].output
+        first = ("first layer",) if self._parts[index].split.before else ()
+        last = ("emulation",) if self.board.emulated else ()
+        self._names = (*first, "pack", "transfer", "accelerator", *last)
         self._loaded = index
         return perf_counter() - begun
 
@@ -210,13 +214,9 @@ class BoardEngine(Engine):
                 self._require_owned()
                 self._configured = self._switch(index)
         self._driver, self._inputs, self._done = self.drivers[index], inputs, 0
-        port = self._driver.output
-        self._found = np.empty((self._images, *port.shape), port.dtype)
+        self._found = np.empty((self._images, *self._output.shape), self._output.dtype)
         self._index = index
-        names = ("first layer", "pack") if self._parts[index].split.before else ("pack",)
-        self._stages = dict.fromkeys((*names, "transfer", "accelerator"), 0.0)
-        if self.board.emulated:
-            self._stages["emulation"] = 0.0
+        self._stages = dict.fromkeys(self._names, 0.0)
         if self._images:
             self._start_chunk()
 
@@ -255,7 +255,9 @@ class BoardEngine(Engine):
         self._found[self._done : self._done + self._chunk] = driver.finish(timeout)
         host = self._spent + perf_counter() - begun
         self._done += self._chunk
-        self._layers[self._index] = _sum_layers(self._layers.get(self._index, ()), driver.layers())
+        layers = driver.layers()
+        if layers:
+            self._layers[self._index] = _sum_layers(self._layers.get(self._index, ()), layers)
         run = driver.timing["run"]
         stages["accelerator"] += run
         if self.board.emulated:

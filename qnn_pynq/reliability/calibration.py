@@ -115,8 +115,9 @@ def _model(guard: Guard, rows: np.ndarray) -> tuple[str, str, float]:
     network = guard.ready()
     engine, given_up = guard.engine, guard.given_up
     if given_up is not None:
-        raise InputError(f"the board was given up at {given_up.time:.3f} s of its clock, after "
-                         f"{guard.recovery.alarms} alarms, and the processor answers: load a network to try it again")
+        alarms = guard.recovery.alarms
+        raise InputError(f"the board was given up at {given_up.time:.3f} s of its clock, after {alarms} alarm"
+                         f"{'' if alarms == 1 else 's'}, and the processor answers: load a network to try it again")
     if not isinstance(engine, BoardEngine):
         raise InputError(f"network {network.name!r} runs in software, which waits for no hardware: there is nothing to "
                          "calibrate")

@@ -257,6 +257,8 @@ class Guard:
         else:
             result = self._run(pictures, timeout, sums)
             other = self._second_run(rows, timeout)
+        if other.end == result.end and np.array_equal(other.values, result.values):
+            return result
         wrong = differences(self.engine.ready(), Answers.of(rows, other), Answers.of(rows, result))
         if wrong:
             raise WrongAnswerError(

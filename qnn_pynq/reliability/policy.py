@@ -47,8 +47,9 @@ class Policy:
     every_seconds : float, optional
         For "canary", by the board's clock.
     agree : {"cpu", "again"}
-        Second computation of "strict": the software engine, or the board after its weights were written again.
-        "again" cannot see a fault that gives the same wrong answer twice.
+        Second computation of "strict": the software engine, or the board after its weights were written again, in
+        another order, in other buffers and behind two known inputs. "again" cannot see a fault that gives the same
+        wrong answer to a picture wherever it lies.
     deadline_factor : float
         A wait may take this many times what is expected, and 1 s beside it unless the time was measured.
     on_anomaly : callable, optional

@@ -145,14 +145,15 @@ def test_while_a_network_is_loaded_and_while_a_classifier_is_made_or_closed(case
     closing = _lines(first.close)
     making = _lines(lambda: make().close())
     for n in _points(making, most):
+        made = None
         with Signal(n):
             try:
                 made = make()
                 made.close()
             except KeyboardInterrupt:
-                made = None
+                pass
         if made is not None:
-            made.close()
+            made.close()  # again, where that was broken off
         board.reset()
         assert board.memory.used == 0, n
     for n in _points(loading, most):

@@ -11,7 +11,8 @@ import small
 from small_conv import small_network
 
 from qnn_pynq.contracts.layer import Signal
-from qnn_pynq.engines.stages import as_kind, compile_layers, make_encoder, pictures_to_maps
+from qnn_pynq.engines.stages import as_kind, make_encoder, pictures_to_maps
+from qnn_pynq.networks.rows import compile_layers
 from qnn_pynq.errors import UnsupportedNetworkError
 from qnn_pynq.networks import Pool
 

@@ -111,7 +111,7 @@ def test_a_board_that_gives_way_to_the_processor_meanwhile_is_not_calibrated():
     with make(Policy(on_alarm="cpu", alarm_after=1)) as classifier:
         classifier.board.twin.inject(lambda twin, event, value: np.inf if event == "duration" else value)
         before = classifier.board.clock.now()
-        with pytest.raises(InputError, match="the board was given up at .* s of its clock, after 1 alarms") as caught:
+        with pytest.raises(InputError, match="the board was given up at .* s of its clock, after 1 alarm, ") as caught:
             classifier.calibrate()
         event = classifier.recovery.events[-1]
         assert (event.kind, event.action) == ("alarm", "software") and classifier._guard.given_up == event

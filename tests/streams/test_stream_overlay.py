@@ -371,7 +371,7 @@ def test_memory_that_logic_may_still_write_into_is_freed_when_it_is_configured_a
     board = EmulatedBoard(faults=FaultPlan(faults=[Fault("hang", 0)]))
     loop = opened(chain, board=board, timeout=0.1)
     with monkeypatch.context() as patch:
-        patch.setattr(loop._driver, "reset", fails)
+        patch.setattr(loop._transfers, "reset", fails)
         patch.setattr(board, "reset", fails)
         with pytest.raises(DeadlineError):
             loop([1, 2, 3])

@@ -170,8 +170,11 @@ class BnnPynqDriver(PolledDriver):
     def _buffers(self) -> list[Buffer]:
         return [] if self._buffer is None else [self._buffer]
 
-    def _forget_buffers(self) -> None:
+    def _free(self) -> None:
         self._rows = 0  # first: after an interrupt nobody takes a closed buffer for one that holds images
+        super()._free()
+
+    def _forget_buffers(self) -> None:
         self._buffer = self._inputs = self._words = None
 
     def start(self, images: int) -> None:

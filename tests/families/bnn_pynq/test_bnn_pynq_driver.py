@@ -448,7 +448,7 @@ def test_buffers_of_a_run_that_nothing_ends_are_quarantined_until_the_logic_is_c
     board, values = driver.board, lfc.bits(3, 64)
     wanted = lfc.run(driver, values).tolist()
     board.twin.inject(_hang)
-    driver.input(1)
+    driver.room(1)
     driver.start(1)
 
     def broken():
