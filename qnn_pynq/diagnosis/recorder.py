@@ -127,7 +127,9 @@ class RecordingBoard(Board):
 
     def wait(self, ip: str, done: Done, timeout: float, what: str = "the accelerator",
              cancelled: Callable[[], bool] | None = None) -> int:
-        offset, mask = (0, 0) if callable(done) else done
+        if callable(done):  # what it looks at is kept, look by look
+            return super().wait(ip, done, timeout, what, cancelled)
+        offset, mask = done
         answer: int = self.asked("wait", (ip, int(offset), int(mask)),
                                  lambda: int(self.board.wait(ip, done, timeout, what, cancelled)))
         return answer

@@ -117,8 +117,16 @@ class ReplayBoard(Board):
 
     def wait(self, ip: str, done: Done, timeout: float, what: str = "the accelerator",
              cancelled: Callable[[], bool] | None = None) -> int:
-        offset, mask = (0, 0) if callable(done) else done
+        if callable(done):  # look by look, as it was recorded
+            return super().wait(ip, done, timeout, what, cancelled)
+        offset, mask = done
         return int(self.played("wait", (ip, int(offset), int(mask))))
+
+    def idle(self, attempt: int, elapsed: float, left: float) -> None:
+        """Time goes by as it did: until whatever came next."""
+        events = self.recording.events
+        ahead = events[self.position].clock * 1e-9 if self.position < len(events) else self.clock.now() + left
+        self.clock.sleep_until(ahead)
 
     @property
     def accelerator_seconds(self) -> float:

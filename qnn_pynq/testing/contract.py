@@ -361,7 +361,7 @@ class FamilyContract:
     ) -> None:
         driver = made(network)
         driver.put(self.inputs(network, driver.input, 1, 15))
-        thief = driver_class(driver.overlay.kind)(driver.board, driver.overlay)
+        thief = driver_class(self._overlay.kind)(driver.board, self._overlay)
         thief.configure(other)
         with pytest.raises(BoardTakenError):
             driver.start(1)

@@ -224,7 +224,8 @@ def test_both_keep_the_contract_of_a_board() -> None:
         registers = board.ip(CIRCUIT.ip.name)
         assert registers.window == CIRCUIT.ip.range
         registers.play(program, 1.0)
-        assert board.wait(CIRCUIT.ip.name, lambda registers: True, 1.0) == 1
+        assert board.wait(CIRCUIT.ip.name, (0x00, 0x4), 1.0) == 4
+        assert board.wait(CIRCUIT.ip.name, lambda registers: registers.read(0x00) == 4, 1.0) == 1  # kept look by look
         with pytest.raises(BusError):
             registers.read(0x10002)
         with board.allocate((2, 3), np.uint16) as buffer:
@@ -247,7 +248,7 @@ def test_both_keep_the_contract_of_a_board() -> None:
     use(board)
     board.finish()
     assert [event.kind for event in tape.events] == [
-        "load", "load", "reset", "play", "wait", "read", "allocate", "flush", "invalidate", "free",
+        "load", "load", "reset", "play", "wait", "read", "read", "allocate", "flush", "invalidate", "free",
         "allocate",
     ]
-    assert tape.events[7] == BoardCall("flush", *tape.events[7][1:3], (0, 4, b"\0\0\0\0"), None)
+    assert tape.events[8] == BoardCall("flush", *tape.events[8][1:3], (0, 4, b"\0\0\0\0"), None)

@@ -13,6 +13,7 @@ import small
 import small_conv
 
 from qnn_pynq.networks import Decode, Encoding, InputSpec, Network, Pool
+from qnn_pynq.streams.circuit import make_circuit
 from qnn_pynq.testing import FamilyContract
 
 
@@ -78,3 +79,31 @@ class TestQnnMo(FamilyContract):
     def reference(self, network, values):
         layers = [layer for layer in network.layers if getattr(layer, "weight_bits", 1) == 1 and not layer.tail]
         return oracle_conv.forward(layers, values)
+
+
+class TestStream(FamilyContract):
+    batches = (1, 2, 5)
+
+    @pytest.fixture
+    def overlay(self):
+        """A circuit that has the layers of a network up to its tail in itself."""
+        return make_circuit({
+            "format": "qnn-pynq-streams", "version": 1, "name": "foreign",
+            "inputs": [{"name": "pixels", "type": "ap_uint<8>", "shape": [16, 16, 3]}],
+            "outputs": [{"name": "codes", "type": "ap_uint<2>", "shape": [4, 4, 40]}],
+        })
+
+    @pytest.fixture
+    def network(self):
+        return dataclasses.replace(small_conv.small_network(1), overlays=("foreign",))
+
+    @pytest.fixture
+    def other(self):
+        return dataclasses.replace(small_conv.small_network(2), overlays=("foreign",))
+
+    @pytest.fixture
+    def refused(self, network):
+        return dataclasses.replace(network, overlays=("another",))
+
+    def reference(self, network, values):
+        return oracle_conv.forward(list(network.layers[:-1]), values)
