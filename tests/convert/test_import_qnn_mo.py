@@ -17,8 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qnn_pynq import Classifier
+from qnn_pynq.catalogue import find_overlay
 from qnn_pynq.convert.qnn_mo import import_qnn_mo, read_offloaded
 from qnn_pynq.convert.qnn_mo_layers import read_layer_list
+from qnn_pynq.engines import layers_on_logic
 from qnn_pynq.errors import DescriptorError, QnnError, UnsupportedNetworkError
 from qnn_pynq.networks import Conv, Linear, Pool, load_network, save_network
 from qnn_pynq.networks.summary import describe_layers
@@ -697,7 +699,7 @@ def test_first_and_last_layer_come_from_files_of_their_own(unlisted, tmp_path, b
         found = classifier.features(picture[None])
         assert found.shape == (1, 5, 5, 25) and found.dtype == np.float64
         assert np.abs(found[0] - outputs).max() < 1e-4
-        rows = describe_layers(classifier.network)
+        rows = describe_layers(network, layers_on_logic(network, [find_overlay("qnn-mo-w1a3")]))
         assert rows[-1]["output"] == (5, 5, 25) and rows[-1]["macs"] == 5 * 5 * 20 * 25
         assert rows[-1]["runs_on"] == "processor" and rows[-2]["runs_on"] == "overlay"
         row = classifier.profile([picture]).rows[-1]

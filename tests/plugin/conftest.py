@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 import pytest
 
@@ -58,6 +58,17 @@ def data(target: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = target / NAME / "data"
     monkeypatch.setenv("QNN_PYNQ_PATH", str(folder))
     return folder
+
+
+@pytest.fixture
+def uninstalled(target: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Call it, and for the rest of the test the plug-in is not there."""
+    def take_away() -> None:
+        monkeypatch.setattr(sys, "path", [place for place in sys.path if place != str(target)])
+        forget()
+
+    yield take_away
+    forget()
 
 
 @pytest.fixture

@@ -124,17 +124,11 @@ def test_the_doctor_knows_family_layers_networks_and_files() -> None:
     assert OVERLAY in checks[".hwh files"].value
 
 
-def test_the_doctor_names_an_overlay_without_its_family(
-    target: Path, data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from conftest import forget
-
-    forget()
-    monkeypatch.setattr(sys, "path", [place for place in sys.path if place != str(target)])
+def test_the_doctor_names_an_overlay_without_its_family(uninstalled: Callable[[], None]) -> None:
+    uninstalled()
     check = next(check for check in doctor.examine() if check.name == "families")
     assert check.status == "warn" and "install" in check.advice
     assert "overlay mirror-8x8 is of kind 'mirror', which nobody has registered" in check.value
-    forget()
 
 
 # -- the command line -------------------------------------------------------------------------------------

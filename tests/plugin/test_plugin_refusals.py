@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
@@ -114,18 +114,12 @@ def test_the_familys_own_check_refuses_a_wrong_descriptor(
         find_overlay(tmp_path)
 
 
-def test_without_the_plug_in_its_names_are_unknown(
-    target: Path, data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from conftest import forget
-
+def test_without_the_plug_in_its_names_are_unknown(uninstalled: Callable[[], None]) -> None:
     network = find_network("mirror-marks")
-    forget()
-    monkeypatch.setattr(sys, "path", [place for place in sys.path if place != str(target)])
+    uninstalled()
     with pytest.raises(DescriptorError, match='layers.0..type: "mirror" is not allowed.*qnn_pynq.layers'):
         find_network("mirror-marks")
     assert find_overlay("mirror-8x8").kind == "mirror"  # nobody to ask
     with pytest.raises(NotFoundError, match="overlay kind 'mirror'.*qnn_pynq.families"):
         Classifier(network, board="emulated")
     assert [check for check in doctor.examine() if check.name == "networks"][0].status == "warn"
-    forget()
