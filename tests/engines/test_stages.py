@@ -12,9 +12,9 @@ from small_conv import small_network
 
 from qnn_pynq.contracts.layer import Signal
 from qnn_pynq.engines.stages import as_kind, make_encoder, pictures_to_maps
-from qnn_pynq.networks.rows import compile_layers
 from qnn_pynq.errors import UnsupportedNetworkError
 from qnn_pynq.networks import Pool
+from qnn_pynq.networks.rows import compile_layers
 
 
 def test_layers_of_one_kernel_are_one_row():
