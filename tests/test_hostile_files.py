@@ -539,7 +539,8 @@ def test_a_run_of_parameters_has_a_bound(tmp_path):
 def test_a_mean_picture_has_a_bound(tmp_path):
     head = npy_header((40000, 40000, 3), "<f4")
     sparse(tmp_path / "m.npy", len(head) + 40000 * 40000 * 12, head)
-    refused(lambda: mean_picture(tmp_path / "m.npy", (8, 8), 3), "has 19200000128 bytes: expected the mean picture, at most 67108864")
+    said = "has 19200000128 bytes: expected the mean picture, at most 67108864"
+    refused(lambda: mean_picture(tmp_path / "m.npy", (8, 8), 3), said)
 
 
 # -- recordings
