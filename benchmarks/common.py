@@ -81,7 +81,7 @@ def interleaved(
                 call()
             samples[key].append((time.thread_time_ns() - begin) / 1e3 / repeats[key] / images)
         if sys.stderr.isatty():
-            print("round {} of {}".format(number + 1, rounds), end="\r", file=sys.stderr)
+            print(f"round {number + 1} of {rounds}", end="\r", file=sys.stderr)
     return {key: statistics.median(values) for key, values in samples.items()}
 
 
@@ -96,9 +96,7 @@ def machine() -> str:
     except OSError:
         pass
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    return "{}, Python {}, numpy {}, load {:.1f}".format(
-        name, platform.python_version(), np.__version__, load
-    )
+    return f"{name}, Python {platform.python_version()}, numpy {np.__version__}, load {load:.1f}"
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

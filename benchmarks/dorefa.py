@@ -115,12 +115,12 @@ def per_layer(rounds):
         mine = convolution(rng, layer, 1)
         one = ConvLayer(mine, side, side, pool)
         maps = rng.integers(0, 4, (1,) + one.input_shape).astype(np.uint8)
-        name = "conv{} {}".format(len(tasks) + 1, one.method)
+        name = f"conv{len(tasks) + 1} {one.method}"
         tasks[name] = (bound(one, maps), 1)
         macs[name] = mine.macs(Signal("codes", (side, side, mine.inputs), mine.input_bits, 3.0))
         side = one.output_shape[0]
     times = interleaved(tasks, rounds, 0.02)
-    rows = [[name, "{:.1f}".format(t), "{:.0f}".format(macs[name] / t / 1e3)] for name, t in times.items()]
+    rows = [[name, f"{t:.1f}", f"{macs[name] / t / 1e3:.0f}"] for name, t in times.items()]
     print(table(["", "us", "GMAC/s"], rows))
 
 
@@ -148,17 +148,17 @@ def main() -> None:
                 calls[part, name] = make(*PARTS[part])
             names.append(name)
         except ImportError as error:
-            missing.append("{}: {}".format(name, error))
+            missing.append(f"{name}: {error}")
             calls = {key: call for key, call in calls.items() if key[1] != name}
     times = interleaved({key: (call, 1) for key, call in calls.items()}, arguments.rounds, arguments.burst)
-    print("\nus of one picture, median of {} rounds, one thread, CPU time; ours: {}".format(arguments.rounds, isa))
-    cell = {key: "{:.1f}".format(value) for key, value in times.items()}
+    print(f"\nus of one picture, median of {arguments.rounds} rounds, one thread, CPU time; ours: {isa}")
+    cell = {key: f"{value:.1f}" for key, value in times.items()}
     print(table(["", *PARTS], [[name, *(cell.get((part, name), "-") for part in PARTS)] for name in names]))
     rows = []
     for part, name, peer, goal in GOALS:
         if (part, peer) in times:
             ratio = times[part, peer] / times[part, name]
-            rows.append([part + " " + name, peer, "{:.1f}".format(ratio), "{:.1f}".format(goal)])
+            rows.append([part + " " + name, peer, f"{ratio:.1f}", f"{goal:.1f}"])
     if rows:
         print("\ntimes as fast as the peer")
         print(table(["", "peer", "measured", "aim"], rows))

@@ -47,7 +47,7 @@ def main() -> None:
         in_software = Classifier(network, board="cpu")
         keep += [stack, classifier, in_software]
         if not np.array_equal(classifier.predict(pictures), in_software.predict(pictures)):
-            raise SystemExit("{}: board and software disagree".format(name))
+            raise SystemExit(f"{name}: board and software disagree")
         tasks[name, "kernel"] = (lambda s=stack: s.run(bits, words), n)
         tasks[name, "emulated board"] = (lambda c=classifier: c.predict(pictures), n)
         tasks[name, "software engine"] = (lambda c=in_software: c.predict(pictures), n)
@@ -55,7 +55,7 @@ def main() -> None:
     times = interleaved(tasks, arguments.rounds, 0.02)
     print(machine(), isa_active())
     print(
-        "\nus per image of {} images, median of {} rounds, one thread, CPU time".format(n, arguments.rounds)
+        f"\nus per image of {n} images, median of {arguments.rounds} rounds, one thread, CPU time"
     )
     rows = []
     packing = times["", "packing"]
@@ -63,14 +63,13 @@ def main() -> None:
         kernel, board = times[name, "kernel"], times[name, "emulated board"]
         software = times[name, "software engine"]
         numbers = (kernel, packing, board, board / (kernel + packing), software)
-        rows.append([name, *("{:.3f}".format(value) for value in numbers)])
+        rows.append([name, *(f"{value:.3f}" for value in numbers)])
     print(table(["", "kernel", "packing", "emulated board", "ratio (target <= 2)", "software engine"], rows))
     for name, seconds in loads.items():
         later = statistics.median(seconds[1:])
         print(
-            "{}: first load {:.0f} ms with the board, a later one {:.0f} ms; {:.1f} ms on a Z1 by the model".format(
-                name, seconds[0] * 1e3, later * 1e3, modelled[name] * 1e3
-            )
+            f"{name}: first load {seconds[0] * 1e3:.0f} ms with the board, a later one {later * 1e3:.0f} ms; "
+            f"{modelled[name] * 1e3:.1f} ms on a Z1 by the model"
         )
 
 

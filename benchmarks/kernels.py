@@ -37,7 +37,7 @@ def main() -> None:
             keep.append(stack)
             for n in BATCHES:
                 x, out = bits[:n], np.empty((n, 8), np.uint8)
-                tasks["LFC {}, encoded bits".format(name), n, isa] = (
+                tasks[f"LFC {name}, encoded bits", n, isa] = (
                     lambda s=stack, x=x, o=out: s.run(x, o),
                     n,
                 )
@@ -50,12 +50,12 @@ def main() -> None:
         for width in (1, 2, 8):
             words = pack(pictures, width)
             for n in BATCHES:
-                tasks["pack 784 x {} bits".format(width), n, isa] = (
+                tasks[f"pack 784 x {width} bits", n, isa] = (
                     lambda p=pictures[:n], w=width, o=words[:n]: pack(p, w, o),
                     n,
                 )
                 out = np.empty((n, 784), np.uint8)
-                tasks["unpack 784 x {} bits".format(width), n, isa] = (
+                tasks[f"unpack 784 x {width} bits", n, isa] = (
                     lambda p=words[:n], w=width, o=out: unpack(p, w, 784, o),
                     n,
                 )
@@ -66,11 +66,11 @@ def main() -> None:
         part = {key: task for key, task in tasks.items() if key[2] == isa}
         times.update(interleaved(part, arguments.rounds, arguments.burst))
     print(machine())
-    print("\nus per image, median of {} rounds, one thread, CPU time".format(arguments.rounds))
+    print(f"\nus per image, median of {arguments.rounds} rounds, one thread, CPU time")
     rows = []
     for name, isa in dict.fromkeys((name, isa) for name, _, isa in tasks):
-        rows.append([name + ", " + isa, *("{:.3f}".format(times[name, n, isa]) for n in BATCHES)])
-    print(table(["", *("batch {}".format(n) for n in BATCHES)], sorted(rows)))
+        rows.append([name + ", " + isa, *(f"{times[name, n, isa]:.3f}" for n in BATCHES)])
+    print(table(["", *(f"batch {n}" for n in BATCHES)], sorted(rows)))
 
 
 if __name__ == "__main__":

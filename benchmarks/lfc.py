@@ -68,16 +68,16 @@ def main() -> None:
             for batch in BATCHES:
                 tasks[name, batch] = (make(batch), batch)
         except ImportError as error:
-            missing.append("{}: {}".format(name, error))
+            missing.append(f"{name}: {error}")
             tasks = {key: task for key, task in tasks.items() if key[0] != name}
 
     times = interleaved(tasks, arguments.rounds, arguments.burst)
     names = list(dict.fromkeys(name for name, _ in tasks))
     print(machine())
-    print("\nus per image, median of {} rounds, one thread, CPU time".format(arguments.rounds))
-    header = ["", *("batch {}".format(batch) for batch in BATCHES)]
+    print(f"\nus per image, median of {arguments.rounds} rounds, one thread, CPU time")
+    header = ["", *(f"batch {batch}" for batch in BATCHES)]
     print(
-        table(header, [[name, *("{:.2f}".format(times[name, batch]) for batch in BATCHES)] for name in names])
+        table(header, [[name, *(f"{times[name, batch]:.2f}" for batch in BATCHES)] for name in names])
     )
     peers = [name for name in names if name in PEERS]
     if peers:
@@ -91,7 +91,7 @@ def main() -> None:
                     name,
                     *(
                         " / ".join(
-                            "{:.1f}".format(times[peer, batch] / times[name, batch]) for batch in BATCHES
+                            f"{times[peer, batch] / times[name, batch]:.1f}" for batch in BATCHES
                         )
                         for peer in peers
                     ),

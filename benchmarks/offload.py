@@ -109,40 +109,40 @@ def main() -> None:
     network, overlay = dorefa_net(), find_overlay("qnn-mo-w1a2")
     pictures = np.random.default_rng(2).integers(0, 256, (arguments.images, 224 * 224 * 3)).astype(np.uint8)
     software = SoftwareEngine()
-    software.configure(network)
+    software.load(network)
     wanted = software.run(pictures).values
     print(machine())
     rows, details = [], []
     for name, conservative in (("default", False), ("conservative", True)):
         for images in sorted({1, arguments.images}):
             with EmulatedBoard() as board, BoardEngine(board, [overlay], conservative) as engine:
-                engine.configure(network)
+                engine.load(network)
                 counts = counted(board.ip(overlay.ip.name))
                 begin = time.perf_counter()
                 result = engine.run(pictures[:images])
                 wall = time.perf_counter() - begin
                 if not np.array_equal(result.values, wanted[:images]):
-                    raise SystemExit("{}: the overlay and the software disagree".format(name))
+                    raise SystemExit(f"{name}: the overlay and the software disagree")
                 plan, driver = engine.driver.plan, engine.driver
                 moved = plan.put_bytes + plan.gathered_bytes + plan.taken_bytes
                 rows.append([
-                    name, str(images), str(len(plan.runs)), "{:,}".format(plan.load_cycles),
-                    "{:,}".format(plan.run_cycles), "{:.0f}".format(sum(counts.values()) / images),
-                    "{:,}".format(moved), "{:,}".format(driver.dma_bytes),
-                    "{:.2f}".format(1e3 * driver.expected_seconds(images) / images),
-                    "{:.1f}".format(1e3 * wall / images),
+                    name, str(images), str(len(plan.runs)), f"{plan.load_cycles:,}",
+                    f"{plan.run_cycles:,}", f"{sum(counts.values()) / images:.0f}",
+                    f"{moved:,}", f"{driver.dma_bytes:,}",
+                    f"{1e3 * driver.expected_seconds(images) / images:.2f}",
+                    f"{1e3 * wall / images:.1f}",
                 ])
                 if images == 1:
-                    details += [[name, layer.name, str(layer.runs), "{:,}".format(layer.macs),
-                                 "{:,}".format(layer.load_cycles), "{:,}".format(layer.run_cycles),
-                                 "{:.3f}".format(1e3 * layer.seconds)] for layer in engine.layers()]
+                    details += [[name, layer.name, str(layer.runs), f"{layer.macs:,}",
+                                 f"{layer.load_cycles:,}", f"{layer.run_cycles:,}",
+                                 f"{1e3 * layer.seconds:.3f}"] for layer in engine.layers()]
     print("\nDoReFa-Net's offloaded layers, per picture\n")
     print(table(["sequence", "batch", "loads", "load cycles a batch", "run cycles", "register accesses",
                  "bytes that the processor moves", "DMA bytes in all", "lower bound, ms", "emulation, ms"], rows))
     print("\nrecorded by upstream on a PYNQ-Z1, host work included: 82.1 ms and 77.1 ms\n")
     print(table(["sequence", "layer", "runs", "MACs", "load cycles", "run cycles", "modelled ms"], details))
     print("\nresident memory at most, one picture: " + "; ".join(
-        "{}: {} MB, of which {} MB by Python, numpy and the imports".format(board, end, begin)
+        f"{board}: {end} MB, of which {begin} MB by Python, numpy and the imports"
         for board, (begin, end) in ((board, peak_memory(network, board)) for board in ("cpu", "emulated"))))
 
 

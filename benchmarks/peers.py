@@ -72,10 +72,10 @@ def litert_model(batch: int) -> bytes:
     graph.inputs = [at]
     for number, w in enumerate(_weights()):
         n, k = w.shape
-        values = tensor("w%d" % number, types.INT8, (n, k), 1 / 127, 0, (w * 127).astype(np.int8))
-        bias = tensor("b%d" % number, types.INT32, (n,), scales[number] / 127, 0, np.zeros(n, np.int32))
+        values = tensor(f"w{number}", types.INT8, (n, k), 1 / 127, 0, (w * 127).astype(np.int8))
+        bias = tensor(f"b{number}", types.INT32, (n,), scales[number] / 127, 0, np.zeros(n, np.int32))
         last = number == 3
-        result = tensor("y%d" % number, types.INT8, (batch, n), scales[number + 1] * (2 if last else 1),
+        result = tensor(f"y{number}", types.INT8, (batch, n), scales[number + 1] * (2 if last else 1),
                         0 if last else -128)  # fmt: skip
         op = schema.OperatorT()
         op.opcodeIndex, op.inputs, op.outputs = 0, [at, values, bias], [result]
@@ -216,7 +216,7 @@ def numpy_fp32(batch: int) -> Callable[[], Any]:
 def numpy_popcount(batch: int) -> Callable[[], Any]:
     """numpy 2, packed bits and `bitwise_count`."""
     if not hasattr(np, "bitwise_count"):
-        raise ImportError("numpy {} has no bitwise_count".format(np.__version__))
+        raise ImportError(f"numpy {np.__version__} has no bitwise_count")
     rng = np.random.default_rng(3)
     weights = [
         rng.integers(0, 2**63, size=(n, (k + 63) // 64)).astype(np.uint64) for k, n in zip(SHAPE, SHAPE[1:])

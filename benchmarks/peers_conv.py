@@ -149,9 +149,9 @@ def litert_model(net: list[Any], side: int, floats: bool) -> bytes:
             assert w is not None
             n = len(w)
             by_channel = np.full(n, 1 / 127)
-            op.inputs.append(tensor("w%d" % number, types.INT8, w.shape, by_channel, 0, w if floats else w * 127))
+            op.inputs.append(tensor(f"w{number}", types.INT8, w.shape, by_channel, 0, w if floats else w * 127))
             bias = np.zeros(n, np.int32)
-            op.inputs.append(tensor("b%d" % number, types.INT32, (n,), by_channel * scales[number], 0, bias))
+            op.inputs.append(tensor(f"b{number}", types.INT32, (n,), by_channel * scales[number], 0, bias))
             channels = n
             if isinstance(layer, Conv):
                 op.opcodeIndex, op.builtinOptionsType = 0, schema.BuiltinOptions.Conv2DOptions
@@ -166,7 +166,7 @@ def litert_model(net: list[Any], side: int, floats: bool) -> bytes:
         op.builtinOptions = options
         side = sides[number + 1]
         shape = (1, channels) if isinstance(layer, Dense) else (1, side, side, channels)
-        at = tensor("y%d" % number, types.INT8, shape, scales[number + 1] * (2 if last else 1), 0 if last else -128)
+        at = tensor(f"y{number}", types.INT8, shape, scales[number + 1] * (2 if last else 1), 0 if last else -128)
         op.outputs = [at]
         graph.operators.append(op)
     graph.outputs = [at]
@@ -224,10 +224,10 @@ def onnx(net: list[Any], side: int, floats: bool = False) -> Callable[[], Any]:
     weight_scale = constant("ws", np.float32(1 / 127).reshape(()))
 
     def quantised(at: str, number: int) -> str:
-        scale = constant("s%d" % number, np.float32(scales[number]).reshape(()))
+        scale = constant(f"s{number}", np.float32(scales[number]).reshape(()))
         if number:
-            at = node("QuantizeLinear", [at, scale, zero_u], "q%d" % number)
-        return node("DequantizeLinear", [at, scale, zero_u], "x%d" % number)
+            at = node("QuantizeLinear", [at, scale, zero_u], f"q{number}")
+        return node("DequantizeLinear", [at, scale, zero_u], f"x{number}")
 
     at = "input" if floats else quantised("input", 0)
     channels = net[0].inputs

@@ -60,7 +60,7 @@ def main() -> None:
             found = call()
             times.append(time.perf_counter() - begin)
         calls = (server.mmio.calls - before) // repeats
-        rows.append([what, "{:,}".format(calls), "{:.4g} s".format(statistics.median(times))])
+        rows.append([what, f"{calls:,}", f"{statistics.median(times):.4g} s"])
         return found
 
     with active(device), open_board("zynq", device=device) as board:
@@ -68,13 +68,13 @@ def main() -> None:
         with Classifier(network, "cpu") as software:
             for count in (1, 1000):
                 rest = pictures[:count]
-                found = row("{} pictures".format(count), lambda rest=rest: classifier.predict(rest), arguments.repeats)
+                found = row(f"{count} pictures", lambda rest=rest: classifier.predict(rest), arguments.repeats)
                 if not np.array_equal(found, software.predict(rest)):
                     raise SystemExit("board and software disagree")
         classifier.close()
     device.client.channel.close()
     server.stop()
-    print("{}; pynq {}".format(machine(), pynq.__version__))
+    print(f"{machine()}; pynq {pynq.__version__}")
     print(table([network.name, "register accesses", "time"], rows))
 
 

@@ -108,11 +108,11 @@ def main() -> None:
             driver = classifier.engine.driver
             delayed(driver, driver.timing["run"] / arguments.batch)
             found = sides(classifier, files, arguments.batch, arguments.rounds)
-        rates = ["{:.0f}".format(found[name]) for name in ("host", "accelerator", "stream")]
-        rows.append(["{:g}".format(clock), *rates, "{:.1f} %".format(100 * found["part"])])
+        rates = [f"{found[name]:.0f}" for name in ("host", "accelerator", "stream")]
+        rows.append([f"{clock:g}", *rates, "{:.1f} %".format(100 * found["part"])])
     print(machine())
-    print("\n{}: pictures per second, batches of {}, median of {} rounds of {} pictures".format(
-        network.name, arguments.batch, arguments.rounds, len(files)))
+    print(f"\n{network.name}: pictures per second, batches of {arguments.batch}, median of {arguments.rounds} rounds "
+          f"of {len(files)} pictures")
     print(table(["MHz of the logic", "decode + first layer alone", "accelerator + tail alone", "stream",
                  "stream / slower side"], rows))
 

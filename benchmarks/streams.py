@@ -49,7 +49,7 @@ def main() -> None:
         ("from ap_fixed<16,6> (C)", lambda: from_fixed(words, 16, 10, dtype=np.float32, out=values), count),
     ]
     for name, function, numbers in rows:
-        print("{:45}{:9.2f} ns".format(name, best(function, numbers, times)))
+        print(f"{name:45}{best(function, numbers, times):9.2f} ns")
     ends = {"type": "ap_fixed<16,6>", "shape": [4]}
     loop = describe("loopback", [dict(ends, name="x")], [dict(ends, name="y")])
     with StreamOverlay(loop, board="emulated", twin=lambda sample: sample) as circuit:

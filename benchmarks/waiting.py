@@ -35,7 +35,7 @@ def main() -> None:
         def ip(self, name: str) -> Run:
             return self
 
-        write = play = load = loaded = allocate = reset = None
+        write = run_program = configure = loaded = allocate = reset = None
 
     board = Run(RealClock())
     rows = []
@@ -50,7 +50,7 @@ def main() -> None:
             busy.append((time.thread_time() - cpu) / (end - begin))
         worst = sorted(late)[int(0.95 * len(late))]
         figures = (statistics.median(late), worst, statistics.median(busy))
-        rows.append(["{:g} ms".format(1e3 * length), *("{:.2f} %".format(100 * each) for each in figures)])
+        rows.append([f"{1e3 * length:g} ms", *(f"{100 * each:.2f} %" for each in figures)])
     print(machine())
     print(table(["a run of", "noticed late, median", "95th percentile", "processor"], rows))
 

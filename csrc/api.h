@@ -43,7 +43,7 @@ int qnn_stack_run_pictures(qnn_stack *stack, const void *pictures, size_t n, voi
 size_t qnn_highest_class(const void *words, size_t n, uint64_t mask, int classes, int size, void *out);
 
 /* Play register accesses. 0 done, 1 deadline passed, 2 unknown op, 3 offset outside; *step = index reached. */
-int qnn_play(void *window, size_t window_bytes, const void *program, size_t steps, int64_t timeout_ns,
+int qnn_run_program(void *window, size_t window_bytes, const void *program, size_t steps, int64_t timeout_ns,
              size_t *step);
 
 /* One convolution with its thresholds and the maximum pool behind it. weight_bits 1: uint8 codes in; 16: uint8

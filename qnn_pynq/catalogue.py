@@ -128,11 +128,11 @@ def _find(
     if text in known:
         return load(known[text])
     if os.sep in text or text.startswith("."):
-        raise NotFoundError("no {} at {}: expected a folder with {}".format(kind, shortened(text), file))
+        raise NotFoundError(f"no {kind} at {shortened(text)}: expected a folder with {file}")
     near = difflib.get_close_matches(text, known, 3, 0.5)
-    hint = "did you mean {}?".format(" or ".join(near)) if near else "known: {}".format(_names(known))
+    hint = "did you mean {}?".format(" or ".join(near)) if near else f"known: {_names(known)}"
     raise NotFoundError(
-        '{} "{}" not found; {} (a path works too, and QNN_PYNQ_PATH is searched)'.format(kind, shortened(text), hint)
+        f'{kind} "{shortened(text)}" not found; {hint} (a path works too, and QNN_PYNQ_PATH is searched)'
     )
 
 
@@ -212,5 +212,5 @@ def by_hand_lines(overlay: Overlay, keys: Sequence[str]) -> list[str]:
     for key in keys:
         file = overlay.files[key]
         origin = file.urls[0] if file.urls else file.name
-        lines.append("put {} to {}".format(origin, cached_path(overlay, file)))
+        lines.append(f"put {origin} to {cached_path(overlay, file)}")
     return lines

@@ -1,7 +1,7 @@
 """Faults for the emulated hardware: what a board can do wrong, drawn from a seed, to test programs against.
 
 A plan is asked at every opportunity: a run of the circuit, a load of weights, an allocation. With the
-probability `rate` it strikes there with one of its kinds. The same seed, rate and kinds give the same faults at
+probability `rate` it injects one of its kinds there. The same seed, rate and kinds give the same faults at
 the same opportunities, whatever the clock and the machine.
 
 >>> from qnn_pynq import EmulatedBoard, FaultPlan
@@ -53,7 +53,7 @@ class Fault:
     kind : str
         One of `KINDS`.
     at : int
-        Opportunity at which it strikes, from 0: the plan counts allocations for themselves, and runs and loads
+        Opportunity at which it is injected, from 0: the plan counts allocations for themselves, and runs and loads
         together.
     amount : float
         0 to 1: how slow, how early, which of two variants.
@@ -81,7 +81,7 @@ class Fault:
 
 
 class FaultPlan:
-    """When which fault strikes.
+    """When which fault is injected.
 
     Parameters
     ----------
@@ -97,10 +97,10 @@ class FaultPlan:
     Attributes
     ----------
     active : bool
-        False: nothing strikes, and opportunities are not counted.
+        False: nothing is injected, and opportunities are not counted.
     counts : Counter
         Faults so far by kind.
-    struck : deque of Fault
+    injected : deque of Fault
         The last of them, in order.
     opportunities, allocations : int
         How many there were.
@@ -126,7 +126,7 @@ class FaultPlan:
         self.seed, self.rate = int(seed), float(rate)
         self.active = True
         self.counts: Counter[str] = Counter()
-        self.struck: deque[Fault] = deque(maxlen=_REMEMBERED)
+        self.injected: deque[Fault] = deque(maxlen=_REMEMBERED)
         self.opportunities = self.allocations = 0
         self._runs = tuple(kind for kind in self.kinds if kind != "no memory")
         self._dice = {"run": random.Random(2 * self.seed), "allocate": random.Random(2 * self.seed + 1)}
@@ -137,11 +137,11 @@ class FaultPlan:
         self._signal = -1  # touch points until it comes; below 0: none
 
     def __repr__(self) -> str:
-        return f"FaultPlan(seed={self.seed}, rate={self.rate}): {sum(self.counts.values())} struck"
+        return f"FaultPlan(seed={self.seed}, rate={self.rate}): {sum(self.counts.values())} injected"
 
     # -- what twins and boards call -------------------------------------------------------------------
 
-    def strike(self) -> Fault | None:
+    def draw(self) -> Fault | None:
         """The fault of this run or load, if there is one. A signal is armed here and comes by itself."""
         if not self.active:
             return None
@@ -190,7 +190,7 @@ class FaultPlan:
 
     def _book(self, fault: Fault) -> None:
         self.counts[fault.kind] += 1
-        self.struck.append(fault)
+        self.injected.append(fault)
 
     def _drawn(self, what: str, at: int, kinds: Sequence[str]) -> Fault | None:
         """Always the same number of throws, so that what one fault needs does not shift the next."""

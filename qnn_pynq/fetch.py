@@ -83,7 +83,7 @@ def _fetch(
     text = "" if source is None else os.fspath(source)
     if source is not None and not is_web_address(text):
         if "://" in text:
-            raise FetchError('"{}" is neither a folder nor an http(s) address'.format(text))
+            raise FetchError(f'"{text}" is neither a folder nor an http(s) address')
         return _copy_in(overlay, file, Path(os.path.expanduser(text)), target)
     urls = file.urls
     if source is not None:
@@ -99,7 +99,7 @@ def _fetch(
             name for name, other in overlay.files.items() if not _right(cached_path(overlay, other), other)
         ]
         lines = ["by hand: " + line for line in by_hand_lines(overlay, missing)]
-        lines.append("or from elsewhere: qnn-pynq overlays fetch {} --from DIR|URL".format(overlay.name))
+        lines.append(f"or from elsewhere: qnn-pynq overlays fetch {overlay.name} --from DIR|URL")
         raise FetchError("\n  ".join([str(error)] + lines)) from error
 
 
@@ -114,7 +114,7 @@ def _copy_in(overlay: Overlay, file: OverlayFile, folder: Path, target: Path) ->
     try:
         problem = wrong_file(origin, file)
         if problem:
-            raise DigestError("{} has {}".format(origin, problem))
+            raise DigestError(f"{origin} has {problem}")
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix="." + target.name, dir=str(target.parent))
         with os.fdopen(handle, "wb") as out, origin.open("rb") as stream:
@@ -123,7 +123,7 @@ def _copy_in(overlay: Overlay, file: OverlayFile, folder: Path, target: Path) ->
             os.fsync(out.fileno())
         os.chmod(temporary, 0o644)
         if wrong_file(Path(temporary), file):
-            raise DigestError("{} has changed while it was copied: try again".format(origin))
+            raise DigestError(f"{origin} has changed while it was copied: try again")
         os.replace(temporary, str(target))
     except DigestError:
         _remove(temporary)
@@ -131,9 +131,8 @@ def _copy_in(overlay: Overlay, file: OverlayFile, folder: Path, target: Path) ->
     except OSError as error:
         _remove(temporary)
         raise FetchError(
-            "cannot copy {} to {}: {}; set QNN_PYNQ_CACHE to a folder that you may write to".format(
-                origin, target, error.strerror or error
-            )
+            f"cannot copy {origin} to {target}: {error.strerror or error}; set QNN_PYNQ_CACHE to a folder that you "
+            "may write to"
         ) from error
     except BaseException:
         _remove(temporary)

@@ -72,14 +72,14 @@ def _read_ips(fields: Fields) -> tuple[Ip, ...]:
         ip = _read_ip(inner)
         for other in ips:
             if other.name == ip.name:
-                inner.fail("name", '"{}" is there twice: expected different names'.format(ip.name))
+                inner.fail("name", f'"{ip.name}" is there twice: expected different names')
             if other.address < ip.address + ip.range and ip.address < other.address + other.range:
                 problem = "0x{:X} overlaps {} at 0x{:X}: expected windows apart from each other"
                 inner.fail("address", problem.format(ip.address, other.name, other.address))
         ips.append(ip)
     first = fields.take("ip", "object", None)
     if first is not None and _read_ip(fields.inner_of("ip", first)) != ips[0]:
-        fields.fail("ip", "is not the first of ips: expected {}, or no ip at all".format(ips[0].name))
+        fields.fail("ip", f"is not the first of ips: expected {ips[0].name}, or no ip at all")
     return tuple(ips)
 
 
@@ -88,14 +88,14 @@ def _read_ip(fields: Fields) -> Ip:
             fields.text("interrupt", None))
     fields.done()
     if ip.range < 4 or ip.address % 4 or ip.range % 4:
-        fields.fail("range", "0x{:X} at 0x{:X}: expected multiples of 4".format(ip.range, ip.address))
+        fields.fail("range", f"0x{ip.range:X} at 0x{ip.address:X}: expected multiples of 4")
     return ip
 
 
 def _address(fields: Fields, key: str) -> int:
     text = fields.take(key, "string")
     if not _HEX.match(text):
-        fields.fail(key, '"{}" is no address: expected hexadecimal such as "0x43C00000"'.format(text))
+        fields.fail(key, f'"{text}" is no address: expected hexadecimal such as "0x43C00000"')
     return int(text, 16)
 
 
@@ -115,12 +115,12 @@ def _read_files(fields: Fields) -> dict[str, OverlayFile]:
 def _read_file(fields: Fields) -> OverlayFile:
     name, digest = fields.name("name"), fields.text("sha256")
     if not _SHA256.match(digest):
-        fields.fail("sha256", '"{}" is no digest: expected 64 lower-case hexadecimal digits'.format(digest))
+        fields.fail("sha256", f'"{digest}" is no digest: expected 64 lower-case hexadecimal digits')
     size = fields.integer("size", 1, _MOST_FILE)
     urls = fields.strings("urls", ())
     for index, url in enumerate(urls):
         if not url.startswith(("https://", "http://")):
-            fields.fail(item_path("urls", index), '"{}" is no web address: expected https://...'.format(url))
+            fields.fail(item_path("urls", index), f'"{url}" is no web address: expected https://...')
     fields.done()
     return OverlayFile(name, digest, size, urls)
 

@@ -71,7 +71,7 @@ def driver(kind="w1a2", net=None, board=None, **options):
     """A driver on an emulated board, configured where a network is given."""
     made = QnnMoDriver(board or EmulatedBoard(), overlay(kind), **options)
     if net is not None:
-        made.configure(net)
+        made.load(net)
     return made
 
 

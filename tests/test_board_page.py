@@ -57,7 +57,7 @@ def test_what_an_image_has_is_all_that_is_required(image: str) -> None:
     needed = [requirements.Requirement(line) for line in options["install_requires"].split("\n") if line]
     assert {one.name for one in needed} == {"numpy", "cffi", "Pillow"}
     for one in needed:
-        assert one.specifier.contains(has[one.name]), "{} would be upgraded".format(one.name)
+        assert one.specifier.contains(has[one.name]), f"{one.name} would be upgraded"
 
 
 def test_pynq_is_an_extra_and_the_wheel_is_for_every_python() -> None:

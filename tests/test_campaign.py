@@ -42,7 +42,7 @@ def test_nothing_is_lost_doubled_hung_or_leaked_and_strict_hands_out_nothing_wro
 
 def test_a_trial_is_the_same_again(short):
     first, second = short.step(17), short.step(17)
-    assert first.count == second.count and list(first.plan.struck) == list(second.plan.struck)
+    assert first.count == second.count and list(first.plan.injected) == list(second.plan.injected)
 
 
 def test_a_campaign_goes_on_where_it_was_broken_off(tmp_path):

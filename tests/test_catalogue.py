@@ -139,7 +139,7 @@ def test_missing_files_say_what_to_put_where():
     text = str(caught.value)
     assert "qnn-pynq overlays fetch bnn-pynq-lfc-w1a1" in text
     for file in overlay.files.values():
-        assert "put {} to {}".format(file.urls[0], catalogue.cached_path(overlay, file)) in text
+        assert f"put {file.urls[0]} to {catalogue.cached_path(overlay, file)}" in text
 
 
 def test_the_catalogue_needs_neither_boards_nor_kernels():

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def blocks(page: str, language: str) -> list:
-    return re.findall(r"```{}\n(.*?)```".format(language), (ROOT / page).read_text(encoding="utf-8"), re.S)
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.S)
 
 
 def test_the_network_written_by_hand_loads_and_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,14 +71,14 @@ def test_every_link_within_a_page_has_its_heading() -> None:
             headings = re.findall(r"^#+ (.*)$", where, re.M)
             known = [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
             known += [name + "-1" for name in known if known.count(name) > 1]
-            assert anchor in known, "{}: #{}".format(page.name, anchor)
+            assert anchor in known, f"{page.name}: #{anchor}"
 
 
 @pytest.mark.skipif(not (ROOT / "qnn_pynq").exists(), reason="the pages link to files of a checkout")
 def test_every_local_link_leads_somewhere() -> None:
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / link).exists(), "{}: {}".format(page.name, link)
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
 PAGES = ["README.md", "training/README.md", *(f"docs/{page.name}" for page in sorted(ROOT.glob("docs/*.md")))]
@@ -97,7 +97,7 @@ def test_every_file_that_a_page_names_is_there(page: str) -> None:
 def test_the_readme_names_every_shipped_network_and_overlay_with_its_accuracy() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in overlays():
-        assert "`{}`".format(name) in text
+        assert f"`{name}`" in text
     for name, path in networks().items():
         test = load_network(path).provenance["accuracy"]["test"]
-        assert re.search(r"`{}`.*\*\*{:.2f} %\*\*".format(name, 100 * test), text), name
+        assert re.search(rf"`{name}`.*\*\*{100 * test:.2f} %\*\*", text), name

@@ -20,7 +20,7 @@ def made(*faults, conservative=False):
     """(driver, plan) of a tiny dense circuit; opportunity 0 are the weights, 1 is the first run."""
     plan = FaultPlan(faults=faults)
     driver = BnnPynqDriver(EmulatedBoard(faults=plan), lfc.tiny(), conservative)
-    driver.configure(lfc.network(driver.overlay))
+    driver.load(lfc.network(driver.overlay))
     driver.limits = driver.limits._replace(earliest=0.0)  # what comes too early is not refused
     return driver, plan
 
@@ -44,24 +44,24 @@ def right():
 def _history(seed, kinds=None, rate=0.2):
     plan = FaultPlan(seed, rate, kinds)
     for _ in range(1000):
-        plan.strike()
+        plan.draw()
         try:
             plan.check_allocation(1)
         except (BoardError, KeyboardInterrupt):
             pass
-    return list(plan.struck)
+    return list(plan.injected)
 
 
 def test_whoever_tries_again_after_each_signal_comes_to_an_end():
     plan = FaultPlan(seed=3, rate=1.0, kinds=["signal"])
-    struck = [plan.strike() is not None for _ in range(100)]
-    assert struck == ([True] * 20 + [False]) * 4 + [True] * 16 and plan.counts["signal"] == 96
+    injected = [plan.draw() is not None for _ in range(100)]
+    assert injected == ([True] * 20 + [False]) * 4 + [True] * 16 and plan.counts["signal"] == 96
     plan = FaultPlan(seed=3, rate=1.0, kinds=["signal"])
     driver = BnnPynqDriver(EmulatedBoard(faults=plan), lfc.tiny())
     loads = 0
     for _ in range(30):
         try:
-            driver.configure(lfc.network(driver.overlay))
+            driver.load(lfc.network(driver.overlay))
             break
         except KeyboardInterrupt:
             loads += 1
@@ -79,13 +79,13 @@ def test_the_same_seed_gives_the_same_faults_and_another_one_others():
 def test_a_resting_plan_neither_strikes_nor_counts():
     plan = FaultPlan(rate=1.0)
     plan.active = False
-    assert plan.strike() is None
+    assert plan.draw() is None
     plan.check_allocation(1)
-    assert plan.opportunities == plan.allocations == 0 and not plan.struck
+    assert plan.opportunities == plan.allocations == 0 and not plan.injected
     plan.active = True
-    assert plan.strike() is not None
+    assert plan.draw() is not None
     armed = FaultPlan(faults=[Fault("signal", 0)])
-    armed.strike()
+    armed.draw()
     armed.active = False
     armed.touch()
     armed.active = True
@@ -112,12 +112,12 @@ def test_a_run_of_random_faults_is_the_same_twice():
             try:
                 if driver.network is None:
                     board.reset()
-                    driver.configure(net)
+                    driver.load(net)
                 outcomes.append(lfc.run(driver, BITS).tolist())
             except (BoardError, DeadlineError, KeyboardInterrupt) as error:
                 outcomes.append(repr(error))
                 driver.network = None
-        return outcomes, list(board.faults.struck), board.clock.now()
+        return outcomes, list(board.faults.injected), board.clock.now()
 
     first = once()
     assert first == once() and len(first[1]) > 10
@@ -132,11 +132,11 @@ def test_a_hang_ends_at_the_deadline_and_only_a_reset_helps(at, right):
     driver = BnnPynqDriver(board, lfc.tiny())
     net = lfc.network(driver.overlay)
     with pytest.raises(DeadlineError):
-        driver.configure(net)
+        driver.load(net)
         lfc.run(driver, BITS)
     assert board.twin.busy_until == float("inf")
     board.reset()
-    driver.configure(net)
+    driver.load(net)
     assert np.array_equal(lfc.run(driver, BITS), right)
 
 
@@ -198,7 +198,7 @@ def test_a_flipped_weight_is_one_bit_and_stays_until_weights_are_written(at, pla
     assert differing() == 1
     lfc.run(driver, BITS)
     assert differing() == 1
-    driver.configure(driver.network)
+    driver.load(driver.network)
     assert differing() == 0
 
 
@@ -207,11 +207,11 @@ def test_a_lost_memory_write_is_one_word():
     board = EmulatedBoard(faults=FaultPlan(faults=[Fault("done without data", 1, place=9)]))
     driver = BnnPynqDriver(board, lfc.tiny())
     net = lfc.network(driver.overlay)
-    driver.configure(net)
+    driver.load(net)
     good = [memory.copy() for memory in board.twin.weights + board.twin.thresholds]
     for memory in board.twin.weights + board.twin.thresholds:
         memory[:] = ~memory
-    driver.configure(net)
+    driver.load(net)
     assert sum(int((a != b).sum()) for a, b in zip(good, board.twin.weights + board.twin.thresholds)) == 1
 
 
@@ -227,17 +227,17 @@ def test_logic_that_somebody_else_configured_is_gone(at):
     board = EmulatedBoard(faults=FaultPlan(faults=[Fault("reprogrammed", at)]))
     driver = BnnPynqDriver(board, lfc.tiny())
     with pytest.raises(BoardError):
-        driver.configure(lfc.network(driver.overlay))
+        driver.load(lfc.network(driver.overlay))
         lfc.run(driver, BITS)
     assert board.loaded is None
 
 
 def test_without_a_board_that_knows_the_registers_of_foreign_logic_read_zero():
     board = EmulatedBoard(faults=FaultPlan(faults=[Fault("reprogrammed", 1)]))
-    board.load(lfc.tiny())
+    board.configure(lfc.tiny())
     board.twin.reprogrammed = None
     driver = BnnPynqDriver(board, lfc.tiny())
-    driver.configure(lfc.network(driver.overlay))
+    driver.load(lfc.network(driver.overlay))
     with pytest.raises(DeadlineError):
         lfc.run(driver, BITS)
     assert board.twin.read(0) == 0
@@ -246,7 +246,7 @@ def test_without_a_board_that_knows_the_registers_of_foreign_logic_read_zero():
 def test_an_allocation_fails_and_the_next_one_does_not():
     board = EmulatedBoard(faults=FaultPlan(faults=[Fault("no memory", 0)]))
     driver = BnnPynqDriver(board, lfc.tiny())
-    driver.configure(lfc.network(driver.overlay))
+    driver.load(lfc.network(driver.overlay))
     with pytest.raises(BoardError, match="contiguous memory"):
         lfc.run(driver, BITS)
     assert board.memory.used == 0
@@ -272,14 +272,14 @@ def test_a_signal_comes_at_the_chosen_access():
         plan = Count(faults=[Fault("signal", 1, place=place)])
         board = EmulatedBoard(faults=plan)
         driver = BnnPynqDriver(board, lfc.tiny())
-        driver.configure(lfc.network(driver.overlay))
+        driver.load(lfc.network(driver.overlay))
         before = None
         with pytest.raises(KeyboardInterrupt):
             for _ in range(5):
                 view = driver.room(len(BITS))
                 view[:] = 0
                 driver.start(len(BITS))
-                # The start is struck inside its last access, whose second touch point is the signal's first.
+                # The start is injected inside its last access, whose second touch point is the signal's first.
                 before = plan.touches - 1 if before is None else before
                 driver.finish()
         assert plan._signal == -1 and (before is None or plan.touches == before + place + 1)
@@ -289,7 +289,7 @@ def test_a_signal_while_weights_are_written_leaves_a_part_of_them():
     board = EmulatedBoard(faults=FaultPlan(faults=[Fault("signal", 0, place=40)]))
     driver = BnnPynqDriver(board, lfc.tiny())
     with pytest.raises(KeyboardInterrupt):
-        driver.configure(lfc.network(driver.overlay))
+        driver.load(lfc.network(driver.overlay))
     written = sum(int(memory.any()) for memory in board.twin.weights)
     assert driver.network is None and written == 1
 
@@ -337,7 +337,7 @@ def test_a_weight_flips_in_shared_memory_for_good_and_in_the_circuit_until_the_n
     found, driver = maps(Fault("flip weight", at, place=0))
     assert not np.array_equal(found, wanted)
     assert np.array_equal(offload.run(driver, offload.codes(driver, 2)), wanted) is not lasts
-    driver.configure(driver.network)
+    driver.load(driver.network)
     assert np.array_equal(offload.run(driver, offload.codes(driver, 2)), wanted)
 
 

@@ -52,7 +52,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         self.send_response(206 if start else 200)
         if start:
-            self.send_header("Content-Range", "bytes {}-{}/{}".format(start, len(body) - 1, len(body)))
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
         if web.say_length:
             self.send_header("Content-Length", str(len(body) - start))
         self.send_header("Connection", "close")
@@ -76,7 +76,7 @@ class Web:
         self.server.handle_error = lambda *_: None  # a client that goes away is what we test
         self.server.daemon_threads = True
         self.server.web = self
-        self.url = "http://127.0.0.1:{}".format(self.server.server_port)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
 
@@ -119,7 +119,7 @@ def parts(cache: Path):
 
 
 def part_of(cache: Path, name: str, body: bytes) -> Path:
-    return cache / ".{}.{}.part".format(name, hashlib.sha256(body).hexdigest()[:12])
+    return cache / f".{name}.{hashlib.sha256(body).hexdigest()[:12]}.part"
 
 
 def test_fetches_verifies_and_stores(overlay, web, cache):
@@ -262,11 +262,11 @@ def test_off_line_says_which_file_to_put_where(overlay, cache, web):
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
     with pytest.raises(FetchError) as caught:
-        fetch_overlay(overlay, source="http://127.0.0.1:{}".format(port))
+        fetch_overlay(overlay, source=f"http://127.0.0.1:{port}")
     text = str(caught.value)
     assert "refused" in text.lower()
     for file in overlay.files.values():
-        assert "put {} to {}".format(file.urls[0], cache / file.name) in text
+        assert f"put {file.urls[0]} to {cache / file.name}" in text
     assert "--from" in text and not parts(cache)
 
 
@@ -291,7 +291,7 @@ def test_server_that_speaks_no_http(overlay, cache, web):
         thread = threading.Thread(target=answer)
         thread.start()
         with pytest.raises(FetchError, match="x.bit could not be fetched"):
-            fetch_overlay(overlay, source="http://127.0.0.1:{}".format(server.getsockname()[1]))
+            fetch_overlay(overlay, source=f"http://127.0.0.1:{server.getsockname()[1]}")
         thread.join()
 
 
@@ -312,7 +312,7 @@ def test_interrupt_leaves_a_part_that_is_resumed(overlay, web, cache, monkeypatc
     web.requests.clear()
     size = left[0].stat().st_size
     fetch_overlay(overlay, source=web.url + "/a")
-    assert web.requests[0] == ("/a/x.bit", "bytes={}-".format(size)) and not parts(cache)
+    assert web.requests[0] == ("/a/x.bit", f"bytes={size}-") and not parts(cache)
 
 
 def _worker(folder, source, results):
@@ -395,8 +395,8 @@ def test_local_folder_with_wrong_or_missing_files(overlay, cache, tmp_path):
     with pytest.raises(FetchError, match="no file .*x.bit"):
         fetch_overlay(overlay, source=tmp_path / "local")
     (tmp_path / "local" / "x.bit").write_bytes(b"no")
-    with pytest.raises(DigestError, match="has 2 bytes, expected {} with sha256 {}".format(
-            len(BIT), hashlib.sha256(BIT).hexdigest())):
+    with pytest.raises(DigestError, match=f"has 2 bytes, expected {len(BIT)} with sha256 "
+                                          f"{hashlib.sha256(BIT).hexdigest()}"):
         fetch_overlay(overlay, source=str(tmp_path / "local"))
     (tmp_path / "local" / "x.bit").write_bytes(bytes(len(BIT)))
     with pytest.raises(DigestError, match="expected " + hashlib.sha256(BIT).hexdigest()):

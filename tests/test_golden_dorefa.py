@@ -107,7 +107,7 @@ def test_driver_and_registers_agree_from_map_to_map(network, codes, verified, co
     with EmulatedBoard() as board:
         driver = QnnMoDriver(board, overlay, conservative)
         for stop, wanted in ((3, MERGE1), (5, POOL2), (9, OUTPUT)):
-            driver.configure(dataclasses.replace(network, layers=network.layers[:stop]))
+            driver.load(dataclasses.replace(network, layers=network.layers[:stop]))
             driver.put(codes[None])
             driver.start(1)
             found = driver.finish()[0]

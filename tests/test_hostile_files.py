@@ -86,12 +86,12 @@ def changed(folder, **fields):
 
 @pytest.mark.parametrize(("key", "count", "most"), [("classes", 300000, 16384), ("overlays", 400000, 64)])
 def test_names_of_a_network_have_a_bound(dense, key, count, most):
-    folder = changed(dense, **{key: ["{:x}".format(number) for number in range(count)]})
-    refused(lambda: load_network(folder), "{}: {} items are too many: expected at most {}".format(key, count, most))
+    folder = changed(dense, **{key: [f"{number:x}" for number in range(count)]})
+    refused(lambda: load_network(folder), f"{key}: {count} items are too many: expected at most {most}")
 
 
 def test_as_many_classes_as_are_allowed_are_looked_at_in_linear_time(dense):
-    names = ["n{}".format(number) for number in range(16384)]
+    names = [f"n{number}" for number in range(16384)]
     refused(lambda: load_network(changed(dense, classes=names)), "16384 names x 1 levels", seconds=0.5)
     names[-1] = names[0]
     refused(lambda: load_network(changed(dense, classes=names)), 'classes[16383]: "n0" is there twice', seconds=0.5)
@@ -134,7 +134,7 @@ def test_other_lists_of_an_overlay_have_a_bound(tmp_path):
     layer = json.loads((catalogue.find_overlay("bnn-pynq-lfc-w1a1").path / "overlay.json").read_text())["geometry"]
     folder = overlay(tmp_path / "o", geometry__layers=layer["layers"] * 20)
     refused(lambda: load_overlay(folder), "geometry.layers: 80 items are too many: expected at most 64")
-    ips = [{"name": "i{}".format(n), "vlnv": "a:b:c:1", "address": hex(n << 16),
+    ips = [{"name": f"i{n}", "vlnv": "a:b:c:1", "address": hex(n << 16),
         "range": "0x10000"} for n in range(5000)]
     refused(lambda: load_overlay(overlay(tmp_path / "o", ips=ips)), "ips: 5000 items are too many")
 
@@ -147,7 +147,7 @@ def test_a_circuit_that_no_chip_holds_is_refused_in_its_descriptor(tmp_path, geo
     fields = {"geometry__layers": [first, last], "geometry__input_bits": geometry[0]}
     words = geometry[1] * (geometry[0] // geometry[2] + 1)
     refused(lambda: load_overlay(overlay(tmp_path / "o", **fields)), "geometry.layers[0].outputs",
-            "{} words of weights and thresholds: expected at most 262144".format(words), seconds=0.2)
+            f"{words} words of weights and thresholds: expected at most 262144", seconds=0.2)
 
 
 def test_a_circuit_of_offload_that_no_chip_holds_is_refused_in_its_descriptor(tmp_path):
@@ -181,8 +181,8 @@ def streams(**fields):
 
 @pytest.mark.parametrize("key", ["inputs", "outputs", "boards", "dmas"])
 def test_lists_of_a_stream_description_have_a_bound(tmp_path, key):
-    items = {"boards": ["b{}".format(n) for n in range(50000)], "dmas": [{"name": "axi_dma_0"}] * 50000}
-    listed = items.get(key, [{"name": "s{}".format(n), "type": "float", "shape": [4]} for n in range(50000)])
+    items = {"boards": [f"b{n}" for n in range(50000)], "dmas": [{"name": "axi_dma_0"}] * 50000}
+    listed = items.get(key, [{"name": f"s{n}", "type": "float", "shape": [4]} for n in range(50000)])
     (tmp_path / "s.json").write_text(json.dumps(streams(**{key: listed})))
     refused(lambda: load_description(tmp_path / "s.json"), key + ": 50000 items are too many: expected at most 64")
 
@@ -208,7 +208,7 @@ def test_runs_of_a_layer_list_have_a_bound(tmp_path):
 @pytest.mark.parametrize("text", [
     '[{"":0}' + ',{"":0}' * 590000 + "]",
     "[[]" + ",[]" * 1390000 + "]",
-    '{"a":0' + "".join(',"{}":0'.format(n) for n in range(350000)) + ',"349999":1}',
+    '{"a":0' + "".join(f',"{n}":0' for n in range(350000)) + ',"349999":1}',
     '{"a": 1' + "0" * 4000000 + "}",
     '"' + "\U0001F600a" * 800000 + '"',
     "[1.5" + ",1.5" * 1000000 + "]",
@@ -318,7 +318,7 @@ def test_value_checks_make_no_copies_of_large_arrays(conv):
     np.save(str(conv / "big.npy"), weights)
     layers = json.loads((conv / "network.json").read_text())["layers"]
     last = {"type": "linear", "inputs": codes, "outputs": 16384, "weights": "big.npy"}
-    classes = ["n{}".format(number) for number in range(16384)]
+    classes = [f"n{number}" for number in range(16384)]
     folder = changed(conv, layers=[*layers[:-1], last], classes=classes)
     found = cost(lambda: int(load_network(folder).layers[-1].weights.sum(dtype=np.int64)))
     assert (found.kind, found.text) == ("", str(weights.sum(dtype=np.int64)))
@@ -404,7 +404,7 @@ def test_a_test_set_that_says_less_than_it_has_is_refused_at_its_bound(tmp_path)
 @pytest.mark.parametrize("kind", ["zeros without end", "petabytes", "a header of gigabytes"])
 def test_parameters_of_finnthesizer_that_swell_are_refused(tmp_path, kind):
     rng = np.random.RandomState(1)
-    rest = {"arr_{}.npy".format(n): rng.rand(4) for n in range(1, 24)}
+    rest = {f"arr_{n}.npy": rng.rand(4) for n in range(1, 24)}
     path = tmp_path / "f.npz"
     path.write_bytes(bomb(kind, "arr_0.npy", rest, (1 << 16, 1 << 15), "i1"))
     said = "expected at most 4096" if kind == "a header of gigabytes" else "arr_0 (W of layer 0)"
@@ -412,7 +412,7 @@ def test_parameters_of_finnthesizer_that_swell_are_refused(tmp_path, kind):
 
 
 def test_archives_of_many_members_or_of_other_packing_are_refused(tmp_path):
-    members = {"m{:06}.npy".format(number): b"" for number in range(40000)}
+    members = {f"m{number:06}.npy": b"" for number in range(40000)}
     (tmp_path / "many.npz").write_bytes(zip_bomb(members, 0))
     network = small.network()
     refused(lambda: find_test_set(network, tmp_path / "many.npz"), "a directory of over 1 MiB")
@@ -445,7 +445,7 @@ def test_what_numpy_writes_is_read_as_numpy_reads_it(tmp_path):
 
 
 def idx(*sides):
-    return bytes([0, 0, 8, len(sides)]) + struct.pack(">{}I".format(len(sides)), *sides)
+    return bytes([0, 0, 8, len(sides)]) + struct.pack(f">{len(sides)}I", *sides)
 
 
 def test_idx_files_are_read_up_to_a_bound(tmp_path):
@@ -492,7 +492,7 @@ def test_cifar_files_have_a_bound(tmp_path):
 def test_the_largest_published_set_is_read_in_little_more_than_it_has(tmp_path):
     folder = cifar(tmp_path / "c", 3073 * 10000)
     for number in range(1, 6):
-        sparse(folder / "data_batch_{}.bin".format(number), 3073 * 10000)
+        sparse(folder / f"data_batch_{number}.bin", 3073 * 10000)
     found = cost(lambda: read_colour(folder, "train").pictures.shape)
     assert found.text == "(50000, 32, 32, 3)" and found.memory < MEMORY, found
 
@@ -548,7 +548,7 @@ def test_a_mean_picture_has_a_bound(tmp_path):
 
 def recording(path, text, mebibytes=0):
     packed = gzip_bomb(text, mebibytes) if mebibytes else gzip.compress(text, 1)
-    path.write_bytes("qnn-pynq-recording 1 {}\n".format(hashlib.sha256(packed).hexdigest()).encode() + packed)
+    path.write_bytes(f"qnn-pynq-recording 1 {hashlib.sha256(packed).hexdigest()}\n".encode() + packed)
     return path
 
 

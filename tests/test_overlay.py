@@ -100,13 +100,13 @@ WRONG = [
     ({"boards": []}, "boards: [] is empty"),
     ({"boards": [1]}, "boards[0]: 1 is no text"),
     ({"boards": ["b", "c", "b"]}, 'boards[2]: "b" is there twice'),
-    ({"boards": ["b{}".format(n) for n in range(65)]}, "boards: 65 items are too many: expected at most 64"),
+    ({"boards": [f"b{n}" for n in range(65)]}, "boards: 65 items are too many: expected at most 64"),
     (
-        {"files__hwh__urls": ["https://a/{}".format(n) for n in range(65)]},
+        {"files__hwh__urls": [f"https://a/{n}" for n in range(65)]},
         "files.hwh.urls: 65 items are too many: expected at most 64",
     ),
     (
-        {"ips": [{"name": "i{}".format(n), "vlnv": "v", "address": "0x0", "range": "0x4"} for n in range(65)]},
+        {"ips": [{"name": f"i{n}", "vlnv": "v", "address": "0x0", "range": "0x4"} for n in range(65)]},
         "ips: 65 items are too many: expected at most 64",
     ),
     ({"files__bitstream__size": 268435457}, "files.bitstream.size: 268435457 is out of range: expected 1 to 268435456"),

@@ -104,7 +104,7 @@ def test_a_thousand_images_in_every_form(golden, shared_data, name, form):
     rows = small.test_set(shared_data, "fashion-mnist" if fashion else "mnist")[0][:1000]
     with Classifier(network, board="cpu") as classifier:
         agreement = _agreement(classifier, rows, form)
-    print("{}: {}: {:.1f} %".format(name, form, 100 * agreement))
+    print(f"{name}: {form}: {100 * agreement:.1f} %")
     assert agreement >= FORMS[form][2 if fashion else 1]
 
 
@@ -113,7 +113,7 @@ def test_a_thousand_images_in_every_form(golden, shared_data, name, form):
 def test_demo_pictures_are_mostly_right(dataset, kind, least):
     """Hit rate of the pictures that we drew; `python tools/draw_demo.py --hits NAME` prints it."""
     pairs = demo.pictures(dataset)
-    with Classifier("lfc-{}-{}".format(kind, dataset), board="cpu") as classifier:
+    with Classifier(f"lfc-{kind}-{dataset}", board="cpu") as classifier:
         answers = classifier.classify_many([path for path, _ in pairs])
     right = sum(answer.label == label for answer, (_, label) in zip(answers, pairs))
     assert right >= least

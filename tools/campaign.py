@@ -86,7 +86,7 @@ class Campaign:
         return trial
 
     def run(self, faults: int, state: Path | None = None, tell: Callable[[int], None] = lambda count: None) -> None:
-        """Trials until so many faults have struck."""
+        """Trials until so many faults have injected."""
         begun, before = time.perf_counter(), self.seconds
         while self.faults < faults:
             tell(self.faults)
@@ -151,11 +151,11 @@ class Campaign:
                 reached = sum(tally["unnamed " + kind] for kind in SILENT)
                 seconds = [value for value in self.recovering.get(policy + "/" + family, []) if value == value]
                 lines.append("| {} |".format(" | ".join([
-                    policy, family, *("{:,}".format(n) for n in (
+                    policy, family, *(f"{n:,}" for n in (
                         sum(tally["fault " + kind] for kind in KINDS), tally["results"], tally["errors"],
                         tally["lost"], tally["doubled"], tally["hangs"], tally["leaks"], tally["crashes"],
                         tally["wrong"], tally["in doubt"])),
-                    _rate(reached, silent), "{:.3g} ms".format(1e3 * median(seconds)) if seconds else "",
+                    _rate(reached, silent), f"{1e3 * median(seconds):.3g} ms" if seconds else "",
                 ])))
         lines += ["", "Escape rate: part of the single silent faults ({}) after which a wrong result was handed out "
                   "and not named in doubt afterwards. Of single faults of each kind, the part after which a wrong "
@@ -175,11 +175,11 @@ class Campaign:
 
     def verdict(self) -> list[str]:
         """What must not be, in words; empty if all is well."""
-        return ["trial {}: {}".format(number, text) for number, text in self.failures]
+        return [f"trial {number}: {text}" for number, text in self.failures]
 
 
 def _rate(hit: int, of: int) -> str:
-    return "{:.1f} % of {:,}".format(100 * hit / of, of) if of else ""
+    return f"{100 * hit / of:.1f} % of {of:,}" if of else ""
 
 
 def write_between(path: Path, name: str, text: str) -> None:
@@ -187,9 +187,9 @@ def write_between(path: Path, name: str, text: str) -> None:
     begin, end = (marker.format(name) for marker in MARKERS)
     old = path.read_text(encoding="utf-8")
     between = re.escape(begin) + ".*?" + re.escape(end)
-    new, count = re.subn(between, lambda _: "{}\n\n{}\n{}".format(begin, text, end), old, flags=re.S)
+    new, count = re.subn(between, lambda _: f"{begin}\n\n{text}\n{end}", old, flags=re.S)
     if count != 1:
-        raise SystemExit("{}: expected {} and {} once".format(path, begin, end))
+        raise SystemExit(f"{path}: expected {begin} and {end} once")
     path.write_text(new, encoding="utf-8")
 
 
@@ -231,7 +231,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     campaign = Campaign(options.seed, options.cases.split(","), options.policies.split(";"))
     if options.only is not None:
         trial = campaign.step(options.only)
-        print(trial.case.name, trial.mode, trial.policy, *trial.plan.struck, dict(trial.count), *trial.notes, sep="\n")
+        print(trial.case.name, trial.mode, trial.policy, *trial.plan.injected, dict(trial.count), *trial.notes,
+              sep="\n")
         return int(bool(trial.notes))
     if options.state and options.state.exists():
         campaign.load(options.state)

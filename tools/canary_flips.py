@@ -82,8 +82,8 @@ def _in_circuit(network: Network, count: int, seed: int) -> Iterator[Any]:
 
 def _cells(rates: tuple[int, int, int, int]) -> list[str]:
     count, seen, harmful, escaped = rates
-    return ["{:,}".format(count), *("{:.2f} %".format(100 * n / count) for n in (seen, harmful, escaped)),
-            "{:.1f} %".format(100 * (harmful - escaped) / harmful) if harmful else "–"]
+    return [f"{count:,}", *(f"{100 * n / count:.2f} %" for n in (seen, harmful, escaped)),
+            f"{100 * (harmful - escaped) / harmful:.1f} %" if harmful else "–"]
 
 
 def canary_table(flips: int, seed: int, bar: Callable[[int, str], Callable[[int], None]]) -> str:
@@ -95,7 +95,7 @@ def canary_table(flips: int, seed: int, bar: Callable[[int, str], Callable[[int]
         network = find_network(name)
         dense = not isinstance(network.layers[0], Conv)
         pictures, source = ordinary(network, PICTURES["dense" if dense else "convolutional"])
-        sources.append("{} ({:,})".format(source, len(pictures)))
+        sources.append(f"{source} ({len(pictures):,})")
         canary = Canary(network)
         with Classifier(network, board="cpu") as software:
             right = software.predict(pictures)
@@ -105,7 +105,7 @@ def canary_table(flips: int, seed: int, bar: Callable[[int, str], Callable[[int]
                 ("the circuit" if dense else "shared memory", fewer, _in_circuit(network, fewer, seed)))
         for what, total, changes in ways:
             rates = _rates(changes, canary, pictures, right, bar(total, "flip"))
-            known = "{} ({})".format(len(canary), canary.source)
+            known = f"{len(canary)} ({canary.source})"
             lines.append("| {} |".format(" | ".join([name, known, what] + _cells(rates))))
     return "Seed {}. A flip is harmful if it changes the class of one of the ordinary pictures: {}.\n\n{}\n".format(
         seed, ", ".join(sorted(set(sources))), "\n".join(lines))

@@ -97,7 +97,7 @@ def _printed(digit: int, number: int, rng: np.random.RandomState) -> Image.Image
     from matplotlib import get_data_path
 
     width, height = _SIZES[rng.randint(len(_SIZES))]
-    font = ImageFont.truetype("{}/fonts/ttf/{}".format(get_data_path(), _FONTS[number]), int(height * 0.7))
+    font = ImageFont.truetype(f"{get_data_path()}/fonts/ttf/{_FONTS[number]}", int(height * 0.7))
     ink, paper = _INKS[rng.randint(len(_INKS))], _PAPERS[rng.randint(len(_PAPERS))]
     if number == 2:
         ink, paper = (255, 255, 255), (20, 30, 90)

@@ -46,7 +46,7 @@ def drawings() -> Iterator[tuple[str, str, str, Image.Image]]:
 
 
 def _file(name: str, number: int) -> str:
-    return "{}.png".format(name if number == 0 else "{}{}".format(name, number + 1))
+    return "{}.png".format(name if number == 0 else f"{name}{number + 1}")
 
 
 def draw(target: Path) -> int:
@@ -86,11 +86,11 @@ def hits(network: str) -> int:
         for (path, label), answer in zip(pairs, answers):
             right[label] += answer.label == label
             if answer.label != label:
-                print("{:16} is {:12} answered {}".format(path.name, label, answer.label))
+                print(f"{path.name:16} is {label:12} answered {answer.label}")
     for label, count in right.items():
-        print("{:12} {:2} of {}".format(label, count, PER_CLASS))
+        print(f"{label:12} {count:2} of {PER_CLASS}")
     total = sum(right.values())
-    print("{}: {} of {} demo pictures right".format(classifier.network.name, total, len(pairs)))
+    print(f"{classifier.network.name}: {total} of {len(pairs)} demo pictures right")
     return len(pairs) - total
 
 
@@ -107,7 +107,7 @@ def main() -> None:
     elif options.sheet:
         sheet(options.sheet)
     else:
-        print("{} bytes of pictures in {}".format(draw(options.out), options.out))
+        print(f"{draw(options.out)} bytes of pictures in {options.out}")
 
 
 if __name__ == "__main__":

@@ -31,10 +31,10 @@ with Classifier(arguments.network, board="emulated") as classifier:
         axis.imshow(Image.open(paths[1]).convert("RGB"))
         axis.set_title(answer.label, color="black" if answer.label == label else "crimson", fontsize=11)
         levels = classifier.network.decode.levels
-        axis.set_xlabel("{} of {} levels".format(answer.scores[answer.index], levels), fontsize=8)
+        axis.set_xlabel(f"{answer.scores[answer.index]} of {levels} levels", fontsize=8)
         axis.set_xticks([])
         axis.set_yticks([])
-figure.suptitle("{} on the emulated board".format(arguments.network), fontsize=10)
+figure.suptitle(f"{arguments.network} on the emulated board", fontsize=10)
 figure.tight_layout(h_pad=1.5)
 figure.savefig(arguments.output, dpi=110)
 print("wrote", arguments.output)

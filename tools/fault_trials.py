@@ -39,8 +39,8 @@ MODES = ("batch", "stream")
 EVERY = 16  # images between canaries, or between reloads
 INPUTS = 48  # of a trial
 POLICIES = {
-    "none": Policy("none"), "retry": Policy("retry"), "canary": Policy("canary", every_images=EVERY),
-    "reload": Policy("reload", every_images=EVERY), "strict": Policy("strict"),
+    "none": Policy("none"), "retry": Policy("retry"), "canary": Policy("canary", every_pictures=EVERY),
+    "reload": Policy("reload", every_pictures=EVERY), "strict": Policy("strict"),
     "strict, again": Policy("strict", agree="again"),
 }
 CASES = ("lfc-w1a1-mnist", "lfc-w1a2-mnist", "dorefa-w1a2-cifar10", "tiny dense", "small convolutional")
@@ -138,7 +138,7 @@ class Trial:
     ----------
     count : Counter
         "inputs", "results", "errors" (inputs that ended in one), "calls failed", "loads", and what must not be:
-        "lost", "doubled", "hangs", "leaks", "crashes", "unexplained" (wrong before anything silent struck), and
+        "lost", "doubled", "hangs", "leaks", "crashes", "unexplained" (wrong before anything silent injected), and
         "wrong", "wrong class", "in doubt" (wrong ones that the classifier has named afterwards).
     notes : list of str
         About what must not be.
@@ -167,12 +167,12 @@ class Trial:
                     self._ask()
                     self._close()
         except Stuck:
-            self._note("hangs", "no end within {:g} s".format(_WALL))
+            self._note("hangs", f"no end within {_WALL:g} s")
             return self
         if self._allocated():
-            self._note("leaks", "{} bytes of buffers after close()".format(self._allocated()))
+            self._note("leaks", f"{self._allocated()} bytes of buffers after close()")
         if threading.active_count() > threads:
-            self._note("leaks", "{} threads".format(threading.active_count() - threads))
+            self._note("leaks", f"{threading.active_count() - threads} threads")
         self._board.close()
         return self
 
@@ -185,7 +185,7 @@ class Trial:
 
     def _note(self, what: str, text: str, number: int = 1) -> None:
         self.count[what] += number
-        self.notes.append("{}: {}".format(what, text))
+        self.notes.append(f"{what}: {text}")
 
     # -- calls --------------------------------------------------------------------------------------------
 
@@ -202,11 +202,11 @@ class Trial:
             self.count["signals"] += 1
             return False, error
         except Exception as error:
-            self._note("crashes", "{}: {}".format(type(error).__name__, error))
+            self._note("crashes", f"{type(error).__name__}: {error}")
             return False, error
         finally:
             if not self._board.clock.now() - before < _VIRTUAL:
-                self._note("hangs", "{:g} s of the board's clock".format(self._board.clock.now() - before))
+                self._note("hangs", f"{self._board.clock.now() - before:g} s of the board's clock")
 
     def _open(self) -> None:
         def make() -> Any:
@@ -219,8 +219,8 @@ class Trial:
                 return
             self.count["loads"] += 1
             if self._allocated():
-                self._note("leaks", "{} bytes after a Classifier that was not made: {!r}".format(
-                    self._allocated(), self._classifier))
+                self._note("leaks", f"{self._allocated()} bytes after a Classifier that was not made: "
+                                    f"{self._classifier!r}")
                 break
         self._classifier = None
 
@@ -231,7 +231,7 @@ class Trial:
                 return
             self._try(lambda: self._classifier.load(self.case.network))
             self.count["loads"] += 1
-        self._note("hangs", "{} loads, and no network".format(_LOADS))
+        self._note("hangs", f"{_LOADS} loads, and no network")
 
     def _ask(self) -> None:
         rows, done = self.case.rows, 0
@@ -268,13 +268,13 @@ class Trial:
             interrupted = True  # and goes on with what was taken, which depends on how far the other thread was
             self._load_again()
         if not good and not isinstance(error, KeyboardInterrupt) and next(stream, None) is not None:
-            self._note("doubled", "a stream went on after {!r}".format(error))
+            self._note("doubled", f"a stream went on after {error!r}")
         taken = stream.taken
         stream.close()
         wanted = taken if interrupted else len(rows)
         if not good:
             if len(found) % size and not interrupted:
-                self._note("lost", "an error in the middle of a batch, after {} results".format(len(found)))
+                self._note("lost", f"an error in the middle of a batch, after {len(found)} results")
             wanted = len(found)
             self._failed(min(size, len(rows) - wanted))
         answered = wanted if good else min(len(rows), wanted + size)
@@ -289,9 +289,9 @@ class Trial:
     def _check(self, done: int, wanted: int, found: np.ndarray, scores: bool) -> None:
         """Compare what came for `wanted` pictures from `done` on."""
         if len(found) < wanted:
-            self._note("lost", "{} results of {}".format(len(found), wanted), wanted - len(found))
+            self._note("lost", f"{len(found)} results of {wanted}", wanted - len(found))
         elif len(found) > wanted:
-            self._note("doubled", "{} results of {}".format(len(found), wanted), len(found) - wanted)
+            self._note("doubled", f"{len(found)} results of {wanted}", len(found) - wanted)
         count = min(len(found), wanted)
         if count:
             right = (self.case.scores if scores else self.case.classes)[done:done + count]
@@ -302,7 +302,7 @@ class Trial:
             else:
                 differs = label = found[:count] != right
             if differs.any() and not any(self.plan.counts[kind] for kind in SILENT):
-                self._note("unexplained", "{} wrong results from {} on".format(differs.sum(), done), int(differs.sum()))
+                self._note("unexplained", f"{differs.sum()} wrong results from {done} on", int(differs.sum()))
             self._wrong += (self.count["results"] + np.flatnonzero(differs)).tolist()
             self.count["wrong"] += int(differs.sum())
             self.count["wrong class"] += int((label & differs).sum())
@@ -322,7 +322,7 @@ class Trial:
             return
         self.count["recoveries"], self.count["alarms"] = recovery.recoveries, recovery.alarms
         self.seconds = recovery.median
-        doubted = recovery.doubtful
+        doubted = recovery.unverified
         self.count["in doubt"] = sum(any(a <= number <= b for a, b in doubted) for number in self._wrong)
         if self.policy != "none" and recovery.results != self.count["results"]:
             self._note("miscounted", "recovery.results {}, handed out {}".format(
@@ -332,7 +332,7 @@ class Trial:
 def run_trial(cases: Sequence[Case], seed: int, number: int, policies: Sequence[str], reaches: Any,
               make: Callable[..., Any] = Classifier) -> Trial:
     """Trial `number` of a campaign: the same for the same seed, cases and policies."""
-    dice = random.Random("{}/{}".format(seed, number))
+    dice = random.Random(f"{seed}/{number}")
     case, policy = cases[number % len(cases)], policies[number // len(cases) % len(policies)]
     mode = MODES[number // (len(cases) * len(policies)) % 2]
     storm = number // (2 * len(cases) * len(policies)) % 4 == 3
@@ -349,5 +349,5 @@ def clean_reaches(cases: Sequence[Case]) -> Iterator[tuple[tuple[str, str], tupl
             plan = FaultPlan()
             trial = Trial(case, mode, "none", plan, random.Random(0)).run()
             if trial.notes or trial.count["errors"] or trial.count["wrong"]:
-                raise SystemExit("without a fault, {} {}: {} {}".format(case.name, mode, trial.count, trial.notes))
+                raise SystemExit(f"without a fault, {case.name} {mode}: {trial.count} {trial.notes}")
             yield (case.name, mode), (plan.opportunities, plan.allocations)

@@ -69,9 +69,9 @@ def _dear(begun: float, memory: int, most: int) -> str:
     """What a case took too much of; "" if nothing."""
     seconds, more = time.process_time() - begun, used() - memory
     if seconds > SECONDS:
-        return "{:.1f} s of the processor: at most {:g} are allowed".format(seconds, SECONDS)
+        return f"{seconds:.1f} s of the processor: at most {SECONDS:g} are allowed"
     if memory and more > most:
-        return "{:.0f} MB of memory: at most {:.0f} are allowed".format(more / 1e6, most / 1e6)
+        return f"{more / 1e6:.0f} MB of memory: at most {most / 1e6:.0f} are allowed"
     return ""
 
 
@@ -85,9 +85,9 @@ def try_case(run: Callable[[bytes], Any], data: bytes, seconds: float = _SECONDS
     except QnnError:
         return _dear(begun, memory, MEMORY) or "refused"
     except _TooLong:
-        return "more than {:g} s".format(seconds)
+        return f"more than {seconds:g} s"
     except Exception as error:
-        return "{}: {}".format(type(error).__name__, str(error)[:300])
+        return f"{type(error).__name__}: {str(error)[:300]}"
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -151,7 +151,7 @@ def _guided(target: Target, cases: int, seed: int, result: Path, corpus: Path) -
             return bytes(atheris.Mutate(data, most))
         return mutate(dice, [data, *target.seeds], target.text)[:most]
 
-    atheris.Setup([sys.argv[0], str(corpus), "-runs={}".format(cases), "-seed={}".format(seed), "-max_len=16384",
+    atheris.Setup([sys.argv[0], str(corpus), f"-runs={cases}", f"-seed={seed}", "-max_len=16384",
                    "-verbosity=0", "-timeout=60", "-rss_limit_mb=4096"], one, custom_mutator=own)
     atheris.Fuzz()
 
@@ -168,7 +168,7 @@ def _run_guided(target: Target, cases: int, seed: int) -> Figures:
         findings = [(number, what, data) for number, what, data in figures["findings"]]
         if done.returncode or figures["cases"] < cases:
             tail = done.stdout.decode("utf-8", "replace")[-500:]
-            findings.append((figures["cases"], "ended with {}: {}".format(done.returncode, tail), ""))
+            findings.append((figures["cases"], f"ended with {done.returncode}: {tail}", ""))
         return Figures(target.name, figures["cases"], figures["read"], figures["refused"], figures["seconds"], findings)
 
 
@@ -176,12 +176,12 @@ def table(figures: Sequence[Figures], engine: str, seed: int) -> str:
     """Markdown."""
     cases, seconds = sum(f.cases for f in figures), sum(f.seconds for f in figures)
     how = "guided by coverage (atheris)" if engine == "atheris" else "mutations of good files and of their JSON"
-    lines = ["{:,} cases, {}, seed {}: {:,} findings; {:.0f} s.".format(
-        cases, how, seed, sum(len(f.findings) for f in figures), seconds), "",
+    lines = [f"{cases:,} cases, {how}, seed {seed}: {sum(len(f.findings) for f in figures):,} findings; {seconds:.0f} "
+             "s.", "",
         "| reader | cases | read | refused by one of our errors | findings | µs a case |", "|---" * 6 + "|"]
     for f in figures:
-        lines.append("| {} | {:,} | {:,} | {:,} | {} | {:.0f} |".format(
-            f.name, f.cases, f.read, f.refused, len(f.findings), 1e6 * f.seconds / max(1, f.cases)))
+        lines.append(f"| {f.name} | {f.cases:,} | {f.read:,} | {f.refused:,} | {len(f.findings)} | "
+                     f"{1e6 * f.seconds / max(1, f.cases):.0f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -246,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_between(options.write, "fuzz" if options.engine == "own" else "atheris", text)
     for found in figures:
         for number, what, data in found.findings:
-            print("{}, case {}: {}\n    {}".format(found.name, number, what, data[:200]), file=sys.stderr)
+            print(f"{found.name}, case {number}: {what}\n    {data[:200]}", file=sys.stderr)
     return int(any(found.findings for found in figures))
 
 

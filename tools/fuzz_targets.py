@@ -132,7 +132,7 @@ def _arrays(base: Path) -> list[Target]:
     targets.append(Target("pickled .npy", pickles, from_file(base / "p.npy", read_pickled), False, 3))
     targets.append(Target("mean picture .npy", [npy(rng.rand(10, 10, 3).astype(np.float32))], from_file(
         base / "mean.npy", lambda p: qnn_mo_software.mean_picture(p, (8, 8), 3)), False, 0.5))
-    folded = npz(**{"arr_{}".format(n): rng.rand(*((8, 4) if n % 6 == 0 else (4,))) for n in range(24)})
+    folded = npz(**{f"arr_{n}": rng.rand(*((8, 4) if n % 6 == 0 else (4,))) for n in range(24)})
 
     def fold(path: Path) -> Any:
         with finnthesizer._Archive(path) as archive:
@@ -190,8 +190,8 @@ def _others(base: Path) -> list[Target]:
         folder = made_folder(base, "bins of " + what)
         for pe in range(2):
             for other, words in (("weights", 9), ("thres", 1)):
-                (folder / "0-{}-{}.bin".format(pe, other)).write_bytes(rng.bytes(8 * words))
-        path = folder / "0-1-{}.bin".format(what)
+                (folder / f"0-{pe}-{other}.bin").write_bytes(rng.bytes(8 * words))
+        path = folder / f"0-1-{what}.bin"
         targets.append(Target(".bin, offload " + what, [path.read_bytes()], from_file(
             path, lambda p: qnn_mo_files.read_run(p.parent, 0, 64, 2, 3, geometry))))
     place = made_folder(base, "lfc")
@@ -266,7 +266,7 @@ def _recordings(base: Path) -> Target:
 
     def run(data: bytes) -> Any:
         packed = data if data[:2] == b"\x1f\x8b" else gzip.compress(data, 1)
-        first = "qnn-pynq-recording {} {}\n".format(recording_file.VERSION, hashlib.sha256(packed).hexdigest())
+        first = f"qnn-pynq-recording {recording_file.VERSION} {hashlib.sha256(packed).hexdigest()}\n"
         path.write_bytes(first.encode() + packed)
         return recording_file.load_recording(path)
 

@@ -111,7 +111,7 @@ def _dense_answers(network: Network) -> dict[str, np.ndarray]:
 def _convolutional_answers(network: Network) -> dict[str, np.ndarray]:
     if network.input.encoding.kind != "pixels":
         # Sums of floats depend on their order: a code at its threshold would fail on a good machine.
-        sys.exit("{}: the first layer computes with floats, whose codes no file can fix".format(network.name))
+        sys.exit(f"{network.name}: the first layer computes with floats, whose codes no file can fix")
     pictures = make_scenes(network.input.size, network.input.channels)
     tail = [layer for layer in network.layers if isinstance(layer, Linear)]
     codes = oracle_conv.forward(network.layers[: len(network.layers) - len(tail)], pictures)
@@ -134,13 +134,8 @@ def make_selftest(folder: Path) -> Path:
         save_network(dataclasses.replace(network, selftest=NAME, path=Path(made)), folder, overwrite=True)
     said = answers["words" if dense else "codes"]
     print(
-        "{}: {} pictures, {} different answers, {} of them 0; {} bytes".format(
-            target,
-            len(said),
-            len({row.tobytes() for row in said}),
-            sum(not row.any() for row in said),
-            target.stat().st_size,
-        )
+        f"{target}: {len(said)} pictures, {len({row.tobytes() for row in said})} different answers, "
+        f"{sum(not row.any() for row in said)} of them 0; {target.stat().st_size} bytes"
     )
     if "classes" in answers:
         print("classes {}".format(answers["classes"].tolist()))

@@ -78,7 +78,7 @@ def mutate_json(dice: random.Random, data: bytes) -> bytes:
             count = dice.choice((65, 5000, 300000))
             first = holder[key][0] if holder[key] else "x"
             holder[key] = [first] * min(count, (4 << 20) // (2 + len(json.dumps(first)))) if dice.random() < 0.5 else [
-                "x{}".format(number) for number in range(count)]
+                f"x{number}" for number in range(count)]
     for _ in range(1 << dice.randrange(3)):
         places = list(_places(document))
         if not places or len(places) > 5000:

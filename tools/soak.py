@@ -108,7 +108,7 @@ class Desk:
                 return
             except (QnnError, KeyboardInterrupt):
                 self.count["loads failed"] += 1
-        raise Stuck("{} loads, and no network".format(_LOADS))
+        raise Stuck(f"{_LOADS} loads, and no network")
 
     def close(self) -> None:
         """Nothing of the board's memory may be left."""
@@ -176,11 +176,11 @@ class Soak:
         """What must not be; empty if all is well."""
         total, quarters = self.total, self.quarters()
         never = ("lost or doubled", "unexplained", "leaks")
-        found = ["{}: {}".format(what, total[what]) for what in never if total[what]]
+        found = [f"{what}: {total[what]}" for what in never if total[what]]
         if self.policy == "strict" and total["wrong"]:
             found.append("wrong under strict: {}".format(total["wrong"]))
         if self.growth() > bound:
-            found.append("memory grew by {:.1f} MB, more than {:g}".format(self.growth(), bound))
+            found.append(f"memory grew by {self.growth():.1f} MB, more than {bound:g}")
         for what in ("threads", "files"):
             least = [min(getattr(sample, what) for sample in quarter) for quarter in (quarters[0], quarters[3])]
             if least[1] > least[0]:
@@ -202,8 +202,7 @@ class Soak:
         for at in sorted({len(self.samples) * part // 8 for part in range(8)} | {len(self.samples) - 1}):
             s = self.samples[at]
             rate = (s.pictures - before.pictures) / max(1e-9, s.seconds - before.seconds)
-            lines.append("| {:.1f} min | {:.1f} MB | {} | {} | {:.0f} |".format(
-                s.seconds / 60, s.megabytes, s.threads, s.files, rate))
+            lines.append(f"| {s.seconds / 60:.1f} min | {s.megabytes:.1f} MB | {s.threads} | {s.files} | {rate:.0f} |")
             before = s
         return "\n".join(lines) + "\n"
 

@@ -87,9 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.floating:
         finish_float(model, recipe, held_out, test, report)
     else:
-        command = "python training/dorefa.py {} --epochs {} --second {}".format(
-            options.name, recipe.epochs, recipe.second
-        )
+        command = f"python training/dorefa.py {options.name} --epochs {recipe.epochs} --second {recipe.second}"
         provenance = {"command": command, "seed": recipe.seed, "date": time.strftime("%Y-%m-%d")}
         finished = finish(model, options.name, recipe, training, held_out, test, provenance, report)
         if finished.trained is not None:

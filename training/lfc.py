@@ -59,10 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
     title = DATASETS[entry.dataset].title
     outcome = build(
         name,
-        "{} on the LFC overlay, {}".format(title, bits[:4]),
-        "{} for the published LFC overlay: 832-1024-1024-1024-64, {}; 10 classes, 6 levels a class.".format(
-            title, bits
-        ),
+        f"{title} on the LFC overlay, {bits[:4]}",
+        f"{title} for the published LFC overlay: 832-1024-1024-1024-64, {bits}; 10 classes, 6 levels a class.",
         training,
         held_out,
         None if options.no_test else load_dataset(entry.dataset, "test"),
@@ -72,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
         "light-on-dark",
         {
             "dataset": title,
-            "command": "python training/lfc.py {}".format(name),
+            "command": f"python training/lfc.py {name}",
             "seed": entry.recipe.seed,
             "date": time.strftime("%Y-%m-%d"),
             "licence": LICENCE[entry.dataset],

@@ -79,12 +79,8 @@ def main() -> int:
     scores = evaluate_scores(model, held_out, table) + model.bias.detach().cpu().numpy()
     borders, decoded = choose_levels(scores, held_out.labels, 6)
     print(
-        "held out {}: {:.2f} % by the largest sum, {:.2f} % decoded, borders {}".format(
-            len(held_out.labels),
-            100 * np.mean(scores.argmax(1) == held_out.labels),
-            100 * decoded,
-            np.round(borders, 1).tolist(),
-        )
+        f"held out {len(held_out.labels)}: {100 * np.mean(scores.argmax(1) == held_out.labels):.2f} % by the largest "
+        f"sum, {100 * decoded:.2f} % decoded, borders {np.round(borders, 1).tolist()}"
     )
     return 0
 

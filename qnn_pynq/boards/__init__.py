@@ -9,7 +9,7 @@ from ..errors import InputError
 
 __all__ = ["Board", "open_board"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def open_board(board: None | str | Board = None, **options: Any) -> Board:
@@ -50,9 +50,9 @@ def open_board(board: None | str | Board = None, **options: Any) -> Board:
             from .zynq.shared import shared_board
 
             real = ZynqBoard(**options) if options else shared_board()
-            log.info("using the FPGA of %s", real.name)
+            _log.info("using the FPGA of %s", real.name)
             return real
-        log.info("no FPGA on this machine: using the emulated board")
+        _log.info("no FPGA on this machine: using the emulated board")
     from .emulated import EmulatedBoard
 
     return EmulatedBoard(**options)

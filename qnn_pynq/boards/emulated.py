@@ -10,7 +10,7 @@ import numpy as np
 from ..contracts.board import Board, Buffer, Registers, shape_bytes
 from ..contracts.clock import Clock, RealClock, VirtualClock
 from ..contracts.families import twin_class
-from ..contracts.program import check_program, play_plainly
+from ..contracts.program import check_program, run_plainly
 from ..contracts.twin import Twin
 from ..contracts.waiting import LONGEST
 from ..errors import BoardError, BusError, ClosedError, InputError
@@ -19,7 +19,7 @@ from .memory import EmulatedMemory
 
 __all__ = ["EmulatedBoard", "EmulatedBuffer", "TwinRegisters", "next_look"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 class EmulatedBuffer(Buffer):
     """Buffer with a processor's and a logic's copy; flush and invalidate copy between them."""
 
@@ -96,11 +96,11 @@ class TwinRegisters(Registers):
             raise BoardError(f"register value {value}: expected 0..2**32-1")
         self._target().write(self.check(offset), value)
 
-    def play(self, program: np.ndarray, timeout: float) -> None:
+    def run_program(self, program: np.ndarray, timeout: float) -> None:
         twin = self._target()
         check_program(program, self.window)
-        if not twin.play(program, timeout):
-            play_plainly(self, program, self._clock, timeout, self._skip)
+        if not twin.run_program(program, timeout):
+            run_plainly(self, program, self._clock, timeout, self._skip)
 
 
 class _BoardRegisters(TwinRegisters):
@@ -163,7 +163,7 @@ class EmulatedBoard(Board):
         self._modelled = 0.0  # of twins that are gone
         self._registers: dict[str, Registers] = {}
 
-    def load(self, overlay: Any) -> None:
+    def configure(self, overlay: Any) -> None:
         with self.lock:
             self.check_open()
             same = overlay is self._overlay or (self._overlay is not None and overlay == self._overlay)
@@ -179,7 +179,7 @@ class EmulatedBoard(Board):
         self._registers = {ip.name: _BoardRegisters(self, twin, ip.name, ip.range) for ip in overlay.ips}
         self.generation += 1
         self._configured()
-        log.debug("emulated board: configured with %s", overlay.name)
+        _log.debug("emulated board: configured with %s", overlay.name)
 
     @property
     def loaded(self) -> Any:

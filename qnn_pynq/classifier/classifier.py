@@ -28,7 +28,7 @@ from .measure import measure_layers
 from .pipeline import Pictures, Pipeline, Work
 from .profile import Profile
 from .results import Evaluation, Prediction
-from .stream import Answering, Stream
+from .stream import Answering, PredictionStream
 
 __all__ = ["Classifier"]
 
@@ -51,7 +51,7 @@ class Classifier(Answering):
         software engine: no overlay, the same answers, and probabilities.
     overlay : str, Path or Overlay, optional
         Default: the first that the network names.
-    deadline : float, optional
+    timeout : float, optional
         Seconds that each wait on the hardware may take; default: generous, from the cycle model.
     takeover : bool
         Whether the board may be taken from another classifier, which then raises BoardTakenError until it
@@ -104,19 +104,19 @@ class Classifier(Answering):
         board: Any = None,
         overlay: Any = None,
         *,
-        deadline: float | None = None,
+        timeout: float | None = None,
         takeover: bool = True,
         threads: int = 1,
         conservative: bool = False,
         policy: Any = "retry",
     ) -> None:
-        if deadline is not None and not (
-            isinstance(deadline, (int, float, np.integer, np.floating)) and deadline is not True
-            and 0 < deadline <= _LONGEST
+        if timeout is not None and not (
+            isinstance(timeout, (int, float, np.integer, np.floating)) and timeout is not True
+            and 0 < timeout <= _LONGEST
         ):
-            raise InputError("deadline must be seconds, above 0 and at most {:g}, not {!r}".format(_LONGEST, deadline))
+            raise InputError(f"timeout must be seconds, above 0 and at most {_LONGEST:g}, not {timeout!r}")
         self._lock = RLock()
-        self._deadline = deadline
+        self._timeout = timeout
         self._takeover = takeover
         self._conservative = conservative
         self._own_board = False
@@ -205,7 +205,7 @@ class Classifier(Answering):
                 found = calibrate(self._guard, rows, runs) if seconds is None else from_user(self._guard, rows, seconds)
             finally:
                 self._guard.take_back(before)
-            self._guard.limit(found.limits(self.policy.deadline_factor))
+            self._guard.limit(found.limits(self.policy.timeout_factor))
             return found
 
     def close(self) -> None:
@@ -234,12 +234,13 @@ class Classifier(Answering):
 
     def __reduce__(self) -> Any:
         raise NotPicklableError(
-            "a {0} holds a board and locks, and cannot be pickled or copied: pass on the network's name, and make "
-            "another {0} there".format(type(self).__name__))
+            f"a {type(self).__name__} holds a board and locks, and cannot be pickled or copied: pass on the network's "
+            "name, and make "
+            f"another {type(self).__name__} there")
 
     def __repr__(self) -> str:
-        place = "overlay={!r}, ".format(self.overlay.name) if self.overlay else ""
-        return "{}({!r}, {}board={!r})".format(type(self).__name__, self.network.name, place, self.engine.name)
+        place = f"overlay={self.overlay.name!r}, " if self.overlay else ""
+        return f"{type(self).__name__}({self.network.name!r}, {place}board={self.engine.name!r})"
 
     # -- answers -----------------------------------------------------------------------------------------
 
@@ -269,7 +270,9 @@ class Classifier(Answering):
         """Classify pictures in batches; see `stream` for the same without a list."""
         return list(self.stream(pictures, invert, batch_size))
 
-    def stream(self, pictures: Pictures, invert: Invert = "auto", batch_size: int = 64, ahead: int = 2) -> Stream:
+    def stream(
+        self, pictures: Pictures, invert: Invert = "auto", batch_size: int = 64, ahead: int = 2
+    ) -> PredictionStream:
         """Predictions of an iterable, in order, while the next pictures are made ready.
 
         Pictures are taken from the iterable, decoded and put through the software first layer in a second
@@ -287,20 +290,21 @@ class Classifier(Answering):
 
         Returns
         -------
-        Stream
+        PredictionStream
             An iterator of Prediction, with `close()`, `rate` and `latency`. Stage times of a prediction are
             its batch's, divided by the pictures in it.
         """
         for name, value in (("batch_size", batch_size), ("ahead", ahead)):
             if not isinstance(value, (int, np.integer)) or value < 1:
-                raise InputError("{} must be an integer of at least 1, not {!r}".format(name, value))
+                raise InputError(f"{name} must be an integer of at least 1, not {value!r}")
         self.engine.check_open()
         if batch_size == 1 and self.network.segments and isinstance(self.engine, BoardEngine):
             raise InputError(
-                "batch_size 1: network {!r} reconfigures the logic {} times a batch; take at least 2, better "
-                "hundreds".format(self.network.name, len(self.network.segments) + 1)
+                f"batch_size 1: network {self.network.name!r} reconfigures the logic {len(self.network.segments) + 1} "
+                "times a batch; take at least 2, better "
+                "hundreds"
             )
-        return Stream(self, pictures, invert, batch_size, ahead)
+        return PredictionStream(self, pictures, invert, batch_size, ahead)
 
     def features(self, X: Pictures) -> np.ndarray:
         """Codes of the last map of a convolutional network, uint8 (n, H, W, C).
@@ -334,7 +338,7 @@ class Classifier(Answering):
             if X.__class__ is np.ndarray and X.dtype is _U8 and X.flags.c_contiguous:
                 shape = X.shape
                 if shape in self._bound:
-                    length = (self._guard.one(X, self._deadline) & self._mask).bit_length()
+                    length = (self._guard.one(X, self._timeout) & self._mask).bit_length()
                     self.unfired_ = 0 if length else 1
                     answer = np.empty(1, np.intp)
                     answer[0] = self._by_length[length]
@@ -382,13 +386,13 @@ class Classifier(Answering):
             return float((answers == class_numbers(y, len(answers), self.network)).mean())
 
     def evaluate(
-        self, images: Pictures, labels: ArrayLike, compare: bool = False, invert: Invert = "auto"
+        self, pictures: Pictures, labels: ArrayLike, compare: bool = False, invert: Invert = "auto"
     ) -> Evaluation:
         """Answers, accuracy, confusion matrix, rates and stage times on labelled pictures.
 
         Parameters
         ----------
-        images : as for `predict`
+        pictures : as for `predict`
         labels : class numbers or class names, n of them
         compare : bool
             Let the software engine answer too, and count the differences.
@@ -401,7 +405,7 @@ class Classifier(Answering):
         """
         with self._lock:
             begun = perf_counter()
-            rows = prepare_many(images, self.network.input, invert)
+            rows = prepare_many(pictures, self.network.input, invert)
             prepared = perf_counter()
             truth = class_numbers(labels, len(rows), self.network)
             found = self._pipeline.evaluate(rows, truth, prepared - begun)
@@ -427,11 +431,11 @@ class Classifier(Answering):
             Prints as a table; `to_dataframe()`, `plot()`.
         """
         if not isinstance(repeats, (int, np.integer)) or repeats < 1:
-            raise InputError("repeats must be an integer of at least 1, not {!r}".format(repeats))
+            raise InputError(f"repeats must be an integer of at least 1, not {repeats!r}")
         with self._lock:
             rows = self._pipeline.some(picture, invert)
             self._guard.ready()
-            return self._guard.run_again(lambda: measure_layers(self.engine, rows, repeats, self._deadline))
+            return self._guard.run_again(lambda: measure_layers(self.engine, rows, repeats, self._timeout))
 
     # -- inside ------------------------------------------------------------------------------------------
 
@@ -450,10 +454,10 @@ class Classifier(Answering):
 
     def _configure(self, network: Network) -> None:
         self._close_former()
-        self._guard.limit(Limits(factor=float(self.policy.deadline_factor)))
+        self._guard.limit(Limits(factor=float(self.policy.timeout_factor)))
         self._guard.load(network)
         self.network = network
-        self._pipeline = Pipeline(network, self._guard, self._deadline)
+        self._pipeline = Pipeline(network, self._guard, self._timeout)
         self.class_names = network.classes
         self.classes_ = np.arange(len(network.classes))
         # The short way of live data: one word, no arrays.

@@ -18,7 +18,7 @@ def check_classes(network: Network) -> None:
     """Raise ScoresUnavailableError for a network that ends in features."""
     if not network.classes:
         raise ScoresUnavailableError(
-            "network {} ends in features, it names no classes: use features(), or give it a tail".format(network.name)
+            f"network {network.name} ends in features, it names no classes: use features(), or give it a tail"
         )
 
 
@@ -36,19 +36,19 @@ def class_numbers(labels: Any, count: int, network: Network) -> np.ndarray:
     try:
         values = np.asarray(plain_array(labels))
     except ValueError as error:  # rows of several lengths
-        raise InputError("labels must be class numbers or names: {}".format(error)) from error
+        raise InputError(f"labels must be class numbers or names: {error}") from error
     if count == 0:
         raise InputError("no pictures: at least one is needed")
     if values.shape != (count,):
-        raise InputError("{} pictures need {} labels, got shape {}".format(count, count, values.shape))
+        raise InputError(f"{count} pictures need {count} labels, got shape {values.shape}")
     kind = _kind(values)
     if kind is str:
         return _by_name(values, network)
     if kind is not int:
-        raise InputError("labels must be class numbers or names, all of one kind, not dtype {}".format(values.dtype))
+        raise InputError(f"labels must be class numbers or names, all of one kind, not dtype {values.dtype}")
     low, high = values.min(), values.max()
     if low < 0 or high >= len(network.classes):
-        raise InputError("labels must be in 0..{}, got {}..{}".format(len(network.classes) - 1, low, high))
+        raise InputError(f"labels must be in 0..{len(network.classes) - 1}, got {low}..{high}")
     return values.astype(np.intp)
 
 
@@ -70,7 +70,7 @@ def _by_name(values: np.ndarray, network: Network) -> np.ndarray:
     try:
         names = (values.astype(str) if values.dtype.kind == "S" else values).tolist()
     except UnicodeDecodeError as error:
-        raise InputError("a label is no text ({}): decode the names first".format(error)) from error
+        raise InputError(f"a label is no text ({error}): decode the names first") from error
     known = {name: index for index, name in enumerate(network.classes)}
     unknown = sorted(set(names) - set(known))
     if unknown:

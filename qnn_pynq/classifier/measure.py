@@ -56,7 +56,7 @@ def measure_layers(engine: Engine, rows: np.ndarray, repeats: int, timeout: floa
         modelled = engine.accelerator_is_modelled
         if len(engine.drivers) > 1:
             reconfigure = None if modelled else stages["reconfigure"] / len(rows)
-        logic = {layer.layer: (layer.seconds / layer.images, modelled) for layer in engine.layers()}
+        logic = {layer.layer: (layer.seconds / layer.pictures, modelled) for layer in engine.layers()}
         if not logic:  # all at once
             first = engine.first_on_logic
             found = _joined(found, first, end)
@@ -74,7 +74,7 @@ def _software(network: Network, rows: np.ndarray, repeats: int) -> list[_Row]:
     runs: list[list[float]] = []
     software = SoftwareEngine()
     with software:
-        software.configure(network)
+        software.load(network)
         end = len(network.layers) - len(software.after)
         tail = compile_layers(software.after, network.signals[end:], end)
         for _ in range(repeats):

@@ -62,7 +62,7 @@ class Profile:
     network, board : str
         Names. `board` is "cpu" for the software engine, which has no logic times.
     rows : tuple of LayerTime
-    images : int
+    pictures : int
         Pictures over which the times are averages.
     transfer_seconds : float
         The processor's time for packing and moving what goes through the overlay, a picture; it counts
@@ -75,24 +75,23 @@ class Profile:
     network: str
     board: str
     rows: tuple[LayerTime, ...]
-    images: int = 1
+    pictures: int = 1
     transfer_seconds: float = 0.0
     reconfigure_seconds: float | None = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", tuple(self.rows))
         if not self.rows:
-            raise InputError("a profile of {!r} has no layers: expected at least one row".format(self.network))
+            raise InputError(f"a profile of {self.network!r} has no layers: expected at least one row")
         for row in self.rows:
             if row.where not in PLACES:
-                raise InputError("layer {!r} runs in {!r}: expected one of {}".format(row.name, row.where, PLACES))
+                raise InputError(f"layer {row.name!r} runs in {row.where!r}: expected one of {PLACES}")
             if (row.logic_seconds is not None) != (row.where == "overlay"):
-                raise InputError("layer {!r}, {}: logic seconds belong to overlay layers, and only to these".format(
-                    row.name, row.where))
+                raise InputError(f"layer {row.name!r}, {row.where}: logic seconds belong to overlay layers, and only "
+                                 "to these")
             for seconds in (row.cpu_seconds, row.accelerated_seconds):
                 if not (isfinite(seconds) and seconds >= 0):
-                    raise InputError("layer {!r} took {!r} seconds: expected a number of 0 or more".format(
-                        row.name, seconds))
+                    raise InputError(f"layer {row.name!r} took {seconds!r} seconds: expected a number of 0 or more")
 
     # -- sums --------------------------------------------------------------------------------------------
 
@@ -144,7 +143,7 @@ class Profile:
         return {
             "network": self.network,
             "board": self.board,
-            "images": self.images,
+            "images": self.pictures,
             "layers": layers,
             "macs": self.macs,
             "cpu_seconds": self.total_cpu,
@@ -177,7 +176,7 @@ class Profile:
             ("to and from logic", self.transfer_seconds), ("configuring the logic", self.reconfigure_seconds)
         ):
             if seconds:
-                part = "{:.1f}".format(100 * seconds / self.total_accelerated)
+                part = f"{100 * seconds / self.total_accelerated:.1f}"
                 lines.append((name, "software", _DASH, _DASH, _ms(seconds), _DASH, part))
         cpu, seconds = (sum(row.cpu_seconds for row, _ in inside), sum(row.accelerated_seconds for row, _ in inside))
         lines.append(_line("overlay layers", "overlay", sum(row.macs for row, _ in inside), cpu, seconds,
@@ -187,7 +186,7 @@ class Profile:
 
     def notes(self) -> list[str]:
         """What one must know to read the table."""
-        mean = "one picture" if self.images == 1 else "one picture, mean of {}".format(self.images)
+        mean = "one picture" if self.pictures == 1 else f"one picture, mean of {self.pictures}"
         notes = ["{}; share: of the {}".format(
             mean, "whole time" if self.board == "cpu" else "time with the overlay")]
         if any(row.logic_seconds is not None for row in self.rows):
@@ -202,7 +201,7 @@ class Profile:
     def __str__(self) -> str:
         table = self.table()
         widths = [max(len(row[k]) for row in table) for k in range(len(table[0]))]
-        lines = ["{} on {}".format(self.network, self.board)]
+        lines = [f"{self.network} on {self.board}"]
         for row in table:
             cells = [cell.ljust(w) if k < 2 else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths))]
             lines.append("  ".join(cells).rstrip())
@@ -215,12 +214,12 @@ class Profile:
 
     def _repr_html_(self) -> str:
         head, *body = self.table()
-        lines = ["<tr>{}</tr>".format("".join("<th>{}</th>".format(escape(cell)) for cell in head))]
+        lines = ["<tr>{}</tr>".format("".join(f"<th>{escape(cell)}</th>" for cell in head))]
         for row in body:
-            lines.append("<tr>{}</tr>".format("".join("<td>{}</td>".format(escape(cell)) for cell in row)))
+            lines.append("<tr>{}</tr>".format("".join(f"<td>{escape(cell)}</td>" for cell in row)))
         return "<b>{} on {}</b><table>{}</table>{}".format(
             escape(self.network), escape(self.board), "".join(lines),
-            "<br>".join("<small>{}</small>".format(escape(note)) for note in self.notes()))
+            "<br>".join(f"<small>{escape(note)}</small>" for note in self.notes()))
 
     def plot(self, ax: Any = None) -> Any:
         """Bars of both ways, layer by layer; needs matplotlib. Returns the axes."""
@@ -234,7 +233,7 @@ class Profile:
         inside = any(row.logic_seconds is not None for row in self.rows)
         height = 0.4 if inside else 0.8
         ax.barh([p - height / 2 * inside for p in places], [1000 * row.cpu_seconds for row in self.rows], height,
-                color="tab:blue", label="CPU only, {:.3g} ms".format(1000 * self.total_cpu))
+                color="tab:blue", label=f"CPU only, {1000 * self.total_cpu:.3g} ms")
         if inside:
             ax.barh([p + height / 2 for p in places], [1000 * row.accelerated_seconds for row in self.rows], height,
                     color=["tab:gray" if row.logic_seconds is None else "tab:orange" for row in self.rows],
@@ -244,11 +243,11 @@ class Profile:
             handles = getattr(legend, "legend_handles", None) or legend.legendHandles
             handles[1].set_color("tab:orange")
         ax.set_yticks(list(places))
-        ax.set_yticklabels([row.name if row.where == "overlay" else "{} ({})".format(row.name, row.where)
+        ax.set_yticklabels([row.name if row.where == "overlay" else f"{row.name} ({row.where})"
                             for row in self.rows])
         ax.invert_yaxis()
         ax.set_xlabel("ms a picture")
-        ax.set_title("{} on {}".format(self.network, self.board))
+        ax.set_title(f"{self.network} on {self.board}")
         return ax
 
 
@@ -269,5 +268,5 @@ def _digits(value: float, places: int) -> str:
 def _line(
     name: str, where: str, macs: int, cpu: float, logic: float | None, ratio: float | None, share: float
 ) -> tuple[str, ...]:
-    return (name, where, "{:,}".format(macs), _ms(cpu), _DASH if logic is None else _ms(logic),
-            _DASH if ratio is None else _digits(ratio, 1), "{:.1f}".format(100 * share))
+    return (name, where, f"{macs:,}", _ms(cpu), _DASH if logic is None else _ms(logic),
+            _DASH if ratio is None else _digits(ratio, 1), f"{100 * share:.1f}")

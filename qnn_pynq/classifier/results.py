@@ -16,8 +16,8 @@ __all__ = ["Evaluation", "Prediction"]
 def _duration(seconds: float) -> str:
     for scale, unit in ((1e-6, "ns"), (1e-3, "us"), (1.0, "ms")):
         if seconds < scale:
-            return "{:.3g} {}".format(seconds / scale * 1000, unit)
-    return "{:.3g} s".format(seconds)
+            return f"{seconds / scale * 1000:.3g} {unit}"
+    return f"{seconds:.3g} s"
 
 
 def _stage_name(name: str, modelled: bool) -> str:
@@ -70,7 +70,7 @@ class Prediction:
         rule does it (`last_wins`: the higher class number first).
         """
         if not isinstance(k, (int, np.integer)) or k < 1:
-            raise InputError("top({!r}): expected an integer of at least 1".format(k))
+            raise InputError(f"top({k!r}): expected an integer of at least 1")
         values: np.ndarray = self.scores if self.probabilities is None else self.probabilities
         sign = -1 if self.last_wins else 1
         order = sorted(range(len(self.classes)), key=lambda c: (-values[c], sign * c))
@@ -80,26 +80,26 @@ class Prediction:
         return self.label
 
     def __repr__(self) -> str:
-        text = "Prediction({!r}, index={}".format(self.label, self.index)
+        text = f"Prediction({self.label!r}, index={self.index}"
         if not self.fired:
             text += ", no neuron fired"
         if self.probability is not None:
-            text += ", probability={:.3f}".format(self.probability)
+            text += f", probability={self.probability:.3f}"
         else:
-            text += ", score={:.4g}".format(self.scores[self.index])
+            text += f", score={self.scores[self.index]:.4g}"
         return text + ")"
 
     def _repr_html_(self) -> str:
         note = "" if self.fired else " <i>(no neuron fired)</i>"
         rows = "".join(
-            "<tr><td>{}</td><td>{}</td></tr>".format(escape(name), "{:.3f}".format(v) if isinstance(v, float) else v)
+            "<tr><td>{}</td><td>{}</td></tr>".format(escape(name), f"{v:.3f}" if isinstance(v, float) else v)
             for name, v in self.top(3)
         )
         stages = ", ".join(
-            "{} {}".format(_stage_name(name, self.accelerator_is_modelled), _duration(seconds))
+            f"{_stage_name(name, self.accelerator_is_modelled)} {_duration(seconds)}"
             for name, seconds in self.stages.items()
         )
-        return "<b>{}</b>{}<table>{}</table><small>{}</small>".format(escape(self.label), note, rows, escape(stages))
+        return f"<b>{escape(self.label)}</b>{note}<table>{rows}</table><small>{escape(stages)}</small>"
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +135,7 @@ class Evaluation:
     software: Evaluation | None = None
 
     @property
-    def images(self) -> int:
+    def pictures(self) -> int:
         """Number of pictures."""
         return len(self.labels)
 
@@ -147,7 +147,7 @@ class Evaluation:
     @property
     def accuracy(self) -> float:
         """Part of right answers, 0..1."""
-        return self.correct / self.images
+        return self.correct / self.pictures
 
     @property
     def confusion(self) -> np.ndarray:
@@ -159,13 +159,13 @@ class Evaluation:
     @property
     def images_per_second(self) -> float:
         """By wall time, everything included."""
-        return self.images / max(self.seconds, 1e-9)
+        return self.pictures / max(self.seconds, 1e-9)
 
     @property
     def accelerator_images_per_second(self) -> float | None:
         """Of the accelerator alone: measured on an FPGA, by the cycle model on an emulated board."""
         seconds = self.stages.get("accelerator")
-        return self.images / seconds if seconds else None
+        return self.pictures / seconds if seconds else None
 
     @property
     def differing(self) -> int | None:
@@ -178,7 +178,7 @@ class Evaluation:
         result: dict[str, Any] = {
             "network": self.network,
             "board": self.board,
-            "images": self.images,
+            "images": self.pictures,
             "correct": self.correct,
             "accuracy": self.accuracy,
             "unfired": self.unfired,
@@ -196,7 +196,7 @@ class Evaluation:
         return result
 
     def _rates(self) -> list[tuple[str, str, float]]:
-        """(engine, accuracy, images per second) of the accelerator, the whole way, and the comparison."""
+        """(engine, accuracy, pictures per second) of the accelerator, the whole way, and the comparison."""
         found = []
         rate = self.accelerator_images_per_second
         if rate is not None:
@@ -209,48 +209,47 @@ class Evaluation:
         return found
 
     def rows(self) -> list[tuple[str, ...]]:
-        """The published layout: a heading, then accuracy, time per image and rate of each engine."""
-        table: list[tuple[str, ...]] = [("engine", "accuracy", "time per image", "images per second")]
+        """The published layout: a heading, then accuracy, time per picture and rate of each engine."""
+        table: list[tuple[str, ...]] = [("engine", "accuracy", "time per picture", "pictures per second")]
         for name, accuracy, rate in self._rates():
-            table.append((name, accuracy, _duration(1 / rate), "{:,.0f}".format(rate)))
+            table.append((name, accuracy, _duration(1 / rate), f"{rate:,.0f}"))
         return table
 
     def _percent(self) -> str:
-        return "{:.2f} %".format(100 * self.accuracy)
+        return f"{100 * self.accuracy:.2f} %"
 
     def __repr__(self) -> str:
-        return "Evaluation({!r} on {!r}: {} of {} right, {})".format(
-            self.network, self.board, self.correct, self.images, self._percent()
-        )
+        right = f"{self.correct} of {self.pictures} right"
+        return f"Evaluation({self.network!r} on {self.board!r}: {right}, {self._percent()})"
 
     def __str__(self) -> str:
         table = self.rows()
         widths = [max(len(row[k]) for row in table) for k in range(len(table[0]))]
-        lines = ["{}: {} of {} right".format(self.network, self.correct, self.images)]
+        lines = [f"{self.network}: {self.correct} of {self.pictures} right"]
         lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in table]
         lines.append(
-            "per image: "
+            "per picture: "
             + ", ".join(
-                "{} {}".format(_stage_name(name, self.accelerator_is_modelled), _duration(seconds / self.images))
+                f"{_stage_name(name, self.accelerator_is_modelled)} {_duration(seconds / self.pictures)}"
                 for name, seconds in self.stages.items()
             )
         )
         if self.unfired:
             lines.append(
-                "no neuron fired for {} of {} images (answered with class 0)".format(self.unfired, self.images)
+                f"no neuron fired for {self.unfired} of {self.pictures} pictures (answered with class 0)"
             )
         if self.differing is not None:
-            lines.append("software and accelerator differ on {} of {} images".format(self.differing, self.images))
+            lines.append(f"software and accelerator differ on {self.differing} of {self.pictures} pictures")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         head, *body = self.rows()
-        cells = "".join("<th>{}</th>".format(escape(cell)) for cell in head)
+        cells = "".join(f"<th>{escape(cell)}</th>" for cell in head)
         lines = "".join(
-            "<tr>{}</tr>".format("".join("<td>{}</td>".format(escape(cell)) for cell in row)) for row in body
+            "<tr>{}</tr>".format("".join(f"<td>{escape(cell)}</td>" for cell in row)) for row in body
         )
-        notes = "".join("<br><small>{}</small>".format(escape(line)) for line in str(self).split("\n")[len(body) + 2 :])
-        return "<b>{}</b><table><tr>{}</tr>{}</table>{}".format(escape(repr(self)), cells, lines, notes)
+        notes = "".join(f"<br><small>{escape(line)}</small>" for line in str(self).split("\n")[len(body) + 2 :])
+        return f"<b>{escape(repr(self))}</b><table><tr>{cells}</tr>{lines}</table>{notes}"
 
     def plot(self, axes: Any = None) -> Any:
         """Confusion matrix, and with a comparison the rates; needs matplotlib. Returns the axes."""
@@ -264,11 +263,11 @@ class Evaluation:
             _, axes = pyplot.subplots(1, 1 + both, figsize=(6 + 5 * both, 5), squeeze=False)
         panels = np.ravel(np.asarray(axes, dtype=object))
         _draw_confusion(panels[0], self.confusion, self.classes)
-        panels[0].set_title("{}: {}".format(self.network, self._percent()))
+        panels[0].set_title(f"{self.network}: {self._percent()}")
         if both and len(panels) > 1:
             panels[1].barh([name for name, _ in rates], [rate for _, rate in rates])
             panels[1].set_xscale("log")
-            panels[1].set_xlabel("images per second")
+            panels[1].set_xlabel("pictures per second")
             panels[1].invert_yaxis()
         panels[0].figure.tight_layout()
         return axes

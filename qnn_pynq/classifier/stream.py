@@ -19,7 +19,7 @@ from .pipeline import Pipeline, Work
 from .producer import Producer
 from .results import Prediction
 
-__all__ = ["Answering", "Stream"]
+__all__ = ["Answering", "PredictionStream"]
 
 _WINDOW = 256  # batches behind `rate` and `latency`
 
@@ -41,7 +41,7 @@ def _source(pictures: Any) -> Iterator[Any]:
     endings = Image.registered_extensions()
     files = sorted(path for path in Path(pictures).iterdir() if path.suffix.lower() in endings)
     if not files:
-        raise InputError("folder {}: no picture in it, expected files such as .png or .jpg".format(pictures))
+        raise InputError(f"folder {pictures}: no picture in it, expected files such as .png or .jpg")
     return iter(files)
 
 
@@ -56,7 +56,7 @@ def _make_ready(classifier: Answering, invert: Invert, pictures: list[Any]) -> t
             # A network was loaded meanwhile: what the former one refused is not the last word.
 
 
-class Stream:
+class PredictionStream:
     """Iterator of predictions, in the order of the pictures.
 
     One thread takes pictures from the iterable and prepares them; whoever iterates computes. At most
@@ -162,7 +162,7 @@ class Stream:
         if self._producer.thread.is_alive():
             self._producer.thread.join(timeout=1.0)  # a source that blocks for ever must not block us
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> PredictionStream:
         return self
 
     def __exit__(self, *_: Any) -> None:

@@ -52,7 +52,7 @@ _COMMANDS = (
     replay,
 )
 
-_EPILOG = """\
+_EPILOG = f"""\
 examples:
   qnn-pynq classify --demo                      the pictures that come with the package
   qnn-pynq classify boot.png -n lfc-w1a1-fashion-mnist
@@ -61,12 +61,12 @@ examples:
   qnn-pynq doctor                               what this machine lacks
 
 exit codes:
-  {}    done
-  {}    it ran, and the result is bad: wrong known answers, a failed check, a defect
-  {}    wrong usage
-  {}    something that you can put right: a picture, a file, a name, the board
-  {}  interrupted with Ctrl-C
-""".format(EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_USER, EXIT_INTERRUPTED)
+  {EXIT_OK}    done
+  {EXIT_FAILED}    it ran, and the result is bad: wrong known answers, a failed check, a defect
+  {EXIT_USAGE}    wrong usage
+  {EXIT_USER}    something that you can put right: a picture, a file, a name, the board
+  {EXIT_INTERRUPTED}  interrupted with Ctrl-C
+"""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -78,7 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version="qnn-pynq {}".format(__version__))
+    parser.add_argument("--version", action="version", version=f"qnn-pynq {__version__}")
     _add_common(parser, top=True)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     common = argparse.ArgumentParser(add_help=False)
@@ -131,7 +131,7 @@ def _messages(verbosity: int) -> Iterator[None]:
 
 class _OneLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return "qnn-pynq: {}: {}".format(record.levelname.lower(), escaped(record.getMessage()))
+        return f"qnn-pynq: {record.levelname.lower()}: {escaped(record.getMessage())}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -159,7 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):  # whoever read us has gone (`| head`)
             return 128 + signal.SIGPIPE
-        complain("error", "standard output cannot be written: {}".format(error.strerror))
+        complain("error", f"standard output cannot be written: {error.strerror}")
         return EXIT_USER
 
 
@@ -200,10 +200,10 @@ def _report(error: Exception, args: argparse.Namespace) -> int:
         text = problem.format(what, error.strerror or text)
     elif isinstance(error, MemoryError):
         code = EXIT_USER
-        text = "not enough memory ({}): give it fewer or smaller pictures at a time".format(text or kind)
+        text = f"not enough memory ({text or kind}): give it fewer or smaller pictures at a time"
     else:
         code = EXIT_FAILED
-        text = "{}: {} (a defect: run it again with --debug and report what it prints)".format(kind, text)
+        text = f"{kind}: {text} (a defect: run it again with --debug and report what it prints)"
     if isinstance(error, BoardUnavailableError) and hasattr(args, "board"):
         text += "; --board emulated needs neither the FPGA nor root"
     # Our own messages may list, line by line, which file to put where.

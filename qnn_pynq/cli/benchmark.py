@@ -1,4 +1,4 @@
-"""`benchmark`: images per second by stage."""
+"""`benchmark`: pictures per second by stage."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
         "benchmark",
         parents=[common],
-        help="images per second by stage",
+        help="pictures per second by stage",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example:\n  qnn-pynq benchmark lfc-w1a1-mnist --images 10000",
+        epilog="example:\n  qnn-pynq benchmark lfc-w1a1-mnist --pictures 10000",
     )
     parser.add_argument("network", metavar="NETWORK", help="name or folder of the network")
     parser.add_argument(
-        "--images",
+        "--pictures", "--images",
         type=positive,
         metavar="N",
         help="pictures in the large batch (default: 10000, of a convolutional network 256)",
@@ -52,18 +52,18 @@ def _benchmark(args: argparse.Namespace) -> int:
     runs: list[dict[str, Any]] = []
     with Classifier(args.network, board=args.board) as classifier:
         spec = classifier.network.input
-        images = args.images or (10000 if classifier.engine.kind == "words" else 256)
-        check_batch(spec, images)
-        shape = (images, *spec.size) + ((spec.channels,) if spec.channels > 1 else ())
+        pictures = args.pictures or (10000 if classifier.engine.kind == "words" else 256)
+        check_batch(spec, pictures)
+        shape = (pictures, *spec.size) + ((spec.channels,) if spec.channels > 1 else ())
         pictures = np.random.RandomState(1).randint(0, spec.encoding.levels, shape, dtype=np.uint8)
         where, name, board = answered_by(classifier), classifier.network.name, classifier.engine.name
-        for batch in sorted({1, min(64, images), images}):
+        for batch in sorted({1, min(64, pictures), pictures}):
             runs.append(_measure(classifier, pictures[:batch], args.repeat))
     if args.json:
         emit_json({"network": name, "board": board, "runs": runs})
         return EXIT_OK
-    emit("{} on {}".format(name, where))
-    emit("random pictures, fastest of {} runs\n".format(args.repeat))
+    emit(f"{name} on {where}")
+    emit(f"random pictures, fastest of {args.repeat} runs\n")
     rows = []
     for run in runs:
         for stage, seconds in run["stages_seconds_per_image"].items():
@@ -72,12 +72,12 @@ def _benchmark(args: argparse.Namespace) -> int:
             rows.append((run["batch"], stage, duration(seconds), _rate(seconds)))
         seconds = run["seconds_per_image"]
         rows.append((run["batch"], "predict(), wall time", duration(seconds), _rate(seconds)))
-    emit(table(("batch", "stage", "time per image", "images per second"), rows, (0, 2, 3)))
+    emit(table(("batch", "stage", "time per picture", "pictures per second"), rows, (0, 2, 3)))
     return EXIT_OK
 
 
 def _measure(classifier: Any, pictures: Any, repeat: int) -> dict[str, Any]:
-    """Wall time of `predict` and the stages that `evaluate` sees, per image: the fastest of several runs."""
+    """Wall time of `predict` and the stages that `evaluate` sees, per picture: the fastest of several runs."""
     from time import perf_counter
 
     batch = len(pictures)
@@ -104,4 +104,4 @@ def _measure(classifier: Any, pictures: Any, repeat: int) -> dict[str, Any]:
 
 
 def _rate(seconds: float) -> str:
-    return "{:,.0f}".format(1 / seconds) if seconds else "-"
+    return f"{1 / seconds:,.0f}" if seconds else "-"

@@ -78,7 +78,7 @@ def _classify(args: argparse.Namespace) -> int:
     with Classifier(args.network, board=args.board) as classifier:
         wanted = [(name, None) for name in args.pictures] + (_demo(classifier.network) if args.demo else [])
         if not args.json:
-            emit("{} on {}".format(classifier.network.name, answered_by(classifier)))
+            emit(f"{classifier.network.name} on {answered_by(classifier)}")
         answers = [_answer(classifier, name, label, args) for name, label in wanted]
         summary = {
             "network": classifier.network.name,
@@ -90,7 +90,7 @@ def _classify(args: argparse.Namespace) -> int:
     if args.json:
         emit_json(dict(summary, right=right if expected else None, pictures=answers))
     elif expected:
-        emit("\n{} of {} demo pictures right".format(right, len(expected)))
+        emit(f"\n{right} of {len(expected)} demo pictures right")
     return EXIT_USER if any("error" in answer for answer in answers) else EXIT_OK
 
 
@@ -101,7 +101,7 @@ def _answer(classifier: Any, name: str, expected: str | None, args: argparse.Nam
     try:
         prediction = classifier.classify(_standard_input() if name == "-" else name)
     except InputError as error:
-        complain("error", "{}".format(error))
+        complain("error", f"{error}")
         return {"picture": name, "error": str(error)}
     best = prediction.top(min(args.top, len(prediction.classes)))
     answer = {
@@ -141,4 +141,4 @@ def _print(name: str, answer: dict[str, Any], best: list[tuple[str, float]]) -> 
 
 
 def _value(value: float) -> str:
-    return "{:.3f}".format(value) if isinstance(value, float) else str(value)
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

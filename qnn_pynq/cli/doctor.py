@@ -46,9 +46,9 @@ def _doctor(args: argparse.Namespace) -> int:
             emit("{:4}  {:{}}  {}".format(check.status, check.name, width, check.value))
             if check.advice:
                 emit("      {:{}}  -> {}".format("", width, check.advice))
-        counts = ["{} {}".format(sum(c.status == s for c in checks), s) for s in ("ok", "info", "warn", "fail")]
+        counts = [f"{sum(c.status == s for c in checks)} {s}" for s in ("ok", "info", "warn", "fail")]
         emit("\n" + ", ".join(counts))
         first = next((check for check in failed + warned if check.advice), None)
         if first is not None:
-            emit("next: {}: {}".format(first.name, first.advice))
+            emit(f"next: {first.name}: {first.advice}")
     return EXIT_FAILED if failed else EXIT_OK

@@ -54,7 +54,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     if args.json:
         emit_json(dict(result.as_dict(), test_set=test.source))
         return EXIT_OK
-    emit("{} on {}\ntest set {}\n".format(result.network, where, test.source))
+    emit(f"{result.network} on {where}\ntest set {test.source}\n")
     emit(str(result))
     if args.confusion:
         emit("\ntrue class in rows, answer in columns")

@@ -145,7 +145,7 @@ def _class_names(file: str | None) -> list[str] | None:
         with open(file, "rb") as stream:  # which may be a pipe
             return read_all(stream, MOST_TEXT).decode("utf-8").rstrip().splitlines()
     except (TooMuch, UnicodeDecodeError) as error:
-        raise Failure("{} is no text file: {}".format(file, error)) from error
+        raise Failure(f"{file} is no text file: {error}") from error
     except OSError as error:
         text = "--classes {} cannot be read: {}; name a text file with one class name a line"
         raise Failure(text.format(file, error.strerror or error)) from error

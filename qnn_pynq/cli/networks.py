@@ -51,7 +51,7 @@ def _count(value: int | None) -> str:
     """A large number in a few signs."""
     if value is None:
         return ""
-    return "{:.1f} M".format(value / 1e6) if value >= 1e6 else "{:,.0f} k".format(value / 1e3)
+    return f"{value / 1e6:.1f} M" if value >= 1e6 else f"{value / 1e3:,.0f} k"
 
 
 def _list_networks(args: argparse.Namespace) -> int:

@@ -23,12 +23,12 @@ def add_board(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def check_batch(spec: Any, images: int) -> None:
+def check_batch(spec: Any, pictures: int) -> None:
     """Refuse a batch of more pictures than memory should be asked for."""
     most = MOST_BYTES // spec.pixels
-    if images > most:
-        text = "--images {}: pictures of {} bytes, of which one batch should have at most {}: give fewer"
-        raise Failure(text.format(images, spec.pixels, most))
+    if pictures > most:
+        text = "--pictures {}: pictures of {} bytes, of which one batch should have at most {}: give fewer"
+        raise Failure(text.format(pictures, spec.pixels, most))
 
 
 def positive(text: str) -> int:
@@ -38,5 +38,5 @@ def positive(text: str) -> int:
     except ValueError:
         value = 0
     if value < 1:
-        raise argparse.ArgumentTypeError("{!r} is no integer above 0".format(text))
+        raise argparse.ArgumentTypeError(f"{text!r} is no integer above 0")
     return value

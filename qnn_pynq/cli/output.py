@@ -49,7 +49,7 @@ def complain(level: str, message: str, keep_lines: bool = False) -> None:
     """One line on standard error; with `keep_lines` the message's own, indented after the first."""
     lines = message.strip().splitlines() if keep_lines else [message]
     text = "\n  ".join(" ".join(line.split()) for line in lines)
-    print("qnn-pynq: {}: {}".format(level, escaped(text)), file=sys.stderr, flush=True)
+    print(f"qnn-pynq: {level}: {escaped(text)}", file=sys.stderr, flush=True)
 
 
 def emit(text: str = "") -> None:
@@ -64,7 +64,7 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if hasattr(value, "__fspath__"):
         return str(value)
-    raise TypeError("{} has no JSON form".format(type(value).__name__))
+    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def emit_json(value: Any) -> None:
@@ -81,13 +81,13 @@ def emit_tree(value: dict[str, Any]) -> None:
 def _lines(value: dict[str, Any], depth: int) -> list[str]:
     lines = []
     for key, item in value.items():
-        pad = "  " * depth + "{:14}".format(key) + (":" if len(key) > 14 else "")
+        pad = "  " * depth + f"{key:14}" + (":" if len(key) > 14 else "")
         if isinstance(item, dict) and item:
             lines += [pad.rstrip()] + _lines(item, depth + 1)
         elif isinstance(item, (list, tuple)) and any(isinstance(part, dict) for part in item):
             lines.append(pad.rstrip())
             lines += [
-                "  " * (depth + 1) + "{:<3}".format(n) + ", ".join("{} {}".format(k, v) for k, v in part.items())
+                "  " * (depth + 1) + f"{n:<3}" + ", ".join(f"{k} {v}" for k, v in part.items())
                 for n, part in enumerate(item)
             ]
         elif isinstance(item, (list, tuple)) and item:
@@ -113,12 +113,12 @@ def duration(seconds: float) -> str:
     """A time in the unit that suits it."""
     for limit, factor, unit in ((1e-3, 1e6, "us"), (1.0, 1e3, "ms")):
         if seconds < limit:
-            return "{:.3g} {}".format(seconds * factor, unit)
-    return "{:.3g} s".format(seconds)
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds:.3g} s"
 
 
 def percent(share: float) -> str:
-    return "{:.2f} %".format(100 * share)
+    return f"{100 * share:.2f} %"
 
 
 def answered_by(classifier: Any) -> str:
@@ -127,8 +127,8 @@ def answered_by(classifier: Any) -> str:
         return "the processor alone (software engine)"
     overlay = classifier.overlay.name
     if classifier.board.emulated:
-        return "the emulated board with overlay {} (bit for bit as the FPGA)".format(overlay)
-    return "{} with overlay {}".format(classifier.board.name, overlay)
+        return f"the emulated board with overlay {overlay} (bit for bit as the FPGA)"
+    return f"{classifier.board.name} with overlay {overlay}"
 
 
 def emit_made(network: Any, as_json: bool) -> None:
@@ -146,7 +146,7 @@ def emit_made(network: Any, as_json: bool) -> None:
             }
         )
         return
-    kinds = "{} classes".format(len(network.classes)) if network.classes else "features, no classes"
+    kinds = f"{len(network.classes)} classes" if network.classes else "features, no classes"
     emit("{}: {}, for {}".format(network.path, kinds, ", ".join(network.overlays)))
     framing = network.input.framing
     if framing is not None:
@@ -160,7 +160,7 @@ def emit_made(network: Any, as_json: bool) -> None:
             )
         )
     if network.classes:
-        emit("use it with: qnn-pynq classify PICTURE -n {}".format(network.path))
+        emit(f"use it with: qnn-pynq classify PICTURE -n {network.path}")
     else:
         taken = "codes" if network.input.encoding.kind == "codes" else "pictures"
         emit(f"use it with: Classifier({str(network.path)!r}).features({taken})")

@@ -49,7 +49,7 @@ def _files(overlay: Any) -> tuple[str, dict[str, str]]:
     except OverlayMissingError:
         return "not fetched", {}
     except QnnError as error:
-        return "damaged: {}".format(error), {}
+        return f"damaged: {error}", {}
 
 
 def _list_overlays(args: argparse.Namespace) -> int:
@@ -112,7 +112,7 @@ def _show_overlay(args: argparse.Namespace) -> int:
         "ip": {
             "name": overlay.ip.name,
             "vlnv": overlay.ip.vlnv,
-            "address": "0x{:08x}".format(overlay.ip.address),
+            "address": f"0x{overlay.ip.address:08x}",
             "range": overlay.ip.range,
         },
         "files": {

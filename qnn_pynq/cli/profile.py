@@ -28,12 +28,12 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="examples:\n  qnn-pynq profile dorefa-w1a2-imagenette\n"
-        "  qnn-pynq profile my-network picture.jpg --images 16 --plot layers.png",
+        "  qnn-pynq profile my-network picture.jpg --pictures 16 --plot layers.png",
     )
     parser.add_argument("network", metavar="NETWORK", help="name or folder of the network")
     parser.add_argument("picture", nargs="?", metavar="PICTURE", help="picture file")
     parser.add_argument(
-        "--images", type=positive, default=1, metavar="N",
+        "--pictures", "--images", type=positive, default=1, metavar="N",
         help="the picture N times as one batch: weights are written once a batch (default: 1)",
     )
     parser.add_argument("--repeats", type=positive, default=5, metavar="N", help="runs on the processor (default: 5)")
@@ -54,7 +54,7 @@ def _check_plot(file: Path) -> None:
         raise Failure("--plot {}: no format {!r}: expected one of {}".format(file, ending, ", ".join(known)))
     folder = file.absolute().parent
     if file.is_dir() or not folder.is_dir() or not os.access(str(folder), os.W_OK):
-        raise Failure("--plot {} cannot be written: expected a file in a folder that you may write to".format(file))
+        raise Failure(f"--plot {file} cannot be written: expected a file in a folder that you may write to")
 
 
 def _profile(args: argparse.Namespace) -> int:
@@ -66,11 +66,11 @@ def _profile(args: argparse.Namespace) -> int:
         _check_plot(Path(args.plot))
     with Classifier(args.network, board=args.board) as classifier:
         picture, spec = args.picture, classifier.network.input
-        check_batch(spec, args.images)
+        check_batch(spec, args.pictures)
         if picture is None:
             shape = spec.size if spec.channels == 1 else (*spec.size, spec.channels)
             picture = np.random.default_rng(1).integers(0, spec.encoding.levels, shape).astype(np.uint8)
-        found = classifier.profile([picture] * args.images, repeats=args.repeats)
+        found = classifier.profile([picture] * args.pictures, repeats=args.repeats)
         where = answered_by(classifier)
     if args.plot is not None:
         try:
@@ -81,7 +81,7 @@ def _profile(args: argparse.Namespace) -> int:
     if args.json:
         emit_json(found.as_dict())
         return EXIT_OK
-    emit("{} on {}\n".format(found.network, where))
+    emit(f"{found.network} on {where}\n")
     for line in str(found).splitlines()[1:]:
         emit(line)
     return EXIT_OK

@@ -28,7 +28,7 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("network", metavar="NETWORK", help="name or folder of the network")
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="file to write")
-    parser.add_argument("--images", type=positive, default=4, metavar="N", help="pictures (default: 4)")
+    parser.add_argument("--pictures", "--images", type=positive, default=4, metavar="N", help="pictures (default: 4)")
     parser.add_argument(
         "--board",
         choices=("auto", "emulated", "zynq"),
@@ -48,7 +48,7 @@ def _record(args: argparse.Namespace) -> int:
     output = check_place(args.output)
     network = find_network(args.network)
     with open_board(args.board) as board:
-        made = record(network, board, output, args.images, args.conservative)
+        made = record(network, board, output, args.pictures, args.conservative)
         name = board.name
     if args.json:
         emit_json(
@@ -66,6 +66,6 @@ def _record(args: argparse.Namespace) -> int:
         text = "{}: {} on {}, {} pictures, {} events, {:.0f} kB"
         emit(text.format(output, network.name, name, made.pictures, made.events, made.size / 1000))
     if made.error is not None:
-        complain("error", "the run failed, and so ends the recording: {}".format(made.error))
+        complain("error", f"the run failed, and so ends the recording: {made.error}")
         return EXIT_USER
     return EXIT_OK

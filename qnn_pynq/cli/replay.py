@@ -40,11 +40,11 @@ def _replay(args: argparse.Namespace) -> int:
         return EXIT_OK if found.ok else EXIT_FAILED
     header = found.header
     where = [str(header.get("board"))]
-    where += ["{} {}".format(key, header[key]) for key in ("image", "pynq") if header.get(key)]
+    where += [f"{key} {header[key]}" for key in ("image", "pynq") if header.get(key)]
     name = header["network"]["name"]
     emit("{} on {}: {} pictures, {} events".format(name, ", ".join(where), found.pictures, found.events))
     kind = "modelled" if header.get("emulated") is True else "measured"
-    times = ["{} {}".format(what, duration(seconds)) for what, seconds in found.seconds.items()]
+    times = [f"{what} {duration(seconds)}" for what, seconds in found.seconds.items()]
     emit("{}  ({})".format("  ".join(times), kind))
     for wrong in found.mismatches:
         emit("picture {picture}: expected {expected}, the board answered {got}".format(**wrong))

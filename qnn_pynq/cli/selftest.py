@@ -46,7 +46,7 @@ def _selftest(args: argparse.Namespace) -> int:
     if args.json:
         emit_json({"ok": ok, "outcomes": [outcome.as_dict() for outcome in outcomes]})
     else:
-        rows = [(o.network, o.board, o.mode, o.pictures, o.result, "{:.2f} s".format(o.seconds)) for o in outcomes]
+        rows = [(o.network, o.board, o.mode, o.pictures, o.result, f"{o.seconds:.2f} s") for o in outcomes]
         emit(table(("network", "board", "mode", "pictures", "result", "time"), rows, (3, 5)))
         emit()
         for outcome in outcomes:

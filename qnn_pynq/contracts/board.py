@@ -15,7 +15,7 @@ from .clock import Clock
 
 __all__ = ["Board", "Buffer", "Done", "Registers", "close_all", "shape_bytes"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 Done = Union[Tuple[int, int], Callable[["Registers"], bool]]
 
 
@@ -41,7 +41,7 @@ class Registers(ABC):
         """Write a value of 0..2**32-1 to the register at byte `offset`."""
 
     @abstractmethod
-    def play(self, program: np.ndarray, timeout: float) -> None:
+    def run_program(self, program: np.ndarray, timeout: float) -> None:
         """Play a program of PROGRAM_DTYPE; `timeout` seconds for the whole of it.
 
         Raises
@@ -181,7 +181,7 @@ class Board(ABC):
             self._quarantined += kept
             self._stale = True
         if kept:
-            log.warning("%s: %s; %d bytes that the logic may still write to are kept until it is configured again",
+            _log.warning("%s: %s; %d bytes that the logic may still write to are kept until it is configured again",
                         self.name, why, sum(buffer.nbytes for buffer in kept))
 
     @property
@@ -203,7 +203,7 @@ class Board(ABC):
 
     # -- logic --------------------------------------------------------------------------------
     @abstractmethod
-    def load(self, overlay: Any) -> None:
+    def configure(self, overlay: Any) -> None:
         """Configure the logic with an overlay; nothing happens when it is there already.
 
         Where a reset has failed, or buffers are in quarantine, the logic is configured in any case.

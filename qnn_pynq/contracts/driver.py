@@ -24,7 +24,7 @@ class Limits(NamedTuple):
         It may last `margin` seconds and `factor` times what the cycle model says.
     earliest : float
         Done in less than this part of the least time that the circuit can take is too soon; 0 looks at none.
-    marked : bool
+    sentinels : bool
         Look whether each run wrote its results also where that costs something: layer by layer, a flush and two
         invalidates of the maps of each run. Words of dense networks are always looked at.
     """
@@ -32,7 +32,7 @@ class Limits(NamedTuple):
     margin: float = 1.0
     factor: float = 20.0
     earliest: float = 1.0
-    marked: bool = False
+    sentinels: bool = False
 
 
 class LayerProfile(NamedTuple):
@@ -44,14 +44,14 @@ class LayerProfile(NamedTuple):
         Index in `network.layers`.
     name : str
     runs : int
-        Starts of the circuit for one image, each behind a load of weights.
+        Starts of the circuit for one picture, each behind a load of weights.
     macs : int
-        Multiply-accumulates of one image.
+        Multiply-accumulates of one picture.
     load_cycles, run_cycles : int
-        Of the model: lower bounds for all loads, and for all runs on one image.
+        Of the model: lower bounds for all loads, and for all runs on one picture.
     seconds : float
         Of the circuit for the whole batch, modelled or by a clock.
-    images : int
+    pictures : int
     """
 
     layer: int
@@ -61,7 +61,7 @@ class LayerProfile(NamedTuple):
     load_cycles: int
     run_cycles: int
     seconds: float
-    images: int
+    pictures: int
 
 
 class Split(NamedTuple):
@@ -73,7 +73,7 @@ class Split(NamedTuple):
 
 
 class Port(NamedTuple):
-    """What a driver takes or gives for one image.
+    """What a driver takes or gives for one picture.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class Port(NamedTuple):
         Taken: "bits" (packed, little-endian), "pixels" or "codes". Given: "words" (uint64, bit j: output neuron j
         fired), "codes", "sums" or "scores".
     shape : tuple of int
-        Of one image; () for words.
+        Of one picture; () for words.
     dtype : numpy dtype
     """
 
@@ -94,13 +94,13 @@ class Timing(TypedDict):
     """Seconds of the accelerator and of the host.
 
     "configure" and "run" (last run) are the accelerator's; "modelled": whether they come from the cycle model instead
-    of a clock; "images" (last run); "transfer" are the host's: flush, invalidate, moves between layers (last run).
+    of a clock; "pictures" (last run); "transfer" are the host's: flush, invalidate, moves between layers (last run).
     """
 
     configure: float
     run: float
     transfer: float
-    images: int
+    pictures: int
     modelled: bool
 
 
@@ -110,7 +110,7 @@ class Driver(ABC):
     Parameters
     ----------
     board : Board
-        Not touched before `configure`.
+        Not touched before `load`.
     overlay : Overlay
     conservative : bool
         Use the published register sequence and nothing inferred; slower.
@@ -118,7 +118,7 @@ class Driver(ABC):
     Attributes
     ----------
     network : Network or None
-        What is configured; None before `configure`, after a failed one, after `free` and after `close`.
+        What is configured; None before `load`, after a failed one, after `free` and after `close`.
     timing : Timing
     limits : Limits
         Of the waits; may be replaced at any time.
@@ -133,7 +133,7 @@ class Driver(ABC):
         self.network: Network | None = None
         self.limits = Limits()
         self.timing: Timing = {
-            "configure": 0.0, "run": 0.0, "transfer": 0.0, "images": 0, "modelled": board.emulated,
+            "configure": 0.0, "run": 0.0, "transfer": 0.0, "pictures": 0, "modelled": board.emulated,
         }
 
     # -- what it can do, without a board -----------------------------------------------------------------
@@ -167,16 +167,16 @@ class Driver(ABC):
         """What `finish` gives."""
 
     @abstractmethod
-    def expected_seconds(self, images: int) -> float:
-        """Seconds that the cycle model gives a run of `images`."""
+    def expected_seconds(self, pictures: int) -> float:
+        """Seconds that the cycle model gives a run of `pictures`."""
 
     # -- a network and its runs --------------------------------------------------------------------------
 
     @abstractmethod
-    def configure(self, network: Network, timeout: float | None = None) -> None:
+    def load(self, network: Network, timeout: float | None = None) -> None:
         """Take the board, load the overlay if it is not there, write the weights.
 
-        After a failure `network` is None, and `configure` may be called again; where a run may still be in the
+        After a failure `network` is None, and `load` may be called again; where a run may still be in the
         circuit, after `board.reset()`.
 
         Raises
@@ -191,7 +191,7 @@ class Driver(ABC):
 
     @abstractmethod
     def put(self, values: np.ndarray) -> None:
-        """Inputs of the next run, (images, *input.shape) of `input.dtype`, from 1 to `capacity`, contiguous or not.
+        """Inputs of the next run, (pictures, *input.shape) of `input.dtype`, from 1 to `capacity`, contiguous or not.
 
         What `finish` gave last stays as it is.
 
@@ -203,13 +203,13 @@ class Driver(ABC):
             Another number, shape or dtype, or values that the circuit does not take. Nothing was touched.
         """
 
-    def room(self, images: int) -> np.ndarray | None:
-        """Where the inputs of so many images lie, to be filled in place of a `put`; None where `put` packs them."""
+    def room(self, pictures: int) -> np.ndarray | None:
+        """Where the inputs of so many pictures lie, to be filled in place of a `put`; None where `put` packs them."""
         return None
 
     @abstractmethod
-    def start(self, images: int) -> None:
-        """Run the first `images` inputs.
+    def start(self, pictures: int) -> None:
+        """Run the first `pictures` inputs.
 
         Raises
         ------
@@ -227,7 +227,7 @@ class Driver(ABC):
 
     @abstractmethod
     def finish(self, timeout: float | None = None) -> np.ndarray:
-        """Wait for the run: (images, *output.shape) of `output.dtype`, valid until the next `start`.
+        """Wait for the run: (pictures, *output.shape) of `output.dtype`, valid until the next `start`.
 
         `timeout` are seconds for each wait on the circuit; host work in between does not count.
 
@@ -248,7 +248,7 @@ class Driver(ABC):
 
     @property
     def displaced(self) -> bool:
-        """Whether somebody configured the logic since `configure`."""
+        """Whether somebody configured the logic since `load`."""
         return False
 
     def layers(self) -> tuple[LayerProfile, ...]:
@@ -257,7 +257,7 @@ class Driver(ABC):
 
     @abstractmethod
     def free(self) -> None:
-        """Give all buffers back until the next `configure`; the board stays whose it is.
+        """Give all buffers back until the next `load`; the board stays whose it is.
 
         Raises
         ------

@@ -8,7 +8,7 @@ import numpy as np
 from ..errors import BoardError, BusError, DeadlineError
 from .clock import Clock
 
-__all__ = ["PROGRAM_DTYPE", "WAIT", "WRITE", "check_program", "make_program", "play_plainly"]
+__all__ = ["PROGRAM_DTYPE", "WAIT", "WRITE", "check_program", "make_program", "run_plainly"]
 
 PROGRAM_DTYPE = np.dtype([("op", "<u4"), ("offset", "<u4"), ("value", "<u4")])
 WRITE = 0  # registers[offset] = value
@@ -68,7 +68,7 @@ def check_program(program: np.ndarray, window: int) -> np.ndarray:
     return program
 
 
-def play_plainly(registers: Window, program: np.ndarray, clock: Clock, timeout: float,
+def run_plainly(registers: Window, program: np.ndarray, clock: Clock, timeout: float,
                  idle: Callable[[int, float], None] | None = None) -> None:
     """Play a program access by access: the meaning that every faster player must keep.
 

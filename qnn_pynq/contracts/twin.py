@@ -87,7 +87,7 @@ class Twin(ABC):
         """The interrupt line."""
         return False
 
-    def play(self, program: np.ndarray, timeout: float) -> bool:
+    def run_program(self, program: np.ndarray, timeout: float) -> bool:
         """Play a checked program at once if that is provably the same as access by access.
 
         Returns

@@ -83,7 +83,7 @@ def lfc_network(
 
     `framing` "auto" is told by the classes (see `import_bnn_pynq`).
     """
-    extra.setdefault("title", "BNN-PYNQ {}: {}".format(kind, name))
+    extra.setdefault("title", f"BNN-PYNQ {kind}: {name}")
     extra.setdefault("description", "")
     if isinstance(framing, str):
         if framing != "auto":
@@ -172,7 +172,7 @@ def import_bnn_pynq(
     """
     place = Path(path_text(folder, "folder {}: expected the path of one with 0-0-weights.bin", ConversionError))
     if not os.path.isdir(place):
-        raise ConversionError("{} is no folder: expected one with 0-0-weights.bin".format(shortened(str(place))))
+        raise ConversionError(f"{shortened(str(place))} is no folder: expected one with 0-0-weights.bin")
     other = foreign(place)
     if other:
         raise ConversionError(f"{shortened(str(place))} {other}")
@@ -190,11 +190,11 @@ def import_bnn_pynq(
         layers.append(Dense(folds.inputs, folds.outputs, weights, thresholds, 1, *codes))
     return lfc_network(
         kind,
-        name or plain("{}-{}".format(kind, place.resolve().parent.name)),
+        name or plain(f"{kind}-{place.resolve().parent.name}"),
         layers,
         _classes(place, classes),
         framing=framing,
-        description="Imported from a BNN-PYNQ parameter folder for {}".format(kind),
+        description=f"Imported from a BNN-PYNQ parameter folder for {kind}",
         provenance={"notes": "imported from BNN-PYNQ parameters " + "/".join(place.resolve().parts[-2:])},
     )
 
@@ -203,7 +203,7 @@ def _kind(place: Path) -> str:
     """Which overlay the folder is for: the thresholds of layers 0 to 2 are one or two a neuron."""
     for index in range(3):
         for pe in range(LFC_FOLDS[index].pe):
-            path = place / "{}-{}-thres.bin".format(index, pe)
+            path = place / f"{index}-{pe}-thres.bin"
             if path.is_file() and path.stat().st_size > 8 * LFC_FOLDS[index].neurons:
                 return "lfcW1A2"
     return "lfcW1A1"
@@ -214,7 +214,7 @@ def _read_layer(place: Path, index: int, what: str, pes: int, count: int) -> np.
     values = np.zeros((pes, count), dtype="<i8")
     short = []
     for pe in range(pes):
-        path = place / "{}-{}-{}.bin".format(index, pe, what)
+        path = place / f"{index}-{pe}-{what}.bin"
         try:
             size = path.stat().st_size
             if size > 8 * count:
@@ -228,20 +228,20 @@ def _read_layer(place: Path, index: int, what: str, pes: int, count: int) -> np.
             found = np.fromfile(str(path), dtype="<i8")
         except FileNotFoundError:
             raise ConversionError(
-                "{} is not there: layer {} needs {} such files".format(path, index, pes)
+                f"{path} is not there: layer {index} needs {pes} such files"
             ) from None
         except OSError as error:
-            raise ConversionError("{} cannot be read: {}".format(path, error.strerror or error)) from error
+            raise ConversionError(f"{path} cannot be read: {error.strerror or error}") from error
         values[pe, : len(found)] = found
         if len(found) < count:
             short.append((path.name, len(found)))
-    if (place / "{}-{}-{}.bin".format(index, pes, what)).is_file():
+    if (place / f"{index}-{pes}-{what}.bin").is_file():
         problem = "{}-{}-{}.bin is one too many: layer {} of the LFC overlays has {} PEs"
         raise ConversionError(problem.format(index, pes, what, index, pes))
     if short:
         name, length = short[0]
         text = "{}{} has {} of {} words: the rest is taken as 0, as upstream does"
-        more = " (and {} more)".format(len(short) - 1) if len(short) > 1 else ""
+        more = f" (and {len(short) - 1} more)" if len(short) > 1 else ""
         warnings.warn(text.format(name, more, length, count), QnnWarning, stacklevel=3)
     return values
 
@@ -257,16 +257,16 @@ def _classes(place: Path, classes: Sequence[str] | PathLike | None) -> tuple[str
         try:
             lines = [line.strip() for line in read_bytes(path, MOST_TEXT).decode("utf-8-sig").splitlines()]
         except (OSError, TooMuch, UnicodeDecodeError) as error:
-            raise ConversionError("{} cannot be read: {}".format(path, error)) from error
+            raise ConversionError(f"{path} cannot be read: {error}") from error
         while lines and not lines[-1]:
             lines.pop()
     else:
         lines = [str(name) for name in classes]
     if not lines or not all(lines) or len(set(lines)) != len(lines):
-        raise ConversionError("{}: {} names: expected different, non-empty ones".format(source, len(lines)))
+        raise ConversionError(f"{source}: {len(lines)} names: expected different, non-empty ones")
     if len(lines) > LFC_CLASSES:
         raise ConversionError(
-            "{}: {} names: the LFC overlays have {}".format(source, len(lines), LFC_CLASSES)
+            f"{source}: {len(lines)} names: the LFC overlays have {LFC_CLASSES}"
         )
     return tuple(lines)
 
@@ -285,19 +285,17 @@ def export_bnn_pynq(network: Network, folder: PathLike) -> Path:
     kind = next((kind for kind in LFC_CODES if _fits(network, kind)), None)
     if kind is None:
         raise ConversionError(
-            "network {} has not the layers of lfcW1A1 or lfcW1A2 (832-1024-1024-1024-64)".format(network.name)
+            f"network {network.name} has not the layers of lfcW1A1 or lfcW1A2 (832-1024-1024-1024-64)"
         )
     if network.decode.levels > 1:
         warnings.warn(
-            "network {} has {} levels a class: upstream decodes bit j as class j".format(
-                network.name, network.decode.levels
-            ),
+            f"network {network.name} has {network.decode.levels} levels a class: upstream decodes bit j as class j",
             QnnWarning,
             stacklevel=2,
         )
     place = Path(folder)
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise ConversionError("{} is there already, and not an empty folder: choose another".format(place))
+        raise ConversionError(f"{place} is there already, and not an empty folder: choose another")
     place.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="." + place.name + "-", dir=str(place.parent)))
     try:
@@ -315,8 +313,8 @@ def _write(network: Network, folder: Path) -> None:
         words = fold_weights(layer.weights, folds.inputs, folds.pe, folds.simd)
         values = fold_thresholds(np.asarray(layer.thresholds), folds.pe)
         for pe in range(folds.pe):
-            words[pe].astype("<u8").tofile(str(folder / "{}-{}-weights.bin".format(index, pe)))
-            values[pe].astype("<i8").tofile(str(folder / "{}-{}-thres.bin".format(index, pe)))
+            words[pe].astype("<u8").tofile(str(folder / f"{index}-{pe}-weights.bin"))
+            values[pe].astype("<i8").tofile(str(folder / f"{index}-{pe}-thres.bin"))
     # CR LF between the names and none at the end, as in upstream's files.
     (folder / "classes.txt").write_bytes("\r\n".join(network.classes).encode("utf-8"))
 

@@ -99,7 +99,7 @@ def import_finnthesizer(
                     rule=rule,
                 )
             except ConversionError as error:
-                raise ConversionError("{}: layer {}: {}".format(path, index, error)) from None
+                raise ConversionError(f"{path}: layer {index}: {error}") from None
             layers.append(layer)
     labels = tuple(str(index) for index in range(width or 0)) if classes is None else tuple(classes)
     if len(labels) != width or len(labels) > LFC_CLASSES:
@@ -110,8 +110,8 @@ def import_finnthesizer(
         name or plain(path.stem),
         layers,
         labels,
-        description="Imported from {} for {}".format(path.name, kind),
-        provenance={"notes": 'imported from {}, batch norm folded by the rule "{}"'.format(path.name, rule)},
+        description=f"Imported from {path.name} for {kind}",
+        provenance={"notes": f'imported from {path.name}, batch norm folded by the rule "{rule}"'},
         size=(side, side),
         framing=framing,
     )
@@ -124,11 +124,11 @@ class _Archive:
         self._path = path
         if not os.path.isfile(path):  # a pipe would be waited for
             problem = "is no .npz file: expected a regular one" if os.path.exists(path) else "is not there"
-            raise ConversionError("{} {}".format(shortened(str(path)), problem))
+            raise ConversionError(f"{shortened(str(path))} {problem}")
         try:
             self._arrays = open_npz(path, _MOST)
         except NPZ_ERRORS as error:
-            raise ConversionError("{} is no .npz file: {}".format(path, error)) from None
+            raise ConversionError(f"{path} is no .npz file: {error}") from None
 
     def __enter__(self) -> _Archive:
         count = sum(1 for name in self._arrays.files if name.startswith("arr_"))
@@ -151,12 +151,12 @@ class _Archive:
 
     def _array(self, layer: int, place: int, shape: Sequence[int | None]) -> np.ndarray:
         number = layer * len(_NAMES) + place
-        where = "{}: arr_{} ({} of layer {})".format(self._path, number, _NAMES[place], layer)
+        where = f"{self._path}: arr_{number} ({_NAMES[place]} of layer {layer})"
         try:
-            return self._arrays.array("arr_{}".format(number), _DTYPES, shape)
+            return self._arrays.array(f"arr_{number}", _DTYPES, shape)
         except KeyError:
-            raise ConversionError("{} is not there".format(where)) from None
+            raise ConversionError(f"{where} is not there") from None
         except BadArray as error:
-            raise ConversionError("{} {}".format(where, error)) from None
+            raise ConversionError(f"{where} {error}") from None
         except NPZ_ERRORS as error:
-            raise ConversionError("{} cannot be read: {}".format(where, error)) from None
+            raise ConversionError(f"{where} cannot be read: {error}") from None

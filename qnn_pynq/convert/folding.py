@@ -74,11 +74,11 @@ def fold(
         or not np.all(np.isfinite(borders))
         or np.any(np.diff(borders) < 0)
     ):
-        raise ConversionError("steps {} are not allowed: expected finite, ascending numbers".format(steps))
+        raise ConversionError(f"steps {steps} are not allowed: expected finite, ascending numbers")
     if fan_in < 1 or pads < 0 or fan_in + pads > 0x7FFF:
-        raise ConversionError("fan-in {} + {} pads: expected 1 to 32767".format(fan_in, pads))
+        raise ConversionError(f"fan-in {fan_in} + {pads} pads: expected 1 to 32767")
     if accumulator not in ("popcount", "sum"):
-        raise ConversionError('accumulator "{}": expected "popcount" or "sum"'.format(accumulator))
+        raise ConversionError(f'accumulator "{accumulator}": expected "popcount" or "sum"')
     columns = _columns(gamma=gamma, beta=beta, mean=mean, inv_std=inv_std, bias=bias)
     if rule == "exact":
         return _fold_exact(columns, borders, fan_in, accumulator, pads)
@@ -93,9 +93,9 @@ def _columns(**parameters: Any) -> dict[str, np.ndarray]:
     count = max(len(array) for array in arrays.values())
     for key, array in arrays.items():
         if array.ndim != 1 or len(array) not in (1, count):
-            raise ConversionError("{} has shape {}: expected ({},)".format(key, array.shape, count))
+            raise ConversionError(f"{key} has shape {array.shape}: expected ({count},)")
         if np.any(np.isnan(array)):
-            raise ConversionError("{}[{}] is nan".format(key, int(np.flatnonzero(np.isnan(array))[0])))
+            raise ConversionError(f"{key}[{int(np.flatnonzero(np.isnan(array))[0])}] is nan")
         arrays[key] = np.ascontiguousarray(np.broadcast_to(array, (count,))).reshape(-1, 1)
     return arrays
 
@@ -119,7 +119,7 @@ def _fold_exact(
             y = product + columns["beta"]
         if np.any(np.isnan(y)):
             neuron = int(np.flatnonzero(np.isnan(y).any(axis=1))[0])
-            raise ConversionError("neuron {}: infinities cancel in its batch norm".format(neuron))
+            raise ConversionError(f"neuron {neuron}: infinities cancel in its batch norm")
         return y >= steps
 
     # The smallest index that fires, by bisection; `values` where none does.
@@ -143,7 +143,7 @@ def _fold_upstream(
     if np.any(scale == 0):
         neuron = int(np.flatnonzero(scale == 0)[0])
         raise ConversionError(
-            'neuron {} has gamma 0, which upstream divides by: use rule="exact"'.format(neuron)
+            f'neuron {neuron} has gamma 0, which upstream divides by: use rule="exact"'
         )
     sign = np.sign(columns["gamma"])
     theta = sign * ((columns["mean"] - columns["bias"]) + (steps - columns["beta"]) / scale)
@@ -192,7 +192,7 @@ def fold_dense(
     matrix = np.asarray(weights)
     if matrix.ndim != 2 or not matrix.size or matrix.dtype.kind not in "fiu":
         raise ConversionError(
-            "weights are {} {}: expected numbers (neurons, fan-in)".format(matrix.dtype, matrix.shape)
+            f"weights are {matrix.dtype} {matrix.shape}: expected numbers (neurons, fan-in)"
         )
     if np.any(np.isnan(matrix)):
         raise ConversionError("weights have nan")
@@ -203,7 +203,7 @@ def fold_dense(
     height = neurons if outputs is None else outputs
     if width < fan_in or height < neurons:
         raise ConversionError(
-            "{} neurons of {} inputs do not fit into {} of {}".format(neurons, fan_in, height, width)
+            f"{neurons} neurons of {fan_in} inputs do not fit into {height} of {width}"
         )
     steps = STEPS[output]
     flip, found = fold(
@@ -219,7 +219,7 @@ def fold_dense(
         rule=rule,
     )
     if len(flip) not in (1, neurons):
-        raise ConversionError("batch norm of {} neurons for {} neurons".format(len(flip), neurons))
+        raise ConversionError(f"batch norm of {len(flip)} neurons for {neurons} neurons")
     bits = np.ones((height, width), dtype=np.uint8)
     if rule == "upstream":  # negates first, so that a weight of 0 stays +1
         bits[:neurons, :fan_in] = np.where(flip[:, None], -matrix, matrix) >= 0

@@ -83,18 +83,18 @@ class Machine:
             code = self._stream.read(1)
             name = _OPCODES.get(code.decode("latin-1"))
             if name is None:
-                self.refuse("opcode {!r}".format(code) if code else "the end of the file: it is cut off")
+                self.refuse(f"opcode {code!r}" if code else "the end of the file: it is cut off")
             if name == "STOP":
                 value = self._pop()
                 if self._stack or self._stream.read(1):
                     self.refuse("something behind the end")
                 return value
             self._step(name)
-        raise BadPickle("has over {} opcodes: expected {}".format(_MAX_OPCODES, self._expected))
+        raise BadPickle(f"has over {_MAX_OPCODES} opcodes: expected {self._expected}")
 
     def refuse(self, what: str) -> NoReturn:
         """Raise BadPickle as ``holds WHAT at byte ...``."""
-        raise BadPickle("holds {} at byte {}: expected {}".format(what, self._stream.tell(), self._expected))
+        raise BadPickle(f"holds {what} at byte {self._stream.tell()}: expected {self._expected}")
 
     def text(self, value: Any) -> str:
         """`value` as a text, be it one or bytes."""
@@ -124,7 +124,7 @@ class Machine:
     def _data(self, layout: str) -> Data:
         length, start = self._number(layout), self._stream.tell()
         if length > self._size - start:
-            self.refuse("{} bytes of data behind which the file is cut off".format(length))
+            self.refuse(f"{length} bytes of data behind which the file is cut off")
         if length <= _MAX_TEXT:
             return Data(start, length, self._stream.read(length))
         self._stream.seek(start + length)
@@ -181,12 +181,12 @@ class Machine:
         else:
             handler = self._HANDLERS.get(name)
             if handler is None:
-                self.refuse("opcode {}".format(name))
+                self.refuse(f"opcode {name}")
             handler(self)
 
     def _decoded(self, data: Data) -> str:
         if data.short is None:
-            self.refuse("a text of {} bytes".format(data.length))
+            self.refuse(f"a text of {data.length} bytes")
         try:
             return data.short.decode("utf-8")
         except UnicodeDecodeError:
@@ -196,13 +196,13 @@ class Machine:
         length = self._number("<B")
         data = self._stream.read(length)
         if length > 8 or len(data) != length:
-            self.refuse("a number of {} bytes".format(length))
+            self.refuse(f"a number of {length} bytes")
         self._stack.append(int.from_bytes(data, "little", signed=True))
 
     def _proto(self) -> None:
         version = self._number("<B")
         if not 2 <= version <= 4:
-            self.refuse("pickle protocol {}".format(version))
+            self.refuse(f"pickle protocol {version}")
 
     def _frame(self) -> None:
         self._number("<Q")

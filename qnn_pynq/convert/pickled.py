@@ -55,14 +55,14 @@ def read_pickled(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
                 raise BadPickle("is compressed by bzip2: expected the unpacked file (bunzip2)")
             stream.seek(0)
             if size > _MAX_FILE:
-                raise BadPickle("has {} bytes: expected at most {}".format(size, _MAX_FILE))
+                raise BadPickle(f"has {size} bytes: expected at most {_MAX_FILE}")
             _check_header(stream)
             return _unboxed(_Arrays(stream, size, file).run())
     except BadPickle as error:
         problem = str(error)
     except OSError as error:
-        problem = "cannot be read: {}".format(error.strerror or error)
-    raise DescriptorError("{} {}".format(file, problem))
+        problem = f"cannot be read: {error.strerror or error}"
+    raise DescriptorError(f"{file} {problem}")
 
 
 def _check_header(stream: IO[bytes]) -> None:
@@ -71,10 +71,10 @@ def _check_header(stream: IO[bytes]) -> None:
     except OSError:
         raise
     except Exception as error:  # whatever numpy's parser of headers raises
-        raise BadPickle("is no .npy file: {}".format(error)) from None
+        raise BadPickle(f"is no .npy file: {error}") from None
     if dtype != np.dtype(object) or shape != ():
-        found = "an array {} of {}".format(shape, dtype)
-        raise BadPickle("holds {}: expected a dict of arrays, as np.save writes it".format(found))
+        found = f"an array {shape} of {dtype}"
+        raise BadPickle(f"holds {found}: expected a dict of arrays, as np.save writes it")
 
 
 class _Dtype(Called):
@@ -125,11 +125,11 @@ class _Arrays(Machine):
 
     def _numbers(self, shape: tuple[Any, ...], dtype: _Dtype, fortran: bool, data: Any) -> np.ndarray:
         if dtype.code not in _DTYPES or dtype.order not in ("<", "|"):
-            self.refuse("an array of dtype {!r}".format(dtype.order + dtype.code))
+            self.refuse(f"an array of dtype {dtype.order + dtype.code!r}")
         kind = np.dtype("<" + dtype.code)
         count = kind.itemsize
         if len(shape) > _MAX_SIDES:
-            self.refuse("an array of {} dimensions".format(len(shape)))
+            self.refuse(f"an array of {len(shape)} dimensions")
         for side in shape:
             if isinstance(side, bool) or not isinstance(side, int) or not 0 <= side <= _MAX_FILE:
                 self.refuse("an array whose shape is no tuple of numbers")
@@ -145,7 +145,7 @@ class _Arrays(Machine):
             self.refuse("an array without elements")
         self._left_to_read -= count
         if self._left_to_read < 0:
-            self.refuse("more than {} bytes in arrays that are not mapped".format(_MOST_READ))
+            self.refuse(f"more than {_MOST_READ} bytes in arrays that are not mapped")
         values = np.frombuffer(self.read(data), kind)
         found: np.ndarray = values.reshape(shape, order="F" if fortran else "C")
         return found
@@ -159,6 +159,6 @@ def _unboxed(value: Any) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     for key, item in inner[0].items():
         if not isinstance(item, _Array) or not isinstance(item.value, np.ndarray):
-            raise BadPickle("holds no array of numbers under {!r}: expected arrays only".format(key))
+            raise BadPickle(f"holds no array of numbers under {key!r}: expected arrays only")
         found[key] = item.value
     return found

@@ -163,13 +163,13 @@ def import_qnn_mo(
         decode = Decode("largest-sum", scale=1.0)
         labels = _labels(classes, tail[-1].outputs)
     elif classes is not None:
-        raise DescriptorError("{} names of classes without the dense layers: give fc too".format(len(classes)))
+        raise DescriptorError(f"{len(classes)} names of classes without the dense layers: give fc too")
     else:
         tail = _last(listed, last, codes, bits)
     return Network(
         name=name or plain(listed.network),
-        title="QNN-MO-PYNQ: {}".format(listed.network),
-        description="Imported from the published layer list of {}".format(listed.network),
+        title=f"QNN-MO-PYNQ: {listed.network}",
+        description=f"Imported from the published layer list of {listed.network}",
         overlays=(chosen.name,),
         input=spec,
         layers=before + hardware + tail,
@@ -222,7 +222,7 @@ def _read_list(source: PathLike, overlay: str | Overlay | None, network: str | N
         raise DescriptorError(f"{shortened(str(path))} {problem}")
     chosen = overlay if isinstance(overlay, Overlay) else find_overlay(overlay or _overlay_of(read_json(path)))
     if chosen.kind != "qnn-mo":
-        raise DescriptorError("overlay {} is of kind {}: expected qnn-mo".format(chosen.name, chosen.kind))
+        raise DescriptorError(f"overlay {chosen.name} is of kind {chosen.kind}: expected qnn-mo")
     listed = read_layer_list(path, chosen.geometry["max_outputs"])
     _check_entries(listed, chosen)
     return listed, chosen
@@ -342,7 +342,7 @@ def _convolution(entry: ConvEntry, folder: Path, geometry: Any) -> Conv:
 
 def _beside(listed: LayerList) -> str:
     assert listed.first is not None
-    return "{}-{}.npy".format(plain(listed.network), plain(listed.first.name))
+    return f"{plain(listed.network)}-{plain(listed.first.name)}.npy"
 
 
 def _labels(classes: Sequence[str] | None, outputs: int) -> tuple[str, ...]:

@@ -88,7 +88,7 @@ def _read_all(folder: Path, run: int, what: str, pe: int, count: int) -> np.ndar
         raise DescriptorError(problem.format(folder, run, _WORD * pe * count, what, mebibytes(_MOST_RUN)))
     words = np.empty((pe, count), "<u8")
     for index in range(pe):
-        path = folder / "{}-{}-{}.bin".format(run, index, what)
+        path = folder / f"{run}-{index}-{what}.bin"
         try:
             size = path.stat().st_size
             if size != _WORD * count or not path.is_file():
@@ -101,7 +101,7 @@ def _read_all(folder: Path, run: int, what: str, pe: int, count: int) -> np.ndar
         except (OSError, ValueError) as error:
             if isinstance(error, DescriptorError):
                 raise
-            raise DescriptorError("{} cannot be read: {}".format(path, str(error).lower())) from error
+            raise DescriptorError(f"{path} cannot be read: {str(error).lower()}") from error
     return words
 
 

@@ -94,7 +94,7 @@ def read_layer_list(path: Path, most_outputs: int) -> LayerList:
             break
         if index < skip:
             if function != "conv_layer":
-                entry.fail("func", '"{}" is not allowed before layer_skip: expected "conv_layer"'.format(function))
+                entry.fail("func", f'"{function}" is not allowed before layer_skip: expected "conv_layer"')
             side = _side(entry, "input")
             first = _conv(entry, side[0], 1, side[1])
             picture = (side[1], side[1])
@@ -132,7 +132,7 @@ class _Walk:
 
     def take(self, function: str, entry: Fields) -> None:
         if self.dense and function != "fc_layer":
-            entry.fail("func", '"{}" cannot stand behind fc_layer'.format(function))
+            entry.fail("func", f'"{function}" cannot stand behind fc_layer')
         {
             "conv_layer": self._conv,
             "maxpool_layer": self._pool,
@@ -146,10 +146,10 @@ class _Walk:
         if not self._size:
             self.arrive(channels, size)
         if channels != self._channels:
-            problem = "{} channels do not match the {} that arrive".format(channels, self._channels)
+            problem = f"{channels} channels do not match the {self._channels} that arrive"
             entry.fail(key, problem)
         if size != self._size:
-            entry.fail(key, "size {} does not match the {} that arrives".format(size, self._size))
+            entry.fail(key, f"size {size} does not match the {self._size} that arrives")
 
     def _conv(self, entry: Fields) -> None:
         channels, size = _side(entry, "input")
@@ -160,7 +160,7 @@ class _Walk:
             problem = "{} channels in a split: expected at most the overlay's {}"
             entry.fail("output", problem.format(conv.outputs, self._most))
         if conv.outputs % shares:
-            problem = "{} channels take {} runs and cannot be shared equally".format(conv.outputs, shares)
+            problem = f"{conv.outputs} channels take {shares} runs and cannot be shared equally"
             entry.fail("output", problem)
         if self.parts > 1:
             self._inside.append(conv)
@@ -174,12 +174,12 @@ class _Walk:
     def _count(self, entry: Fields, key: str, runs: int) -> None:
         self._runs += runs
         if self._runs > _MOST_RUNS:
-            entry.fail(key, "{} runs so far are too many: expected at most {}".format(self._runs, _MOST_RUNS))
+            entry.fail(key, f"{self._runs} runs so far are too many: expected at most {_MOST_RUNS}")
 
     def _pool(self, entry: Fields) -> None:
         if self._previous != "conv_layer":
             # The published host fuses a pool with the convolution before it, and skips any other without a word.
-            behind = 'behind "{}"'.format(self._previous) if self._previous else "as the first layer of the overlay"
+            behind = f'behind "{self._previous}"' if self._previous else "as the first layer of the overlay"
             problem = '"maxpool_layer" {}: expected it directly behind its conv_layer; move it there, or remove it'
             entry.fail("func", problem.format(behind))
         channels, padded = _side(entry, "input")
@@ -202,13 +202,13 @@ class _Walk:
         channels = entry.integer("input_channels", 1, _MOST)
         self._arriving(entry, "input_channels", channels, entry.integer("input_dim", 1, _MOST))
         if channels % parts:
-            entry.fail("split", "{} does not divide {} channels".format(parts, channels))
+            entry.fail("split", f"{parts} does not divide {channels} channels")
         self.parts, self._channels = parts, channels // parts
 
     def _merge(self, entry: Fields) -> None:
         parts = entry.integer("merge", 2, _MOST)
         if parts != self.parts:
-            entry.fail("merge", "{} does not match a split of {}".format(parts, self.parts))
+            entry.fail("merge", f"{parts} does not match a split of {self.parts}")
         channels, size = entry.integer("output_channels", 1, _MOST), entry.integer("output_dim", 1, _MOST)
         self._channels *= parts
         self._arriving(entry, "output_channels", channels, size)
@@ -226,8 +226,8 @@ class _Walk:
         inputs, outputs = entry.integer("input", 1, 1 << 22), entry.integer("output", 1, _MOST)
         arriving = self.dense[-1].outputs if self.dense else self._size**2 * self._channels
         if inputs != arriving:
-            entry.fail("input", "{} does not match the {} values that arrive".format(inputs, arriving))
-        name = entry.take("name", "string", "fc{}".format(len(self.dense)))
+            entry.fail("input", f"{inputs} does not match the {arriving} values that arrive")
+        name = entry.take("name", "string", f"fc{len(self.dense)}")
         self.dense.append(DenseEntry(entry.where, name, inputs, outputs))
 
 
@@ -235,9 +235,9 @@ def _side(entry: Fields, key: str) -> tuple[int, int]:
     """(channels, height) of [channels, height, width]; maps are square."""
     values: Any = entry.take(key, "list")
     if len(values) != 3 or not all(isinstance(v, int) and not isinstance(v, bool) and 1 <= v <= _MOST for v in values):
-        entry.fail(key, "expected [channels, height, width], each 1 to {}".format(_MOST))
+        entry.fail(key, f"expected [channels, height, width], each 1 to {_MOST}")
     if values[1] != values[2]:
-        entry.fail(key, "{} x {} is not square".format(values[1], values[2]))
+        entry.fail(key, f"{values[1]} x {values[2]} is not square")
     return values[0], values[1]
 
 
@@ -246,9 +246,9 @@ def _conv(entry: Fields, inputs: int, parts: int, size: int) -> ConvEntry:
     stride = entry.integer("kernel_stride", 1, _MAX_KERNEL)
     padding = entry.take("padding", "number")
     if not 0 <= padding < kernel:
-        entry.fail("padding", "{} is out of range: expected 0 to {}".format(padding, kernel - 1))
+        entry.fail("padding", f"{padding} is out of range: expected 0 to {kernel - 1}")
     if 2 * padding % 1:
-        entry.fail("padding", "{} is no multiple of 0.5: expected 0, 0.5, 1 and so on".format(padding))
+        entry.fail("padding", f"{padding} is no multiple of 0.5: expected 0, 0.5, 1 and so on")
     lines = int(size + 2 * padding) - size
     outputs, _ = _side(Fields({"output": entry.peek("output")}, entry.source, entry.where), "output")
     conv = ConvEntry(

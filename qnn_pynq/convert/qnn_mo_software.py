@@ -61,7 +61,7 @@ def _array(arrays: dict[str, np.ndarray], key: str, shape: tuple[int, ...], path
         problem = "{}: {} is {} {}: expected float32 {}"
         raise DescriptorError(problem.format(path, key, found.dtype, found.shape, shape))
     if not all_finite(found):
-        raise DescriptorError("{}: a value of {} is not finite: expected numbers only".format(path, key))
+        raise DescriptorError(f"{path}: a value of {key} is not finite: expected numbers only")
     return found
 
 

@@ -73,7 +73,7 @@ COLOUR_SETS = {
 
 # part -> file of a JPEG pack; files of the binary version
 _PACKS = {"train": "train.npz", "test": "val.npz"}
-_BATCHES = {"train": ["data_batch_{}.bin".format(n) for n in range(1, 6)], "test": ["test_batch.bin"]}
+_BATCHES = {"train": [f"data_batch_{n}.bin" for n in range(1, 6)], "test": ["test_batch.bin"]}
 
 
 def colour_folder(name: str) -> Path | None:
@@ -121,24 +121,21 @@ def read_colour(folder: Path, part: str) -> ColourPictures:
         found = _read_binary(folder, part)
     else:
         raise InputError(
-            "{}: no {} pictures: expected {}, columns of pictures with labels.npz, or {}".format(
-                folder, part, _PACKS[part], _BATCHES[part][0]
-            )
+            f"{folder}: no {part} pictures: expected {_PACKS[part]}, columns of pictures with labels.npz, or "
+            f"{_BATCHES[part][0]}"
         )
-    return _checked(found, "{} {}".format(folder, part))
+    return _checked(found, f"{folder} {part}")
 
 
 def _checked(found: ColourPictures, source: str) -> ColourPictures:
     if found.labels.ndim != 1:
-        raise InputError("{}: labels of shape {}, expected (n,)".format(source, found.labels.shape))
+        raise InputError(f"{source}: labels of shape {found.labels.shape}, expected (n,)")
     count = len(found.labels)
     if len(found.pictures) != count or not count:
-        raise InputError("{}: {} pictures but {} labels".format(source, len(found.pictures), count))
+        raise InputError(f"{source}: {len(found.pictures)} pictures but {count} labels")
     if found.labels.min() < 0 or found.labels.max() >= len(found.classes):
         raise InputError(
-            "{}: labels {} to {} but {} classes".format(
-                source, found.labels.min(), found.labels.max(), len(found.classes)
-            )
+            f"{source}: labels {found.labels.min()} to {found.labels.max()} but {len(found.classes)} classes"
         )
     return found
 
@@ -158,14 +155,14 @@ def read_pack(path: Path) -> ColourPictures:
     except InputError:
         raise
     except (KeyError, IndexError, TypeError, *NPZ_ERRORS) as error:
-        raise InputError("{}: no pack of JPEG pictures of one size: {}".format(path, error)) from error
+        raise InputError(f"{path}: no pack of JPEG pictures of one size: {error}") from error
 
 
 def _check_columns(pack: Archive, name: str) -> tuple[int, ...]:
     """Shape of an array of integers, one for each picture."""
     shape, _, dtype = pack.header(name)
     if len(shape) != 1 or dtype.kind not in "iu":
-        raise ValueError("{} must be integers (n,), not {} {}".format(name, dtype, shape))
+        raise ValueError(f"{name} must be integers (n,), not {dtype} {shape}")
     return shape
 
 
@@ -177,14 +174,14 @@ def _decoded(blob: np.ndarray, offsets: np.ndarray, room: Room) -> np.ndarray:
     for index in range(len(offsets) - 1):
         start, stop = int(offsets[index]), int(offsets[index + 1])
         if not 0 <= start < stop <= len(blob):
-            raise ValueError("picture {} at {} to {} of {} bytes".format(index, start, stop, len(blob)))
+            raise ValueError(f"picture {index} at {start} to {stop} of {len(blob)} bytes")
         image = Image.open(io.BytesIO(blob[start:stop].tobytes()))
         if image.size[0] * image.size[1] > _MOST_PIXELS:
             problem = "picture {} is {} x {}: expected at most {} pixels"
             raise ValueError(problem.format(index, *image.size, _MOST_PIXELS))
         shape = (len(offsets) - 1, image.size[1], image.size[0], 3)
         if not index:
-            room.take(math.prod(shape), "pictures of shape {}".format(shape))
+            room.take(math.prod(shape), f"pictures of shape {shape}")
             pictures = np.empty(shape, np.uint8)
         if shape != pictures.shape:
             raise ValueError("picture {} is {} x {}".format(index, *image.size))
@@ -195,12 +192,12 @@ def _decoded(blob: np.ndarray, offsets: np.ndarray, room: Room) -> np.ndarray:
 def _read_columns(folder: Path, part: str) -> ColourPictures:
     files = sorted(folder.glob(part + "_*.webp"))
     if not files:
-        raise InputError("{}: no {}_*.webp".format(folder, part))
+        raise InputError(f"{folder}: no {part}_*.webp")
     try:
         with open_npz(folder / "labels.npz") as found:
             (count,) = _check_columns(found, part)
             pictures = np.empty((count, _SIDE, _SIDE, 3), np.uint8)
-            found.room.take(_LABEL * count + pictures.nbytes, "{} pictures with their labels".format(count))
+            found.room.take(_LABEL * count + pictures.nbytes, f"{count} pictures with their labels")
             labels, classes = found[part].astype(np.int64), _texts(found)
         at = 0
         for file in files:
@@ -209,10 +206,10 @@ def _read_columns(folder: Path, part: str) -> ColourPictures:
             pictures[at:stop] = np.asarray(column.convert("RGB")).reshape(-1, _SIDE, _SIDE, 3)
             at = stop
         if at != count:
-            raise ValueError("{} pictures but {} labels".format(at, count))
+            raise ValueError(f"{at} pictures but {count} labels")
         return ColourPictures(pictures, labels, classes)
     except (KeyError, IndexError, TypeError, *NPZ_ERRORS) as error:
-        raise InputError("{}: no columns of pictures with labels.npz: {}".format(folder, error)) from error
+        raise InputError(f"{folder}: no columns of pictures with labels.npz: {error}") from error
 
 
 def _open_column(file: Path, lines: int) -> Any:
@@ -255,9 +252,9 @@ def _read_records(file: Path, first: int, count: int) -> np.ndarray:
             stream.seek(first * _RECORD)
             found = np.fromfile(stream, np.uint8, count * _RECORD)
     except OSError as error:
-        raise InputError("{}: cannot be read: {}".format(file, error)) from error
+        raise InputError(f"{file}: cannot be read: {error}") from error
     if found.size != count * _RECORD:
-        raise InputError("{}: it became shorter while it was read".format(file))
+        raise InputError(f"{file}: it became shorter while it was read")
     return found.reshape(count, _RECORD)
 
 
@@ -265,12 +262,12 @@ def _read_names(file: Path) -> tuple[str, ...]:
     try:
         return tuple(read_bytes(file, MOST_TEXT).decode("utf-8").split())
     except (OSError, TooMuch, UnicodeDecodeError) as error:
-        raise InputError("{}: cannot be read: {}".format(file, error)) from error
+        raise InputError(f"{file}: cannot be read: {error}") from error
 
 
 def _texts(pack: Archive) -> tuple[str, ...]:
     """The names of the classes."""
     header = pack.header("classes")
     if header.nbytes > MOST_TEXT:
-        raise TooMuch("classes takes {} bytes: expected at most {}".format(header.nbytes, mebibytes(MOST_TEXT)))
+        raise TooMuch(f"classes takes {header.nbytes} bytes: expected at most {mebibytes(MOST_TEXT)}")
     return tuple(str(name) for name in pack["classes"])

@@ -91,13 +91,13 @@ def read_idx(path: Path, room: Room | None = None) -> np.ndarray:
     with _opened(path) as file:
         shape = _idx_header(path, file)
         expected = math.prod(shape)
-        (Room() if room is None else room).take(expected, "the array {}".format(shape))
+        (Room() if room is None else room).take(expected, f"the array {shape}")
         data: Any = np.empty(expected, np.uint8)
         have = read_into(file, memoryview(data))
         more = have == expected and file.read(1) != b""
     if more or have != expected:
-        found = "more than {}".format(have) if more else have
-        raise InputError("{}: {} bytes of data, {} expected for {}".format(path, found, expected, shape))
+        found = f"more than {have}" if more else have
+        raise InputError(f"{path}: {found} bytes of data, {expected} expected for {shape}")
     data.flags.writeable = False
     array: np.ndarray = data.reshape(shape)
     return array
@@ -117,9 +117,9 @@ def _opened(path: Path) -> Iterator[Any]:
         with path.open("rb") as file:
             yield Gunzip(file) if path.suffix == ".gz" else file
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError("{}: cannot be read: {}".format(path, error)) from error
+        raise InputError(f"{path}: cannot be read: {error}") from error
     except TooMuch as error:
-        raise InputError("{}: {}".format(path, error)) from error
+        raise InputError(f"{path}: {error}") from error
 
 
 def _exactly(file: Any, count: int) -> bytes:
@@ -131,13 +131,13 @@ def _exactly(file: Any, count: int) -> bytes:
 def _idx_header(path: Path, file: Any) -> tuple[int, ...]:
     start = _exactly(file, 4)
     if len(start) < 4 or start[0] or start[1] or start[2] != 8:
-        raise InputError("{}: not an idx file of unsigned bytes".format(path))
+        raise InputError(f"{path}: not an idx file of unsigned bytes")
     if start[3] > _MOST_SIDES:
-        raise InputError("{}: {} dimensions, expected at most {}".format(path, start[3], _MOST_SIDES))
+        raise InputError(f"{path}: {start[3]} dimensions, expected at most {_MOST_SIDES}")
     sides = _exactly(file, 4 * start[3])
     if len(sides) < 4 * start[3]:
-        raise InputError("{}: header cut off after {} bytes".format(path, 4 + len(sides)))
-    return struct.unpack(">{}I".format(start[3]), sides)
+        raise InputError(f"{path}: header cut off after {4 + len(sides)} bytes")
+    return struct.unpack(f">{start[3]}I", sides)
 
 
 def data_places() -> list[Path]:

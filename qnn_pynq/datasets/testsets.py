@@ -85,12 +85,11 @@ def find_test_set(network: Any, where: str | Path | None = None, download: bool 
     _log.info("test set: %s", found.source)
     pictures, labels, source = found
     if len(pictures) != len(labels) or not len(labels):
-        raise InputError("{}: {} pictures but {} labels".format(source, len(pictures), len(labels)))
+        raise InputError(f"{source}: {len(pictures)} pictures but {len(labels)} labels")
     if labels.min() < 0 or labels.max() >= len(network.classes):
         raise InputError(
-            "{}: labels {} to {} do not fit the {} classes of {}".format(
-                source, labels.min(), labels.max(), len(network.classes), network.name
-            )
+            f"{source}: labels {labels.min()} to {labels.max()} do not fit the {len(network.classes)} classes of "
+            f"{network.name}"
         )
     return found
 
@@ -121,12 +120,12 @@ def _search(name: str | None, network: Any, download: bool) -> Labelled:
 def _read_idx_files(images: Path, labels: Path) -> Labelled:
     pictures, numbers = idx_shape(images), idx_shape(labels)
     if not pictures or pictures[:1] != numbers:
-        raise InputError("{}: pictures of shape {} but labels of shape {}".format(images.parent, pictures, numbers))
+        raise InputError(f"{images.parent}: pictures of shape {pictures} but labels of shape {numbers}")
     room = Room()
     try:
-        room.take(_LABEL * numbers[0], "labels of {} pictures".format(numbers[0]))
+        room.take(_LABEL * numbers[0], f"labels of {numbers[0]} pictures")
     except TooMuch as error:
-        raise InputError("{}: {}".format(labels, error)) from error
+        raise InputError(f"{labels}: {error}") from error
     found = read_idx(labels).astype(np.int64)
     return Labelled(read_idx(images, room), found, str(images.parent))
 
@@ -155,7 +154,7 @@ def _read(path: Path, name: str | None, network: Any) -> Labelled:
         return _read_class_folders(path, network.classes, COLOUR_SETS[colour].synonyms if colour else {})
     if path.is_file():
         return _read_npz(path, network)
-    raise NotFoundError("no folder or file {}".format(path))
+    raise NotFoundError(f"no folder or file {path}")
 
 
 def _read_npz(path: Path, network: Any) -> Labelled:
@@ -168,21 +167,21 @@ def _read_npz(path: Path, network: Any) -> Labelled:
                 if pictures in keys and labels in keys:
                     shape, _, dtype = data.header(labels)
                     if len(shape) != 1 or dtype.kind not in "iu":
-                        raise InputError("{}: {} must be integers (n,), not {} {}".format(path, labels, dtype, shape))
+                        raise InputError(f"{path}: {labels} must be integers (n,), not {dtype} {shape}")
                     found = data.header(pictures).shape
                     if len(found) < 2:
                         raise InputError(
-                            "{}: {} must be pictures (n, ...), not of shape {}".format(path, pictures, found)
+                            f"{path}: {pictures} must be pictures (n, ...), not of shape {found}"
                         )
                     if found[:1] != shape:
-                        raise InputError("{}: {} pictures but {} labels".format(path, found[0], shape[0]))
+                        raise InputError(f"{path}: {found[0]} pictures but {shape[0]} labels")
                     data.room.take(_LABEL * shape[0], labels)
                     values = data[labels].astype(np.int64)
                     return Labelled(data[pictures], values, str(path))
     except NPZ_ERRORS as error:
         if isinstance(error, InputError):
             raise
-        raise InputError("{}: no .npz file of plain arrays: {}".format(path, error)) from error
+        raise InputError(f"{path}: no .npz file of plain arrays: {error}") from error
     raise InputError(
         "{}: has {}; a test set needs x_test and y_test, or images and labels".format(
             path, ", ".join(keys) or "nothing"

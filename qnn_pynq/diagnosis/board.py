@@ -47,7 +47,7 @@ def check_image(host: Host) -> Check:
         ", " + revision[0] if revision else "",
     )
     if not host.on_board:
-        return Check("image", "info", "kernel {}".format(host.kernel), "")
+        return Check("image", "info", f"kernel {host.kernel}", "")
     if image is None:
         return Check("image", "warn", value, "made for PYNQ images 2.7, 3.0 and 3.1: look whether selftest passes here")
     if not (2, 7) <= image <= (3, 1):
@@ -62,7 +62,7 @@ def check_fpga_manager(host: Host) -> Check:
             return Check(
                 "fpga_manager",
                 "fail",
-                "no /{}".format(FPGA_MANAGER),
+                f"no /{FPGA_MANAGER}",
                 "the kernel cannot program the FPGA: use a PYNQ image 2.7 to 3.1",
             )
         return Check("fpga_manager", "info", "none", "")
@@ -79,12 +79,12 @@ def check_logic_clock(host: Host) -> Check:
     rate = host.text("sys/kernel/debug/clk/fclk0/clk_rate")
     if not (rate and rate.isdigit()):
         return Check("clock of the logic", "info", "unknown (no fclk0 in debugfs, or not root)", "")
-    value = "FCLK0 at {:g} MHz, says the kernel".format(int(rate) * 1e-6)
+    value = f"FCLK0 at {int(rate) * 1e-6:g} MHz, says the kernel"
     if int(rate) == 0:
         return Check("clock of the logic", "warn", value, "stopped: registers do not answer; load an overlay anew")
     fastest = max((overlay.clock_mhz for overlay in descriptors()), default=0.0)
     if fastest and int(rate) > 1.01e6 * fastest:
-        advice = "faster than {:g} MHz, as overlays are made for: loading one with this library sets it".format(fastest)
+        advice = f"faster than {fastest:g} MHz, as overlays are made for: loading one with this library sets it"
         return Check("clock of the logic", "warn", value, advice)
     return Check("clock of the logic", "ok", value, "")
 
@@ -94,8 +94,8 @@ def check_memory(host: Host) -> Check:
     if free is None:
         return Check("free memory", "info", "unknown (no MemAvailable in /proc/meminfo)", "")
     if free < _MEMORY_WANTED_MIB:
-        return Check("free memory", "warn", "{:.0f} MiB".format(free), "close other notebooks and programs")
-    return Check("free memory", "ok", "{:.0f} MiB".format(free), "")
+        return Check("free memory", "warn", f"{free:.0f} MiB", "close other notebooks and programs")
+    return Check("free memory", "ok", f"{free:.0f} MiB", "")
 
 
 def check_cma(host: Host) -> Check:
@@ -109,9 +109,9 @@ def check_cma(host: Host) -> Check:
                 "boot with cma=128M on the kernel command line",
             )
         return Check("contiguous memory", "info", "none; a board needs it, the emulated one does not", "")
-    value = "{:.0f} MiB free of {:.0f} MiB".format(free, total)
+    value = f"{free:.0f} MiB free of {total:.0f} MiB"
     if total < _CMA_WANTED_MIB:
-        advice = "too small for large batches ({} MiB do): boot with cma=128M".format(_CMA_WANTED_MIB)
+        advice = f"too small for large batches ({_CMA_WANTED_MIB} MiB do): boot with cma=128M"
         return Check("contiguous memory", "warn", value, advice)
     if free < _CMA_WANTED_MIB:
         return Check("contiguous memory", "warn", value, "close other notebooks that hold buffers, or reboot")
@@ -139,13 +139,13 @@ def check_lock(host: Host) -> Check:
                 lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
                 pid, program, since = (lines + ["", "", ""])[:3]
                 if pid == str(os.getpid()):
-                    return Check("board lock", "info", "held by this process ({})".format(path), "")
-                who = "process {}".format(pid) if pid else "another process"
-                who += " ({}, since {})".format(program, since) if program else ""
+                    return Check("board lock", "info", f"held by this process ({path})", "")
+                who = f"process {pid}" if pid else "another process"
+                who += f" ({program}, since {since})" if program else ""
                 return Check(
                     "board lock",
                     "warn",
-                    "held by {}, says {}".format(who, path),
+                    f"held by {who}, says {path}",
                     "one process has the board at a time: end it, or shut its notebook's kernel down",
                 )
     return Check("board lock", "ok" if host.on_board else "info", "free", "")
@@ -170,7 +170,7 @@ def check_board(host: Host) -> Check:
     errors = import_module("qnn_pynq.errors")
     try:
         with boards.open_board("zynq") as board:
-            return Check("board", "ok", "{} ({})".format(board.name, board.kind), "")
+            return Check("board", "ok", f"{board.name} ({board.kind})", "")
     except errors.BoardBusyError as error:
         return Check("board", "warn", str(error), "end the other program or notebook that uses the board")
     except errors.QnnError as error:

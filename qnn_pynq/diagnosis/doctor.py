@@ -48,7 +48,7 @@ def examine(root: str | Path = "/", environ: Mapping[str, str] | None = None) ->
                 Check(
                     check.__name__[len("check_") :].replace("_", " "),
                     "fail",
-                    "{}: {}".format(type(error).__name__, error),
+                    f"{type(error).__name__}: {error}",
                     "please report this",
                 )
             )

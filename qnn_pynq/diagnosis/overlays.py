@@ -21,11 +21,11 @@ def check_networks(host: Host) -> Check:
         try:
             network = catalogue.find_network(path)
         except errors.QnnError as error:
-            wrong.append("{}: {}".format(name, error))
+            wrong.append(f"{name}: {error}")
             continue
         said = network.provenance.get("accuracy")
         accuracy = said.get("test") if isinstance(said, dict) else None
-        names.append("{} ({:.2f} %)".format(name, 100 * accuracy) if isinstance(accuracy, (int, float)) else name)
+        names.append(f"{name} ({100 * accuracy:.2f} %)" if isinstance(accuracy, (int, float)) else name)
     value = "{}: {}".format(len(names), ", ".join(names))
     if wrong:
         return Check("networks", "warn", "; ".join(wrong + [value]), "repair or remove them")
@@ -50,7 +50,7 @@ def check_families(host: Host) -> Check:
     value = "{}; layers: {}".format(", ".join(families.kinds()), ", ".join(layers.layer_types()))
     for overlay in descriptors():
         if overlay.kind not in families.kinds():
-            wrong.append("overlay {} is of kind {!r}, which nobody has registered".format(overlay.name, overlay.kind))
+            wrong.append(f"overlay {overlay.name} is of kind {overlay.kind!r}, which nobody has registered")
     if wrong:
         advice = "install the package that brings it, or repair it"
         return Check("families", "warn", "; ".join([*wrong, value]), advice)
@@ -68,7 +68,7 @@ def check_overlays(host: Host) -> Check:
         except errors.OverlayMissingError:
             missing.append(name)
         except errors.QnnError as error:
-            wrong.append("{}: {}".format(name, error))
+            wrong.append(f"{name}: {error}")
     value = "digests right: {}; not fetched: {}".format(", ".join(here) or "none", ", ".join(missing) or "none")
     if wrong:
         return Check("overlay files", "warn", "; ".join(wrong + [value]), _FETCH.format("NAME"))
@@ -85,7 +85,7 @@ def _elsewhere(host: Host, missing: list[str]) -> str:
     for name in missing:
         for folder in sorted((host.root / "home").glob("*/.cache/qnn-pynq/overlays/" + name)):
             place = "/" + str(folder.relative_to(host.root))
-            return "; another user's are in {0}: qnn-pynq overlays fetch {1} --from {0}".format(place, name)
+            return f"; another user's are in {place}: qnn-pynq overlays fetch {name} --from {place}"
     return ""
 
 
@@ -117,9 +117,9 @@ def check_hwh(host: Host) -> Check:
         try:
             modules = {module.get("INSTANCE") for module in read_xml(path).iter("MODULE")}
         except XML_ERRORS as error:
-            return Check(".hwh files", "warn", "{} cannot be parsed: {}".format(path, error), again)
+            return Check(".hwh files", "warn", f"{path} cannot be parsed: {error}", again)
         if overlay.ip.name not in modules:
-            return Check(".hwh files", "warn", "{} has no module {}".format(path, overlay.ip.name), again)
+            return Check(".hwh files", "warn", f"{path} has no module {overlay.ip.name}", again)
         read.append(overlay.name)
     return Check(".hwh files", "ok" if read else "info", ", ".join(read) or "none here to read", "")
 

@@ -18,7 +18,7 @@ _COMPANIONS = ("pynqmetadata", "pynqutils")  # packages that pynq imports from 3
 
 
 def check_root(host: Host) -> Check:
-    value = "root" if host.uid == 0 else "user id {}".format(host.uid)
+    value = "root" if host.uid == 0 else f"user id {host.uid}"
     if host.on_board and host.uid != 0:
         return Check(
             "root",
@@ -43,7 +43,7 @@ def check_xrt(host: Host) -> Check:
         return Check(
             "XILINX_XRT",
             "fail" if host.on_board else "warn",
-            "{}, where there is no {}".format(value, _XRT_LIBRARY),
+            f"{value}, where there is no {_XRT_LIBRARY}",
             "pynq {} cannot be imported like this: {}".format(
                 version, "export XILINX_XRT=/usr" if host.on_board else "unset XILINX_XRT"
             ),
@@ -57,9 +57,9 @@ def check_pynq(host: Host) -> Check:
         if not host.on_board:
             return Check("pynq", "info", "not installed", "needed on a board only; the emulated board works without it")
         there = (host.root / VENV).is_dir() and Path(host.prefix) != Path("/" + VENV)
-        advice = "use the image's own Python (sudo -i, or /{}/bin/python3)".format(VENV)
+        advice = f"use the image's own Python (sudo -i, or /{VENV}/bin/python3)"
         value = "not installed in this Python"
-        value += " ({}), which is not the image's".format(host.prefix) if there else ""
+        value += f" ({host.prefix}), which is not the image's" if there else ""
         return Check("pynq", "fail", value, advice)
     lacking = [name for name in _COMPANIONS if numbers(version) >= (3,) and host.package_folder(name) is None]
     if lacking:
@@ -69,9 +69,8 @@ def check_pynq(host: Host) -> Check:
     image = host.image if host.on_board else None
     back = "write the image to the card again"
     if image in _RELEASES:
-        back = "put the image's own back: pip install --no-deps --no-build-isolation pynq=={}; or {}".format(
-            _RELEASES[image], back
-        )
+        own = f"pip install --no-deps --no-build-isolation pynq=={_RELEASES[image]}"
+        back = f"put the image's own back: {own}; or {back}"
     if host.zynq7000 and numbers(version) >= (4,):
         value = version + (" on an image {}.{}".format(*image) if image else "")
         return Check("pynq", "warn", value, "pynq 4 dropped PYNQ-Z1 and Z2 and loads no Zynq-7000 overlay: " + back)
@@ -100,7 +99,7 @@ def check_pycparser(host: Host) -> Check:
         return Check(
             "pycparser",
             "fail" if host.on_board else "warn",
-            "{}, with which pynq {} loads no overlay".format(version, pynq),
+            f"{version}, with which pynq {pynq} loads no overlay",
             "pip install --no-deps 'pycparser<3' (an image off line: pip uninstall pycparser, and its own is back)",
         )
     return Check("pycparser", "ok", version, "")
@@ -112,7 +111,7 @@ def check_numpy_for_pynq(host: Host) -> Check:
         return Check("numpy for pynq", "info", "no pynq here" if pynq is None else "no numpy", "")
     if numbers(version) >= (2,):
         back = "pip uninstall numpy, and the image's own is back" if host.on_board else "pip install 'numpy<2'"
-        value = "{}, and pynq {} wants one below 2".format(version, pynq)
+        value = f"{version}, and pynq {pynq} wants one below 2"
         return Check("numpy for pynq", "warn", value, back)
     return Check("numpy for pynq", "ok", version, "")
 
@@ -121,7 +120,7 @@ def check_pynq_state(host: Host) -> Check:
     """The two files in which pynq from 3.0 on remembers, inside of its package, what is in the logic."""
     version, folder = host.version("pynq"), host.package_folder("pynq")
     if version is None or folder is None or numbers(version) < (3,):
-        return Check("pynq's state files", "info", "pynq {} keeps none".format(version) if version else "none", "")
+        return Check("pynq's state files", "info", f"pynq {version} keeps none" if version else "none", "")
     kept = folder / "pl_server"
     files = sorted(kept.glob("global_pl_state_*.json")) + sorted(kept.glob("_current_metadata.pkl"))
     closed = [path for path in [kept, *files] if not os.access(str(path), os.W_OK)]
@@ -129,16 +128,16 @@ def check_pynq_state(host: Host) -> Check:
         return Check(
             "pynq's state files",
             "warn" if host.on_board else "info",
-            "{} cannot be written by user id {}".format(closed[0], host.uid),
+            f"{closed[0]} cannot be written by user id {host.uid}",
             "pynq writes there whenever it loads an overlay: sudo -i"
             + ("" if host.uid else "; root cannot either, so look whether the file system is read-only"),
         )
     for path in files:
         if path.suffix == ".json" and not _is_state(path):
             names = " ".join(str(file) for file in files)
-            advice = "pynq says 'Unable to parse metadata' to every overlay until it is gone: rm {}".format(names)
-            return Check("pynq's state files", "fail", "{} is damaged, as by a power cut".format(path), advice)
-    return Check("pynq's state files", "ok", "{} in {}".format(len(files), kept), "")
+            advice = f"pynq says 'Unable to parse metadata' to every overlay until it is gone: rm {names}"
+            return Check("pynq's state files", "fail", f"{path} is damaged, as by a power cut", advice)
+    return Check("pynq's state files", "ok", f"{len(files)} in {kept}", "")
 
 
 def _is_state(path: Path) -> bool:

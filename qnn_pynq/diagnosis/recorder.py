@@ -87,9 +87,9 @@ class RecordingBoard(Board):
     def quarantined(self) -> int:
         return self.board.quarantined
 
-    def load(self, overlay: Any) -> None:
+    def configure(self, overlay: Any) -> None:
         def call() -> int:
-            self.board.load(overlay)
+            self.board.configure(overlay)
             return self._same_generation()
 
         bitstream = overlay.files.get("bitstream")
@@ -159,8 +159,9 @@ class _Registers(Registers):
         self._recorder.asked("write", (self._name, int(offset), int(value)),
                              lambda: self._registers.write(offset, value))
 
-    def play(self, program: np.ndarray, timeout: float) -> None:
-        self._recorder.asked("play", (self._name, program.tobytes()), lambda: self._registers.play(program, timeout))
+    def run_program(self, program: np.ndarray, timeout: float) -> None:
+        self._recorder.asked(
+            "play", (self._name, program.tobytes()), lambda: self._registers.run_program(program, timeout))
 
 
 class _Buffer(Buffer):

@@ -78,7 +78,7 @@ class Replayed(NamedTuple):
         return not self.mismatches and not self.twin
 
 
-def record(network: Network, board: Board, path: PathLike, images: int = 4, conservative: bool = False) -> Recorded:
+def record(network: Network, board: Board, path: PathLike, count: int = 4, conservative: bool = False) -> Recorded:
     """Classify pictures on a board, and write down everything that its driver asked and the board answered.
 
     Parameters
@@ -88,7 +88,7 @@ def record(network: Network, board: Board, path: PathLike, images: int = 4, cons
         An open one; it stays open.
     path : path
         File to write, whole or not at all.
-    images : int
+    count : int
         Pictures, 1 to 256: the first of the network's known ones, or random pixels where it brings none.
     conservative : bool
         The published register sequence.
@@ -100,12 +100,12 @@ def record(network: Network, board: Board, path: PathLike, images: int = 4, cons
     KeyboardInterrupt, MemoryError, ...
         After the file was written: it ends there.
     """
-    if not isinstance(images, (int, np.integer)) or not 1 <= images <= _MOST_IMAGES:
-        raise InputError("images {!r}: expected 1 to {}".format(images, _MOST_IMAGES))
+    if not isinstance(count, (int, np.integer)) or not 1 <= count <= _MOST_IMAGES:
+        raise InputError(f"pictures {count!r}: expected 1 to {_MOST_IMAGES}")
     if not network.overlays:
-        raise InputError("network {!r} names no overlay: there is nothing to record".format(network.name))
+        raise InputError(f"network {network.name!r} names no overlay: there is nothing to record")
     check_place(path)
-    pictures = _pictures(network, images)
+    pictures = _pictures(network, count)
     recorder = RecordingBoard(board)
     seconds: dict[str, float] = {}
     error: BaseException | None = None
@@ -147,11 +147,11 @@ def replay(path: PathLike, network: Network | None = None) -> Replayed:
     header = recording.header
     named = header.get("network")
     if not (isinstance(named, dict) and isinstance(named.get("name"), str)):
-        raise RecordingError("{}: its header names no network".format(path))
+        raise RecordingError(f"{path}: its header names no network")
     network = find_network(named["name"]) if network is None else network
     if weights_digest(network) != named.get("digest"):
         raise RecordingError(
-            "{}: recorded with another network {!r} than the one here: give that one".format(path, network.name)
+            f"{path}: recorded with another network {network.name!r} than the one here: give that one"
         )
     pictures = _recorded_pictures(recording, network, str(path))
     board = ReplayBoard(recording)
@@ -160,7 +160,7 @@ def replay(path: PathLike, network: Network | None = None) -> Replayed:
         found = _run(engine, network, pictures, board, seconds)
     board.finish()
     with SoftwareEngine() as engine:
-        engine.configure(network)
+        engine.load(network)
         expected = _answers(engine, pictures)
     return Replayed(
         header,
@@ -180,7 +180,7 @@ def _engine(network: Network, board: Board, conservative: bool) -> Engine:
 def _run(engine: Engine, network: Network, pictures: np.ndarray, board: Board, seconds: dict[str, float]) -> Answers:
     """The run that recordings have; both sides must do the same."""
     begun = board.accelerator_seconds
-    engine.configure(network)
+    engine.load(network)
     seconds["configure"] = board.accelerator_seconds - begun
     for what, rows in (("single", pictures[:1]), ("batch", pictures)):
         begun = board.accelerator_seconds
@@ -193,11 +193,11 @@ def _answers(engine: Engine, pictures: np.ndarray) -> Answers:
     return Answers.of(pictures, engine.run(pictures))
 
 
-def _pictures(network: Network, images: int) -> np.ndarray:
+def _pictures(network: Network, count: int) -> np.ndarray:
     known = known_answers(network)
     if known is not None:
-        return known.pictures[:images]
-    shape = (images, network.input.pixels)
+        return known.pictures[:count]
+    shape = (count, network.input.pixels)
     return np.random.default_rng(1).integers(0, network.input.encoding.levels, shape).astype(np.uint8)
 
 
@@ -205,7 +205,7 @@ def _recorded_pictures(recording: Recording, network: Network, path: str) -> np.
     pictures = np.frombuffer(recording.pictures, np.uint8)
     if not pictures.size or pictures.size % network.input.pixels:
         raise RecordingError(
-            "{}: {} bytes of pictures, of which each has {}".format(path, pictures.size, network.input.pixels)
+            f"{path}: {pictures.size} bytes of pictures, of which each has {network.input.pixels}"
         )
     return pictures.reshape(-1, network.input.pixels)
 

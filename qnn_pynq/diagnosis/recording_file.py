@@ -91,7 +91,7 @@ def check_place(path: PathLike) -> str:
     folder = os.path.dirname(os.path.abspath(target))
     fine = target and "\0" not in target and os.path.isdir(folder) and os.access(folder, os.W_OK)
     if not fine or (os.path.lexists(target) and not os.path.isfile(target)):
-        raise RecordingError("{} cannot be written: expected a file in a folder that you may write to".format(target))
+        raise RecordingError(f"{target} cannot be written: expected a file in a folder that you may write to")
     return target
 
 
@@ -108,7 +108,7 @@ def save_recording(recording: Recording, path: PathLike) -> int:
     target = check_place(path)
     packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
     packed = b"".join(packer.compress(line) for line in _lines(recording)) + packer.flush()
-    first = "{} {} {}\n".format(_MAGIC, VERSION, hashlib.sha256(packed).hexdigest()).encode("ascii")
+    first = f"{_MAGIC} {VERSION} {hashlib.sha256(packed).hexdigest()}\n".encode("ascii")
     with replacing(Path(target)) as stream:
         stream.write(first + packed)
     return len(first) + len(packed)
@@ -146,17 +146,17 @@ def load_recording(path: PathLike) -> Recording:
     name = path_text(path, "the file of a recording {}: expected a path", RecordingError)
     try:
         if not Path(name).is_file():
-            raise RecordingError("{}: no such file".format(name))
+            raise RecordingError(f"{name}: no such file")
         if os.path.getsize(name) > _MOST_FILE:
-            raise RecordingError("{}: more than {}, no recording is as large".format(name, mebibytes(_MOST_FILE)))
+            raise RecordingError(f"{name}: more than {mebibytes(_MOST_FILE)}, no recording is as large")
         with open(name, "rb") as stream:
             found = _read(stream)
     except (OSError, ValueError) as error:
         if isinstance(error, RecordingError):
             raise
-        raise RecordingError("{} cannot be read: {}".format(name, error)) from error
+        raise RecordingError(f"{name} cannot be read: {error}") from error
     except _Damaged as error:
-        raise RecordingError("{}: {}; ask for the file again".format(name, error)) from None
+        raise RecordingError(f"{name}: {error}; ask for the file again") from None
     return found
 
 
@@ -167,9 +167,9 @@ class _Damaged(Exception):
 def _read(stream: BinaryIO) -> Recording:
     words = stream.read(_FIRST).decode("ascii", "replace").split(" ")
     if words[0] != _MAGIC or len(words) != 3:
-        raise _Damaged("is no recording: it does not begin with '{}'".format(_MAGIC))
+        raise _Damaged(f"is no recording: it does not begin with '{_MAGIC}'")
     if words[1] != str(VERSION):
-        raise _Damaged("has version {:.20}, this library reads {}: install a newer one".format(words[1], VERSION))
+        raise _Damaged(f"has version {words[1]:.20}, this library reads {VERSION}: install a newer one")
     sum_of_rest = hashlib.sha256()
     for piece in iter(lambda: stream.read(_PIECE), b""):
         sum_of_rest.update(piece)
@@ -194,7 +194,7 @@ def _lines_of(stream: BinaryIO) -> Iterator[bytearray]:
         try:
             piece = unpacker.decompress(packed, _PIECE)
         except zlib.error as error:
-            raise _Damaged("is damaged: {}".format(error)) from None
+            raise _Damaged(f"is damaged: {error}") from None
         if not packed and not piece:
             raise _Damaged("is damaged: it ends too early")
         packed = unpacker.unconsumed_tail
@@ -202,7 +202,7 @@ def _lines_of(stream: BinaryIO) -> Iterator[bytearray]:
         line += piece
         if total > _MOST_TEXT or len(line) - len(piece) > _MOST_LINE:
             what, most = ("text", _MOST_TEXT) if total > _MOST_TEXT else ("a line", _MOST_LINE)
-            raise _Damaged("unpacks to too much: {} of over {}".format(what, mebibytes(most)))
+            raise _Damaged(f"unpacks to too much: {what} of over {mebibytes(most)}")
         while True:
             end = line.find(b"\n", at)
             if end < 0:
@@ -224,9 +224,9 @@ def _parse(lines: Iterator[bytearray], most: int) -> Recording | None:
     events: list[BoardCall] = []
     kept, whole, pictures = 0, True, None
     for number, line in enumerate(lines):
-        where = "line {}".format(number + 1)
+        where = f"line {number + 1}"
         if number == _MOST_LINES:
-            raise _Damaged("{} is too many: expected at most {} lines".format(where, _MOST_LINES))
+            raise _Damaged(f"{where} is too many: expected at most {_MOST_LINES} lines")
         blob = _blob(line, where) if number else None
         if blob is not None:
             pictures = blob if pictures is None else pictures
@@ -236,11 +236,11 @@ def _parse(lines: Iterator[bytearray], most: int) -> Recording | None:
             blobs.append(blob if whole else b"")
             continue
         if len(line) > (_MOST_EVENT if number else _MOST_HEADER):
-            raise _Damaged("{}: {} bytes are too many".format(where, len(line)))
+            raise _Damaged(f"{where}: {len(line)} bytes are too many")
         try:
             value = json.loads(line.decode("ascii"))
         except (ValueError, RecursionError) as error:
-            raise _Damaged("{}: {}".format(where, error)) from None
+            raise _Damaged(f"{where}: {error}") from None
         if number == 0:
             header = value
             continue
@@ -263,19 +263,19 @@ def _blob(line: bytearray, where: str) -> bytes | None:
         try:
             return binascii.a2b_base64(text)
         except binascii.Error as error:
-            raise _Damaged("{}: {}".format(where, error)) from None
+            raise _Damaged(f"{where}: {error}") from None
 
 
 def _event(value: Any, blobs: Sequence[bytes], where: str) -> BoardCall:
     if not (isinstance(value, list) and len(value) == 5 and isinstance(value[0], str) and value[0] in CALLS):
-        raise _Damaged("{}: no event of a known kind".format(where))
+        raise _Damaged(f"{where}: no event of a known kind")
     kind, clock, accelerator, given, answer = value
     types, gives = CALLS[kind]
     timed = _is(clock, "n", blobs) and _is(accelerator, "n", blobs)
     if not (timed and isinstance(given, list) and len(given) == len(types)):
-        raise _Damaged("{}: {}: expected two times and {} arguments".format(where, kind, len(types)))
+        raise _Damaged(f"{where}: {kind}: expected two times and {len(types)} arguments")
     if not all(_is(part, letter, blobs) for part, letter in zip(given, types)):
-        raise _Damaged("{}: {}: arguments of other types than {!r}".format(where, kind, types))
+        raise _Damaged(f"{where}: {kind}: arguments of other types than {types!r}")
     failed = isinstance(answer, dict)
     if failed:
         error = answer.get("error")
@@ -283,7 +283,7 @@ def _event(value: Any, blobs: Sequence[bytes], where: str) -> BoardCall:
     else:
         right = _is(answer, gives, blobs)
     if not right:
-        raise _Damaged("{}: {}: an answer of another type than {!r}".format(where, kind, gives))
+        raise _Damaged(f"{where}: {kind}: an answer of another type than {gives!r}")
     arguments = tuple(blobs[part] if letter == "b" else part for part, letter in zip(given, types))
     return BoardCall(kind, clock, accelerator, arguments, blobs[answer] if gives == "b" and not failed else answer)
 

@@ -50,7 +50,7 @@ class _Comparison:
             try:
                 getattr(self, "_" + event.kind)(position, event)
             except (QnnError, ValueError, IndexError) as error:
-                raise RecordingError("event {} ({}): {}".format(position, event.kind, error)) from error
+                raise RecordingError(f"event {position} ({event.kind}): {error}") from error
             if len(self.found) >= _SHOWN:
                 break
         return self.found
@@ -59,7 +59,7 @@ class _Comparison:
         overlay = find_overlay(event.arguments[0])
         bitstream = overlay.files.get("bitstream")
         if (bitstream.sha256 if bitstream else "") != event.arguments[1]:
-            raise RecordingError("overlay {} has another bitstream here".format(overlay.name))
+            raise RecordingError(f"overlay {overlay.name} has another bitstream here")
         if self.overlay != overlay:
             self.overlay = overlay
             self._reset(position, event)
@@ -76,12 +76,12 @@ class _Comparison:
 
     def _free(self, position: int, event: BoardCall) -> None:
         if not self.memory.free(self.buffers[event.arguments[0]][0]):
-            raise RecordingError("buffer {} is not there".format(event.arguments[0]))
+            raise RecordingError(f"buffer {event.arguments[0]} is not there")
 
     def _part(self, event: BoardCall, nbytes: int) -> np.ndarray:
         address, size = self.buffers[event.arguments[0]]
         if nbytes > size:
-            raise RecordingError("{} bytes of a buffer of {}".format(nbytes, size))
+            raise RecordingError(f"{nbytes} bytes of a buffer of {size}")
         return self.memory.read(address, nbytes)
 
     def _flush(self, position: int, event: BoardCall) -> None:
@@ -106,7 +106,7 @@ class _Comparison:
             raise RecordingError("registers of an empty logic")
         ip = next((ip for ip in self.overlay.ips if ip.name == event.arguments[0]), None)
         if ip is None:
-            raise RecordingError("overlay {} has no ip {}".format(self.overlay.name, event.arguments[0]))
+            raise RecordingError(f"overlay {self.overlay.name} has no ip {event.arguments[0]}")
         return TwinRegisters(self.twin.ip(ip.name), ip.range, self.clock, self._pass)
 
     def _read(self, position: int, event: BoardCall) -> None:
@@ -116,7 +116,7 @@ class _Comparison:
         self._registers(event).write(event.arguments[1], event.arguments[2])
 
     def _play(self, position: int, event: BoardCall) -> None:
-        self._registers(event).play(np.frombuffer(event.arguments[1], PROGRAM_DTYPE), _LONGEST)
+        self._registers(event).run_program(np.frombuffer(event.arguments[1], PROGRAM_DTYPE), _LONGEST)
 
     def _pass(self, attempt: int, left: float) -> None:
         """Let the clock go on to the end of what is running."""
@@ -128,4 +128,4 @@ class _Comparison:
         registers = self._registers(event)
         self._pass(0, _LONGEST)
         if mask and not registers.read(offset) & mask:
-            raise RecordingError("the twin never shows bits {:#x} at {:#x}".format(mask, offset))
+            raise RecordingError(f"the twin never shows bits {mask:#x} at {offset:#x}")

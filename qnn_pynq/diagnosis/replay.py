@@ -75,7 +75,7 @@ class ReplayBoard(Board):
                                  f"on: {_said(events[self.position])}")
 
     # -- the contract of a board ---------------------------------------------------------------
-    def load(self, overlay: Any) -> None:
+    def configure(self, overlay: Any) -> None:
         bitstream = overlay.files.get("bitstream")
         with self.lock:
             self._configure("load", (overlay.name, bitstream.sha256 if bitstream else ""))
@@ -144,7 +144,7 @@ class _Registers(Registers):
     def write(self, offset: int, value: int) -> None:
         self._board.played("write", (self._name, int(offset), int(value)))
 
-    def play(self, program: np.ndarray, timeout: float) -> None:
+    def run_program(self, program: np.ndarray, timeout: float) -> None:
         self._board.played("play", (self._name, program.tobytes()))
 
 

@@ -78,17 +78,17 @@ class Outcome:
     def result(self) -> str:
         if self.note:
             return "no answers" if self.missing else "not run"
-        return "{} wrong".format(len(self.mismatches)) if self.wrong else "ok"
+        return f"{len(self.mismatches)} wrong" if self.wrong else "ok"
 
     @property
     def details(self) -> list[str]:
         """What is wrong, a line each."""
-        head = "{} on {} ({})".format(self.network, self.board, self.mode)
-        lines = ["{}: {}".format(head, self.note)] if self.note else []
+        head = f"{self.network} on {self.board} ({self.mode})"
+        lines = [f"{head}: {self.note}"] if self.note else []
         for wrong in self.mismatches[:_SHOWN]:
             lines.append("{}: picture {picture}: expected {expected}, got {got}".format(head, **wrong))
         if len(self.mismatches) > _SHOWN:
-            lines.append("{}: and {} more".format(head, len(self.mismatches) - _SHOWN))
+            lines.append(f"{head}: and {len(self.mismatches) - _SHOWN} more")
         return lines
 
     def as_dict(self) -> dict[str, Any]:
@@ -197,7 +197,7 @@ def _compare(network: Network, make: Callable[[], Engine], outcome: Outcome) -> 
             outcome.note, outcome.missing = "it brings no known answers", True
             return outcome
         with make() as engine:
-            engine.configure(network)
+            engine.load(network)
             outcome.mismatches = differences(network, answers, _answer(network, engine, answers))
             seen = {wrong["picture"] for wrong in outcome.mismatches}
             # A batch and single pictures take different ways through the kernels and the driver.

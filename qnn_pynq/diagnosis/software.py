@@ -26,18 +26,18 @@ def _module(label: str, name: str, least: str, needed: str) -> Check:
     try:
         version = import_module(name).__version__
     except ImportError as error:
-        return Check(label, "fail", "cannot be imported: {}".format(error), "{}: pip install {}".format(needed, label))
+        return Check(label, "fail", f"cannot be imported: {error}", f"{needed}: pip install {label}")
     if numbers(version) < numbers(least):
-        return Check(label, "warn", version, "tested from {} on".format(least))
+        return Check(label, "warn", version, f"tested from {least} on")
     return Check(label, "ok", version, "")
 
 
 def check_package(host: Host) -> Check:
-    return Check("qnn-pynq", "ok", "{} in {}".format(__version__, _PACKAGE), "")
+    return Check("qnn-pynq", "ok", f"{__version__} in {_PACKAGE}", "")
 
 
 def check_python(host: Host) -> Check:
-    value = "{} {}, {}".format(platform.python_implementation(), platform.python_version(), sys.executable)
+    value = f"{platform.python_implementation()} {platform.python_version()}, {sys.executable}"
     return Check("Python", "ok", value, "")
 
 
@@ -63,7 +63,7 @@ def check_kernels(host: Host) -> Check:
     try:
         kernels = import_module("qnn_pynq.kernels")
     except ImportError as error:
-        return Check("C kernels", "fail", "cannot be imported: {}".format(error), _BUILD)
+        return Check("C kernels", "fail", f"cannot be imported: {error}", _BUILD)
     built, supported = kernels.isa_built(), kernels.isa_supported()
     try:
         active = kernels.isa_active()
@@ -72,7 +72,7 @@ def check_kernels(host: Host) -> Check:
     value = "{} active; built: {}; this processor has: {}".format(active, " ".join(built), " ".join(supported))
     forced = host.environ.get("QNN_PYNQ_ISA")
     if forced:
-        value += "; QNN_PYNQ_ISA={}".format(forced)
+        value += f"; QNN_PYNQ_ISA={forced}"
         return Check("C kernels", "warn", value, "unset QNN_PYNQ_ISA to let the fastest one be chosen")
     if host.machine.startswith(("arm", "aarch64")) and "neon" not in built:
         return Check("C kernels", "warn", value, "correct but slow, as it was built without NEON: " + _BUILD)
@@ -96,7 +96,7 @@ def check_cache(host: Host) -> Check:
     return Check(
         "cache folder",
         "warn",
-        "{} is not writable".format(folder),
+        f"{folder} is not writable",
         "set QNN_PYNQ_CACHE to a folder that you may write to",
     )
 
@@ -108,13 +108,13 @@ def check_disk(host: Host) -> Check:
             return Check(
                 "disk",
                 "warn",
-                "the file system of {} is read-only".format(folder),
+                f"the file system of {folder} is read-only",
                 "sudo mount -o remount,rw / ; a card that became read-only by itself is damaged: copy it",
             )
     free = shutil.disk_usage(str(cache)).free / 2.0**20
-    value = "{:.0f} MiB free at {}".format(free, cache)
+    value = f"{free:.0f} MiB free at {cache}"
     if free < _DISK_WANTED_MIB:
-        advice = "make room ({} MiB do), or set QNN_PYNQ_CACHE to another disk".format(_DISK_WANTED_MIB)
+        advice = f"make room ({_DISK_WANTED_MIB} MiB do), or set QNN_PYNQ_CACHE to another disk"
         return Check("disk", "warn", value, advice)
     return Check("disk", "ok", value, "")
 

@@ -78,7 +78,7 @@ class Engine(ABC):
     accelerator_is_modelled : bool
         The stage "accelerator" comes from a cycle model, not from a clock.
     network : Network or None
-        None before `configure`, after a failed one, and after `close`.
+        None before `load`, after a failed one, and after `close`.
     kind : str
         Of what the network configured gives: see `EngineResult`.
     gives_sums : bool
@@ -86,7 +86,7 @@ class Engine(ABC):
     after : tuple of Layer
         Layers that are left to the processor, behind the values.
     state : str
-        "new", "ready", "running", "failed" or "closed". A failed engine refuses to run until `configure`
+        "new", "ready", "running", "failed" or "closed". A failed engine refuses to run until `load`
         succeeds.
     """
 
@@ -105,7 +105,7 @@ class Engine(ABC):
         """Raise UnsupportedNetworkError unless this engine computes the network. Changes nothing."""
 
     @abstractmethod
-    def configure(self, network: Network) -> None:
+    def load(self, network: Network) -> None:
         """Take a network; after a failure this starts anew."""
 
     def first_stage(self) -> Stage | None:
@@ -152,12 +152,12 @@ class Engine(ABC):
         return ()
 
     def abandon(self, reset: bool = True) -> None:
-        """Give up the run in flight, if there is one; the next `configure` makes a new beginning.
+        """Give up the run in flight, if there is one; the next `load` makes a new beginning.
 
         Parameters
         ----------
         reset : bool
-            Let `configure` reset the board: a run may still be in the circuit.
+            Let `load` reset the board: a run may still be in the circuit.
         """
         self.check_open()
         self.state, self.network = "failed", None

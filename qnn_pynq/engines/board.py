@@ -36,13 +36,13 @@ _log = logging.getLogger(__name__)
 
 
 class SegmentTime(NamedTuple):
-    """One segment's part of the last run: seconds of `configure`, and of each stage, for all `images`.
+    """One segment's part of the last run: seconds of `load`, and of each stage, for all `pictures`.
 
-    `configure` is by the clock; on the emulated board that is the emulation's time, and no FPGA's.
+    `load` is by the clock; on the emulated board that is the emulation's time, and no FPGA's.
     """
 
     overlay: str
-    images: int
+    pictures: int
     configure: float
     stages: dict[str, float]
 
@@ -61,7 +61,7 @@ class BoardEngine(Engine):
     conservative : bool
         The published register sequence only; slower.
     takeover : bool
-        Whether `configure` may take the board from another classifier; else BoardBusyError.
+        Whether `load` may take the board from another classifier; else BoardBusyError.
     parts : sequence of Part, optional
         What `plan_parts` gave for the network that is going to be configured, so that it is not planned again.
 
@@ -73,8 +73,8 @@ class BoardEngine(Engine):
 
     Notes
     -----
-    Another engine's `configure` takes the board over: this one then raises BoardTakenError until it is
-    configured again. After a deadline has passed the run may still be in the circuit, so `configure` first
+    Another engine's `load` takes the board over: this one then raises BoardTakenError until it is
+    configured again. After a deadline has passed the run may still be in the circuit, so `load` first
     resets the board.
     """
 
@@ -121,7 +121,7 @@ class BoardEngine(Engine):
             self._planned = plan_parts(network, self.overlays, self.conservative)
         return self._planned
 
-    def configure(self, network: Network) -> None:
+    def load(self, network: Network) -> None:
         self.check_idle()
         parts = self._plan(network)
         first = parts[0]
@@ -153,7 +153,7 @@ class BoardEngine(Engine):
             if other != index:
                 driver.free()  # contiguous memory is small: one part's buffers at a time
         try:
-            self.drivers[index].configure(self._parts[index].network)
+            self.drivers[index].load(self._parts[index].network)
         except BaseException as error:
             self._hung = not isinstance(error, BoardBusyError)
             raise
@@ -390,6 +390,6 @@ def _sum_layers(so_far: tuple[LayerProfile, ...], chunk: tuple[LayerProfile, ...
     if not so_far:
         return chunk
     return tuple(
-        new._replace(seconds=old.seconds + new.seconds, images=old.images + new.images)
+        new._replace(seconds=old.seconds + new.seconds, pictures=old.pictures + new.pictures)
         for old, new in zip(so_far, chunk)
     )

@@ -52,7 +52,7 @@ class SoftwareEngine(Engine):
                 f"network {network.name!r}: {len(network.classes)} classes of {network.decode.levels} levels need "
                 f"{network.output_neurons} output neurons, {signal.origin} has {signal.values}")
 
-    def configure(self, network: Network) -> None:
+    def load(self, network: Network) -> None:
         self.check_open()
         self.check(network)
         end, spec, signals = _body(network), network.input, network.signals

@@ -41,7 +41,7 @@ class _Redirect(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if not is_web_address(newurl):
-            raise _Unusable("it redirects to {}, which is neither http nor https".format(newurl))
+            raise _Unusable(f"it redirects to {newurl}, which is neither http nor https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -94,8 +94,8 @@ def download(
     except OSError as error:
         reason = error.strerror or error
         raise FetchError(
-            "cannot write {}: {}; make room, or choose a folder that you may write to "
-            "(QNN_PYNQ_CACHE names the cache)".format(target, reason)
+            f"cannot write {target}: {reason}; make room, or choose a folder that you may write to "
+            "(QNN_PYNQ_CACHE names the cache)"
         ) from error
     return target
 
@@ -119,7 +119,7 @@ def _digest(stream: BinaryIO) -> str:
 @contextmanager
 def _locked_part(target: Path, sha256: str) -> Iterator[BinaryIO | None]:
     """The part file, ours alone; None once somebody else has put `target` in place."""
-    path = target.parent / ".{}.{}.part".format(target.name, sha256[:12])
+    path = target.parent / f".{target.name}.{sha256[:12]}.part"
     while True:
         with open(str(path), "a+b") as part:
             _lock(part, target.name)
@@ -166,12 +166,12 @@ def _from_any(
         try:
             actual = _from_one(url, part, sha256, size, name, progress, timeout)
         except _Unusable as error:
-            failures.append("{}: {}".format(url, error))
+            failures.append(f"{url}: {error}")
             continue
         if actual == sha256:
             return
         wrong = True
-        failures.append("{}: sha256 is {}, expected {}".format(url, actual, sha256))
+        failures.append(f"{url}: sha256 is {actual}, expected {sha256}")
         part.truncate(0)
     kind = DigestError if wrong else FetchError
     raise kind("{} could not be fetched\n  {}".format(name, "\n  ".join(failures or ["it has no address"])))
@@ -214,13 +214,13 @@ def _receive(url: str, part: BinaryIO, size: int | None, name: str, progress: bo
         have = _length(part)
     headers = {"User-Agent": "qnn-pynq/" + __version__}
     if have:
-        headers["Range"] = "bytes={}-".format(have)
+        headers["Range"] = f"bytes={have}-"
     try:
         answer = _opener().open(urllib.request.Request(url, headers=headers), timeout=timeout)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code != 416 or not have:  # 416: the server's file ends before our part does
-            raise _Unusable("the server answered {} {}".format(error.code, error.reason)) from None
+            raise _Unusable(f"the server answered {error.code} {error.reason}") from None
         part.truncate(0)
         _receive(url, part, size, name, progress, timeout)
         return
@@ -230,7 +230,7 @@ def _receive(url: str, part: BinaryIO, size: int | None, name: str, progress: bo
         expected = _expected_length(answer, part, have)
         if size is not None and expected is not None and expected != size:
             part.truncate(0)
-            raise _Unusable("it has {} bytes, expected {}".format(expected, size))
+            raise _Unusable(f"it has {expected} bytes, expected {size}")
         total = size if size is not None else expected
         _copy(answer, part, total, Progress(name, total, _length(part), progress))
 
@@ -279,7 +279,7 @@ def _copy(answer: Any, part: BinaryIO, total: int | None, show: Progress) -> Non
             show.step(len(block))
     part.flush()
     if total is not None and have < total:
-        raise _Broken("it ended after {} of {} bytes".format(have, total))
+        raise _Broken(f"it ended after {have} of {total} bytes")
     if total is not None and have > total:
         part.truncate(0)
-        raise _Unusable("it has more than the expected {} bytes".format(total))
+        raise _Unusable(f"it has more than the expected {total} bytes")

@@ -50,8 +50,8 @@ def show(value: Any) -> str:
 def item_path(where: str, key: object) -> str:
     """Path of a field (``a.b``) or of a list item (``a[2]``)."""
     if isinstance(key, int):
-        return "{}[{}]".format(where, key)
-    return "{}.{}".format(where, key) if where else str(key)
+        return f"{where}[{key}]"
+    return f"{where}.{key}" if where else str(key)
 
 
 def plain_name(value: str) -> bool:
@@ -80,7 +80,7 @@ class Fields:
     def __init__(self, value: Any, source: str, where: str = "") -> None:
         self.source, self.where = source, where
         if not isinstance(value, dict):
-            fail(source, where, "{} is no object: expected {{...}}".format(show(value)))
+            fail(source, where, f"{show(value)} is no object: expected {{...}}")
         self._rest: dict[str, Any] = dict(value)
         self._known: list[str] = []
 
@@ -93,27 +93,27 @@ class Fields:
         value = self._rest.pop(key, None)
         if value is None:
             if default is _REQUIRED:
-                self.fail(key, "missing: expected {}".format(_expected(kind, allowed)))
+                self.fail(key, f"missing: expected {_expected(kind, allowed)}")
             return default
         if not _TYPES[kind](value):
-            self.fail(key, "{} is no {}: expected {}".format(show(value), kind, _expected(kind, allowed)))
+            self.fail(key, f"{show(value)} is no {kind}: expected {_expected(kind, allowed)}")
         if allowed and value not in allowed:
-            self.fail(key, "{} is not allowed: expected {}".format(show(value), _expected(kind, allowed)))
+            self.fail(key, f"{show(value)} is not allowed: expected {_expected(kind, allowed)}")
         return value
 
     def integer(self, key: str, low: int, high: int, default: Any = _REQUIRED) -> Any:
         """An integer in [low, high]."""
         value = self.take(key, "integer", default)
         if value is not None and not low <= value <= high:
-            self.fail(key, "{} is out of range: expected {} to {}".format(show(value), low, high))
+            self.fail(key, f"{show(value)} is out of range: expected {low} to {high}")
         return value
 
     def number(self, key: str, default: Any = _REQUIRED, high: float = sys.float_info.max) -> Any:
         """A number greater than zero that a float can hold, at most `high`."""
         value = self.take(key, "number", default)
         if value is not None and not 0 < value <= high:
-            most = "that a float can hold" if high == sys.float_info.max else "and at most {:g}".format(high)
-            self.fail(key, "{} is out of range: expected a number above 0 {}".format(show(value), most))
+            most = "that a float can hold" if high == sys.float_info.max else f"and at most {high:g}"
+            self.fail(key, f"{show(value)} is out of range: expected a number above 0 {most}")
         return value
 
     def text(self, key: str, default: Any = _REQUIRED) -> Any:
@@ -129,9 +129,7 @@ class Fields:
         if value is not None and not plain_name(value):
             self.fail(
                 key,
-                "{} is no plain name: expected letters, digits, '.', '_' and '-', no folder".format(
-                    show(value)
-                ),
+                f"{show(value)} is no plain name: expected letters, digits, '.', '_' and '-', no folder",
             )
         return value
 
@@ -148,11 +146,11 @@ class Fields:
         before = set()
         for index, value in enumerate(values):
             if not isinstance(value, str) or not value:
-                self.fail(item_path(key, index), "{} is no text: expected a string".format(show(value)))
+                self.fail(item_path(key, index), f"{show(value)} is no text: expected a string")
             if value in before:
                 self.fail(
                     item_path(key, index),
-                    "{} is there twice: expected different names".format(show(value)),
+                    f"{show(value)} is there twice: expected different names",
                 )
             before.add(value)
         return tuple(values)
@@ -216,7 +214,7 @@ def check_format(fields: Fields, name: str, version: int) -> None:
         problem = "{} is too new: this release reads up to {}; upgrade qnn-pynq"
         fields.fail("version", problem.format(found, version))
     if found < 1:
-        fields.fail("version", "{} is not allowed: expected 1 to {}".format(found, version))
+        fields.fail("version", f"{found} is not allowed: expected 1 to {version}")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -227,14 +225,14 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             if twice in seen:
                 break
             seen.add(twice)
-        raise ValueError("the field {} is there twice".format(show(twice)))
+        raise ValueError(f"the field {show(twice)} is there twice")
     return found
 
 
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError("{} is no finite number".format(text))
+        raise ValueError(f"{text} is no finite number")
     return value
 
 
@@ -265,7 +263,7 @@ def read_json(path: Path) -> Any:
         problem = "no JSON: {} at line {}, column {}"
         fail(str(path), "", problem.format(error.msg.lower(), error.lineno, error.colno))
     except UnicodeDecodeError as error:
-        fail(str(path), "", "not UTF-8: byte {} cannot be read as text".format(error.start))
+        fail(str(path), "", f"not UTF-8: byte {error.start} cannot be read as text")
     except RecursionError:
         fail(str(path), "", "no JSON for us: nested too deeply")
     except DescriptorError:
@@ -288,4 +286,4 @@ def write_json(value: Any, indent: str = "") -> str:
     else:
         items = [write_json(item, inner) for item in value]
     body = ",\n".join(inner + item for item in items)
-    return "{}\n{}\n{}".format(flat[0], body, indent + flat[-1])
+    return f"{flat[0]}\n{body}\n{indent + flat[-1]}"

@@ -98,7 +98,7 @@ class Archive:
         self._stream.seek(0)
         if start == b"\x93NUMPY":
             shape = read_header(self._stream).shape
-            raise ValueError("one array of shape {}, expected an archive of several (np.savez)".format(shape))
+            raise ValueError(f"one array of shape {shape}, expected an archive of several (np.savez)")
         if start[:4] not in (b"PK\3\4", b"PK\5\6"):
             raise ValueError("expected a zip archive of arrays (np.savez)")
         return zipfile.ZipFile(_Pieces(self._stream))
@@ -204,7 +204,7 @@ class ArrayFolder:
         header, start, size = self._headers[name]
         with _Opened(self._folder, name, self._source, where) as (stream, now):
             if now != size:
-                raise BadArray("has {} bytes now, it had {}: it is being written".format(now, size))
+                raise BadArray(f"has {now} bytes now, it had {size}: it is being written")
             stream.seek(start)
             return _data(stream, header, self._folder / name, self._held)
 
@@ -329,7 +329,7 @@ def _data(stream: IO[bytes], header: Header, path: Path | None, room: Room) -> n
     data: Any = np.empty(count, np.uint8)
     have = read_into(stream, memoryview(data))
     if have != count:
-        raise BadArray("has {} bytes of data: expected {}".format(have, count))
+        raise BadArray(f"has {have} bytes of data: expected {count}")
     data.flags.writeable = False
     return np.ndarray(header.shape, header.dtype, data, order=order)  # type: ignore[arg-type]
 
@@ -341,7 +341,7 @@ def _parsed_header(stream: IO[bytes]) -> tuple[Header, int]:
     except OSError:
         raise
     except Exception as error:  # numpy's header parser lets everything through that literal_eval may raise
-        raise BadArray("is no .npy file: {}".format(error)) from None
+        raise BadArray(f"is no .npy file: {error}") from None
 
 
 def _check_header(header: Header, size: int, dtypes: Sequence[str], shape: Sequence[int | None]) -> None:
@@ -354,9 +354,9 @@ def _check_header(header: Header, size: int, dtypes: Sequence[str], shape: Seque
     same = len(found) == len(shape)
     if not same or any(n < 1 if s is None else n != s for n, s in zip(found, shape)):
         expected = ", ".join("n" if s is None else str(s) for s in shape) + ("," if len(shape) == 1 else "")
-        raise BadArray("has shape {}: expected ({})".format(tuple(found), expected))
+        raise BadArray(f"has shape {tuple(found)}: expected ({expected})")
     if size != header.nbytes:
-        raise BadArray("has {} bytes of data: expected {}".format(size, header.nbytes))
+        raise BadArray(f"has {size} bytes of data: expected {header.nbytes}")
 
 
 def read_header(stream: Any) -> Header:

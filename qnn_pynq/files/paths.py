@@ -23,4 +23,4 @@ def path_text(value: Any, problem: str, error: type[QnnError]) -> str:
 
 def shortened(text: str) -> str:
     """`text`, cut where no message has room for it."""
-    return text if len(text) <= 200 else "{}... ({} characters)".format(text[:100], len(text))
+    return text if len(text) <= 200 else f"{text[:100]}... ({len(text)} characters)"

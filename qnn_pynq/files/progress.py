@@ -37,5 +37,5 @@ class Progress:
             self._bar.update(count)
         elif self._text and self._total and self._have * 10 // self._total > self._said:
             self._said = self._have * 10 // self._total
-            text = "{}: {} of {} bytes".format(self._name, self._have, self._total)
+            text = f"{self._name}: {self._have} of {self._total} bytes"
             print(text, file=sys.stderr, flush=True)

@@ -11,11 +11,11 @@ from .bits import Encoder, highest_class, move_bits, pack, unpack
 from .conv import ConvLayer, ConvStack
 from .dense import DenseStack
 from .linear import LinearLayer
-from .program import PLAY_DONE, PLAY_TIMEOUT, play
+from .program import PROGRAM_DONE, PROGRAM_TIMEOUT, run_program
 
 __all__ = [
-    "PLAY_DONE",
-    "PLAY_TIMEOUT",
+    "PROGRAM_DONE",
+    "PROGRAM_TIMEOUT",
     "ConvLayer",
     "ConvStack",
     "DenseStack",
@@ -27,7 +27,7 @@ __all__ = [
     "isa_supported",
     "move_bits",
     "pack",
-    "play",
+    "run_program",
     "set_isa",
     "unpack",
 ]

@@ -18,9 +18,9 @@ _C_ORDER, _ALIGNED, _WRITABLE = 0x1, 0x100, 0x400  # numpy's flags
 def integer(value: Any, name: str, low: int, high: int) -> int:
     """An int within low..high."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise KernelError("{} is {!r}, expected an int from {} to {}".format(name, value, low, high))
+        raise KernelError(f"{name} is {value!r}, expected an int from {low} to {high}")
     if not low <= value <= high:
-        raise KernelError("{} is {}, expected {} to {}".format(name, value, low, high))
+        raise KernelError(f"{name} is {value}, expected {low} to {high}")
     return int(value)
 
 
@@ -46,28 +46,25 @@ def refuse(
     ):
         return
     if not isinstance(array, np.ndarray):
-        raise KernelError("{} is a {}, expected a numpy array".format(name, type(array).__name__))
+        raise KernelError(f"{name} is a {type(array).__name__}, expected a numpy array")
     if array.dtype != dtype:
         raise KernelError(
-            "{} has dtype {}, expected {}: use .astype(numpy.{}), or .view() if the bytes are right".format(
-                name, array.dtype, dtype, dtype
-            )
+            f"{name} has dtype {array.dtype}, expected {dtype}: use .astype(numpy.{dtype}), or .view() if the bytes "
+            "are right"
         )
     if not _fits(array.shape, shape):
         wanted = "({}{})".format(
             ", ".join("any" if s is None else str(s) for s in shape), "," if len(shape) == 1 else ""
         )
-        raise KernelError("{} has shape {}, expected {}".format(name, array.shape, wanted))
+        raise KernelError(f"{name} has shape {array.shape}, expected {wanted}")
     if not array.flags.c_contiguous:
         raise KernelError(
-            "{} has strides {}, expected C order without gaps: use numpy.ascontiguousarray".format(
-                name, array.strides
-            )
+            f"{name} has strides {array.strides}, expected C order without gaps: use numpy.ascontiguousarray"
         )
     if not array.flags.aligned:
-        raise KernelError("{} is not aligned to {} bytes: copy it".format(name, dtype.alignment))
+        raise KernelError(f"{name} is not aligned to {dtype.alignment} bytes: copy it")
     if writable and not array.flags.writeable:
-        raise KernelError("{} is read-only, expected a writable array".format(name))
+        raise KernelError(f"{name} is read-only, expected a writable array")
 
 
 def pointer(array: np.ndarray) -> Any:

@@ -11,8 +11,8 @@ try:
     from .._kernels import ffi, lib
 except ImportError as error:  # a checkout without the extension, or a broken install
     raise ImportError(
-        "the C kernels of qnn_pynq cannot be loaded ({}): install the package with pip, or run "
-        "'python setup.py build_ext --inplace' in the checkout".format(error)
+        f"the C kernels of qnn_pynq cannot be loaded ({error}): install the package with pip, or run "
+        "'python setup.py build_ext --inplace' in the checkout"
     ) from error
 
 __all__ = ["active", "ffi", "isa_active", "isa_built", "isa_supported", "lib", "set_isa"]

@@ -22,7 +22,7 @@ def _rows(array: Any, name: str) -> int:
     """Number of rows of an (..., n) uint8 array; checks it."""
     if not isinstance(array, np.ndarray) or array.ndim == 0:
         raise KernelError(
-            "{} is {!r:.80}, expected a numpy array of one or more dimensions".format(name, array)
+            f"{name} is {array!r:.80}, expected a numpy array of one or more dimensions"
         )
     refuse(array, name, U8, array.shape)
     rows = 1
@@ -105,10 +105,10 @@ def move_bits(source: np.ndarray, source_bit: int, target: np.ndarray, target_bi
     for name, array, first in (("source", source, source_bit), ("target", target, target_bit)):
         if array.ndim != 2 or len(array) != rows or array.shape[1] % 8:
             raise KernelError(
-                "{} of shape {}, expected ({}, bytes) with whole 64-bit words a row".format(name, array.shape, rows)
+                f"{name} of shape {array.shape}, expected ({rows}, bytes) with whole 64-bit words a row"
             )
         room = 8 * array.shape[1] - integer(first, name + "_bit", 0, 8 * array.shape[1])
-        integer(bits, "bits behind {}_bit {}".format(name, first), 0, room)
+        integer(bits, f"bits behind {name}_bit {first}", 0, room)
     refuse(target, "target", U8, target.shape, writable=True)
     lib.qnn_move_bits(
         pointer(source), source.shape[1], source_bit, pointer(target), target.shape[1], target_bit, bits, rows
@@ -159,13 +159,13 @@ class Encoder:
             used, threshold = len(index), 0
             if used and int(index.max()) >= self.pixels:
                 raise KernelError(
-                    "index names pixel {}, expected below {}".format(int(index.max()), self.pixels)
+                    f"index names pixel {int(index.max())}, expected below {self.pixels}"
                 )
         if used > self.bits:
-            raise KernelError("the encoding makes {} bits, expected at most {}".format(used, self.bits))
+            raise KernelError(f"the encoding makes {used} bits, expected at most {self.bits}")
         self._c = lib.qnn_encoder_new(active(), self.pixels, self.bits, used, threshold, at, levels)
         if not self._c:
-            raise MemoryError("no memory for an encoder of {} bits".format(self.bits))
+            raise MemoryError(f"no memory for an encoder of {self.bits} bits")
         self._c = ffi.gc(self._c, lib.qnn_encoder_free)
 
     def encode(self, pictures: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:

@@ -22,9 +22,9 @@ _KERNEL = 64
 def int32_thresholds(array: Any, name: str, outputs: int, levels: int) -> np.ndarray:
     """Integers (outputs, levels) as int32; those that no sum can lie beyond keep their meaning."""
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu":
-        raise KernelError("{} needs thresholds as an integer array, shape ({}, {})".format(name, outputs, levels))
+        raise KernelError(f"{name} needs thresholds as an integer array, shape ({outputs}, {levels})")
     if array.shape != (outputs, levels):
-        raise KernelError("{}: thresholds have shape {}, expected {}".format(name, array.shape, (outputs, levels)))
+        raise KernelError(f"{name}: thresholds have shape {array.shape}, expected {(outputs, levels)}")
     if array.dtype == np.uint64:
         array = np.minimum(array, np.uint64(2**31 - 1))
     return np.clip(array.astype(np.int64), -(2**31), 2**31 - 1).astype(np.int32, order="C")
@@ -32,7 +32,7 @@ def int32_thresholds(array: Any, name: str, outputs: int, levels: int) -> np.nda
 
 def _padding(value: Any, name: str) -> tuple[int, int]:
     if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise KernelError("{} is {!r}, expected (before, after)".format(name, value))
+        raise KernelError(f"{name} is {value!r}, expected (before, after)")
     return integer(value[0], name, 0, _SIDE), integer(value[1], name, 0, _SIDE)
 
 
@@ -43,7 +43,7 @@ def _is_pool(layer: Any) -> bool:
 def _places(size: int, padding: tuple[int, int], window: int, stride: int, name: str) -> int:
     padded = size + padding[0] + padding[1]
     if padded < window:
-        raise KernelError("{}: a window of {} does not fit into {} padded lines".format(name, window, padded))
+        raise KernelError(f"{name}: a window of {window} does not fit into {padded} padded lines")
     return (padded - window) // stride + 1
 
 
@@ -87,9 +87,9 @@ class ConvLayer:
         groups = integer(layer.groups, "groups", 1, _SIDE)
         before, after = _padding(layer.padding, "padding")
         if inputs % groups or outputs % groups:
-            raise KernelError("{} inputs and {} outputs cannot be cut into {} groups".format(inputs, outputs, groups))
+            raise KernelError(f"{inputs} inputs and {outputs} outputs cannot be cut into {groups} groups")
         if layer.weight_bits not in _WEIGHTS:
-            raise KernelError("weight_bits is {!r}, expected 1, 16 or 32".format(layer.weight_bits))
+            raise KernelError(f"weight_bits is {layer.weight_bits!r}, expected 1, 16 or 32")
         bits = integer(layer.weight_bits, "weight_bits", 1, 32)
         if bits == 1:
             input_bits = integer(layer.input_bits, "input_bits", 1, 3)
@@ -102,7 +102,7 @@ class ConvLayer:
         if bits == 16:
             reach = 255 * int(np.abs(layer.weights.astype(np.int64)).reshape(outputs, -1).sum(axis=1).max())
             if reach >= 2**31:
-                raise KernelError("sums of 16-bit weights reach {}, expected less than 2**31".format(reach))
+                raise KernelError(f"sums of 16-bit weights reach {reach}, expected less than 2**31")
         if bits == 32:
             thresholds = layer.thresholds
             refuse(thresholds, "thresholds", _F32, (outputs, levels))
@@ -134,7 +134,7 @@ class ConvLayer:
             ffi.NULL if invert is None else ffi.from_buffer(invert),
         )
         if not c:
-            raise MemoryError("no memory for a convolution of {} -> {}".format(self.input_shape, self.output_shape))
+            raise MemoryError(f"no memory for a convolution of {self.input_shape} -> {self.output_shape}")
         self._c = ffi.gc(c, lib.qnn_conv_free)
         self.method = ffi.string(lib.qnn_conv_method(self._c)).decode("ascii")
 
@@ -230,12 +230,11 @@ class ConvStack:
                 part: Any = _PoolLayer(layer, self._parts[-1].output_shape)
             else:
                 if channels is not None and layer.inputs != channels:
-                    raise KernelError("layer {} has {} inputs, expected {}".format(at - 1, layer.inputs, channels))
+                    raise KernelError(f"layer {at - 1} has {layer.inputs} inputs, expected {channels}")
                 if code_bits is not None and (layer.weight_bits != 1 or layer.input_bits < code_bits):
                     raise KernelError(
-                        "layer {} takes {} bits with {}-bit weights, expected 1-bit weights and {} bits".format(
-                            at - 1, layer.input_bits, layer.weight_bits, code_bits
-                        )
+                        f"layer {at - 1} takes {layer.input_bits} bits with {layer.weight_bits}-bit weights, expected "
+                        f"1-bit weights and {code_bits} bits"
                     )
                 pool = None
                 if at < len(layers) and _is_pool(layers[at]):

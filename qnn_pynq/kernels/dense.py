@@ -29,16 +29,16 @@ def _thresholds(layer: Any, name: str, outputs: int, levels: int) -> Any:
     """int16 (outputs, levels), wrapped as the circuit does; None for a layer without thresholds."""
     if levels == 0:
         if layer.thresholds is not None:
-            raise KernelError("{} has output 'none' and thresholds, expected None".format(name))
+            raise KernelError(f"{name} has output 'none' and thresholds, expected None")
         return None
     array = layer.thresholds
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu":
         raise KernelError(
-            "{} needs thresholds as an integer array, shape ({}, {})".format(name, outputs, levels)
+            f"{name} needs thresholds as an integer array, shape ({outputs}, {levels})"
         )
     if array.shape != (outputs, levels):
         raise KernelError(
-            "{}: thresholds have shape {}, expected {}".format(name, array.shape, (outputs, levels))
+            f"{name}: thresholds have shape {array.shape}, expected {(outputs, levels)}"
         )
     low = array.astype(np.int64, order="C") & 0xFFFF
     return low.astype(np.uint16).view(np.int16)
@@ -77,7 +77,7 @@ class DenseStack:
         self._encoder = encoder  # kept alive: the C stack points to it
         self._c = lib.qnn_stack_new(active(), len(layers))
         if not self._c:
-            raise MemoryError("no memory for a stack of {} layers".format(len(layers)))
+            raise MemoryError(f"no memory for a stack of {len(layers)} layers")
         self._c = ffi.gc(self._c, lib.qnn_stack_free)
         previous: tuple[str, int | None] = ("binary", None)
         for number, layer in enumerate(layers):
@@ -91,9 +91,7 @@ class DenseStack:
         if encoder is not None:
             if encoder.bits != self.inputs:
                 raise KernelError(
-                    "the encoder makes {} bits, expected the first layer's {}".format(
-                        encoder.bits, self.inputs
-                    )
+                    f"the encoder makes {encoder.bits} bits, expected the first layer's {self.inputs}"
                 )
             self._pixels = encoder.pixels
         if lib.qnn_stack_ready(self._c, ffi.NULL if encoder is None else encoder._c):
@@ -102,7 +100,7 @@ class DenseStack:
     def _add(
         self, number: int, layer: Any, previous: tuple[str, int | None], last: bool
     ) -> tuple[str, int | None]:
-        name = "layer {}".format(number)
+        name = f"layer {number}"
         inputs = integer(layer.inputs, name + ": inputs", 1, 32767)
         outputs = integer(layer.outputs, name + ": outputs", 1, (1 << 24))
         integer(getattr(layer, "weight_bits", 1), name + ": weight_bits", 1, 1)
@@ -112,16 +110,14 @@ class DenseStack:
             layer.output, name + ": output", ("binary", "none") if last else ("binary", "ternary")
         )
         if kind != previous[0]:
-            before = "the pictures are" if number == 0 else "layer {} gives".format(number - 1)
-            raise KernelError("{} takes {} inputs, but {} {}".format(name, kind, before, previous[0]))
+            before = "the pictures are" if number == 0 else f"layer {number - 1} gives"
+            raise KernelError(f"{name} takes {kind} inputs, but {before} {previous[0]}")
         if previous[1] is not None and inputs != previous[1]:
             raise KernelError(
-                "{} has {} inputs, expected the {} outputs of layer {}".format(
-                    name, inputs, previous[1], number - 1
-                )
+                f"{name} has {inputs} inputs, expected the {previous[1]} outputs of layer {number - 1}"
             )
         if kind == "ternary" and rule == "popcount":
-            raise KernelError("{} counts bits of ternary inputs, expected accumulator 'sum'".format(name))
+            raise KernelError(f"{name} counts bits of ternary inputs, expected accumulator 'sum'")
         levels = _OUTPUTS.index(output)
         weights = view(layer.weights, name + ": weights", U8, (outputs, (inputs + 7) // 8))
         thresholds = _thresholds(layer, name, outputs, levels)
@@ -136,7 +132,7 @@ class DenseStack:
             weights,
             ffi.NULL if thresholds is None else ffi.from_buffer(thresholds),
         ):
-            raise MemoryError("no memory for {} x {} weights".format(outputs, inputs))
+            raise MemoryError(f"no memory for {outputs} x {inputs} weights")
         return output, outputs
 
     @property
@@ -284,7 +280,7 @@ class DenseStack:
         raw = ffi.NULL if sums is None else ffi.from_buffer(sums)
         if threads == 1:
             if function(self._c, given, n, to, raw):
-                raise MemoryError("no memory for the activations of {} images".format(n))
+                raise MemoryError(f"no memory for the activations of {n} images")
         elif n:
             self._share(function, integer(threads, "threads", 1, 64), given, row, n, to, raw)
         return sums if out is None else out  # type: ignore[return-value]
@@ -309,4 +305,4 @@ class DenseStack:
         for worker in workers:
             worker.join()
         if failed:
-            raise MemoryError("no memory for the activations of {} images".format(n))
+            raise MemoryError(f"no memory for the activations of {n} images")

@@ -97,7 +97,7 @@ def from_fixed(raw: np.ndarray, width: int, fraction: int, signed: bool = True, 
     wanted = np.dtype(dtype)
     target = 2 if wanted == container else _SOURCES.get(wanted, 2)
     if target == 2 and wanted != container:
-        raise KernelError("dtype is {}, expected float32, float64 or {}".format(wanted, container))
+        raise KernelError(f"dtype is {wanted}, expected float32, float64 or {container}")
     found = result(out, "out", wanted, raw.shape)
     if raw.size:
         lib.qnn_fixed_to(kind, pointer(raw), raw.size, target, pointer(found))

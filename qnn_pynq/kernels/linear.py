@@ -40,7 +40,7 @@ class LinearLayer:
         self.outputs = integer(layer.outputs, "outputs", 1, 1 << 20)
         bits = integer(layer.weight_bits, "weight_bits", 1, 32)
         if bits not in (1, 8, 32):
-            raise KernelError("weight_bits is {}, expected 1, 8 or 32".format(bits))
+            raise KernelError(f"weight_bits is {bits}, expected 1, 8 or 32")
         self.isa = isa_active()
         self._c: Any = None
         self._levels = 0
@@ -53,7 +53,7 @@ class LinearLayer:
         input_bits = integer(layer.input_bits, "input_bits", 1, 8)
         reach = self.inputs * ((1 << input_bits) - 1) * (1 if bits == 1 else 128)
         if 2 * reach >= 2**31:
-            raise KernelError("sums reach {}, expected less than 2**30: cut the layer".format(reach))
+            raise KernelError(f"sums reach {reach}, expected less than 2**30: cut the layer")
         dtype, row = (U8, (self.inputs + 7) // 8) if bits == 1 else (np.dtype(np.int8), self.inputs)
         weights = view(layer.weights, "weights", dtype, (self.outputs, row))
         thresholds = None
@@ -71,7 +71,7 @@ class LinearLayer:
             ffi.NULL if thresholds is None else ffi.from_buffer(thresholds),
         )
         if not c:
-            raise MemoryError("no memory for {} x {} weights".format(self.outputs, self.inputs))
+            raise MemoryError(f"no memory for {self.outputs} x {self.inputs} weights")
         self._c = ffi.gc(c, lib.qnn_linear_free)
 
     @property

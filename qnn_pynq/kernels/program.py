@@ -10,16 +10,16 @@ from ..errors import KernelError
 from ._check import refuse
 from ._isa import ffi, lib
 
-__all__ = ["PLAY_DONE", "PLAY_TIMEOUT", "play"]
+__all__ = ["PROGRAM_DONE", "PROGRAM_TIMEOUT", "run_program"]
 
-PLAY_DONE, PLAY_TIMEOUT = 0, 1
+PROGRAM_DONE, PROGRAM_TIMEOUT = 0, 1
 
 _U32 = np.dtype(np.uint32)
 _STEP = np.dtype([("op", "<u4"), ("offset", "<u4"), ("value", "<u4")])
 _LONGEST = 1e9  # seconds; int64 nanoseconds hold 9.2e9
 
 
-def play(window: Any, program: np.ndarray, timeout: float, window_bytes: int = 0) -> tuple[int, int]:
+def run_program(window: Any, program: np.ndarray, timeout: float, window_bytes: int = 0) -> tuple[int, int]:
     """Play register accesses in order.
 
     Parameters
@@ -33,7 +33,7 @@ def play(window: Any, program: np.ndarray, timeout: float, window_bytes: int = 0
 
     Returns
     -------
-    (status, step) : PLAY_DONE and the number of steps, or PLAY_TIMEOUT and the index of the waiting step.
+    (status, step) : PROGRAM_DONE and the number of steps, or PROGRAM_TIMEOUT and the index of the waiting step.
 
     Raises
     ------
@@ -45,32 +45,30 @@ def play(window: Any, program: np.ndarray, timeout: float, window_bytes: int = 0
     if program.__array_interface__["data"][0] % 4:  # a dtype of fields has alignment 1 in numpy, 4 in C
         raise KernelError("program is not aligned to 4 bytes: copy it")
     if not 0 <= timeout:  # refuses NaN too
-        raise KernelError("timeout is {!r}, expected seconds >= 0".format(timeout))
+        raise KernelError(f"timeout is {timeout!r}, expected seconds >= 0")
     if isinstance(window, np.ndarray):
         refuse(window, "window", _U32, (None,), writable=True)
         window_bytes = window.nbytes
         where = ffi.from_buffer(window)
     else:
         if window <= 0 or window % 4:
-            raise KernelError("window is at address {:#x}, expected a multiple of 4 above 0".format(window))
+            raise KernelError(f"window is at address {window:#x}, expected a multiple of 4 above 0")
         if window_bytes < 4:
             raise KernelError(
-                "window_bytes is {}, expected at least 4 for a window given by address".format(window_bytes)
+                f"window_bytes is {window_bytes}, expected at least 4 for a window given by address"
             )
         where = ffi.cast("void *", window)
     if not len(program):
-        return PLAY_DONE, 0
+        return PROGRAM_DONE, 0
     reached = ffi.new("size_t *")
     nanoseconds = int(min(timeout, _LONGEST) * 1e9)
-    status = lib.qnn_play(where, window_bytes, ffi.from_buffer(program), len(program), nanoseconds, reached)
+    status = lib.qnn_run_program(where, window_bytes, ffi.from_buffer(program), len(program), nanoseconds, reached)
     step = reached[0]
     if status > 1:
         op, offset, _ = program[step].tolist()
         if status == 2:
-            raise KernelError("step {} has op {}, expected 0 (write) or 1 (wait)".format(step, op))
+            raise KernelError(f"step {step} has op {op}, expected 0 (write) or 1 (wait)")
         raise KernelError(
-            "step {} has offset {:#x}, expected a multiple of 4 below the window's {:#x} bytes".format(
-                step, offset, window_bytes
-            )
+            f"step {step} has offset {offset:#x}, expected a multiple of 4 below the window's {window_bytes:#x} bytes"
         )
     return status, step

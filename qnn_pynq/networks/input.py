@@ -34,7 +34,7 @@ def read_input(fields: Fields, arrays: ArrayFolder) -> InputSpec:
         framing = Framing(inner.pair("object", _MAX_SIDE), centre)
         inner.done()
         if framing.object[0] > size[0] or framing.object[1] > size[1]:
-            inner.fail("object", "{} is larger than input.size {}".format(list(framing.object), list(size)))
+            inner.fail("object", f"{list(framing.object)} is larger than input.size {list(size)}")
     encoding = _read_encoding(fields.inner("encoding"), arrays, size + (channels,))
     crop = None
     found = fields.take("crop", "object", None)
@@ -48,7 +48,7 @@ def read_input(fields: Fields, arrays: ArrayFolder) -> InputSpec:
     if encoding.kind == "mean" and crop is None and letterbox is None:
         fields.fail("crop", 'missing: encoding "mean" needs the filter "opencv-cubic", or a letterbox in its place')
     if encoding.kind == "mean" and polarity != "as-is":
-        fields.fail("polarity", '"{}" does not go with encoding "mean": expected "as-is"'.format(polarity))
+        fields.fail("polarity", f'"{polarity}" does not go with encoding "mean": expected "as-is"')
     if encoding.kind == "codes":
         for key, found in (("polarity", polarity != "as-is"), ("framing", framing), ("crop", crop)):
             if found:
@@ -119,9 +119,7 @@ def _read_encoding(fields: Fields, arrays: ArrayFolder, shape: tuple[int, int, i
     if outside.size:
         fields.fail(
             "pixels",
-            "entry {} is {}, outside the picture: expected 0 to {}".format(
-                outside[0], table[outside[0]], pixels - 1
-            ),
+            f"entry {outside[0]} is {table[outside[0]]}, outside the picture: expected 0 to {pixels - 1}",
         )
     where = item_path(fields.where, "thresholds")
     levels = arrays.array(fields.name("thresholds"), ("uint8",), table.shape, where)

@@ -51,7 +51,7 @@ def _read(document: Any, path: Path, arrays: ArrayFolder) -> Network:
     overlays = fields.strings("overlays", ())
     for index, overlay in enumerate(overlays):
         if not plain_name(overlay):
-            fields.fail(item_path("overlays", index), '"{}" is no name of an overlay'.format(overlay))
+            fields.fail(item_path("overlays", index), f'"{overlay}" is no name of an overlay')
     spec = read_input(fields.inner("input"), arrays)
     layers = tuple(read_layer(layer, arrays) for layer in fields.objects("layers", _MOST_LAYERS))
     decode = _read_decode(fields.inner("decode"))
@@ -66,7 +66,7 @@ def _read(document: Any, path: Path, arrays: ArrayFolder) -> Network:
     )
     _check_provenance(fields.inner_of("provenance", provenance))
     if selftest is not None and not (folder / selftest).is_file():
-        fields.fail("selftest", "{} is not there: expected a file {}".format(selftest, folder / selftest))
+        fields.fail("selftest", f"{selftest} is not there: expected a file {folder / selftest}")
     check_chain(network, source)
     return network
 
@@ -140,13 +140,13 @@ def write_network(network: Network, folder: Path) -> None:
     if network.selftest is not None:
         document["selftest"] = network.selftest
         if not plain_name(network.selftest):
-            fail(network.name, "selftest", '"{}" is no plain file name'.format(network.selftest))
+            fail(network.name, "selftest", f'"{network.selftest}" is no plain file name')
         if network.path is None or not (network.path / network.selftest).is_file():
-            fail(network.name, "selftest", "no file {} in {}".format(network.selftest, network.path))
+            fail(network.name, "selftest", f"no file {network.selftest} in {network.path}")
         shutil.copyfile(str(network.path / network.selftest), str(folder / network.selftest))
     document["provenance"] = network.provenance
     try:
         text = (write_json(document) + "\n").encode("utf-8")
     except (TypeError, ValueError) as error:
-        fail(network.name, "", "cannot be written as JSON: {}".format(str(error).lower()))
+        fail(network.name, "", f"cannot be written as JSON: {str(error).lower()}")
     (folder / "network.json").write_bytes(text)

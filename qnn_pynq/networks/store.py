@@ -54,9 +54,9 @@ def save_network(network: Network, directory: PathLike, overwrite: bool = False)
 def _save(network: Network, target: Path, overwrite: bool) -> Path:
     if target.exists() or target.is_symlink():
         if not overwrite:
-            raise DescriptorError("{} is there already: use another name, or overwrite=True".format(target))
+            raise DescriptorError(f"{target} is there already: use another name, or overwrite=True")
         if not (target / "network.json").is_file() and (not target.is_dir() or any(target.iterdir())):
-            raise DescriptorError("{} is no network directory: it will not be replaced".format(target))
+            raise DescriptorError(f"{target} is no network directory: it will not be replaced")
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="." + target.name + "-", dir=str(target.parent)))
     try:

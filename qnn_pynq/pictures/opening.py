@@ -39,10 +39,10 @@ def describe(source: Any) -> str:
     if isinstance(source, (str, os.PathLike)):
         return shortened(repr(path_text(source, "picture {}: expected a path", InputError)))
     if isinstance(source, np.ndarray):
-        return "array of shape {} and dtype {}".format(source.shape, source.dtype)
+        return f"array of shape {source.shape} and dtype {source.dtype}"
     name = getattr(source, "name", None) or getattr(source, "filename", None)
     kind = type(source).__name__
-    return "{} {!r}".format(kind, name) if isinstance(name, str) and name else kind
+    return f"{kind} {name!r}" if isinstance(name, str) and name else kind
 
 
 def as_uint8(values: np.ndarray, name: str = "array") -> np.ndarray:
@@ -66,9 +66,7 @@ def as_uint8(values: np.ndarray, name: str = "array") -> np.ndarray:
         return values.astype(np.uint8) * np.uint8(255)
     if kind not in "iuf":
         raise InputError(
-            "{}: pixels must be uint8, bool, integers in 0..255 or floats in 0..1, not dtype {}".format(
-                name, values.dtype
-            )
+            f"{name}: pixels must be uint8, bool, integers in 0..255 or floats in 0..1, not dtype {values.dtype}"
         )
     if values.size == 0:
         return np.zeros(values.shape, np.uint8)
@@ -76,17 +74,16 @@ def as_uint8(values: np.ndarray, name: str = "array") -> np.ndarray:
     if kind in "iu":
         if low < 0 or high > 255:
             raise InputError(
-                "{}: integer pixels must be in 0..255, got {}..{}: scale them and convert to uint8".format(
-                    name, low, high
-                )
+                f"{name}: integer pixels must be in 0..255, got {low}..{high}: scale them and convert to uint8"
             )
         return values.astype(np.uint8)
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise InputError("{}: pixels must be finite, got NaN or infinity".format(name))
+        raise InputError(f"{name}: pixels must be finite, got NaN or infinity")
     if low < 0 or high > 1:
         raise InputError(
-            "{}: float pixels must be in 0..1, got {:g}..{:g}: divide by the full scale, or give uint8 "
-            "for pixels in 0..255".format(name, float(low), float(high))
+            f"{name}: float pixels must be in 0..1, got {float(low):g}..{float(high):g}: divide by the full scale, or "
+            "give uint8 "
+            "for pixels in 0..255"
         )
     return (values * 255 + 0.5).astype(np.uint8)
 
@@ -104,11 +101,11 @@ def plain_array(source: Any) -> Any:
     if isinstance(source, (str, bytes, Image.Image)) or hasattr(source, "read"):
         return source
     if isinstance(source, np.ma.MaskedArray) and b"\x01" in np.ma.getmaskarray(source).tobytes():
-        raise InputError("masked {}: fill the hidden values first, as by .filled(0)".format(describe(source)))
+        raise InputError(f"masked {describe(source)}: fill the hidden values first, as by .filled(0)")
     try:
         return np.asarray(source)
     except Exception as error:  # whatever a foreign class raises
-        raise InputError("{} gives no array: {}".format(describe(source), error)) from error
+        raise InputError(f"{describe(source)} gives no array: {error}") from error
 
 
 def open_picture(source: Any, reduced: int | None = _DRAFT) -> Image.Image:
@@ -143,34 +140,32 @@ def open_picture(source: Any, reduced: int | None = _DRAFT) -> Image.Image:
         try:
             data = bytes(source)
         except ValueError as error:
-            raise InputError("{} is released: give the bytes while they are there".format(name)) from error
+            raise InputError(f"{name} is released: give the bytes while they are there") from error
         return _from_file(io.BytesIO(data), name, len(data), reduced)
     if isinstance(source, (str, os.PathLike)):
         try:
             found = os.stat(source)
             if stat.S_ISDIR(found.st_mode):
-                raise InputError("{} is a folder: give the pictures in it one by one".format(name))
+                raise InputError(f"{name} is a folder: give the pictures in it one by one")
             if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for
-                raise InputError("{} is no regular file: give a picture file, or an open file".format(name))
+                raise InputError(f"{name} is no regular file: give a picture file, or an open file")
             with open(source, "rb") as file:
                 if found.st_size > _MOST_FILE:
                     problem = "{} has {} bytes: expected at most {}; scale the picture down first"
                     raise InputError(problem.format(name, found.st_size, mebibytes(_MOST_FILE)))
                 return _from_file(file, name, found.st_size, reduced)
         except FileNotFoundError as error:
-            raise InputError("{} does not exist: check the path".format(name)) from error
+            raise InputError(f"{name} does not exist: check the path") from error
         except OSError as error:
-            raise InputError("{} cannot be read: {}".format(name, error.strerror or error)) from error
+            raise InputError(f"{name} cannot be read: {error.strerror or error}") from error
         except ValueError as error:  # a NUL in the path
             if isinstance(error, InputError):
                 raise
-            raise InputError("{} is no usable path: {}".format(name, error)) from error
+            raise InputError(f"{name} is no usable path: {error}") from error
     if hasattr(source, "read"):
         return _from_file(source, name, None, reduced)
     raise InputError(
-        "a picture must be a path, a PIL image, a file object or an array, not {}".format(
-            type(source).__name__
-        )
+        f"a picture must be a path, a PIL image, a file object or an array, not {type(source).__name__}"
     )
 
 
@@ -179,43 +174,42 @@ def _check_size(size: tuple[int, int], name: str) -> None:
         raise InputError("{}: the picture is empty ({} x {} pixels)".format(name, *size))
     if size[0] * size[1] > MAX_PIXELS:
         raise InputError(
-            "{}: {} x {} pixels are more than the {} allowed: scale the picture down first".format(
-                name, size[0], size[1], MAX_PIXELS
-            )
+            f"{name}: {size[0]} x {size[1]} pixels are more than the {MAX_PIXELS} allowed: scale the picture down first"
         )
 
 
 def _from_array(values: np.ndarray, name: str) -> Image.Image:
     if values.size == 0:
-        raise InputError("{}: the picture is empty".format(name))
+        raise InputError(f"{name}: the picture is empty")
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[:, :, 0]
     if values.ndim != 2 and not (values.ndim == 3 and values.shape[2] in (3, 4)):
-        raise InputError("{}: a picture array must be (H, W), (H, W, 3) or (H, W, 4)".format(name))
+        raise InputError(f"{name}: a picture array must be (H, W), (H, W, 3) or (H, W, 4)")
     _check_size((values.shape[1], values.shape[0]), name)
     return Image.fromarray(np.ascontiguousarray(as_uint8(values, name)))
 
 
 def _from_file(file: Any, name: str, size: int | None, reduced: int | None) -> Image.Image:
     if size == 0:
-        raise InputError("{} is empty (0 bytes): was it saved or copied completely?".format(name))
+        raise InputError(f"{name} is empty (0 bytes): was it saved or copied completely?")
     if getattr(file, "closed", False):
-        raise InputError("{} is closed: open it again, or give its path".format(name))
+        raise InputError(f"{name} is closed: open it again, or give its path")
     tags = _Tags(file)
     try:
         image = Image.open(tags)
         tags.opened = True
     except TooMuch as error:
-        raise InputError("{}: {}".format(name, error)) from error
+        raise InputError(f"{name}: {error}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(
-            "{}: too many pixels ({}): scale the picture down first".format(name, error)
+            f"{name}: too many pixels ({error}): scale the picture down first"
         ) from error
     except Exception as error:  # Pillow's plugins raise what they like on hostile files
         _log.debug("Pillow cannot open %s", name, exc_info=True)
         raise InputError(
-            "{} is no picture that Pillow can read ({}): give a PNG, JPEG, BMP, GIF, WebP or TIFF "
-            "file".format(name, type(error).__name__)
+            f"{name} is no picture that Pillow can read ({type(error).__name__}): give a PNG, JPEG, BMP, GIF, WebP or "
+            "TIFF "
+            "file"
         ) from error
     whole = image.size
     _check_size(whole, name)
@@ -286,7 +280,7 @@ def _normalise(image: Image.Image, name: str) -> Image.Image:
         if closed or "closed image" in str(error):
             problem = "{} or the file behind it is closed: open it again, or load() it before that file is closed"
             raise InputError(problem.format(name)) from error
-        raise InputError("{} is damaged or cut off ({}): get the file again".format(name, error)) from error
+        raise InputError(f"{name} is damaged or cut off ({error}): get the file again") from error
     # Older Pillow opens 16-bit grey PNG files as mode "I".
     wide = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")
     upright = image
@@ -299,9 +293,7 @@ def _normalise(image: Image.Image, name: str) -> Image.Image:
         return _opaque(upright, wide)
     except (ValueError, OSError) as error:
         raise InputError(
-            "{}: pictures of mode {!r} cannot be used ({}): convert it to RGB first".format(
-                name, image.mode, error
-            )
+            f"{name}: pictures of mode {image.mode!r} cannot be used ({error}): convert it to RGB first"
         ) from error
 
 
@@ -359,10 +351,10 @@ def _deep(image: Image.Image, wide: bool) -> Image.Image:
     values = np.asarray(image)
     low, high = float(values.min()), float(values.max())
     if not (np.isfinite(low) and np.isfinite(high)) or low < 0 or high > 65535:
-        raise ValueError("pixels from {:g} to {:g}".format(low, high))
+        raise ValueError(f"pixels from {low:g} to {high:g}")
     if image.mode == "F":
         if high > 255:
-            raise ValueError("float pixels up to {:g}".format(high))
+            raise ValueError(f"float pixels up to {high:g}")
         gain, loss = 255 if high <= 1 else 1, 1
     else:
         gain, loss = 1, 257 if wide or high > 255 else 1

@@ -184,7 +184,7 @@ def prepare_many(pictures: np.ndarray | Iterable[Any], spec: InputSpec, invert: 
         )
     if isinstance(pictures, np.ndarray) and pictures.ndim == 3 and pictures.shape[2] in (1, 3, 4, spec.channels):
         raise InputError(
-            "{}: one picture where many were expected: put it into a list, or use classify()".format(describe(pictures))
+            f"{describe(pictures)}: one picture where many were expected: put it into a list, or use classify()"
         )
     rows: list[np.ndarray] = [prepare(picture, spec, invert).reshape(pixels) for picture in each(pictures)]
     return np.stack(rows) if rows else np.zeros((0, pixels), np.float32 if _is_float(spec) else np.uint8)
@@ -211,7 +211,7 @@ def first_layer_input(pictures: np.ndarray, encoding: Encoding) -> np.ndarray:
         problem = 'encoding "{}" is not for convolutions: expected "pixels", "mean" or "codes"'
         raise InputError(problem.format(encoding.kind))
     if pictures.shape[1:] != encoding.mean.shape:
-        raise InputError("{}: expected pictures of shape {}".format(describe(pictures), encoding.mean.shape))
+        raise InputError(f"{describe(pictures)}: expected pictures of shape {encoding.mean.shape}")
     ordered = pictures[..., ::-1] if encoding.order == "bgr" else pictures
     centred: np.ndarray = np.subtract(ordered, encoding.mean, dtype=np.float32, order="C")
     centred /= np.float32(encoding.divisor)
@@ -227,7 +227,7 @@ def each(pictures: Any) -> Iterator[Any]:
         return iter(pictures)
     except TypeError as error:
         raise InputError(
-            "expected an iterable of pictures, not {}".format(type(pictures).__name__)
+            f"expected an iterable of pictures, not {type(pictures).__name__}"
         ) from error
 
 
@@ -238,7 +238,7 @@ def _plain(pictures: Any) -> Any:
             return np.array(pictures, dtype=float if _has_floats(pictures[0]) else int)
         except (TypeError, ValueError, OverflowError, RecursionError, np.ma.MaskError) as error:
             raise InputError(
-                "nested lists must hold numbers, with rows of one length: {}".format(error)
+                f"nested lists must hold numbers, with rows of one length: {error}"
             ) from error
     return plain_array(pictures)
 
@@ -249,7 +249,7 @@ def _has_floats(row: Any) -> bool:
 
 def _check(invert: Invert) -> None:
     if not (isinstance(invert, (bool, np.bool_)) or invert == "auto"):
-        raise InputError('invert must be True, False or "auto", not {!r}'.format(invert))
+        raise InputError(f'invert must be True, False or "auto", not {invert!r}')
 
 
 def _shape(spec: InputSpec) -> tuple[int, ...]:
@@ -290,7 +290,7 @@ def _as_is(values: np.ndarray, spec: InputSpec, invert: Invert) -> np.ndarray:
     if _is_float(spec) and values.dtype.kind == "f" and values.shape[-1:] == (spec.pixels,):
         pixels = np.ascontiguousarray(values, np.float32)
         if not np.isfinite(pixels).all():
-            raise InputError("{}: pixels must be finite, got NaN or infinity".format(describe(values)))
+            raise InputError(f"{describe(values)}: pixels must be finite, got NaN or infinity")
     else:
         pixels = values if values.dtype == np.uint8 else as_uint8(values, describe(values))
         pixels = np.ascontiguousarray(pixels, np.float32 if _is_float(spec) else np.uint8)

@@ -40,7 +40,7 @@ def frames(source: str | Path, every: int = 1, format: str | None = None) -> Ite
         No such file, no video in it, a frame that cannot be decoded, or an unknown format.
     """
     if not isinstance(every, (int, np.integer)) or every < 1:
-        raise InputError("every must be a whole number of at least 1, not {!r}".format(every))
+        raise InputError(f"every must be a whole number of at least 1, not {every!r}")
     path = path_text(source, "video {}: expected the path of a file or device", InputError)
     try:
         import av
@@ -57,16 +57,16 @@ def frames(source: str | Path, every: int = 1, format: str | None = None) -> Ite
 
 def _decode(av: Any, source: str, every: int, format: str | None) -> Iterator[Any]:
     if _would_block(source):
-        raise InputError("{}: a pipe or socket is no video: give a file or a device".format(source))
+        raise InputError(f"{source}: a pipe or socket is no video: give a file or a device")
     try:
         with av.open(source, format=format) as container:
             if not container.streams.video:
-                raise InputError("{}: no video stream in it".format(source))
+                raise InputError(f"{source}: no video stream in it")
             for number, frame in enumerate(container.decode(video=0)):
                 if number % every == 0:
                     yield frame.to_image()
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise InputError("{}: cannot be read as a video ({}): check the file".format(source, error)) from error
+        raise InputError(f"{source}: cannot be read as a video ({error}): check the file") from error
 
 
 def _would_block(source: str) -> bool:

@@ -88,9 +88,7 @@ def known_answers(network: Network) -> Answers | None:
     classes = found.get("classes")
     if classes is not None and (classes.min() < 0 or classes.max() >= len(network.classes)):
         raise DescriptorError(
-            "{}: classes {} to {}, expected 0 to {}".format(
-                path, classes.min(), classes.max(), len(network.classes) - 1
-            )
+            f"{path}: classes {classes.min()} to {classes.max()}, expected 0 to {len(network.classes) - 1}"
         )
     kind, _, _, end = value_kind(network)
     return Answers(pictures.reshape(len(pictures), -1), found[kind], kind, end, classes)

@@ -23,7 +23,7 @@ class Calibration:
     Attributes
     ----------
     overlay, network : str
-    images : int
+    pictures : int
         The batch.
     model : float
         Seconds by the cycle model.
@@ -39,7 +39,7 @@ class Calibration:
 
     overlay: str
     network: str
-    images: int
+    pictures: int
     model: float
     median: float
     spread: float
@@ -61,16 +61,17 @@ class Calibration:
         margin = 1.0 if self.source == "model" else _MARGIN + 10.0 * self.spread
         return Limits(margin, factor * max(1.0, self.ratio), min(1.0, self.fastest / self.model))
 
-    def deadline(self, factor: float = 20.0) -> float:
+    def timeout(self, factor: float = 20.0) -> float:
         """Seconds for this batch; a circuit that runs layer by layer has as much for each of its parts."""
         limits = self.limits(factor)
         return limits.margin + limits.factor * self.model
 
     def __str__(self) -> str:
-        measured = ", median of {} runs (spread {:.3g} ms)".format(self.runs, 1e3 * self.spread) if self.runs else ""
-        return "{} on {}, {} image{}: {:.3g} ms expected ({}{}), {:.3g} ms by the model, deadline {:.3g} ms".format(
-            self.network, self.overlay, self.images, "" if self.images == 1 else "s", 1e3 * self.median, self.source,
-            measured, 1e3 * self.model, 1e3 * self.deadline())
+        measured = f", median of {self.runs} runs (spread {1e3 * self.spread:.3g} ms)" if self.runs else ""
+        many = "picture" if self.pictures == 1 else "pictures"
+        return (f"{self.network} on {self.overlay}, {self.pictures} {many}: {1e3 * self.median:.3g} ms expected "
+                f"({self.source}{measured}), {1e3 * self.model:.3g} ms by the model, "
+                f"timeout {1e3 * self.timeout():.3g} ms")
 
 
 def calibrate(guard: Guard, rows: np.ndarray, runs: int = 20) -> Calibration:
@@ -87,7 +88,7 @@ def calibrate(guard: Guard, rows: np.ndarray, runs: int = 20) -> Calibration:
         At least 3, after a first one that does not count.
     """
     if not isinstance(runs, (int, np.integer)) or runs < 3:
-        raise InputError("runs must be an integer of at least 3, not {!r}".format(runs))
+        raise InputError(f"runs must be an integer of at least 3, not {runs!r}")
     _model(guard, rows)
     stages = [guard.run(rows).stages for _ in range(int(runs) + 1)][1:]
     overlay, network, model = _model(guard, rows)  # after an alarm the processor may have answered
@@ -106,7 +107,7 @@ def from_model(guard: Guard, rows: np.ndarray) -> Calibration:
 def from_user(guard: Guard, rows: np.ndarray, seconds: float) -> Calibration:
     """What the user knows of a batch."""
     if not isinstance(seconds, (int, float, np.integer, np.floating)) or not 0 < seconds < 1e6:
-        raise InputError("seconds must be above 0, not {!r}".format(seconds))
+        raise InputError(f"seconds must be above 0, not {seconds!r}")
     overlay, network, model = _model(guard, rows)
     return Calibration(overlay, network, len(rows), model, float(seconds), 0.0, min(float(seconds), model), 0, "user")
 

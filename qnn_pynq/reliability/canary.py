@@ -31,7 +31,7 @@ _RANDOM = 16  # pictures for a network that brings none
 def answered(network: Network, pictures: np.ndarray) -> Answers:
     """What the software engine says of uint8 pictures (n, pixels)."""
     with SoftwareEngine() as engine:
-        engine.configure(network)
+        engine.load(network)
         result = engine.run(pictures)
     return Answers.of(pictures, result)
 
@@ -116,9 +116,9 @@ def _chosen(network: Network) -> Answers | None:
     except DescriptorError:
         raise
     except (KeyError, ValueError, *NPZ_ERRORS) as error:
-        raise DescriptorError("{}: {}; expected arrays digest, pictures and {}".format(path, error, name)) from error
+        raise DescriptorError(f"{path}: {error}; expected arrays digest, pictures and {name}") from error
     if digest != weights_digest(network):
-        raise DescriptorError("{}: made for other weights; choose the inputs again".format(path))
+        raise DescriptorError(f"{path}: made for other weights; choose the inputs again")
     if int(pictures.max()) >= network.input.encoding.levels:
         most = network.input.encoding.levels - 1
         raise DescriptorError(f"{path}: pictures has a {pictures.max()}, expected codes from 0 to {most}")
@@ -130,5 +130,5 @@ def _check_headers(path: Path, network: Network, name: str, pictures: Header, fo
     count = found.shape[0] if found.shape else 0
     if (pictures.dtype != np.uint8 or pictures.shape != (count, network.input.pixels) or not count
             or found.dtype != dtype or found.shape[1:] != shape):
-        raise DescriptorError("{}: pictures {} {} with {} {} {}".format(
-            path, pictures.dtype, pictures.shape, name, found.dtype, found.shape))
+        raise DescriptorError(f"{path}: pictures {pictures.dtype} {pictures.shape} with {name} {found.dtype} "
+                              f"{found.shape}")

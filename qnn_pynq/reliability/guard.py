@@ -69,7 +69,7 @@ class Guard:
         self.recovery = recovery
         self.given_up: Event | None = None
         self.network: Network | None = None
-        self.limits = Limits(factor=float(policy.deadline_factor))
+        self.limits = Limits(factor=float(policy.timeout_factor))
         self._watched = isinstance(engine, BoardEngine) and policy.name != "none"
         self._patience = 1
         self._row = 0  # anomalies since the last good run
@@ -108,7 +108,7 @@ class Guard:
             self._patience, self._row, self._good = 1, 0, self.recovery.results
             self._limit()
             if not self._watched:
-                own.configure(network)
+                own.load(network)
                 return
             self._load(network)
         except BaseException:
@@ -123,7 +123,7 @@ class Guard:
         self._loading = True
         try:
             try:
-                self._own.configure(network)
+                self._own.load(network)
             except AnomalyError as error:
                 self._recover_from(error, 0)
             if self.policy.name == "strict" and self.policy.agree == "cpu":
@@ -158,7 +158,7 @@ class Guard:
         """A batch, as `Engine.run`, with results that the policy lets out."""
         if not self._watched:
             return self.engine.run(pictures, timeout, sums)
-        before, done, step = self.recovery.results, 0, self.policy.every_images
+        before, done, step = self.recovery.results, 0, self.policy.every_pictures
         parts: list[EngineResult] = []
         try:
             while True:
@@ -223,7 +223,7 @@ class Guard:
         if name == "strict":
             return self._agreed(pictures, timeout, sums)
         result = self._run(pictures, timeout, sums)
-        step, seconds = self.policy.every_images, self.policy.every_seconds
+        step, seconds = self.policy.every_pictures, self.policy.every_seconds
         if (step is not None and self._since + len(pictures) >= step) or (
             seconds is not None and self._now() - self._checked >= seconds
         ):
@@ -240,7 +240,7 @@ class Guard:
         with self._board.lock:
             self._owned()
             assert self.network is not None
-            self._own.configure(self.network)
+            self._own.load(self.network)
         self._limit()
         self.recovery.reloads += 1
         self._since = 0
@@ -333,7 +333,7 @@ class Guard:
     def _recover_from(self, error: BoardError, count: int) -> None:
         """Bring the board back, or raise the alarm; anomalies of recovering count too."""
         if self.policy.name == "canary":  # weights go that no known inputs will look at any more
-            self.recovery.doubt(self._good, self.recovery.results - 1)
+            self.recovery.leave_unverified(self._good, self.recovery.results - 1)
             self._good = self.recovery.results
         while True:
             kind = "left over"
@@ -370,7 +370,7 @@ class Guard:
             _log.info("%s: %s", own.name, "the logic is configured again; a run that is in flight ends with it"
                       if reset else "the weights are written again")
             own.abandon(reset)
-            own.configure(network)
+            own.load(network)
         self._limit()
         known = self._canaries()
         known.check(own, most=max(1, min(_FEW[1], _FEW[0] // known.answers.pictures.shape[1])))
@@ -426,9 +426,9 @@ class Guard:
 
     def _limit(self) -> None:
         limits, patience = self.limits, self._patience
-        marked = limits.marked or self.policy.name in ("canary", "reload")
+        sentinels = limits.sentinels or self.policy.name in ("canary", "reload")
         self._own.limit(limits._replace(
-            margin=limits.margin * patience, factor=limits.factor * patience, marked=marked))
+            margin=limits.margin * patience, factor=limits.factor * patience, sentinels=sentinels))
 
     def _canaries(self) -> Canary:
         if self._canary is None or self._canary.network is not self.network:
@@ -467,7 +467,7 @@ class Guard:
 
 def _software(network: Network) -> Engine:
     engine = SoftwareEngine()
-    engine.configure(network)
+    engine.load(network)
     return engine
 
 

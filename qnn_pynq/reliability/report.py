@@ -63,7 +63,7 @@ class Recovery:
         Of all recoveries, by the board's clock.
     events : deque of Event
         The last ones.
-    doubtful : list of (int, int)
+    unverified : list of (int, int)
         Numbers of the first and last result behind a canary that was right, where the next one was not, or another
         anomaly or interrupt came before it, after which the weights were written again.
     """
@@ -77,7 +77,7 @@ class Recovery:
         self.reloads = 0
         self.seconds = 0.0
         self.events: deque[Event] = deque(maxlen=_EVENTS)
-        self.doubtful: list[tuple[int, int]] = []
+        self.unverified: list[tuple[int, int]] = []
 
     @property
     def median(self) -> float:
@@ -96,13 +96,13 @@ class Recovery:
             self.recoveries += 1
             self.seconds += event.seconds
 
-    def doubt(self, first: int, last: int) -> None:
+    def leave_unverified(self, first: int, last: int) -> None:
         """Put results `first` to `last` in doubt; nothing where there are none."""
         if last < first:
             return
-        if self.doubtful and self.doubtful[-1][1] >= first - 1:
-            first = min(first, self.doubtful.pop()[0])
-        self.doubtful.append((first, last))
+        if self.unverified and self.unverified[-1][1] >= first - 1:
+            first = min(first, self.unverified.pop()[0])
+        self.unverified.append((first, last))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain types, for JSON."""
@@ -115,13 +115,13 @@ class Recovery:
             "reloads": self.reloads,
             "seconds": self.seconds,
             "median": self.median if self.recoveries else None,
-            "doubtful": [list(pair) for pair in self.doubtful],
+            "unverified": [list(pair) for pair in self.unverified],
             "events": [event._asdict() for event in self.events],
         }
 
     def __repr__(self) -> str:
-        kinds = ", ".join("{} {}".format(count, kind) for kind, count in sorted(self.anomalies.items()))
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.anomalies.items()))
         return "Recovery({} results; {}; recoveries: {} in {:.3g} s; alarms: {}; results in doubt: {})".format(
             self.results, kinds or "no anomalies", self.recoveries, self.seconds, self.alarms,
-            sum(last - first + 1 for first, last in self.doubtful),
+            sum(last - first + 1 for first, last in self.unverified),
         )

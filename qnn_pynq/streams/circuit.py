@@ -54,25 +54,25 @@ def make_circuit(source: Source | Overlay, bitstream: PathLike | None = None,
         A description that is wrong, or not the bitstream's.
     """
     if function is not None and not callable(function):
-        raise InputError("twin {!r}: expected a function, or None".format(function))
+        raise InputError(f"twin {function!r}: expected a function, or None")
     found = _overlay_of(source)
     if found is None:
         description = load_description(source)  # type: ignore[arg-type]
         files, folder = _files(bitstream) if bitstream is not None else ({}, Path("."))
     else:
         if found.kind != "stream":
-            raise DescriptorError('overlay {}: kind "{}", expected "stream"; Classifier is for the others'.format(
-                found.name, found.kind))
+            raise DescriptorError(f'overlay {found.name}: kind "{found.kind}", expected "stream"; Classifier is for '
+                                  'the others')
         if bitstream is not None:
-            raise InputError("bitstream {}: overlay {} names its own".format(bitstream, found.name))
+            raise InputError(f"bitstream {bitstream}: overlay {found.name} names its own")
         description, files, folder = load_description(found.geometry["description"]), found.files, found.path
     longest_batch(description)
     if bitstream is not None:
         check_hwh(description, folder / files["hwh"].name)
     ips = description_ips(description)
     if found is not None and found.ips != ips:
-        raise DescriptorError("overlay {}: ips {} are not those of its description, {}".format(
-            found.name, [ip.name for ip in found.ips], [ip.name for ip in ips]))
+        raise DescriptorError(f"overlay {found.name}: ips {[ip.name for ip in found.ips]} are not those of its "
+                              f"description, {[ip.name for ip in ips]}")
     return StreamCircuit(
         name=found.name if found is not None else description.name,
         title=description.title,
@@ -121,12 +121,13 @@ def description_ips(description: Description) -> tuple[Ip, ...]:
 def _files(bitstream: PathLike) -> tuple[dict[str, OverlayFile], Path]:
     """The files of a design that was built here: their digests are what they are now."""
     if not isinstance(bitstream, (str, os.PathLike)):
-        raise InputError("bitstream {!r}: expected the path of a .bit".format(bitstream))
+        raise InputError(f"bitstream {bitstream!r}: expected the path of a .bit")
     bit = Path(bitstream)
     paths = {"bitstream": bit, "hwh": bit.with_suffix(".hwh")}
     for path in paths.values():
         if not path.is_file():
-            raise OverlayMissingError("{}: no such file; expected the .bit of the design, and its .hwh of the same "
-                                      "name beside it".format(path))
+            raise OverlayMissingError(f"{path}: no such file; expected the .bit of the design, and its .hwh of the "
+                                      "same "
+                                      "name beside it")
     files = {key: OverlayFile(path.name, digest(path), path.stat().st_size, ()) for key, path in paths.items()}
     return files, bit.parent

@@ -89,20 +89,20 @@ class StreamDriver(Driver):
 
     def _both(self) -> tuple[Port, Port]:
         if self._ports is None:
-            raise BoardError("no network is configured: call configure() first")
+            raise BoardError("no network is configured: call load() first")
         return self._ports
 
-    def expected_seconds(self, images: int) -> float:
+    def expected_seconds(self, pictures: int) -> float:
         """Of the transfers, a beat a cycle; the circuit's own time is unknown."""
         beats = 0
         for stream in self.description.streams:
             bits = 64 if stream.dma is None else self.description.dma(stream.dma).data_bits
-            beats = max(beats, -(-8 * images * self._strides[stream.name] // bits))
+            beats = max(beats, -(-8 * pictures * self._strides[stream.name] // bits))
         return float(beats * 1e-6 / self.overlay.clock_mhz)
 
     # -- runs --------------------------------------------------------------------------------------------
 
-    def configure(self, network: Network, timeout: float | None = None) -> None:
+    def load(self, network: Network, timeout: float | None = None) -> None:
         begin, end = _cut(network, self._circuit)
         signals = network.signals
         with self.board.lock:
@@ -117,7 +117,7 @@ class StreamDriver(Driver):
             if circuit.function is None and self.board.emulated:
                 circuit = replace(circuit, function=_function(network, begin, end))
             self.overlay = circuit
-            self.board.load(circuit)
+            self.board.configure(circuit)
             self.transfers.prepare()
             self._ports = (Port(signals[begin].coding, signals[begin].shape, np.dtype(_TAKES[signals[begin].coding])),
                            Port(signals[end].coding, signals[end].shape, np.dtype(_GIVES[signals[end].coding])))
@@ -131,29 +131,29 @@ class StreamDriver(Driver):
             port = self.input
             if not isinstance(values, np.ndarray) or values.dtype != port.dtype or values.shape[1:] != port.shape:
                 raise InputError(f"inputs {getattr(values, 'dtype', type(values).__name__)} {np.shape(values)}: "
-                                 f"expected {port.dtype} (images, {', '.join(map(str, port.shape))})")
-            images = len(values)
-            self._check_count(images)
-            words = np.empty((images, self._in.elements), self._in.type.container)
-            encode(self._in, castable(values).reshape(images, *self._in.shape), words)
+                                 f"expected {port.dtype} (pictures, {', '.join(map(str, port.shape))})")
+            pictures = len(values)
+            self._check_count(pictures)
+            words = np.empty((pictures, self._in.elements), self._in.type.container)
+            encode(self._in, castable(values).reshape(pictures, *self._in.shape), words)
             self._put_images = 0
-            self._allocate(images)
-            self._words(self._in, images)[...] = words
-            self._put_images = images
+            self._allocate(pictures)
+            self._words(self._in, pictures)[...] = words
+            self._put_images = pictures
 
-    def start(self, images: int) -> None:
+    def start(self, pictures: int) -> None:
         with self.board.lock:
             self._check_ready()
             self._check_idle()
-            self._check_count(images)
-            if images > self._put_images:
-                raise InputError(f"{images} images, but {self._put_images} were put: put() all of them")
+            self._check_count(pictures)
+            if pictures > self._put_images:
+                raise InputError(f"{pictures} pictures, but {self._put_images} were put: put() all of them")
             self._put_images = 0
             self._started = self.board.accelerator_seconds
-            self._running = images
+            self._running = pictures
             self.board.mark_in_flight(self)
             try:
-                self.transfers.begin(self._buffers, images)
+                self.transfers.begin(self._buffers, pictures)
             except BaseException:
                 self._break_off()
                 raise
@@ -163,9 +163,9 @@ class StreamDriver(Driver):
             self._check_open()
             if not self._running:
                 raise BoardError("no run in flight: call start() first")
-            images = self._running
+            pictures = self._running
             if timeout is None:
-                timeout = self.limits.margin + self.limits.factor * self.expected_seconds(images)
+                timeout = self.limits.margin + self.limits.factor * self.expected_seconds(pictures)
             try:
                 self._check_ready()
                 self.transfers.complete(self.board.clock.now() + timeout, timeout, lambda: self._cancelled)
@@ -175,9 +175,9 @@ class StreamDriver(Driver):
             self._running = 0
             self.board.mark_in_flight(None)
             self.timing["run"] = self.board.accelerator_seconds - self._started
-            self.timing["images"] = images
+            self.timing["pictures"] = pictures
             port = self.output
-            found = decode(self._out, self._words(self._out, images)).reshape(images, *port.shape)
+            found = decode(self._out, self._words(self._out, pictures)).reshape(pictures, *port.shape)
             return found.astype(port.dtype)
 
     def cancel(self) -> None:
@@ -189,18 +189,18 @@ class StreamDriver(Driver):
 
     # -- buffers -----------------------------------------------------------------------------------------
 
-    def _allocate(self, images: int) -> None:
-        if images <= self._held:
+    def _allocate(self, pictures: int) -> None:
+        if pictures <= self._held:
             return
         self._free()
         for stream in self.description.streams:
-            self._buffers[stream.name] = self.board.allocate(images * self._strides[stream.name], np.uint8)
-        self._held = images
+            self._buffers[stream.name] = self.board.allocate(pictures * self._strides[stream.name], np.uint8)
+        self._held = pictures
 
-    def _words(self, stream: Stream, images: int) -> np.ndarray:
-        """The buffer's containers, (images, elements)."""
+    def _words(self, stream: Stream, pictures: int) -> np.ndarray:
+        """The buffer's containers, (pictures, elements)."""
         stride = self._strides[stream.name]
-        rows = self._buffers[stream.name].array[: images * stride].reshape(images, stride)
+        rows = self._buffers[stream.name].array[: pictures * stride].reshape(pictures, stride)
         return rows[:, : stream.sample_bytes].view(stream.type.container)
 
     def _free(self) -> None:
@@ -241,18 +241,18 @@ class StreamDriver(Driver):
         if self._running and self._generation != self.board.generation:
             self._running = 0  # the logic was configured anew: that run is gone
         if self._running:
-            raise BoardBusyError(f"a run of {self._running} images is in flight: call finish() first")
+            raise BoardBusyError(f"a run of {self._running} pictures is in flight: call finish() first")
 
-    def _check_count(self, images: int) -> None:
-        if not 1 <= images <= self._longest:
-            raise InputError(f"{images} images: expected 1..{self._longest} in one run; split larger batches")
+    def _check_count(self, pictures: int) -> None:
+        if not 1 <= pictures <= self._longest:
+            raise InputError(f"{pictures} pictures: expected 1..{self._longest} in one run; split larger batches")
 
     def _check_ready(self) -> None:
         self._check_open()
         if self._broken:
             raise BoardError("the last run was broken off: load the network again")
         if self.network is None:
-            raise BoardError("no network is configured: call configure() first")
+            raise BoardError("no network is configured: call load() first")
         self.board.require(self)
         if self.displaced:
             self.network = None

@@ -23,7 +23,7 @@ def check_hwh(description: Description, path: Path) -> None:
     try:
         root = read_xml(path)
     except XML_ERRORS as error:
-        raise DescriptorError("{}: no .hwh: {}".format(path, error)) from error
+        raise DescriptorError(f"{path}: no .hwh: {error}") from error
     modules = {module.get("INSTANCE", ""): module for module in root.iter("MODULE")}
     bases = {span.get("INSTANCE", ""): span.get("BASEVALUE", "") for span in root.iter("MEMRANGE")}
     wrong: list[str] = []
@@ -42,12 +42,12 @@ def check_hwh(description: Description, path: Path) -> None:
                 continue
             _compare(wrong, dma, parameters, "a channel for the stream", 1, "c_include_" + way, "1")
             if dma.unaligned:
-                _compare(wrong, dma, parameters, "unaligned", 1, "c_include_{}_dre".format(way), "0")
+                _compare(wrong, dma, parameters, "unaligned", 1, f"c_include_{way}_dre", "0")
             else:
-                _compare(wrong, dma, parameters, "data_bits", dma.data_bits, "c_m_axi_{}_data_width".format(way), "32")
+                _compare(wrong, dma, parameters, "data_bits", dma.data_bits, f"c_m_axi_{way}_data_width", "32")
     if description.control == "start":
         if description.ip not in modules:
-            wrong.append("no block named {}".format(description.ip))
+            wrong.append(f"no block named {description.ip}")
         else:
             _compare_address(wrong, description.ip, description.address, bases)
     if wrong:
@@ -59,7 +59,7 @@ def _compare(wrong: list[str], dma: Any, parameters: dict[str, str], key: str, s
              default: str) -> None:
     value = parameters.get(name, default)
     if value != str(said):
-        wrong.append("{}: {} is {} in the description, {} is {} in the design".format(dma.name, key, said, name, value))
+        wrong.append(f"{dma.name}: {key} is {said} in the description, {name} is {value} in the design")
 
 
 def _compare_address(wrong: list[str], name: str, address: int, bases: dict[str, str]) -> None:

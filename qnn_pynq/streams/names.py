@@ -51,24 +51,25 @@ CELLS = ("ps7", "reset_0", "control_0", "memory_0", "axi_intc_0", "interrupts_0"
 def check_identifier(fields: Fields, key: str, name: str) -> None:
     """Refuse a name that C++, an HDL or a Python keyword argument does not take."""
     if not _IDENTIFIER.match(name) or name.endswith("_") or "__" in name:
-        fields.fail(key, '"{}" is no name for a port: expected up to 40 letters, digits and single "_", a letter '
-                    "first".format(name))
+        fields.fail(key, f'"{name}" is no name for a port: expected up to 40 letters, digits and single "_", a letter '
+                    "first")
     low = name.lower()
     taken = low in _TAKEN or low.endswith("_t") and low[:-2] in _TAKEN
     if taken or keyword.iskeyword(name) or low.startswith("ap_"):
-        fields.fail(key, '"{}" has a meaning in C++, VHDL, Verilog, Python or the generated files: expected another '
-                    "name".format(name))
+        fields.fail(key, f'"{name}" has a meaning in C++, VHDL, Verilog, Python or the generated files: expected '
+                         'another '
+                    "name")
 
 
 def hexadecimal(value: int) -> str:
     """An address as the JSON files have it."""
-    return "0x{:08X}".format(value)
+    return f"0x{value:08X}"
 
 
 def read_address(fields: Fields, key: str, default: int) -> int:
     """Bytes in hexadecimal: a multiple of 4 that 32 bits hold."""
     text: Any = fields.take(key, "string", hexadecimal(default))
     if not _HEX.match(text) or int(text, 16) % 4 or int(text, 16) == 0:
-        fields.fail(key, '"{}" is not allowed: expected hexadecimal such as "{}", a multiple of 4'.format(
-            text, hexadecimal(default)))
+        fields.fail(key, f'"{text}" is not allowed: expected hexadecimal such as "{hexadecimal(default)}", a multiple '
+                         'of 4')
     return int(text, 16)

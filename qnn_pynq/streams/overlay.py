@@ -74,7 +74,7 @@ class StreamOverlay:
         self._closed = True  # until it is open
         self.timeout = _check_timeout(timeout)
         if engine not in ("own", "pynq"):
-            raise InputError("engine {!r}: expected 'own' or 'pynq'".format(engine))
+            raise InputError(f"engine {engine!r}: expected 'own' or 'pynq'")
         self.overlay: StreamCircuit = make_circuit(description, bitstream, twin)
         self.description: Description = self.overlay.streams
         self._longest = longest_batch(self.description)
@@ -87,12 +87,12 @@ class StreamOverlay:
         self.board = open_board(board)
         try:
             if not self.board.emulated and not self.overlay.files:
-                raise OverlayMissingError("{}: {} needs the bitstream; give it as bitstream='design.bit', or try the "
-                                          "Python side first with board='emulated'".format(
-                                              self.description.name, self.board.name))
+                raise OverlayMissingError(f"{self.description.name}: {self.board.name} needs the bitstream; give it "
+                                          "as bitstream='design.bit', or try the "
+                                          "Python side first with board='emulated'")
             with self.board.lock:
                 self.board.claim(self)
-                self.board.load(self.overlay)
+                self.board.configure(self.overlay)
                 self._transfers = Transfers(self.board, self.overlay, engine)
         except BaseException:
             self._leave_board()
@@ -145,15 +145,16 @@ class StreamOverlay:
 
     def _require_open(self) -> None:
         if self._closed:
-            raise ClosedError("{}: closed; open another StreamOverlay".format(self.description.name))
+            raise ClosedError(f"{self.description.name}: closed; open another StreamOverlay")
 
     def _require_board(self) -> None:
         self._require_open()
         try:
             self.board.require(self)
         except BoardTakenError as error:
-            raise BoardTakenError("{}: the {} was taken by another owner; open another StreamOverlay to take it "
-                                  "back".format(self.description.name, self.board.name)) from error
+            raise BoardTakenError(f"{self.description.name}: the {self.board.name} was taken by another owner; open "
+                                  "another StreamOverlay to take it "
+                                  "back") from error
 
     def _check(self, arrays: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[int, bool, dict[str, np.ndarray]]:
         """Number of samples, whether it is a single one, and the words of every input: all that can be refused is."""
@@ -168,8 +169,9 @@ class StreamOverlay:
                                                  for name in names)))
         samples = counts[names[0]]
         if samples > self._longest and not self._split:
-            raise InputError("{}: {} samples: expected at most {}, what one transfer holds; send fewer at once, or "
-                             "allow split=True".format(self.description.name, samples, self._longest))
+            raise InputError(f"{self.description.name}: {samples} samples: expected at most {self._longest}, what one "
+                             "transfer holds; send fewer at once, or "
+                             "allow split=True")
         words = {}
         for stream in self.description.inputs:
             array = checked[stream.name][0]
@@ -185,7 +187,7 @@ class StreamOverlay:
             _log.info("%s: configuring the logic again, after a run that did not end", self.description.name)
             self._configure_again()
         if board.loaded != self.overlay:
-            board.load(self.overlay)
+            board.configure(self.overlay)
         self._allocate(min(samples, self._longest))
         deadline = board.clock.now() + timeout  # of the run: configuring takes longer than many a run
         for start in range(0, samples, self._longest):
@@ -222,7 +224,7 @@ class StreamOverlay:
     def _abandon(self) -> None:
         """Leave what may still be written to to the board."""
         held = [*self._buffers.values(), *self._transfers.buffers()]
-        self.board.quarantine(held, "a run of {} did not end".format(self.description.name))
+        self.board.quarantine(held, f"a run of {self.description.name} did not end")
         self._buffers = {}
         self._transfers.forget_buffers()
 
@@ -304,7 +306,7 @@ class StreamOverlay:
         self.close()
 
     def __repr__(self) -> str:
-        ways = ["{} {}{}".format(stream.name, stream.type.text, list(stream.shape))
+        ways = [f"{stream.name} {stream.type.text}{list(stream.shape)}"
                 for stream in self.description.streams]
         count = len(self.description.inputs)
         return "<StreamOverlay {}: {} -> {}, {}>".format(
@@ -314,5 +316,5 @@ class StreamOverlay:
 
 def _check_timeout(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)) or not 0 < value < 1e9:
-        raise InputError("timeout {!r}: expected seconds above 0 and below 1e9".format(value))
+        raise InputError(f"timeout {value!r}: expected seconds above 0 and below 1e9")
     return float(value)

@@ -57,9 +57,9 @@ def longest_batch(description: Description) -> int:
             continue
         if stream.sample_bytes > dma.longest:
             raise DescriptorError(
-                "{}: a sample of {} has {} bytes: expected at most the {} of one transfer of {} (length_bits {}); "
-                "build the DMA with more length bits, or with scatter-gather".format(
-                    description.source, stream.name, stream.sample_bytes, dma.longest, dma.name, dma.length_bits))
+                f"{description.source}: a sample of {stream.name} has {stream.sample_bytes} bytes: expected at most "
+                f"the {dma.longest} of one transfer of {dma.name} (length_bits {dma.length_bits}); "
+                "build the DMA with more length bits, or with scatter-gather")
         if stream.tlast == "batch":
             most = min(most, dma.longest // stream.sample_bytes)
     return min(most, max(1, _MOST_BYTES // each))

@@ -49,7 +49,7 @@ def load_description(source: Source) -> Description:
     if isinstance(source, dict):
         return read_description(Fields(_as_json(source), "description"))
     if not isinstance(source, (str, os.PathLike)):
-        raise DescriptorError("{!r} is no description: expected a JSON file, a dict, or a Description".format(source))
+        raise DescriptorError(f"{source!r} is no description: expected a JSON file, a dict, or a Description")
     return read_description(Fields(read_json(Path(source)), str(source)))
 
 
@@ -87,7 +87,7 @@ def read_description(fields: Fields) -> Description:
         outputs=outputs,
         dmas=_read_dmas(fields, inputs + outputs),
         ip=_read_instance(ip, name + "_0"),
-        vlnv=_read_vlnv(ip, "xilinx.com:hls:{}:1.0".format(name)),
+        vlnv=_read_vlnv(ip, f"xilinx.com:hls:{name}:1.0"),
         title=fields.text("title", name),
         control=control,
         address=read_address(ip, "address", CIRCUIT_ADDRESS),
@@ -124,7 +124,7 @@ def _read_timing(fields: Fields) -> dict[str, float]:
     for key in ("cycles_per_sample", "latency_cycles"):
         value = fields.take(key, "number", 0)
         if not 0 <= value <= 1e12:
-            fields.fail(key, "{} is out of range: expected 0 to 1e12 cycles".format(value))
+            fields.fail(key, f"{value} is out of range: expected 0 to 1e12 cycles")
         found[key] = float(value)
     fields.done()
     return found
@@ -141,7 +141,7 @@ def _read_stream(fields: Fields, is_input: bool) -> Stream:
     shape = _read_shape(fields)
     raw = fields.take("raw", "true or false", False)
     if raw and kind.kind != "fixed":
-        fields.fail("raw", "true is for fixed point: {} has no other numbers than its own".format(kind.text))
+        fields.fail("raw", f"true is for fixed point: {kind.text} has no other numbers than its own")
     if kind.kind == "fixed" and kind.width > 53 and not raw:
         problem = '"{}" has more bits than a float64 holds: expected up to 53, or "raw": true'
         fields.fail("type", problem.format(kind.text))
@@ -161,7 +161,7 @@ def _read_stream(fields: Fields, is_input: bool) -> Stream:
     fields.done()
     stream = Stream(name, kind, shape, raw=raw, **more)
     if stream.elements % stream.lanes:
-        fields.fail("lanes", "{} do not divide the {} numbers of a sample".format(stream.lanes, stream.elements))
+        fields.fail("lanes", f"{stream.lanes} do not divide the {stream.elements} numbers of a sample")
     if port == "dma" and stream.beat_bits not in _BEATS:
         fields.fail("lanes", "{} of {} bits make {} bits in a beat: expected {}".format(
             stream.lanes, kind.container_bits, stream.beat_bits, ", ".join(map(str, _BEATS))))
@@ -173,7 +173,7 @@ def _read_shape(fields: Fields) -> tuple[int, ...]:
     count = 1
     for size in sizes:
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            fields.fail("shape", "{} is no shape of a sample: expected whole numbers from 1".format(show(sizes)))
+            fields.fail("shape", f"{show(sizes)} is no shape of a sample: expected whole numbers from 1")
         count *= size
     if count > _MAX_ELEMENTS:
         problem = "{} are too many: expected up to {} numbers in up to {} dimensions"
@@ -205,7 +205,7 @@ def _read_dmas(fields: Fields, streams: Sequence[Stream]) -> tuple[Dma, ...]:
         )
         inner.done()
         if found[name].data_bits < widest[name]:
-            inner.fail("data_bits", "{} are fewer than the {} of a beat".format(found[name].data_bits, widest[name]))
+            inner.fail("data_bits", f"{found[name].data_bits} are fewer than the {widest[name]} of a beat")
     for name in widest:
         if name not in found:
             found[name] = Dma(name, DMA_ADDRESS + WINDOW * len(found), data_bits=widest[name])
@@ -229,7 +229,7 @@ def _check_together(fields: Fields, description: Description) -> None:
         dmas = [stream.dma for stream in group if stream.dma is not None]
         for dma in dmas:
             if dmas.count(dma) > 1:
-                fields.fail(what, 'the DMA "{}" has one channel each way: give each stream its own'.format(dma))
+                fields.fail(what, f'the DMA "{dma}" has one channel each way: give each stream its own')
     if description.control == "none":
         if any(stream.dma is None for stream in description.streams):
             fields.fail("control", '"none" gives no address to an AXI master: expected "start"')
@@ -244,7 +244,7 @@ def _check_together(fields: Fields, description: Description) -> None:
     cells = list(CELLS)
     for name in [dma.name for dma in description.dmas] + [description.ip]:
         if name.lower() in cells:
-            fields.fail("dmas, ip", 'the name "{}" is another block\'s of the design: expected another'.format(name))
+            fields.fail("dmas, ip", f'the name "{name}" is another block\'s of the design: expected another')
         cells.append(name.lower())
     windows = [(dma.name, dma.address, dma.range) for dma in description.dmas]
     if description.control == "start":
@@ -255,5 +255,5 @@ def _check_together(fields: Fields, description: Description) -> None:
             fields.fail("dmas, ip", problem.format(name, hexadecimal(size), hexadecimal(address), _LEAST_WINDOW))
         for other, start, length in windows[:index]:
             if address < start + length and start < address + size:
-                fields.fail("dmas", "{} at {} overlaps {}: expected windows apart from each other".format(
-                    name, hexadecimal(address), other))
+                fields.fail("dmas", f"{name} at {hexadecimal(address)} overlaps {other}: expected windows apart from "
+                                    "each other")

@@ -19,7 +19,7 @@ __all__ = ["Transfers"]
 _log = logging.getLogger(__name__)
 _poll, _through = methodcaller("poll"), attrgetter("done")
 Cancelled = Optional[Callable[[], bool]]
-_LEAST_MARK = 4  # bytes: less could be a result
+_LEAST_SENTINEL = 4  # bytes: less could be a result
 
 
 class Transfers:
@@ -38,7 +38,7 @@ class Transfers:
         self.board, self.description = board, overlay.streams
         self._strides = sample_strides(self.description)
         self._generation = -1
-        self._mark = 0  # the same in the same runs: a recording of them can be replayed
+        self._sentinel = 0  # the same in the same runs: a recording of them can be replayed
         self._make: Any = AxiDma
         if engine == "pynq":
             from ..families.blocks.axi_dma_pynq import PynqDma
@@ -85,8 +85,8 @@ class Transfers:
             self.complete(deadline, timeout)
         except QnnError as error:
             if self.board.loaded is None:
-                raise ForeignBitstreamError("{}: the logic was configured again during a run: {}".format(
-                    self.description.name, error)) from error
+                raise ForeignBitstreamError(f"{self.description.name}: the logic was configured again during a run: "
+                                            f"{error}") from error
             raise
 
     def begin(self, buffers: Mapping[str, Buffer], samples: int) -> None:
@@ -105,7 +105,7 @@ class Transfers:
                     active.append((channel, stream, packets))
         for stream in description.inputs:
             buffers[stream.name].flush(samples * self._strides[stream.name])
-        self._marks = self._put_marks(buffers, samples)
+        self._sentinels = self._put_sentinels(buffers, samples)
         for channel, stream, packets in receivers:  # first, or the circuit has nowhere to write
             channel.start(buffers[stream.name], packets)
         if description.control == "start":
@@ -124,21 +124,21 @@ class Transfers:
             self._wait_circuit(deadline, timeout, cancelled)
         for stream in description.outputs:
             buffers[stream.name].invalidate(samples * self._strides[stream.name])
-        for name, (place, mark) in self._marks.items():
+        for name, (place, mark) in self._sentinels.items():
             if np.array_equal(buffers[name].array[place:place + mark.size], mark):
-                raise NoDataError("{}: done, but the end of {} was never written".format(description.name, name))
+                raise NoDataError(f"{description.name}: done, but the end of {name} was never written")
 
-    def _put_marks(self, buffers: Mapping[str, Buffer], samples: int) -> dict[str, tuple[int, np.ndarray]]:
+    def _put_sentinels(self, buffers: Mapping[str, Buffer], samples: int) -> dict[str, tuple[int, np.ndarray]]:
         """Bytes that no result is at the end of each output: there afterwards, nothing was written."""
-        self._mark = self._mark + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
-        word = np.frombuffer(self._mark.to_bytes(8, "little"), np.uint8)
+        self._sentinel = self._sentinel + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
+        word = np.frombuffer(self._sentinel.to_bytes(8, "little"), np.uint8)
         found = {}
         for stream in self.description.outputs:
             stride = self._strides[stream.name]
             last = stream.sample_bytes if stride > stream.sample_bytes else samples * stride
             end = (samples - 1) * stride + stream.sample_bytes
             size = min(8, last)
-            if size >= _LEAST_MARK:
+            if size >= _LEAST_SENTINEL:
                 found[stream.name] = end - size, word[:size]
                 buffers[stream.name].array[end - size:end] = word[:size]
                 buffers[stream.name].flush(end)
@@ -190,8 +190,9 @@ class Transfers:
             done = CTRL, DONE | NEVER
             check_control(self.board.wait(self.description.ip, done, left, self.description.name, cancelled))
         except DeadlineError as error:
-            raise DeadlineError("{}: not done within {:g} s; the streams are through, the circuit does not say so: "
-                                "does it count `samples`?".format(self.description.name, timeout)) from error
+            raise DeadlineError(f"{self.description.name}: not done within {timeout:g} s; the streams are through, "
+                                "the circuit does not say so: "
+                                "does it count `samples`?") from error
 
     def buffers(self) -> list[Buffer]:
         """What the DMAs hold."""

@@ -33,7 +33,7 @@ class StreamTwin(Twin):
             overlay.geometry["description"])
         self.circuit = CircuitTwin(overlay, memory, clock, self.description, getattr(overlay, "function", None))
         self.dmas = {dma.name: self._make_dma(dma) for dma in self.description.dmas}
-        self.circuit.strike = self.strike
+        self.circuit.inject_delay = self.inject_delay
         self._blocks: list[Any] = [self.circuit, *self.dmas.values()]
         self._channels = [channel for dma in self.dmas.values() for channel in dma.channels]
         self._inputs = [self.circuit.queues[stream.name] for stream in self.description.inputs]
@@ -123,9 +123,9 @@ class StreamTwin(Twin):
             error, self.error = self.error, None
             raise error
 
-    def strike(self, seconds: float) -> float:
+    def inject_delay(self, seconds: float) -> float:
         """Seconds of a transfer into the circuit, which may be the run that a fault is planned for."""
-        fault = None if self.faults is None else self.faults.strike()
+        fault = None if self.faults is None else self.faults.draw()
         if fault is None:
             return seconds
         kind = fault.kind

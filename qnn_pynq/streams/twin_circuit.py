@@ -39,7 +39,7 @@ class CircuitTwin(Twin):
                          if stream.dma is not None]
         self._sinks = [self.queues[stream.name] for stream in description.outputs if stream.dma is not None]
         self.cycle = 1e-6 / description.clock_mhz
-        self.strike: Callable[[float], float] | None = None  # of the whole logic: seconds after injected faults
+        self.inject_delay: Callable[[float], float] | None = None  # of the whole logic: seconds after injected faults
         self.corrupt: Any = None  # an injected fault: bits to turn round in the next sample
         self.registers = StartRegisters(description.arguments) if description.control == "start" else None
         self.reset()
@@ -63,8 +63,8 @@ class CircuitTwin(Twin):
         self._access()
         if self.registers is not None and self.registers.write(offset, value):
             self.samples, self.done_at = 0, None
-            if self.strike is not None and all(stream.dma is None for stream in self.description.inputs):
-                extra = self.strike(0.0)  # else the transfer into the circuit is what a fault is planned for
+            if self.inject_delay is not None and all(stream.dma is None for stream in self.description.inputs):
+                extra = self.inject_delay(0.0)  # else the transfer into the circuit is what a fault is planned for
                 self.hung = math.isinf(extra)
                 self.free_at = self.clock.now() + extra
         self.settle()

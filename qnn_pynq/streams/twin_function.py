@@ -25,13 +25,12 @@ def call_function(function: Callable[..., Any] | None, description: Description,
     """
     names = [stream.name for stream in description.outputs]
     if function is None:
-        raise InputError("{}: the emulated board knows no function for this circuit; give it one, "
-                         "StreamOverlay(..., twin=function)".format(description.name))
+        raise InputError(f"{description.name}: the emulated board knows no function for this circuit; give it one, "
+                         "StreamOverlay(..., twin=function)")
     try:
         found = function(*arguments.values())
     except Exception as error:
-        raise InputError("the twin's function of {} raised {}: {}".format(
-            description.name, type(error).__name__, error)) from error
+        raise InputError(f"the twin's function of {description.name} raised {type(error).__name__}: {error}") from error
     if isinstance(found, Mapping):
         results = dict(found)
     elif len(names) == 1:
@@ -59,20 +58,19 @@ def output_words(stream: Stream, value: Any) -> np.ndarray:
     try:
         array = np.asarray(value)
     except Exception as error:  # whatever its __array__ raises
-        raise InputError("the twin's function gave no array in {}: {}".format(stream.name, error)) from error
+        raise InputError(f"the twin's function gave no array in {stream.name}: {error}") from error
     if array.shape != stream.shape:
-        raise InputError("the twin's function gave {} of shape {}: expected {}".format(
-            stream.name, array.shape, stream.shape))
+        raise InputError(f"the twin's function gave {stream.name} of shape {array.shape}: expected {stream.shape}")
     try:
         array = castable(array)
     except TypeError as error:
-        raise InputError("the twin's function gave {} of {}".format(stream.name, error)) from error
+        raise InputError(f"the twin's function gave {stream.name} of {error}") from error
     if kind.kind == "float":
         with np.errstate(over="ignore"):
             return array.astype(kind.container)
     fraction = 0 if stream.raw else kind.fraction
     words, refused = to_fixed(array, kind.width, fraction, kind.signed, kind.rounding, kind.overflow)
     if refused >= 0:
-        raise InputError("the twin's function gave {} in {}: expected finite numbers".format(
-            array.reshape(-1)[refused], stream.name))
+        raise InputError(f"the twin's function gave {array.reshape(-1)[refused]} in {stream.name}: expected finite "
+                         "numbers")
     return words

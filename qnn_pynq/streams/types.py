@@ -18,7 +18,7 @@ __all__ = ["StreamType", "castable", "parse_type"]
 _ROUNDINGS, _OVERFLOWS = FIXED_ROUNDINGS, FIXED_OVERFLOWS[:-1]  # without "refuse", which no C++ type knows
 _TEMPLATE = re.compile(r"ap_(u?)(fixed|int)\s*<([^<>]*)>\Z")
 _PLAIN = {"float": "float32", "float32": "float32", "double": "float64", "float64": "float64", "bool": "ap_uint<1>"}
-_PLAIN.update({"{}int{}".format(sign, bits): "ap_{}int<{}>".format(sign, bits)
+_PLAIN.update({f"{sign}int{bits}": f"ap_{sign}int<{bits}>"
                for sign in ("", "u") for bits in (8, 16, 32, 64)})
 _EXPECTED = ("ap_fixed<W,I>, ap_ufixed<W,I> (both also with AP_... modes of rounding and overflow), ap_int<W>, "
              "ap_uint<W>, int8 to uint64, float or double")
@@ -57,7 +57,7 @@ class StreamType:
     def container(self) -> np.dtype:
         """Dtype of an element in memory and on the wires: 8, 16, 32 or 64 bits, extended by the sign or by zeros."""
         if self.kind == "float":
-            return np.dtype("f{}".format(self.width // 8))
+            return np.dtype(f"f{self.width // 8}")
         return fixed_container(self.width, self.signed)
 
     @property
@@ -106,13 +106,13 @@ class StreamType:
             array = np.asarray(values)
             ready = castable(array)
         except (TypeError, ValueError) as error:
-            raise InputError("{}: {}".format(self.text, error)) from error
+            raise InputError(f"{self.text}: {error}") from error
         if self.kind == "float":
             with np.errstate(over="ignore"):
                 return ready.astype(self.container).reshape(array.shape)
         raw, refused = to_fixed(ready, self.width, self.fraction, self.signed, self.rounding, self.overflow)
         if refused >= 0:
-            raise InputError("{}: {} is no finite number".format(self.text, array.reshape(-1)[refused]))
+            raise InputError(f"{self.text}: {array.reshape(-1)[refused]} is no finite number")
         found = raw if self.kind == "int" else from_fixed(raw, self.width, self.fraction, self.signed, self.exact)
         return found.reshape(array.shape)
 
@@ -138,7 +138,7 @@ def castable(array: np.ndarray) -> np.ndarray:
         return array.astype(np.uint64, copy=False)
     if kind == "f" and size <= 8:
         return array.astype(np.float64 if size == 8 else np.float32, copy=False)
-    raise TypeError("dtype {}: expected real numbers of up to 64 bits".format(array.dtype))
+    raise TypeError(f"dtype {array.dtype}: expected real numbers of up to 64 bits")
 
 
 def parse_type(text: Any) -> StreamType:
@@ -152,13 +152,13 @@ def parse_type(text: Any) -> StreamType:
     if isinstance(text, StreamType):
         return text
     if not isinstance(text, str):
-        raise DescriptorError("{!r} is no type: expected {}".format(text, _EXPECTED))
+        raise DescriptorError(f"{text!r} is no type: expected {_EXPECTED}")
     plain = _PLAIN.get(text.strip(), text.strip())
     if plain in ("float32", "float64"):
         return StreamType("float" if plain == "float32" else "double", "float", int(plain[-2:]))
     match = _TEMPLATE.match(plain)
     if match is None:
-        raise DescriptorError('"{}" is no type: expected {}'.format(text, _EXPECTED))
+        raise DescriptorError(f'"{text}" is no type: expected {_EXPECTED}')
     unsigned, kind, inside = match.groups()
     parts = [part.strip() for part in inside.split(",")]
     numbers = [int(part) for part in parts if re.match(r"-?[0-9]{1,4}\Z", part)]
@@ -166,20 +166,19 @@ def parse_type(text: Any) -> StreamType:
     if len(numbers) != wanted or len(parts) > most or parts[:wanted] != list(map(str, numbers)):
         form = "ap_{}fixed<W,I>" if kind == "fixed" else "ap_{}int<W>"
         raise DescriptorError('"{}" is no type: expected {}, such as {}'.format(
-            text, form.format(unsigned), "ap_{}fixed<16,6,AP_RND,AP_SAT>".format(unsigned) if wanted == 2
-            else "ap_{}int<12>".format(unsigned)))
+            text, form.format(unsigned), f"ap_{unsigned}fixed<16,6,AP_RND,AP_SAT>" if wanted == 2
+            else f"ap_{unsigned}int<12>"))
     width = numbers[0]
     if not 1 <= width <= 64:
-        raise DescriptorError('"{}" has {} bits: expected 1 to 64'.format(text, width))
+        raise DescriptorError(f'"{text}" has {width} bits: expected 1 to 64')
     modes = parts[wanted:]
     for mode, known, what in zip(modes, (_ROUNDINGS, _OVERFLOWS), ("rounding", "overflow")):
         if mode not in known:
             raise DescriptorError('"{}": {} is no mode of {}: expected {}'.format(text, mode, what, ", ".join(known)))
     if kind == "int":
-        return StreamType("ap_{}int<{}>".format(unsigned, width), kind, width, 0, not unsigned)
+        return StreamType(f"ap_{unsigned}int<{width}>", kind, width, 0, not unsigned)
     if abs(numbers[1]) > _FURTHEST:
-        raise DescriptorError('"{}" has {} bits before the point: expected -{} to {}'.format(
-            text, numbers[1], _FURTHEST, _FURTHEST))
+        raise DescriptorError(f'"{text}" has {numbers[1]} bits before the point: expected -{_FURTHEST} to {_FURTHEST}')
     spelt = "ap_{}fixed<{}>".format(unsigned, ",".join([str(width), str(numbers[1])] + modes))
     rounding, overflow = (modes + ["AP_TRN", "AP_WRAP"][len(modes):])
     return StreamType(spelt, kind, width, width - numbers[1], not unsigned, rounding, overflow)

@@ -19,7 +19,7 @@ _OVERFLOW = {"refuse": "refuse", "saturate": "AP_SAT"}
 def shape_text(stream: Stream) -> str:
     """The shapes that a stream's arrays may have, for messages."""
     many = "({})".format(", ".join(["n", *map(str, stream.shape)])) if stream.shape else "(n,)"
-    return "{} for one sample, {} for n".format(stream.shape, many)
+    return f"{stream.shape} for one sample, {many} for n"
 
 
 def by_name(description: Description, arrays: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,8 +29,8 @@ def by_name(description: Description, arrays: tuple[Any, ...], named: Mapping[st
     twice = [name for name in named if name in given]
     unknown = [name for name in named if name not in names]
     if len(arrays) > len(names) or twice or unknown or len(given) + len(named) < len(names):
-        problem = "{} twice".format(twice[0]) if twice else "an unknown {}".format(unknown[0]) if unknown else \
-            "{} arrays".format(len(arrays) + len(named))
+        problem = f"{twice[0]} twice" if twice else f"an unknown {unknown[0]}" if unknown else \
+            f"{len(arrays) + len(named)} arrays"
         raise InputError("{}: got {}, expected each of its inputs once: {}".format(
             description.name, problem, ", ".join(names)))
     given.update(named)
@@ -46,7 +46,7 @@ def check_array(stream: Stream, value: Any) -> tuple[np.ndarray, bool]:
         Dtype or shape; values are checked by `encode`.
     """
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        raise InputError("{}: has masked values; fill them first".format(stream.name))
+        raise InputError(f"{stream.name}: has masked values; fill them first")
     try:
         array = np.asarray(value)
     except Exception as error:  # whatever its __array__ raises
@@ -61,7 +61,7 @@ def check_array(stream: Stream, value: Any) -> tuple[np.ndarray, bool]:
             kind.text + (" as raw bits" if stream.raw else ""), hint))
     rank = len(stream.shape)
     if array.ndim not in (rank, rank + 1) or array.shape[array.ndim - rank:] != stream.shape:
-        raise InputError("{}: shape {}, expected {}".format(stream.name, array.shape, shape_text(stream)))
+        raise InputError(f"{stream.name}: shape {array.shape}, expected {shape_text(stream)}")
     single = array.ndim == rank
     return castable(array[np.newaxis] if single else array), single
 
@@ -101,13 +101,11 @@ def _refuse(stream: Stream, array: np.ndarray, place: int) -> None:
     value = array.reshape(-1)[place].item()
     where = ", ".join(map(str, np.unravel_index(place, array.shape)))
     if isinstance(value, float) and not np.isfinite(value):
-        raise InputError("{}[{}] is {}: {} has no such value; take it out first".format(
-            stream.name, where, value, stream.type.text))
+        raise InputError(f"{stream.name}[{where}] is {value}: {stream.type.text} has no such value; take it out first")
     low, high = stream.type.integers if stream.raw else stream.type.limits
     remedy = "scale the data" if stream.type.kind == "float" else 'scale the data, or describe the stream with ' \
         '"overflow": "saturate"'
-    raise InputError("{}[{}] is {!r}: {} holds {!r} to {!r}; {}".format(
-        stream.name, where, value, stream.type.text, low, high, remedy))
+    raise InputError(f"{stream.name}[{where}] is {value!r}: {stream.type.text} holds {low!r} to {high!r}; {remedy}")
 
 
 def decode(stream: Stream, words: np.ndarray) -> np.ndarray:

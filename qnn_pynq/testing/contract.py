@@ -122,10 +122,10 @@ class FamilyContract:
         words[:, : values.shape[1]] = values
         return words.view(np.uint64).reshape(-1)
 
-    def inputs(self, network: Network, port: Port, images: int, seed: int) -> np.ndarray:
-        """Random inputs, (images, *port.shape) of port.dtype."""
+    def inputs(self, network: Network, port: Port, pictures: int, seed: int) -> np.ndarray:
+        """Random inputs, (pictures, *port.shape) of port.dtype."""
         rng = np.random.RandomState(seed)
-        return self._as_inputs(network, port, lambda shape, most: rng.randint(0, most + 1, shape), images)
+        return self._as_inputs(network, port, lambda shape, most: rng.randint(0, most + 1, shape), pictures)
 
     def worst(self, network: Network, port: Port) -> np.ndarray:
         """Inputs at the ends of what is allowed: nothing, all, and two patterns of both."""
@@ -162,7 +162,7 @@ class FamilyContract:
         board = WatchedBoard()
         driver = driver_class(overlay.kind)(board, overlay)
         with pytest.raises(UnsupportedNetworkError):
-            driver.configure(refused)
+            driver.load(refused)
         assert board.loaded is None and board.owner is None and not board.buffers and driver.network is None
 
     def test_making_a_driver_touches_nothing(self, overlay: Overlay) -> None:
@@ -193,9 +193,9 @@ class FamilyContract:
     def test_answers_are_the_references(self, overlay: Overlay, network: Network) -> None:
         for conservative in self.conservative:
             driver = driver_class(overlay.kind)(WatchedBoard(), overlay, conservative)
-            driver.configure(network)
-            for seed, images in enumerate(self._sizes(driver)):
-                self._check(driver, network, self.inputs(network, driver.input, images, seed))
+            driver.load(network)
+            for seed, pictures in enumerate(self._sizes(driver)):
+                self._check(driver, network, self.inputs(network, driver.input, pictures, seed))
             self._check(driver, network, self.worst(network, driver.input)[: driver.capacity])
             driver.close()
 
@@ -230,10 +230,10 @@ class FamilyContract:
         driver = made(network)
         values = self.inputs(network, driver.input, 1, 5)
         first = self._run(driver, values).copy()
-        driver.configure(other)
+        driver.load(other)
         assert driver.network is other
         self._check(driver, other, self.inputs(other, driver.input, 1, 5))
-        driver.configure(network)
+        driver.load(network)
         assert np.array_equal(self._run(driver, values), first)
 
     def test_board_and_processor_agree_on_pictures(self, overlay: Overlay, network: Network) -> None:
@@ -241,28 +241,28 @@ class FamilyContract:
             pytest.skip("this network takes no pictures")
         pictures = np.random.RandomState(6).randint(0, 256, (3, network.input.pixels)).astype(np.uint8)
         with BoardEngine(WatchedBoard(), [overlay]) as board, SoftwareEngine() as software:
-            board.configure(network)
-            software.configure(network)
+            board.load(network)
+            software.load(network)
             one, another = board.run(pictures), software.run(pictures)
         assert not differences(network, Answers.of(pictures, another), Answers.of(pictures, one))
 
     def test_the_times_are_those_of_the_run(self, made: Callable[..., Driver], network: Network) -> None:
         driver = made(network)
-        images = self._sizes(driver)[-1]
-        self._run(driver, self.inputs(network, driver.input, images, 7))
+        pictures = self._sizes(driver)[-1]
+        self._run(driver, self.inputs(network, driver.input, pictures, 7))
         timing = driver.timing
-        assert timing["images"] == images and timing["run"] > 0 and timing["transfer"] >= 0 and timing["modelled"]
-        assert 0 < driver.expected_seconds(1) <= driver.expected_seconds(images)
+        assert timing["pictures"] == pictures and timing["run"] > 0 and timing["transfer"] >= 0 and timing["modelled"]
+        assert 0 < driver.expected_seconds(1) <= driver.expected_seconds(pictures)
         layers = driver.layers()
         for layer in layers:
-            assert isinstance(layer, LayerProfile) and layer.images == images and layer.seconds >= 0
+            assert isinstance(layer, LayerProfile) and layer.pictures == pictures and layer.seconds >= 0
             assert 0 <= layer.layer < len(network.layers)
         assert sum(layer.seconds for layer in layers) <= 1.001 * timing["run"]
 
     def test_a_recording_of_its_traffic_can_be_replayed(self, overlay: Overlay, network: Network) -> None:
         def trip(board: Any) -> np.ndarray:
             driver = driver_class(overlay.kind)(board, overlay)
-            driver.configure(network)
+            driver.load(network)
             found = self._run(driver, self.inputs(network, driver.input, 1, 8)).copy()
             driver.close()
             return found
@@ -292,9 +292,9 @@ class FamilyContract:
             driver.put(many)
         with pytest.raises(InputError):
             driver.put(many[:0])
-        for images in (0, -1, driver.capacity + 1):
+        for pictures in (0, -1, driver.capacity + 1):
             with pytest.raises(InputError):
-                driver.start(images)
+                driver.start(pictures)
         self._check(driver, network, self.inputs(network, port, 1, 9))
 
     def test_inputs_of_another_shape_or_dtype_are_refused(
@@ -333,7 +333,7 @@ class FamilyContract:
         values = self.inputs(network, driver.input, 1, 13)
         driver.put(values)
         driver.start(1)
-        for illegal in (lambda: driver.start(1), lambda: driver.put(values), lambda: driver.configure(network),
+        for illegal in (lambda: driver.start(1), lambda: driver.put(values), lambda: driver.load(network),
                         driver.free):
             with pytest.raises(BoardBusyError):
                 illegal()
@@ -345,7 +345,7 @@ class FamilyContract:
         self._run(driver, values)
         driver.close()
         assert driver.network is None
-        for illegal in (lambda: driver.configure(network), lambda: driver.put(values), lambda: driver.start(1),
+        for illegal in (lambda: driver.load(network), lambda: driver.put(values), lambda: driver.start(1),
                         driver.finish):
             with pytest.raises(ClosedError):
                 illegal()
@@ -362,7 +362,7 @@ class FamilyContract:
         driver = made(network)
         driver.put(self.inputs(network, driver.input, 1, 15))
         thief = driver_class(self._overlay.kind)(driver.board, self._overlay)
-        thief.configure(other)
+        thief.load(other)
         with pytest.raises(BoardTakenError):
             driver.start(1)
         driver.close()
@@ -380,7 +380,7 @@ class FamilyContract:
         assert driver.displaced
         with pytest.raises(ForeignBitstreamError):
             driver.start(1)
-        driver.configure(network)
+        driver.load(network)
         self._check(driver, network, values)
 
     # -- what goes wrong ---------------------------------------------------------------------------------
@@ -407,7 +407,7 @@ class FamilyContract:
         board = WatchedBoard(faults=FaultPlan(rate=1.0, kinds=["hang"]))
         driver = driver_class(overlay.kind)(board, overlay)
         try:
-            _in_time(lambda: driver.configure(network))
+            _in_time(lambda: driver.load(network))
         except DeadlineError:
             assert driver.network is None
         assert board.faults is not None
@@ -438,7 +438,7 @@ class FamilyContract:
         self, overlay: Overlay, network: Network, kind: str, seed: int
     ) -> None:
         driver, plan = self._faulty(overlay, network, kind, seed)
-        driver.limits = Limits(marked=True)
+        driver.limits = Limits(sentinels=True)
         values = self.inputs(network, driver.input, 1, 21)
         driver.put(values)
         plan.active = True
@@ -467,14 +467,14 @@ class FamilyContract:
             board.refuse = refuse
             driver = driver_class(overlay.kind)(board, overlay)
             try:
-                driver.configure(network)
+                driver.load(network)
                 self._run(driver, self.inputs(network, driver.input, 1, 22))
             except error:
                 driver.close()
                 self._nothing_left(driver)
                 board.refuse = None
                 again = driver_class(overlay.kind)(board, overlay)
-                again.configure(network)
+                again.load(network)
                 self._check(again, network, self.inputs(network, again.input, 1, 22))
                 again.close()
                 self._nothing_left(again)
@@ -487,14 +487,14 @@ class FamilyContract:
     def test_nothing_is_left_behind(self, made: Callable[..., Driver], network: Network, other: Network) -> None:
         driver = made(network)
         board = driver.board
-        for seed, images in enumerate(self._sizes(driver)):
-            self._run(driver, self.inputs(network, driver.input, images, seed))
+        for seed, pictures in enumerate(self._sizes(driver)):
+            self._run(driver, self.inputs(network, driver.input, pictures, seed))
         driver.free()
         assert board.held == 0 and board.owner is driver and driver.network is None  # type: ignore[attr-defined]
         with pytest.raises(BoardError):
             driver.start(1)
         for net in (other, network):
-            driver.configure(net)
+            driver.load(net)
             self._check(driver, net, self.inputs(net, driver.input, 1, 23))
         driver.close()
         self._nothing_left(driver)
@@ -520,7 +520,7 @@ class FamilyContract:
         assert isinstance(board, WatchedBoard) and board.owner is None and board.in_flight is None
         assert sum(buffer.nbytes for buffer in board.buffers if not buffer.closed) == board.quarantined
         again = driver_class(overlay.kind)(board, overlay)
-        again.configure(network)  # configures the logic, which ends the run
+        again.load(network)  # configures the logic, which ends the run
         assert board.quarantined == 0
         self._check(again, network, values)
         again.close()
@@ -537,14 +537,14 @@ class FamilyContract:
         """A driver on a board of its own, configured for a network."""
         def make(network: Network) -> Driver:
             driver = driver_class(overlay.kind)(WatchedBoard(), overlay)
-            driver.configure(network)
+            driver.load(network)
             assert driver.network is network and driver.board.owner is driver and not driver.displaced
             return driver
 
         return make
 
     def _sizes(self, driver: Driver) -> list[int]:
-        return [images for images in self.batches if images <= driver.capacity]
+        return [pictures for pictures in self.batches if pictures <= driver.capacity]
 
     def _run(self, driver: Driver, values: np.ndarray) -> np.ndarray:
         driver.put(values)
@@ -565,13 +565,13 @@ class FamilyContract:
         plan = FaultPlan(seed, 1.0, [kind])
         plan.active = False
         driver = driver_class(overlay.kind)(WatchedBoard(faults=plan, **options), overlay)
-        driver.configure(network)
+        driver.load(network)
         return driver, plan
 
     def _recovered(self, driver: Driver, network: Network, values: np.ndarray) -> None:
         """As an engine does it: reset, configure, right answers; and nothing is left."""
         driver.board.reset()
-        driver.configure(network)
+        driver.load(network)
         self._check(driver, network, values)
         driver.close()
         self._nothing_left(driver)
@@ -580,18 +580,18 @@ class FamilyContract:
     def _nothing_left(driver: Driver) -> None:
         board = driver.board
         assert isinstance(board, WatchedBoard)
-        assert board.held == 0, "{} of {} buffers are not closed".format(board.held, len(board.buffers))
+        assert board.held == 0, f"{board.held} of {len(board.buffers)} buffers are not closed"
         assert board.owner is None
 
     def _as_inputs(
-        self, network: Network, port: Port, draw: Callable[[tuple[int, ...], int], np.ndarray], images: int
+        self, network: Network, port: Port, draw: Callable[[tuple[int, ...], int], np.ndarray], pictures: int
     ) -> np.ndarray:
         split = driver_class(self._overlay.kind).split(network, self._overlay)
         signal = network.signals[len(split.before)]
         if port.kind != "bits":
-            return draw((images, *port.shape), int(signal.largest)).astype(port.dtype)
-        packed = np.packbits(draw((images, signal.values), 1).astype(np.uint8), axis=1, bitorder="little")
-        values = np.zeros((images, *port.shape), port.dtype)
+            return draw((pictures, *port.shape), int(signal.largest)).astype(port.dtype)
+        packed = np.packbits(draw((pictures, signal.values), 1).astype(np.uint8), axis=1, bitorder="little")
+        values = np.zeros((pictures, *port.shape), port.dtype)
         values[:, : packed.shape[1]] = packed
         return values
 

@@ -17,4 +17,4 @@ def __getattr__(name: str) -> Any:
         from .dorefa.folder import train_dorefa_folder
 
         return train_dorefa_folder
-    raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

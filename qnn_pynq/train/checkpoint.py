@@ -32,7 +32,7 @@ def read_checkpoint(
         state = torch.load(str(path), map_location=where, weights_only=True)
         epoch = state["epoch"]
         if not isinstance(epoch, int) or epoch < 0:
-            raise ValueError("epoch {!r}".format(epoch))
+            raise ValueError(f"epoch {epoch!r}")
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
     except Exception as error:  # damaged files raise nearly everything
@@ -40,7 +40,7 @@ def read_checkpoint(
         model.load_state_dict(before[0])
         optimiser.load_state_dict(before[1])
         return 0
-    report("resumed after epoch {}".format(epoch))
+    report(f"resumed after epoch {epoch}")
     return epoch
 
 

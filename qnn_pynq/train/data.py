@@ -40,7 +40,7 @@ def load_dataset(name: str, part: str) -> DataSet:
     assert files is not None
     images, labels = (read_idx(file) for file in files)
     if len(images) != len(labels):
-        raise InputError("{} {}: {} images but {} labels".format(name, part, len(images), len(labels)))
+        raise InputError(f"{name} {part}: {len(images)} images but {len(labels)} labels")
     return DataSet(images, labels.astype(np.int64), DATASETS[name].classes)
 
 

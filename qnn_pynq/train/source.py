@@ -39,14 +39,13 @@ def read_source(source: Path, spec: InputSpec, most: int = OUTPUTS) -> tuple[Dat
     elif source.is_file():
         data, test = _read_npz(source, spec, most)
     else:
-        raise InputError("{}: no such folder or .npz file".format(source))
+        raise InputError(f"{source}: no such folder or .npz file")
     counts = np.bincount(data.labels, minlength=len(data.classes))
     least = 2 if test is None else 1
     if counts.min() < least:
         raise InputError(
-            "{}: class {!r} has {} picture(s), at least {} are needed".format(
-                source, data.classes[int(counts.argmin())], counts.min(), least
-            )
+            f"{source}: class {data.classes[int(counts.argmin())]!r} has {counts.min()} picture(s), at least {least} "
+            "are needed"
         )
     return data, test
 
@@ -61,7 +60,7 @@ def _check_classes(source: Path, names: list[str], what: str, most: int) -> None
     if len(names) < 2:
         raise InputError("{}: {} {}, at least 2 classes are needed".format(source, len(names) or "no", what))
     if len(names) > most:
-        raise InputError("{}: {} {}, such a network has at most {} classes".format(source, len(names), what, most))
+        raise InputError(f"{source}: {len(names)} {what}, such a network has at most {most} classes")
     for index, name in enumerate(names):
         problem = "is there twice" if name in names[:index] else "is empty" if not name else ""
         if unprintable(name):
@@ -101,7 +100,7 @@ def _read_npz(source: Path, spec: InputSpec, most: int) -> tuple[DataSet, DataSe
     except InputError:
         raise
     except NPZ_ERRORS as error:
-        raise InputError("{}: no .npz file of plain arrays: {}".format(source, error)) from error
+        raise InputError(f"{source}: no .npz file of plain arrays: {error}") from error
     found = _pick(arrays, TRAIN_PAIRS + PAIRS)
     if found is None:
         raise InputError(
@@ -123,7 +122,7 @@ def _check_headers(source: Path, file: Archive, keys: tuple[str, str]) -> None:
     count = labels.shape[0] if labels.shape else 0
     if not count or len(pictures.shape) < 2 or pictures.shape[0] != count:
         raise InputError(
-            "{}: {} has shape {} but {} has {} labels".format(source, keys[0], pictures.shape, keys[1], count)
+            f"{source}: {keys[0]} has shape {pictures.shape} but {keys[1]} has {count} labels"
         )
     if labels.nbytes > _MOST_LABELS:
         problem = "{}: {} takes {} bytes: expected at most {}"
@@ -148,16 +147,14 @@ def _labels(
         values = values[:, 0]
     if values.ndim != 1 or values.dtype.kind not in "iuUS":
         raise InputError(
-            "{}: {} is {} {}, expected whole numbers or texts (n,)".format(source, key, values.dtype, values.shape)
+            f"{source}: {key} is {values.dtype} {values.shape}, expected whole numbers or texts (n,)"
         )
     given = arrays.get("classes")
     if given is not None and values.dtype.kind in "iu":
         names = [str(name) for name in given.reshape(-1)]
         if len(values) and not (values.min() >= 0 and values.max() < len(names)):
             raise InputError(
-                "{}: {} runs from {} to {}, but there are {} classes".format(
-                    source, key, values.min(), values.max(), len(names)
-                )
+                f"{source}: {key} runs from {values.min()} to {values.max()}, but there are {len(names)} classes"
             )
         _check_classes(source, names, "class(es)", most)
         return tuple(names), values.astype(np.int64)
@@ -166,7 +163,7 @@ def _labels(
     bad = np.flatnonzero(known[np.minimum(index, len(known) - 1)] != values) if len(known) else np.zeros(0)
     if len(bad):
         raise InputError(
-            "{}: {} has the label {!r}, which no training picture has".format(source, key, values[int(bad[0])])
+            f"{source}: {key} has the label {values[int(bad[0])]!r}, which no training picture has"
         )
     names = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in known]
     _check_classes(source, names, "class(es)", most)

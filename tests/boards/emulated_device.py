@@ -107,7 +107,7 @@ class EmulatedZynq(Device):
 
     def __init__(self, overlay: Any, clock: Any = None, memory_limit: int = 16 << 20,
                  name: str = "Pynq-Z1", faults: Any = None) -> None:
-        tag = "qnn-test-{}-{}".format(os.getpid(), next(_numbers))
+        tag = f"qnn-test-{os.getpid()}-{next(_numbers)}"
         super().__init__(tag, **({"server_type": "local"} if VERSION < (3, 0) else {}))
         self.name = name
         self.arch = "armv7l"
@@ -134,7 +134,7 @@ class EmulatedZynq(Device):
             return Window(model.read, model.write, min(length, model.range))
         if base_addr == SLCR:
             return Window(lambda at: self.slcr.get(at, 0), lambda at, value: self.slcr.update({at: value}), length)
-        raise RuntimeError("nothing is mapped at {:#x}".format(base_addr))
+        raise RuntimeError(f"nothing is mapped at {base_addr:#x}")
 
     def _touching(self, access: Any) -> Any:
         """Where an injected signal may come."""
@@ -166,7 +166,7 @@ class EmulatedZynq(Device):
     @staticmethod
     def _frequency(bitfile_name: str, number: int) -> float:
         with open(os.path.splitext(bitfile_name)[0] + ".hwh", encoding="utf-8") as file:
-            pattern = r'PCW_ACT_FPGA{}_PERIPHERAL_FREQMHZ" VALUE="([0-9.]+)"'.format(number)
+            pattern = rf'PCW_ACT_FPGA{number}_PERIPHERAL_FREQMHZ" VALUE="([0-9.]+)"'
             found = re.search(pattern, file.read())
         assert found
         return float(found.group(1))

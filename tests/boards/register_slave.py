@@ -41,7 +41,7 @@ class SharedMemory(Memory):
 
     def read(self, address: int, nbytes: int) -> np.ndarray:
         if not BASE <= address <= BASE + self._data.size - nbytes:
-            raise BusError("the logic accessed {:#x}".format(address))
+            raise BusError(f"the logic accessed {address:#x}")
         return self._data[address - BASE:address - BASE + nbytes]
 
     def write(self, address: int, data: np.ndarray) -> None:

@@ -112,12 +112,12 @@ def test_use_after_close_is_said(board):
         with pytest.raises(ClosedError, match="closed"):
             use()
     alive = board.allocate(8)
-    board.load(lfc.tiny())
+    board.configure(lfc.tiny())
     registers = board.ip("BlackBoxJam_0")
     board.close()
     board.close()
     for use in (alive.flush, lambda: alive.array, lambda: registers.read(0), lambda: board.allocate(1),
-                lambda: board.ip("BlackBoxJam_0"), lambda: board.load(lfc.tiny()), board.reset,
+                lambda: board.ip("BlackBoxJam_0"), lambda: board.configure(lfc.tiny()), board.reset,
                 lambda: board.claim("me"), lambda: open_board(board)):
         with pytest.raises(ClosedError, match="closed"):
             use()
@@ -125,16 +125,16 @@ def test_use_after_close_is_said(board):
 
 
 def test_loading_the_same_overlay_again_changes_nothing(board):
-    board.load(lfc.tiny())
+    board.configure(lfc.tiny())
     twin, generation = board.twin, board.generation
-    board.load(lfc.tiny())
+    board.configure(lfc.tiny())
     assert board.twin is twin and board.generation == generation and board.loaded == lfc.tiny()
-    board.load(lfc.overlay("w1a1"))
+    board.configure(lfc.overlay("w1a1"))
     assert board.twin is not twin and board.generation == generation + 1
 
 
 def test_registers_of_an_earlier_configuration_are_refused(board):
-    board.load(lfc.tiny())
+    board.configure(lfc.tiny())
     registers = board.ip("BlackBoxJam_0")
     board.reset()
     with pytest.raises(BusError, match="configured again"):
@@ -144,14 +144,14 @@ def test_registers_of_an_earlier_configuration_are_refused(board):
 def test_an_unknown_ip_is_named_with_what_there_is(board):
     with pytest.raises(BoardError, match="no overlay"):
         board.ip("BlackBoxJam_0")
-    board.load(lfc.tiny())
+    board.configure(lfc.tiny())
     with pytest.raises(BoardError, match="'dma'.*BlackBoxJam_0"):
         board.ip("dma")
 
 
 @pytest.mark.parametrize("offset", [1, 2, -4, 0x10000, 0xFFFE])
 def test_misaligned_and_outside_offsets_are_bus_errors(board, offset):
-    board.load(lfc.tiny())
+    board.configure(lfc.tiny())
     registers = board.ip("BlackBoxJam_0")
     with pytest.raises(BusError, match="multiple of 4"):
         registers.read(offset)
@@ -161,7 +161,7 @@ def test_misaligned_and_outside_offsets_are_bus_errors(board, offset):
 
 @pytest.mark.parametrize("value", [-1, 2**32])
 def test_a_value_beyond_32_bits_is_refused(board, value):
-    board.load(lfc.tiny())
+    board.configure(lfc.tiny())
     with pytest.raises(BoardError, match=str(value)):
         board.ip("BlackBoxJam_0").write(0x5C, value)
 
@@ -185,12 +185,12 @@ def test_nobody_takes_the_board_from_a_run_in_flight(board):
         board.claim("b")
     board.claim("a")
     board.reset()
-    board.load(lfc.tiny())
+    board.configure(lfc.tiny())
     board.claim("b")
 
 
 def test_wait_takes_a_mask_or_a_callable_and_keeps_the_deadline(board):
-    board.load(lfc.tiny())
+    board.configure(lfc.tiny())
     assert board.wait("BlackBoxJam_0", (0, 4), 0.0) == 4
     assert board.wait("BlackBoxJam_0", lambda registers: registers.read(0) == 4, 0.0) == 1
     before = board.clock.now()
@@ -211,7 +211,7 @@ def test_a_virtual_clock_moves_only_when_told():
 def test_realtime_takes_as_long_as_the_model_says():
     board = EmulatedBoard(realtime=True)
     assert isinstance(board.clock, RealClock)
-    board.load(lfc.tiny(timing=dict(lfc.tiny().timing, memory_write_cycles=3_000_000)))
+    board.configure(lfc.tiny(timing=dict(lfc.tiny().timing, memory_write_cycles=3_000_000)))
     registers = board.ip("BlackBoxJam_0")
     registers.write(0x28, 1)
     start = time.monotonic()
@@ -266,15 +266,15 @@ def test_an_interrupt_between_any_two_lines_leaves_no_buffer_with_anothers_memor
 
 
 def test_an_interrupt_while_a_buffer_is_made_leaves_nothing(board):
-    at, struck = 0, True
-    while struck:
-        left, struck, buffer = at, False, None
+    at, injected = 0, True
+    while injected:
+        left, injected, buffer = at, False, None
 
         def lines(frame, event, _):
-            nonlocal left, struck
+            nonlocal left, injected
             left -= event == "line"
-            if left < 0 and not struck:
-                struck = True
+            if left < 0 and not injected:
+                injected = True
                 raise KeyboardInterrupt
             return lines
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from qnn_pynq.contracts.clock import VirtualClock
-from qnn_pynq.contracts.program import PROGRAM_DTYPE, WAIT, WRITE, play_plainly
+from qnn_pynq.contracts.program import PROGRAM_DTYPE, WAIT, WRITE, run_plainly
 from qnn_pynq.errors import DeadlineError
 
 
@@ -35,7 +35,7 @@ def _program(steps):
 @pytest.mark.parametrize("steps", [0, 1, 3, 4095, 4096, 4097, 10_000])
 def test_every_step_is_played_in_order(steps):
     program, window = _program(steps), Window(1 << 30)
-    play_plainly(window, program, VirtualClock(), 1.0)
+    run_plainly(window, program, VirtualClock(), 1.0)
     wanted = program[program["op"] == WRITE]
     assert window.written == list(zip(wanted["offset"].tolist(), wanted["value"].tolist()))
     assert (1 << 30) - window.reads == np.count_nonzero(program["op"] == WAIT)
@@ -44,7 +44,7 @@ def test_every_step_is_played_in_order(steps):
 def test_a_step_that_fails_is_named_by_its_number_in_the_whole_program():
     clock = VirtualClock()
     with pytest.raises(DeadlineError, match="step 8999 of 10000: .* within 0.5 s"):
-        play_plainly(Window(2999), _program(10_000), clock, 0.5, lambda attempt, left: clock.sleep(left))
+        run_plainly(Window(2999), _program(10_000), clock, 0.5, lambda attempt, left: clock.sleep(left))
     assert clock.now() == 0.5
 
 
@@ -52,7 +52,7 @@ def test_a_long_program_that_fails_at_once_is_not_turned_into_numbers_first():
     program, clock = _program(2_000_000), VirtualClock()
     tracemalloc.start()
     with pytest.raises(DeadlineError):
-        play_plainly(Window(0), program, clock, 0.5, lambda attempt, left: clock.sleep(left))
+        run_plainly(Window(0), program, clock, 0.5, lambda attempt, left: clock.sleep(left))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 << 20  # all of it takes 300 MB

@@ -49,7 +49,7 @@ class Run(Board, Registers):
     def ip(self, name):
         return self
 
-    write = play = load = loaded = allocate = reset = None
+    write = run_program = configure = loaded = allocate = reset = None
 
 
 def waited(seconds, cancelled=None):
@@ -135,7 +135,7 @@ def test_on_a_clock_that_is_real_an_emulated_run_is_noticed_when_it_ends_and_can
     circuit = lfc.tiny()
     with EmulatedBoard(realtime=True) as board:
         driver = BnnPynqDriver(board, circuit, capacity=64)
-        driver.configure(small.network(circuit, seed=7))
+        driver.load(small.network(circuit, seed=7))
         lengths = [seconds]
         board.twin.inject(lambda twin, event, value: lengths[0] if event == "duration" else value)
         driver.room(1)

@@ -37,7 +37,7 @@ class PynqTrial(Trial):
 
 
 def ask(case, mode, policy, number, reach, make=Classifier):
-    dice = random.Random("pynq/{}".format(number))
+    dice = random.Random(f"pynq/{number}")
     plan = make_plan(case, mode, dice, False, reach)
     trial = PynqTrial(case, mode, policy, plan, dice, make)
     plan.active = False
@@ -59,15 +59,15 @@ def test_nothing_is_lost_doubled_hung_or_leaked_and_strict_hands_out_nothing_wro
     reaches = dict(clean_reaches([case]))
     if case.overlay is None:
         case = case._replace(overlay=fetched_offload)
-    struck = 0
+    injected = 0
     for number in range(TRIALS):
         policy, mode = list(POLICIES)[number % len(POLICIES)], MODES[number // len(POLICIES) % 2]
         trial = ask(case, mode, policy, number, reaches[case.name, mode])
-        assert not trial.notes, (number, policy, mode, trial.plan.struck, trial.notes)
+        assert not trial.notes, (number, policy, mode, trial.plan.injected, trial.notes)
         assert trial.count["inputs"] == trial.count["results"] + trial.count["errors"]
-        assert not (policy == "strict" and trial.count["wrong"]), (number, trial.plan.struck)
-        struck += sum(trial.plan.counts.values())
-    assert struck >= TRIALS / 2
+        assert not (policy == "strict" and trial.count["wrong"]), (number, trial.plan.injected)
+        injected += sum(trial.plan.counts.values())
+    assert injected >= TRIALS / 2
 
 
 def test_a_buffer_that_is_left_is_found(fetched):

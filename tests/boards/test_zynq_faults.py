@@ -126,7 +126,7 @@ def test_ctrl_c_in_the_middle_leaves_a_board_that_can_go_on(board, device, circu
 def test_a_board_of_its_own_is_as_the_fixtures(circuit, fetched):
     """A device without a plan is one without faults."""
     with active(EmulatedZynq(circuit)) as made, open_board("zynq", device=made) as board:
-        board.load(circuit)
+        board.configure(circuit)
         assert made.twin.faults is None and board.ip(circuit.ip.name).read(0) == 4
 
 
@@ -139,7 +139,7 @@ def test_memory_of_a_run_that_a_failed_download_did_not_end_outlives_board_and_c
         raise OSError("the FPGA manager does not answer")
 
     with open_board("zynq", device=device) as board:
-        classifier = Classifier(net, board=board, overlay=circuit, policy="none", deadline=0.05)
+        classifier = Classifier(net, board=board, overlay=circuit, policy="none", timeout=0.05)
         strike("hang")
         with pytest.raises(BoardError, match="no answer"):
             classifier.predict(rows)

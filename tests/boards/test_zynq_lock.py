@@ -56,7 +56,7 @@ def test_another_process_is_named_with_its_program_and_its_start():
     child = other_process("sys.stdin.read()")
     with pytest.raises(BoardBusyError) as caught:
         ProcessLock("fpga0")
-    assert re.search(r"in use by process {} \(python\S* -c, since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d ".format(child.pid),
+    assert re.search(rf"in use by process {child.pid} \(python\S* -c, since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d ",
                      str(caught.value))
     child.communicate("")
     ProcessLock("fpga0").release()

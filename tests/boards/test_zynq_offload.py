@@ -40,7 +40,7 @@ def test_the_published_dorefa_net_gives_every_published_code(board, golden, tmp_
     save_network(import_qnn_mo(folder / "params" / "dorefanet-layers.json"), tmp_path / "net")
     net = load_network(tmp_path / "net")
     driver = QnnMoDriver(board, offload.overlay("w1a2"), conservative)
-    driver.configure(dataclasses.replace(net, layers=net.layers[:9]))
+    driver.load(dataclasses.replace(net, layers=net.layers[:9]))
     given, wanted = codes(folder / "test" / "input.bin", 54, 68), codes(folder / "test" / "verification.bin", 6, 256)
     for _ in range(2):  # the second time, after a reset, with weights loaded anew
         assert given.size == 198288 and wanted.size == 9216
@@ -52,7 +52,7 @@ def test_the_published_dorefa_net_gives_every_published_code(board, golden, tmp_
         board.reset()
         with pytest.raises(ForeignBitstreamError):
             driver.start(1)
-        driver.configure(dataclasses.replace(net, layers=net.layers[:9]))
+        driver.load(dataclasses.replace(net, layers=net.layers[:9]))
     assert board.device.downloads == 3
     driver.close()
     gc.collect()

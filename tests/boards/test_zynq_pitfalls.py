@@ -65,7 +65,7 @@ def test_metadata_cached_from_another_hwh_of_the_same_bitstream_is_dropped(
     again = pynq.Overlay(str(bitstream(circuit)), device=device)
     assert again.ip_dict["BlackBoxJam_0"]["phys_addr"] == 0x43D00000  # pynq believes its cache
     caplog.set_level(logging.WARNING, "qnn_pynq")
-    board.load(circuit)
+    board.configure(circuit)
     assert board.ip("BlackBoxJam_0").read(0) == 4
     assert "trying again without pynq's" in caplog.text and "_current_metadata.pkl" in caplog.text
 
@@ -91,14 +91,14 @@ def test_notes_that_pynq_cannot_read_any_more_do_not_stop_a_load(board, device, 
         Path(metadata).write_bytes(Path(metadata).read_bytes()[:100])
     else:
         os.remove(metadata)
-    board.load(circuit)
+    board.configure(circuit)
     assert board.loaded == circuit and board.ip("BlackBoxJam_0").read(0) == 4
 
 
 @notes
 def test_another_process_that_loads_through_pynq_is_noticed_by_its_note(board, circuit, fetched, tmp_path):
     """In this process pynq itself knows; of another one only its file tells."""
-    board.load(circuit)
+    board.configure(circuit)
     registers = board.ip("BlackBoxJam_0")
     foreign = tmp_path / "foreign.bit"
     foreign.write_bytes(b"another design")
@@ -124,7 +124,7 @@ def test_a_note_of_another_bitstream_after_our_load_stops_before_the_first_regis
     monkeypatch.setattr(device, "program", raced)
     hide(device, circuit, monkeypatch)
     with pytest.raises(ForeignBitstreamError, match="/home/other.bit"):
-        board.load(circuit)
+        board.configure(circuit)
     assert board.loaded is None
 
 
@@ -137,7 +137,7 @@ def test_a_given_device_becomes_the_active_one_and_gets_the_clocks(device, circu
     with open_board("zynq", device=other) as board:
         assert pynq.Device.active_device is other
         before = dict(device.slcr)
-        board.load(circuit)
+        board.configure(circuit)
         assert board.clock_mhz == 100.0 and other.slcr[CLOCK] != 0x00200A00 and device.slcr == before
         after = other.slcr[CLOCK]
         pynq.ps.Clocks.fclk0_mhz = 50
@@ -190,7 +190,7 @@ def test_what_the_logic_wrote_survives_a_flush_of_another_part(board, device):
 def test_a_printed_register_map_eats_the_done_bit_and_nothing_else(board, circuit, fetched, conservative):
     net, values = lfc.network(circuit, seed=3), lfc.bits(20, 64)
     driver = BnnPynqDriver(board, circuit, conservative, capacity=64)
-    driver.configure(net)
+    driver.load(net)
     core = pynq.Overlay(str(bitstream(circuit)), device=board.device, download=False).ip_dict["BlackBoxJam_0"]
     printed = pynq.registers.RegisterMap.create_subclass("Core", core["registers"])(
         pynq.MMIO(circuit.ip.address, circuit.ip.range, device=board.device).array)

@@ -65,7 +65,7 @@ def device(circuit, tmp_path):
 def test_golden_words_through_the_c_loop_and_registers_of_another_process(
         board, device, circuit, fetched, published, golden, shared_data):
     driver = BnnPynqDriver(board, circuit, capacity=256)
-    driver.configure(published, timeout=300)
+    driver.load(published, timeout=300)
     assert board.ip(circuit.ip.name).mapped
     three = lfc.idx(golden / "bnn-pynq" / "images" / "3.image-idx3-ubyte")
     assert lfc.run_packed(driver, lfc.mnist_bits(three)).tolist() == [0x8]
@@ -77,11 +77,11 @@ def test_golden_words_through_the_c_loop_and_registers_of_another_process(
 
 def test_a_slave_that_stops_answering_is_left_at_the_deadline_and_reset(board, device, circuit, fetched):
     driver = BnnPynqDriver(board, circuit, capacity=16)
-    board.load(circuit)
+    board.configure(circuit)
     device.slave.process.send_signal(signal.SIGSTOP)
     begun = time.monotonic()
     with pytest.raises(DeadlineError, match="step .* of .*register 0x0 showed none of the bits 0x6 within 0.3 s"):
-        driver.configure(lfc.network(circuit), timeout=0.3)
+        driver.load(lfc.network(circuit), timeout=0.3)
     assert 0.3 <= time.monotonic() - begun < 10
     board.reset()
     assert board.ip(circuit.ip.name).read(0) == 4

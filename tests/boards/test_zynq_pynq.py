@@ -40,7 +40,7 @@ def test_golden_words_through_pynqs_overlay_mmio_and_allocate(
         board, device, circuit, fetched, published, golden, shared_data):
     assert (board.kind, board.emulated, board.name) == ("zynq", False, "Pynq-Z1")
     driver = BnnPynqDriver(board, circuit, capacity=64)
-    driver.configure(published)
+    driver.load(published)
     assert device.downloads == 1 and board.loaded == circuit
     assert device.slcr[0x170] >> 8 & 0x3F and not driver.timing["modelled"]
     three = lfc.idx(golden / "bnn-pynq" / "images" / "3.image-idx3-ubyte")
@@ -52,7 +52,7 @@ def test_golden_words_through_pynqs_overlay_mmio_and_allocate(
 
     # New weights without a new configuration of the logic.
     net = lfc.network(circuit, seed=4)
-    driver.configure(net)
+    driver.load(net)
     values = lfc.bits(5, 832)
     assert device.downloads == 1
     assert np.array_equal(lfc.run(driver, values), oracle.lfc_words(net.layers, values))
@@ -72,13 +72,13 @@ def test_golden_words_of_w1a2(board, circuit, fetched, golden, shared_data):
     expected = np.fromfile(str(golden / "bnn-pynq" / "results" / "t10k_lfcW1A2_gold2k.bin"), "<u8")
     pictures = lfc.idx(shared_data / "mnist" / "t10k-images-idx3-ubyte.gz")[:len(expected)]
     driver = BnnPynqDriver(board, circuit, capacity=512)
-    driver.configure(import_bnn_pynq(golden / "bnn-pynq" / "params" / "mnist" / "lfcW1A2"))
+    driver.load(import_bnn_pynq(golden / "bnn-pynq" / "params" / "mnist" / "lfcW1A2"))
     assert len(expected) == 2000 and np.array_equal(lfc.run_packed(driver, lfc.mnist_bits(pictures)), expected)
     driver.close()
 
 
 def test_somebody_else_configuring_the_logic_is_noticed(board, device, circuit, fetched):
-    board.load(circuit)
+    board.configure(circuit)
     registers = board.ip("BlackBoxJam_0")
     assert registers.read(0) == 4
     other = pynq.Overlay(str(cached_path(circuit, circuit.files["bitstream"])), device=device)
@@ -88,12 +88,12 @@ def test_somebody_else_configuring_the_logic_is_noticed(board, device, circuit, 
         registers.read(0)
     with pytest.raises(BoardError, match="no overlay"):
         board.ip("BlackBoxJam_0")
-    board.load(circuit)
+    board.configure(circuit)
     assert device.downloads == 3
 
 
 def test_registers_check_offset_and_value_and_keep_deadlines(board, circuit, fetched):
-    board.load(circuit)
+    board.configure(circuit)
     registers = board.ip("BlackBoxJam_0")
     registers.write(0x5C, 0xFFFFFFFF)
     assert registers.read(0x5C) == 0xFFFFFFFF and not registers.mapped
@@ -104,25 +104,25 @@ def test_registers_check_offset_and_value_and_keep_deadlines(board, circuit, fet
         with pytest.raises(BoardError):
             registers.write(0x5C, value)
     with pytest.raises(DeadlineError):
-        registers.play(make_program([(1, 0, 2)]), math.nan)
+        registers.run_program(make_program([(1, 0, 2)]), math.nan)
     with pytest.raises(DeadlineError, match="step 1 of 2"):
-        registers.play(make_program([(0, 0x5C, 1), (1, 0, 2)]), 0.05)
+        registers.run_program(make_program([(0, 0x5C, 1), (1, 0, 2)]), 0.05)
     with pytest.raises(DeadlineError, match="0.05 s"):
         board.wait("BlackBoxJam_0", (0, 2), 0.05)
 
 
 def test_a_mapped_window_is_played_by_the_c_loop(board, circuit, fetched, device, monkeypatch):
     memory = np.zeros(0x4000, np.uint32)
-    board.load(circuit)
+    board.configure(circuit)
     real = device.mmap
     monkeypatch.setattr(device, "mmap", lambda base, length: memory if base == circuit.ip.address
                         else real(base, length))
     registers = board.ip("BlackBoxJam_0")
     assert registers.mapped
-    registers.play(make_program([(0, 0x5C, 7), (0, 0x10, 8), (1, 0x10, 8)]), 1.0)
+    registers.run_program(make_program([(0, 0x5C, 7), (0, 0x10, 8), (1, 0x10, 8)]), 1.0)
     assert (memory[0x17], memory[4]) == (7, 8)
     with pytest.raises(DeadlineError, match=r"step 1 of 2.*0x0.*0x6"):
-        registers.play(make_program([(0, 0x5C, 9), (1, 0, 6)]), 0.05)
+        registers.run_program(make_program([(0, 0x5C, 9), (1, 0, 6)]), 0.05)
     assert memory[0x17] == 9
 
 
@@ -154,14 +154,14 @@ def test_too_little_memory_the_wrong_board_and_missing_files_are_said(device, ci
     device.name = "Pynq-ZU"
     with open_board("zynq", device=device) as board:
         with pytest.raises(BoardUnavailableError, match="Pynq-Z1, Pynq-Z2, this is a Pynq-ZU"):
-            board.load(circuit)
+            board.configure(circuit)
         with pytest.raises(BoardError, match="contiguous memory"):
             board.allocate(17 << 20)
         with pytest.raises(BoardError, match="contiguous memory"):
             board.allocate((1 << 40, 1 << 40))
     device.name = "Pynq-Z2"
     with open_board("zynq", device=device) as board, pytest.raises(OverlayMissingError):
-        board.load(circuit)
+        board.configure(circuit)
 
 
 def test_what_pynq_cannot_load_says_pynqs_version_and_reason(board, circuit, fetched, device, monkeypatch):
@@ -170,7 +170,7 @@ def test_what_pynq_cannot_load_says_pynqs_version_and_reason(board, circuit, fet
 
     monkeypatch.setattr(device, "get_bitfile_metadata", fails)
     with pytest.raises(BoardError, match=f"pynq {pynq.__version__} cannot load .*TypeError: no frequency"):
-        board.load(circuit)
+        board.configure(circuit)
     assert board.loaded is None
 
 

@@ -70,11 +70,11 @@ def test_a_driver_runs_on_a_remote_board(board, there, server, circuit, fetched)
     assert board.remote and board.name == "Pynq-Z1" and not board.emulated
     net, values = lfc.network(circuit, seed=3), lfc.bits(40, 64)
     driver = BnnPynqDriver(board, circuit, capacity=64)
-    driver.configure(net)
+    driver.load(net)
     assert board.clock_mhz == 100.0 and there.slcr[0x170] != 0
     assert np.array_equal(lfc.run(driver, values), oracle.lfc_words(net.layers, values))
     board.reset()
-    driver.configure(net)
+    driver.load(net)
     assert np.array_equal(lfc.run(driver, values[:9]), oracle.lfc_words(net.layers, values[:9]))
     driver.close()
     gc.collect()
@@ -82,17 +82,17 @@ def test_a_driver_runs_on_a_remote_board(board, there, server, circuit, fetched)
 
 
 def test_a_program_gets_time_for_the_network_beside_the_circuits(board, there, server, circuit, fetched, monkeypatch):
-    board.load(circuit)
+    board.configure(circuit)
     registers = board.ip(circuit.ip.name)
-    registers.play(make_program([(0, 0x48, 1), (0, 0x10, 3), (1, 0, 4), (0, 0x14, 5)]), 0.001)
+    registers.run_program(make_program([(0, 0x48, 1), (0, 0x10, 3), (1, 0, 4), (0, 0x14, 5)]), 0.001)
     assert [there.twin.read(offset) for offset in (0x10, 0x14)] == [3, 5]
     assert registers.read(0x10) == 3 and not registers.mapped
     with pytest.raises(DeadlineError, match="step 0 of 1"):
-        registers.play(make_program([(1, 0x10, 4)]), 0.05)
+        registers.run_program(make_program([(1, 0x10, 4)]), 0.05)
 
 
 def test_loads_of_other_boards_from_this_machine_do_not_disturb(board, circuit, fetched):
-    board.load(circuit)
+    board.configure(circuit)
     for path in caches():
         if path.endswith(".json"):
             with open(path, "w") as file:
@@ -117,7 +117,7 @@ def test_a_file_of_our_name_on_the_board_that_is_not_ours_is_replaced(board, ser
     caplog.set_level(logging.WARNING, "qnn_pynq")
     path = "/lib/firmware/" + circuit.files["bitstream"].name.replace(".bit", ".bin")
     server.files.files[path] = b"an old version"
-    board.load(circuit)
+    board.configure(circuit)
     from pynq.pl_server.embedded_device import bit2bin
 
     wanted = bit2bin(cached_path(circuit, circuit.files["bitstream"]).read_bytes())
@@ -130,11 +130,11 @@ def test_a_file_of_our_name_on_the_board_that_is_not_ours_is_replaced(board, ser
 def test_the_remote_kernels_state_is_asked(board, server, circuit, fetched):
     server.files.files["/sys/class/fpga_manager/fpga0/state"] = b"write error\n"
     with pytest.raises(BoardError, match="'write error'"):
-        board.load(circuit)
+        board.configure(circuit)
 
 
 def test_a_connection_that_breaks_is_a_bus_error_and_not_a_hang(board, server, circuit, fetched):
-    board.load(circuit)
+    board.configure(circuit)
     registers = board.ip(circuit.ip.name)
     server.stop()
     with pytest.raises(BusError, match=r"register 0x0 failed \(.*UNAVAILABLE"):
@@ -149,7 +149,7 @@ def test_two_boards_of_one_address_are_one(board, device):
 
 
 def test_interrupts_do_not_come_over_the_network(board, circuit, fetched):
-    board.load(circuit)
+    board.configure(circuit)
     assert board.interrupt_line(circuit.ip.name) is None
     assert board.wait(circuit.ip.name, (0, 4), 1.0) == 4
 
@@ -164,7 +164,7 @@ def test_dorefa_net_on_a_remote_board(golden, fetched_offload):
 
         net = offload.dorefa_net()
         driver = QnnMoDriver(board, fetched_offload)
-        driver.configure(net)
+        driver.load(net)
         before = server.mmio.calls
         maps = offload.codes(driver, 1)
         found = offload.run(driver, maps)

@@ -52,7 +52,7 @@ def test_a_clock_that_is_wrong_after_the_load_is_set(board, device, circuit, fet
     real = device.program
     monkeypatch.setattr(device, "program", lambda: (real(), device.slcr.update({CLOCK: 0x00200400})))
     caplog.set_level(logging.WARNING, "qnn_pynq")
-    board.load(circuit)
+    board.configure(circuit)
     assert board.clock_mhz == pynq.ps.Clocks.fclk0_mhz == 100.0
     assert "125 MHz, the overlay is made for 100 MHz" in caplog.text
 
@@ -66,7 +66,7 @@ def test_a_clock_that_cannot_be_set_stops_before_the_first_register(board, devic
     device.slcr = Stuck(device.slcr)
     hide(device, circuit, monkeypatch)
     with pytest.raises(BoardError, match="FCLK0 stays at 125 MHz after setting 100 MHz"):
-        board.load(circuit)
+        board.configure(circuit)
     assert board.loaded is None
 
 
@@ -74,7 +74,7 @@ def test_a_clock_that_cannot_be_set_stops_before_the_first_register(board, devic
 def test_pynq_4_as_shipped_is_refused_with_the_release_to_use(board, device, circuit, fetched):
     device.fills_in_clocks = False
     with pytest.raises(BoardError, match=r"pynq 4\.0\.0 cannot load .*TypeError.*dropped the Zynq-7000.*pynq==3\.1\.2"):
-        board.load(circuit)
+        board.configure(circuit)
 
 
 @pytest.mark.parametrize("register, value, said", [
@@ -84,7 +84,7 @@ def test_logic_that_is_cut_off_is_not_touched(board, device, circuit, fetched, m
     hide(device, circuit, monkeypatch)
     device.slcr[register] = value
     with pytest.raises(BoardError, match=said + ".*stall"):
-        board.load(circuit)
+        board.configure(circuit)
 
 
 def debugfs(root, name, value):
@@ -103,7 +103,7 @@ def test_a_clock_that_register_and_kernel_call_stopped_refuses_the_load(
             if users:
                 debugfs(tmp_path, "clk_enable_count", users)
             caplog.clear()
-            board.load(circuit)
+            board.configure(circuit)
             board.reset()
             assert "FCLK0 seems to be stopped" in caplog.text
         debugfs(tmp_path, "clk_enable_count", "0\n")
@@ -126,7 +126,7 @@ def test_the_clock_is_the_one_that_the_hwh_connects(board, device, circuit, fetc
     assert clock_number(made, "h/ip") == clock_number(bitstream.with_name("none"), "h/ip") == 0
 
     monkeypatch.setattr(zynq, "clock_number", lambda hwh, ip: 1 if (hwh, ip) == (published, circuit.ip.name) else 0)
-    board.load(circuit)
+    board.configure(circuit)
     fclk0 = device.slcr[CLOCK]
     assert board.clock_mhz == pynq.ps.Clocks.fclk1_mhz == 100.0 and pynq.ps.Clocks.fclk0_mhz == 100.0
     device.slcr[0x180] = 0x00200400
@@ -142,7 +142,7 @@ def test_the_clock_is_the_one_that_the_hwh_connects(board, device, circuit, fetc
 def test_an_overlay_without_hwh_is_refused_in_our_words(board, circuit, fetched):
     bare = dataclasses.replace(circuit, files={"bitstream": circuit.files["bitstream"]})
     with pytest.raises(BoardError, match="its .hwh is not in its descriptor, pynq wants .*hwh"):
-        board.load(bare)
+        board.configure(bare)
 
 
 def test_logic_that_the_kernel_could_not_configure_is_not_touched(
@@ -155,9 +155,9 @@ def test_logic_that_the_kernel_could_not_configure_is_not_touched(
         with monkeypatch.context() as context:
             hide(device, circuit, context)
             with pytest.raises(BoardError, match="'write error'"):
-                board.load(circuit)
+                board.configure(circuit)
         state.write_text("operating\n")
-        board.load(circuit)
+        board.configure(circuit)
         state.write_text("unknown\n")  # since then, somebody has switched it off
         with pytest.raises(BoardError, match="'unknown'"):
             board.ip("BlackBoxJam_0")
@@ -179,11 +179,11 @@ def test_whoever_configures_the_logic_past_pynq_is_noticed_in_the_kernels_log(
             kmsg.flush()
 
         monkeypatch.setattr(device, "program", program)
-        board.load(circuit)
+        board.configure(circuit)
         assert board.loaded == circuit
         program()  # cat x.bin > /sys/class/fpga_manager/fpga0/firmware
         assert board.loaded is None
-        board.load(circuit)
+        board.configure(circuit)
         assert board.loaded == circuit
 
 
@@ -192,7 +192,7 @@ def test_whoever_configures_the_logic_past_pynq_is_noticed_in_the_kernels_log(
 def test_a_bus_error_in_a_run_is_survived_and_nothing_leaks(board, device, circuit, fetched, monkeypatch):
     net, values = lfc.network(circuit, seed=3), lfc.bits(20, 64)
     driver = BnnPynqDriver(board, circuit, capacity=64)
-    driver.configure(net)
+    driver.load(net)
     driver.room(20)[:] = np.packbits(values, axis=1, bitorder="little")
     driver.start(20)
 
@@ -209,7 +209,7 @@ def test_a_bus_error_in_a_run_is_survived_and_nothing_leaks(board, device, circu
         with pytest.raises(BusError, match="cannot be used since"):
             use()
     board.reset()
-    driver.configure(net)
+    driver.load(net)
     assert np.array_equal(lfc.run(driver, values), oracle.lfc_words(net.layers, values))
     driver.close()
     gc.collect()
@@ -218,37 +218,38 @@ def test_a_bus_error_in_a_run_is_survived_and_nothing_leaks(board, device, circu
 
 def test_a_window_that_cannot_be_mapped_is_a_bus_error_and_loading_again_heals_it(
         board, device, circuit, fetched, monkeypatch):
-    board.load(circuit)
+    board.configure(circuit)
     with monkeypatch.context() as context:
         context.setattr(device, "mmap", lambda base, length: (_ for _ in ()).throw(RuntimeError("no such address")))
         with pytest.raises(BusError, match="mapping BlackBoxJam_0 at 0x43c00000 failed.*no such address"):
             board.ip("BlackBoxJam_0")
     with pytest.raises(BusError):
         board.ip("BlackBoxJam_0")
-    board.load(circuit)
+    board.configure(circuit)
     assert device.downloads == 2 and board.ip("BlackBoxJam_0").read(0) == 4
 
 
 def test_a_board_that_is_broken_closes_and_lets_the_next_one_in(device, circuit, fetched):
     with open_board("zynq", device=device) as board:
-        board.load(circuit)
+        board.configure(circuit)
         board.fail(OSError("bus"), "a read")
     with open_board("zynq", device=device) as board:
-        board.load(circuit)
+        board.configure(circuit)
         assert board.ip("BlackBoxJam_0").read(0) == 4
 
 
 # -- forks ------------------------------------------------------------------------------------
 
 def test_a_forked_child_cannot_use_the_board_nor_free_its_memory(board, device, circuit, fetched):
-    board.load(circuit)
+    board.configure(circuit)
     buffer, registers = board.allocate(100), board.ip("BlackBoxJam_0")
     told, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
         said = []
         try:
-            for use in (lambda: registers.read(0), lambda: board.load(circuit), lambda: board.allocate(1), board.reset,
+            for use in (lambda: registers.read(0), lambda: board.configure(circuit), lambda: board.allocate(1),
+                        board.reset,
                         lambda: board.wait("BlackBoxJam_0", (0, 4), 1.0)):
                 try:
                     use()
@@ -259,7 +260,7 @@ def test_a_forked_child_cannot_use_the_board_nor_free_its_memory(board, device, 
             board.close()
             del buffer
             gc.collect()
-            said.append("freed {}".format(device.pool.freed))
+            said.append(f"freed {device.pool.freed}")
         finally:
             os.write(tell, json.dumps(said).encode())
             os._exit(0)

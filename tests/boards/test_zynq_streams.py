@@ -50,10 +50,10 @@ def write_design(folder, description, **changes):
         module = '<MODULE INSTANCE="{}" VLNV="xilinx.com:ip:axi_dma:7.1"><PARAMETERS>{}</PARAMETERS></MODULE>'
         modules.append(module.format(
             dma.name, "".join('<PARAMETER NAME="{}" VALUE="{}"/>'.format(*item) for item in values.items())))
-        ranges.append('<MEMRANGE INSTANCE="{}" BASEVALUE="{:#X}"/>'.format(dma.name, address))
+        ranges.append(f'<MEMRANGE INSTANCE="{dma.name}" BASEVALUE="{address:#X}"/>')
     if description.control == "start":
-        modules.append('<MODULE INSTANCE="{}" VLNV="{}"/>'.format(description.ip, description.vlnv))
-        ranges.append('<MEMRANGE INSTANCE="{}" BASEVALUE="{:#X}"/>'.format(description.ip, description.address))
+        modules.append(f'<MODULE INSTANCE="{description.ip}" VLNV="{description.vlnv}"/>')
+        ranges.append(f'<MEMRANGE INSTANCE="{description.ip}" BASEVALUE="{description.address:#X}"/>')
     bit = folder / (description.name + ".bit")
     bit.write_bytes(b"bits")
     bit.with_suffix(".hwh").write_text("<EDKSYSTEM><MODULES>{}</MODULES><MEMORYMAP>{}</MEMORYMAP></EDKSYSTEM>".format(

@@ -189,7 +189,7 @@ def test_evaluation_counts(classifier):
     wrong = truth.copy()
     wrong[:10] = (wrong[:10] + 1) % 10
     result = classifier.evaluate(rows, wrong, compare=True)
-    assert (result.images, result.correct, result.accuracy) == (40, 30, 0.75)
+    assert (result.pictures, result.correct, result.accuracy) == (40, 30, 0.75)
     assert result.confusion.sum() == 40 and np.trace(result.confusion) == 30
     assert result.confusion[wrong[0], truth[0]] >= 1
     assert result.differing == 0 and result.software.board == "cpu"
@@ -265,7 +265,7 @@ def test_a_load_that_fails_on_another_overlay_can_be_tried_again(monkeypatch):
 
     with Classifier(nets["w1a1"], board="emulated") as classifier:
         with monkeypatch.context() as patch:
-            patch.setattr(BnnPynqDriver, "configure", fail)
+            patch.setattr(BnnPynqDriver, "load", fail)
             with pytest.raises(DeadlineError):
                 classifier.load(nets["w1a2"])
         for pictures in (rows, rows[0]):
@@ -298,8 +298,8 @@ def test_arguments_are_checked():
     with pytest.raises(InputError, match="overlay"):
         Classifier(net, board="cpu", overlay="bnn-pynq-lfc-w1a1")
     for deadline in (0, True, float("nan")):
-        with pytest.raises(InputError, match="deadline"):
-            Classifier(net, board="cpu", deadline=deadline)
+        with pytest.raises(InputError, match="timeout"):
+            Classifier(net, board="cpu", timeout=deadline)
     with pytest.raises(InputError, match="cpu"):
         Classifier(dataclasses.replace(net, overlays=()), board="emulated")
     with pytest.raises(NotFoundError):
@@ -374,7 +374,7 @@ def test_a_board_that_we_opened_is_closed():
 
 @pytest.mark.parametrize("policy", ["none", "retry"])
 def test_a_deadline_is_an_error_and_load_recovers(policy, monkeypatch):
-    with _classifier(deadline=0.5, policy=policy) as classifier:
+    with _classifier(timeout=0.5, policy=policy) as classifier:
         classifier.board.twin.inject(_hang)
         if policy == "retry":  # it hangs again, however often the logic is configured
             reset = classifier.board.reset
@@ -447,7 +447,7 @@ def test_what_is_no_name_is_not_found(name):
         Classifier(name, board="cpu")
 
 
-@pytest.mark.parametrize("options", [{"deadline": "a"}, {"deadline": []}, {"threads": "a"}, {"threads": 1.5}])
+@pytest.mark.parametrize("options", [{"timeout": "a"}, {"timeout": []}, {"threads": "a"}, {"threads": 1.5}])
 def test_options_of_another_type_are_refused(options):
     with pytest.raises(InputError):
         Classifier("lfc-w1a1-mnist", board="cpu", **options)

@@ -22,7 +22,7 @@ from qnn_pynq.networks import Decode
 
 def _decoder(network):
     with SoftwareEngine() as engine:
-        engine.configure(network)
+        engine.load(network)
         return make_decoder(network, engine)
 
 
@@ -75,10 +75,10 @@ def test_the_rule_says_which_values_it_reads():
     features = dataclasses.replace(conv, layers=conv.layers[:-1], classes=(), decode=Decode("features"))
     assert type(_decoder(features)) is Features
     with SoftwareEngine() as engine:
-        engine.configure(conv)
+        engine.load(conv)
         with pytest.raises(UnsupportedNetworkError, match='cpu gives codes, decode rule "highest-bit" reads words'):
             make_decoder(dense, engine)
-        engine.configure(dense)
+        engine.load(dense)
         with pytest.raises(UnsupportedNetworkError, match="gives words"):
             make_decoder(conv, engine)
 
@@ -87,7 +87,7 @@ def test_layers_that_the_engine_leaves_are_computed_behind_it():
     conv = small_network()
     rows = small.pictures(3, conv)
     with SoftwareEngine() as engine:
-        engine.configure(conv)
+        engine.load(conv)
         decoder = make_decoder(conv, engine)
         outputs = decoder.outputs(engine.run(rows))
     assert [row.first for row in decoder.rows] == [4] and outputs.dtype == np.float64

@@ -33,9 +33,9 @@ def test_on_a_board_the_layers_of_the_overlay_have_modelled_times(pictures):
         profile = classifier.profile(pictures, repeats=2)
         layers = classifier.engine.layers()
     assert [row.where for row in profile.rows] == ["software", "overlay", "overlay", "software tail"]
-    assert profile.modelled and profile.images == (4 if pictures.ndim == 4 else 1)
+    assert profile.modelled and profile.pictures == (4 if pictures.ndim == 4 else 1)
     overlay = [row.logic_seconds for row in profile.rows if row.logic_seconds is not None]
-    assert overlay == [layer.seconds / layer.images for layer in layers]
+    assert overlay == [layer.seconds / layer.pictures for layer in layers]
     # One tile of weights a cycle at 100 MHz is the least.
     assert overlay[0] >= 8 * 8 * 9 * 4 / 100e6
 

@@ -19,13 +19,13 @@ ROWS = (
 
 
 def profile(**changes) -> Profile:
-    values = {"network": "n<e>t", "board": "emulated board", "rows": ROWS, "images": 3, "transfer_seconds": 0.001}
+    values = {"network": "n<e>t", "board": "emulated board", "rows": ROWS, "pictures": 3, "transfer_seconds": 0.001}
     values.update(changes)
     return Profile(**values)
 
 
 def measured() -> Profile:
-    return profile(rows=tuple(row._replace(modelled=False) for row in ROWS), board="zynq", images=1)
+    return profile(rows=tuple(row._replace(modelled=False) for row in ROWS), board="zynq", pictures=1)
 
 
 def in_software() -> Profile:

@@ -65,7 +65,7 @@ def test_texts_of_a_prediction():
 
 def test_figures():
     result = _evaluation()
-    assert (result.images, result.correct, result.accuracy) == (4, 3, 0.75)
+    assert (result.pictures, result.correct, result.accuracy) == (4, 3, 0.75)
     assert result.confusion.tolist() == [[1, 0, 0], [0, 1, 0], [1, 0, 1]]
     assert result.images_per_second == 2
     assert result.accelerator_images_per_second == pytest.approx(1 / 8.41e-6)

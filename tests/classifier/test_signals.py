@@ -50,7 +50,7 @@ class Signal:
             if self.left == 0:
                 self.left, self.came = -1, True
                 sys.settrace(None)
-                raise KeyboardInterrupt("line {} of {}".format(frame.f_lineno, frame.f_code.co_filename))
+                raise KeyboardInterrupt(f"line {frame.f_lineno} of {frame.f_code.co_filename}")
             self.left -= 1
         return self._trace
 

@@ -366,18 +366,18 @@ def test_after_an_interrupted_run_on_a_board_the_logic_is_configured_again(polic
 
 
 def test_an_interrupt_anywhere_in_a_bell_leaves_one_that_rings():
-    struck, at = True, 0
-    while struck:
-        bell, woken, struck, left = Bell(), threading.Event(), False, at
+    injected, at = True, 0
+    while injected:
+        bell, woken, injected, left = Bell(), threading.Event(), False, at
         waiter = threading.Thread(target=lambda bell=bell, woken=woken: (bell.wait(30.0), woken.set()))
         waiter.start()
         time.sleep(0.01)  # it waits
 
         def interrupt(frame, event, argument):
-            nonlocal struck, left
+            nonlocal injected, left
             left -= 1
             if left < 0 and event in ("call", "c_return"):  # where CPython looks for signals
-                struck = True
+                injected = True
                 sys.setprofile(None)
                 raise KeyboardInterrupt
 

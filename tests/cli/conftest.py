@@ -46,9 +46,9 @@ def write_random_network(folder: Path, seed: int = 1, classes: tuple[str, ...] =
     layers = []
     for k, (inputs, outputs) in enumerate(((832, 1024), (1024, 1024), (1024, 1024), (1024, 64))):
         weights = random.randint(0, 256, (outputs, inputs // 8)).astype(np.uint8)
-        np.save(str(folder / "w{}.npy".format(k)), weights)
+        np.save(str(folder / f"w{k}.npy"), weights)
         np.save(
-            str(folder / "t{}.npy".format(k)),
+            str(folder / f"t{k}.npy"),
             np.full((outputs, 1), inputs // 2 + (16 if k == 3 else 0), np.int32),
         )
         layers.append(
@@ -56,8 +56,8 @@ def write_random_network(folder: Path, seed: int = 1, classes: tuple[str, ...] =
                 "type": "dense",
                 "inputs": inputs,
                 "outputs": outputs,
-                "weights": "w{}.npy".format(k),
-                "thresholds": "t{}.npy".format(k),
+                "weights": f"w{k}.npy",
+                "thresholds": f"t{k}.npy",
                 "weight_bits": 1,
                 "input": "binary",
                 "accumulator": "popcount",

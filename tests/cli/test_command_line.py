@@ -64,7 +64,7 @@ def test_help_documents_the_exit_codes_and_every_command(run: Any) -> None:
     text = run("--help").out
     assert re.findall(r"^  (\d+) {1,4}\S", text, re.M) == ["0", "1", "2", "3", "130"]
     for command in COMMANDS:
-        assert re.search(r"^    {} ".format(command), text, re.M)
+        assert re.search(rf"^    {command} ", text, re.M)
 
 
 def test_each_command_is_a_module_of_its_name() -> None:
@@ -74,7 +74,7 @@ def test_each_command_is_a_module_of_its_name() -> None:
 
 
 def test_version(run: Any) -> None:
-    assert run("--version").out == "qnn-pynq {}\n".format(qnn_pynq.__version__)
+    assert run("--version").out == f"qnn-pynq {qnn_pynq.__version__}\n"
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_full_disk_behind_standard_output_is_said_and_no_traceback(arguments: 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-"])
 def test_closed_streams_do_no_harm(closed: str) -> None:
     for arguments, code in (("networks", 0), ("networks --json", 0), ("networks show nope", 3)):
-        command = '"$0" -m qnn_pynq {} {}'.format(arguments, closed)
+        command = f'"$0" -m qnn_pynq {arguments} {closed}'
         done = subprocess.run(["sh", "-c", command, sys.executable], capture_output=True)
         assert done.returncode == code and b"defect" not in done.stderr and b"Trace" not in done.stderr, done
 

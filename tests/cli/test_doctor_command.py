@@ -11,7 +11,7 @@ from qnn_pynq.diagnosis.host import Check
 
 
 def checks(*statuses: str) -> list[Check]:
-    return [Check("part {}".format(n), status, "value {}".format(n), "") for n, status in enumerate(statuses)]
+    return [Check(f"part {n}", status, f"value {n}", "") for n, status in enumerate(statuses)]
 
 
 def test_the_doctor_shows_every_check(run: Any) -> None:

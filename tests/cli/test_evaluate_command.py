@@ -46,7 +46,7 @@ def test_folders_of_pictures(run: Any, random_network: Path, tmp_path: Path) -> 
         (tmp_path / "set" / name).mkdir(parents=True)
         for index in range(3):
             pixels = np.random.RandomState(index).randint(0, 256, (40, 50)).astype(np.uint8)
-            Image.fromarray(pixels).save(str(tmp_path / "set" / name / "{}.png".format(index)))
+            Image.fromarray(pixels).save(str(tmp_path / "set" / name / f"{index}.png"))
     found = run("evaluate", random_network, "--data", tmp_path / "set", "--board", "cpu", "--json").json
     assert [sum(row) for row in found["confusion"]] == [3, 0, 3, 0, 0, 0, 0, 0, 0, 0]
 

@@ -140,7 +140,7 @@ def test_dense_layers_of_the_published_size(run: Any, published: Path, tmp_path:
     arrays["fc0/bn"][:] = arrays["fc1/bn"][:] = 1
     arrays["fct/W"][:] = rng.rand(1000)
     np.save(str(tmp_path / "fc.npy"), arrays, allow_pickle=True)
-    (tmp_path / "names.txt").write_text("\n".join("thing {}".format(k) for k in range(1000)))
+    (tmp_path / "names.txt").write_text("\n".join(f"thing {k}" for k in range(1000)))
     ran = run("import", "qnn-mo", published, "-o", tmp_path / "net", "--fc", tmp_path / "fc.npy",
               "--classes", tmp_path / "names.txt", "--json")
     assert len(ran.json["classes"]) == 1000

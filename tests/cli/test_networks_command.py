@@ -41,7 +41,7 @@ def test_a_network_is_shown(run: Any, random_network: Path) -> None:
 
 
 def test_the_path_of_a_network(run: Any, random_network: Path) -> None:
-    assert run("networks", "path", "random-lfc").out == "{}\n".format(random_network)
+    assert run("networks", "path", "random-lfc").out == f"{random_network}\n"
     assert run("networks", "path", "random-lfc", "--json").json == {"path": str(random_network)}
 
 

@@ -21,7 +21,7 @@ def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels = np.zeros((28, 28), np.uint8)
             place = random.randint(6, 20)
             pixels[place : place + 3, 4:24] = random.randint(180, 256)
-            Image.fromarray(pixels if name == "lying" else pixels.T).save(str(folder / name / "{}.png".format(index)))
+            Image.fromarray(pixels if name == "lying" else pixels.T).save(str(folder / name / f"{index}.png"))
     return folder
 
 

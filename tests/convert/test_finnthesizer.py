@@ -270,7 +270,7 @@ def test_huge_header_allocates_nothing(tmp_path):
     with zipfile.ZipFile(str(tmp_path / "x.npz"), "w") as archive:
         for index in range(24):
             archive.writestr(
-                "arr_{}.npy".format(index), b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+                f"arr_{index}.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
             )
     with pytest.raises(ConversionError, match="arr_0 .*has 0 bytes of data"):
         import_finnthesizer(tmp_path / "x.npz", precision="w1a1")

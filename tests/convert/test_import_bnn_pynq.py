@@ -81,11 +81,11 @@ def test_word_layout_is_that_of_the_specification(w1a1):
             neuron, synapse = int(rng.integers(folds.outputs)), int(rng.integers(folds.inputs))
             nf, pe = divmod(neuron, folds.pe)
             sf, s = divmod(synapse, folds.simd)
-            words = np.fromfile(str(w1a1 / "{}-{}-weights.bin".format(index, pe)), "<u8")
+            words = np.fromfile(str(w1a1 / f"{index}-{pe}-weights.bin"), "<u8")
             word = int(words[nf * (folds.inputs // folds.simd) + sf])
             got = int(network.layers[index].weights[neuron, synapse // 8]) >> (synapse % 8) & 1
             assert got == word >> s & 1
-            thresholds = np.fromfile(str(w1a1 / "{}-{}-thres.bin".format(index, pe)), "<i8")
+            thresholds = np.fromfile(str(w1a1 / f"{index}-{pe}-thres.bin"), "<i8")
             assert network.layers[index].thresholds[neuron, 0] == thresholds[nf]
 
 
@@ -93,7 +93,7 @@ def test_short_files_are_completed_with_zeros_and_said_so(copy):
     """As in upstream's set for 47 characters: three of four rows of neurons in the last layer."""
     for pe in range(16):
         for what, keep in (("weights", 384), ("thres", 3)):
-            path = copy / "3-{}-{}.bin".format(pe, what)
+            path = copy / f"3-{pe}-{what}.bin"
             path.write_bytes(path.read_bytes()[: 8 * keep])
     with pytest.warns(QnnWarning) as caught:
         network = import_bnn_pynq(copy)

@@ -50,8 +50,8 @@ def write_run(folder: Path, run: int, signs: np.ndarray, thresholds: np.ndarray,
                 entry = sum((int(t) & 0xFFFF) << 16 * j for j, t in enumerate(thresholds[channel]))
                 entry |= int(invert[channel]) << 16 * count
             entries += [entry] if count == 3 else [entry >> 64, entry & (1 << 64) - 1]
-        (folder / "{}-{}-weights.bin".format(run, pe)).write_bytes(struct.pack("<{}Q".format(len(words)), *words))
-        (folder / "{}-{}-thres.bin".format(run, pe)).write_bytes(struct.pack("<{}Q".format(len(entries)), *entries))
+        (folder / f"{run}-{pe}-weights.bin").write_bytes(struct.pack(f"<{len(words)}Q", *words))
+        (folder / f"{run}-{pe}-thres.bin").write_bytes(struct.pack(f"<{len(entries)}Q", *entries))
 
 
 def random_run(rng: np.random.RandomState, inputs: int, outputs: int, kernel: int, count: int) -> tuple:

@@ -38,7 +38,7 @@ LABELS = np.array([0, 2, 1, 1, 0, 2, 2], np.uint8)
 def write_columns(folder: Path) -> Path:
     folder.mkdir(parents=True)
     for index, part in enumerate((PICTURES[:4], PICTURES[4:])):
-        Image.fromarray(part.reshape(-1, 32, 3)).save(str(folder / "test_{:03}.webp".format(index)), lossless=True)
+        Image.fromarray(part.reshape(-1, 32, 3)).save(str(folder / f"test_{index:03}.webp"), lossless=True)
     np.savez(str(folder / "labels.npz"), test=LABELS, classes=np.array(CLASSES))
     return folder
 

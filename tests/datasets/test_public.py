@@ -17,7 +17,7 @@ from qnn_pynq.errors import InputError
 
 def idx(array: np.ndarray) -> bytes:
     return (
-        bytes([0, 0, 8, array.ndim]) + struct.pack(">{}I".format(array.ndim), *array.shape) + array.tobytes()
+        bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
     )
 
 

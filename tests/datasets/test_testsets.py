@@ -28,7 +28,7 @@ def network(dataset: str = "MNIST", classes: tuple[str, ...] = ("cat", "T-shirt/
 def write_idx(folder: Path, compressed: bool = True, labels: np.ndarray = LABELS) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for stem, array in (("t10k-images-idx3-ubyte", PICTURES), ("t10k-labels-idx1-ubyte", labels)):
-        head = bytes([0, 0, 8, array.ndim]) + struct.pack(">{}I".format(array.ndim), *array.shape)
+        head = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
         data = head + array.tobytes()
         if compressed:
             (folder / (stem + ".gz")).write_bytes(gzip.compress(data))
@@ -69,7 +69,7 @@ def test_another_data_set_is_not_taken_by_chance(tmp_path: Path, monkeypatch: py
 
 def test_npz_files(tmp_path: Path) -> None:
     for index, keys in enumerate((("x_test", "y_test"), ("images", "labels"), ("pictures", "labels"))):
-        path = tmp_path / "{}.npz".format(index)
+        path = tmp_path / f"{index}.npz"
         np.savez(str(path), **dict(zip(keys, (PICTURES, LABELS))))
         assert np.array_equal(find_test_set(network(), path).pictures, PICTURES)
 

@@ -59,7 +59,7 @@ def test_another_board_and_an_unnamed_zynq_are_warned_of(tmp_path: Path) -> None
     ],
 )
 def test_kernel_and_image(tmp_path: Path, kernel: str, ubuntu: str, status: str, words: str) -> None:
-    files = {"proc/sys/kernel/osrelease": kernel, "etc/os-release": "VERSION_ID={}\n".format(ubuntu)}
+    files = {"proc/sys/kernel/osrelease": kernel, "etc/os-release": f"VERSION_ID={ubuntu}\n"}
     found = check_image(z1(tmp_path, files))
     assert found.status == status and words in found.value and kernel in found.value
     assert bool(found.advice) == (status == "warn")
@@ -143,12 +143,12 @@ def test_the_board_lock_of_another_process(tmp_path: Path, folder: str) -> None:
     ) as other:
         assert other.stdin is not None and other.stdout is not None
         other.stdout.readline()
-        path.write_text("{}\npython3 camera.py\n2026-11-21 09:00:00 +0000\n".format(other.pid))
+        path.write_text(f"{other.pid}\npython3 camera.py\n2026-11-21 09:00:00 +0000\n")
         found = check_lock(host)
         other.stdin.close()
         other.wait()
     assert found.status == "warn" and "end it" in found.advice
-    assert "process {} (python3 camera.py, since 2026-11-21".format(other.pid) in found.value
+    assert f"process {other.pid} (python3 camera.py, since 2026-11-21" in found.value
     assert str(path) in found.value
     assert check_lock(host).status == "ok", "the kernel drops a dead process's lock, whatever the file says"
 

@@ -36,9 +36,9 @@ def test_an_overlay_that_was_not_fetched(tmp_path: Path) -> None:
 
 
 def test_an_overlay_that_another_user_of_the_board_fetched(tmp_path: Path) -> None:
-    machine(tmp_path, {"home/xilinx/.cache/qnn-pynq/overlays/{}/x.bit".format(NAME): ""})
+    machine(tmp_path, {f"home/xilinx/.cache/qnn-pynq/overlays/{NAME}/x.bit": ""})
     place = "/home/xilinx/.cache/qnn-pynq/overlays/" + NAME
-    assert "fetch {} --from {}".format(NAME, place) in check_overlays(z1(tmp_path)).advice
+    assert f"fetch {NAME} --from {place}" in check_overlays(z1(tmp_path)).advice
 
 
 def test_an_overlay_with_another_digest(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def state_files(root: Path, text: str = GOOD_STATE) -> Path:
 
 def test_state_files_that_pynq_can_write_are_fine(tmp_path: Path) -> None:
     folder = state_files(tmp_path)
-    assert check_pynq_state(z1(tmp_path)) == Check("pynq's state files", "ok", "2 in {}".format(folder), "")
+    assert check_pynq_state(z1(tmp_path)) == Check("pynq's state files", "ok", f"2 in {folder}", "")
     assert check_pynq_state(z1(tmp_path, versions={"pynq": "2.7.0"})).status == "info"
     assert check_pynq_state(pc(tmp_path)).status == "info"
 

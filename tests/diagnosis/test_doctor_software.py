@@ -87,7 +87,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QNN_PYNQ_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=49 << 20))
     found = check_disk(pc(tmp_path))
-    assert found.status == "warn" and found.value == "49 MiB free at {}".format(tmp_path) and found.advice
+    assert found.status == "warn" and found.value == f"49 MiB free at {tmp_path}" and found.advice
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=51 << 20))
     assert check_disk(pc(tmp_path)).status == "ok"
 

@@ -39,7 +39,7 @@ def test_a_board_is_recognised_and_a_pc_is_none(tmp_path: Path) -> None:
 def test_the_image_is_known_by_its_kernel_or_its_ubuntu(
     tmp_path: Path, kernel: str, ubuntu: str, image: tuple[int, int] | None
 ) -> None:
-    files = {"proc/sys/kernel/osrelease": kernel, "etc/os-release": 'VERSION_ID="{}"\n'.format(ubuntu)}
+    files = {"proc/sys/kernel/osrelease": kernel, "etc/os-release": f'VERSION_ID="{ubuntu}"\n'}
     assert z1(tmp_path, files).image == image
 
 

@@ -37,7 +37,7 @@ def tapes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("recordings")
     for name in (LFC, OFFLOAD):
         with EmulatedBoard() as board:
-            record(find_network(name), board, folder / name, images=2)
+            record(find_network(name), board, folder / name, count=2)
     return {name: folder / name for name in (LFC, OFFLOAD)}
 
 
@@ -46,7 +46,7 @@ def tapes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_what_was_recorded_is_replayed_with_the_same_answers(tmp_path: Path, name: str, conservative: bool) -> None:
     path = tmp_path / "x.recording"
     with EmulatedBoard() as board:
-        made = record(find_network(name), board, path, images=3, conservative=conservative)
+        made = record(find_network(name), board, path, count=3, conservative=conservative)
         assert not board.closed
     assert made.error is None and made.pictures == 3 and made.size == path.stat().st_size < 1_000_000
     found = replay(path)
@@ -100,8 +100,8 @@ def test_a_wrong_byte_of_the_board_is_found_by_the_twin(tapes: dict[str, Path], 
     path, place, byte = altered(tapes[name], "invalidate", last=True)
     found = replay(path)
     assert not found.ok
-    assert len(found.twin) == 1 and found.twin[0].startswith("event {}, buffer".format(place))
-    assert "1 of {} bytes differ; byte {} ".format(byte + 1, byte) in found.twin[0]
+    assert len(found.twin) == 1 and found.twin[0].startswith(f"event {place}, buffer")
+    assert f"1 of {byte + 1} bytes differ; byte {byte} " in found.twin[0]
 
 
 def test_a_wrong_answer_of_the_board_is_found_beside_the_software(tapes: dict[str, Path]) -> None:
@@ -135,7 +135,7 @@ def test_a_recording_with_more_than_the_driver_asks_is_found(tapes: dict[str, Pa
 def test_a_run_that_hangs_is_recorded_up_to_its_error(tmp_path: Path, name: str, at: int, words: str) -> None:
     path = tmp_path / "x.recording"
     with EmulatedBoard(faults=FaultPlan(faults=[Fault("hang", at)])) as board:
-        made = record(find_network(name), board, path, images=2)
+        made = record(find_network(name), board, path, count=2)
     assert isinstance(made.error, DeadlineError)
     assert load_recording(path).header["error"] == "DeadlineError"
     with pytest.raises(DeadlineError, match=words):
@@ -158,13 +158,13 @@ def test_a_run_that_is_broken_off_is_recorded_up_to_there(
 
         monkeypatch.setattr(board, "wait", wait)
         with pytest.raises(raised):
-            record(find_network(OFFLOAD), board, path, images=2)
+            record(find_network(OFFLOAD), board, path, count=2)
         assert not board.closed and board.memory.used == 0
     found = load_recording(path)
     failed = [event for event in found.events if isinstance(event.answer, dict)]
     assert [(event.kind, event.answer) for event in failed] == [("wait", {"error": [raised.__name__, ""]})]
     assert found.header["error"] == raised.__name__ and "up to there" in caplog.text and "someone" not in str(found)
-    with pytest.raises(QnnError, match=r"wait failed on the recorded board \({}\)".format(raised.__name__)):
+    with pytest.raises(QnnError, match=rf"wait failed on the recorded board \({raised.__name__}\)"):
         replay(path)
 
 

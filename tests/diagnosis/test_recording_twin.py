@@ -56,7 +56,7 @@ def compared(*events: tuple[str, tuple[Any, ...], Any]) -> list[str]:
 def test_what_no_board_does_is_refused_with_its_position(events: list[Any], words: str) -> None:
     with pytest.raises(RecordingError, match=words) as caught:
         compared(*events)
-    assert str(caught.value).startswith("event {} (".format(len(events) - 1))
+    assert str(caught.value).startswith(f"event {len(events) - 1} (")
 
 
 def test_what_failed_on_the_board_is_not_played() -> None:
@@ -77,7 +77,7 @@ def test_logic_that_was_configured_again_has_lost_its_weights() -> None:
     network, values = lfc.network(CIRCUIT, seed=1), lfc.bits(3, 832)
     recorder = RecordingBoard(EmulatedBoard())
     driver = BnnPynqDriver(recorder, CIRCUIT)
-    driver.configure(network)
+    driver.load(network)
     lfc.run(driver, values)
     events = [(event.kind, event.arguments, event.answer) for event in recorder.events]
     assert compared(*events) == []

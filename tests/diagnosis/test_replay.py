@@ -25,7 +25,7 @@ BITS = lfc.bits(5, 64, seed=4)
 
 def ten_words(board: Any, values: np.ndarray = BITS, network: Any = NETWORK, conservative: bool = False) -> np.ndarray:
     driver = BnnPynqDriver(board, CIRCUIT, conservative)
-    driver.configure(network)
+    driver.load(network)
     words = np.concatenate([lfc.run(driver, values[:1]), lfc.run(driver, values)])
     driver.close()
     return words
@@ -56,7 +56,7 @@ def test_a_recorder_changes_nothing_and_a_replay_gives_the_same() -> None:
 def test_the_times_of_the_accelerator_are_the_recorded_ones() -> None:
     def use(board: Any) -> tuple[float, float]:
         driver = BnnPynqDriver(board, CIRCUIT)
-        driver.configure(NETWORK)
+        driver.load(NETWORK)
         lfc.run(driver, BITS)
         return driver.timing["configure"], driver.timing["run"]
 
@@ -76,7 +76,7 @@ def test_another_input_is_found_with_its_position_and_byte(tape: Recording) -> N
     with pytest.raises(RecordingError) as caught:
         ten_words(ReplayBoard(tape), other)
     position = [n for n, event in enumerate(tape.events) if event.kind == "flush"][1]
-    assert str(caught.value).startswith("event {} of {}: ".format(position, len(tape.events)))
+    assert str(caught.value).startswith(f"event {position} of {len(tape.events)}: ")
     assert re.search(r"they differ from byte \d+ on$", str(caught.value))
 
 
@@ -96,14 +96,14 @@ def test_a_driver_that_does_something_else_is_found(tape: Recording) -> None:
     board = ReplayBoard(tape)
     with pytest.raises(RecordingError, match="event 0 of .*recorded load .*the driver asks allocate 0x8"):
         board.allocate(8)
-    board.load(CIRCUIT)
+    board.configure(CIRCUIT)
     with pytest.raises(RecordingError, match="event 1 of .*recorded read .*the driver asks write"):
         board.ip(CIRCUIT.ip.name).write(0, 1)
 
 
 def test_an_end_too_early_or_too_late_is_found(tape: Recording) -> None:
     board = ReplayBoard(tape)
-    board.load(CIRCUIT)
+    board.configure(CIRCUIT)
     with pytest.raises(RecordingError, match="the driver has ended, the recording goes on: read"):
         board.finish()
     board = ReplayBoard(tape)
@@ -115,19 +115,19 @@ def test_an_end_too_early_or_too_late_is_found(tape: Recording) -> None:
 def test_an_overlay_of_another_bitstream_is_found(tape: Recording) -> None:
     files = {key: dataclasses.replace(file, sha256="0" * 64) for key, file in CIRCUIT.files.items()}
     with pytest.raises(RecordingError, match="event 0"):
-        ReplayBoard(tape).load(dataclasses.replace(CIRCUIT, files=files))
+        ReplayBoard(tape).configure(dataclasses.replace(CIRCUIT, files=files))
 
 
 def test_a_deadline_is_recorded_and_raised_again_and_so_is_what_follows() -> None:
     def use(board: Any) -> tuple[str, np.ndarray]:
         driver = BnnPynqDriver(board, CIRCUIT)
-        driver.configure(NETWORK)
+        driver.load(NETWORK)
         driver.room(2)[:] = 0
         driver.start(2)
         with pytest.raises(DeadlineError) as caught:
             driver.finish(timeout=1e-9)
         board.reset()
-        driver.configure(NETWORK)
+        driver.load(NETWORK)
         words = lfc.run(driver, BITS)
         return str(caught.value), words
 
@@ -143,7 +143,7 @@ def test_logic_that_somebody_else_configured_is_recorded() -> None:
 
     def use(board: Any) -> int:
         driver = BnnPynqDriver(board, CIRCUIT)
-        driver.configure(NETWORK)
+        driver.load(NETWORK)
         if isinstance(board, RecordingBoard):
             emulated.forget()
         driver.room(1)[:] = 0
@@ -161,7 +161,7 @@ def test_logic_that_somebody_else_configured_is_recorded() -> None:
 )
 def test_only_our_errors_are_raised_from_a_file(tape: Recording, name: str, kind: type[Exception]) -> None:
     board = ReplayBoard(changed(tape, 1, answer={"error": [name, "text"]}))
-    board.load(CIRCUIT)
+    board.configure(CIRCUIT)
     with pytest.raises(BoardError, match="text") as caught:
         board.ip(CIRCUIT.ip.name).read(0)
     assert type(caught.value) is kind
@@ -169,12 +169,12 @@ def test_only_our_errors_are_raised_from_a_file(tape: Recording, name: str, kind
 
 def test_what_fails_on_loading_is_kept_without_its_text() -> None:
     class Refusing(EmulatedBoard):
-        def load(self, overlay: Any) -> None:
+        def configure(self, overlay: Any) -> None:
             raise BoardError("/home/somebody/.cache is private")
 
     def use(board: Any) -> None:
         with pytest.raises(BoardError):
-            board.load(CIRCUIT)
+            board.configure(CIRCUIT)
 
     _, tape = recorded(use, Refusing())
     assert tape.events[0].answer == {"error": ["BoardError", ""]} and "somebody" not in str(tape)
@@ -213,17 +213,17 @@ def test_both_keep_the_contract_of_a_board() -> None:
     program = make_program([(WRITE, 0x10, 7)])
 
     def use(board: Any) -> None:
-        board.load(CIRCUIT)
+        board.configure(CIRCUIT)
         assert board.loaded == CIRCUIT
         board.mark_in_flight("somebody")
-        board.load(CIRCUIT)  # there already: nothing happens to the run
+        board.configure(CIRCUIT)  # there already: nothing happens to the run
         with pytest.raises(BoardBusyError):
             board.claim("somebody else")
         board.reset()
         board.claim("somebody else")
         registers = board.ip(CIRCUIT.ip.name)
         assert registers.window == CIRCUIT.ip.range
-        registers.play(program, 1.0)
+        registers.run_program(program, 1.0)
         assert board.wait(CIRCUIT.ip.name, (0x00, 0x4), 1.0) == 4
         assert board.wait(CIRCUIT.ip.name, lambda registers: registers.read(0x00) == 4, 1.0) == 1  # kept look by look
         with pytest.raises(BusError):
@@ -241,7 +241,7 @@ def test_both_keep_the_contract_of_a_board() -> None:
         board.close()
         late.close()
         with pytest.raises(ClosedError):
-            board.load(CIRCUIT)
+            board.configure(CIRCUIT)
 
     _, tape = recorded(use)
     board = ReplayBoard(tape)

@@ -84,10 +84,10 @@ def test_wrong_words_are_named_and_the_fast_mode_is_not_tried_then(tmp_path: Pat
         assert outcome.wrong and not outcome.ok and outcome.result == "2 wrong"
         assert [wrong["picture"] for wrong in outcome.mismatches] == [3, 8]
         for line in outcome.details:
-            assert "random-lfc on {}".format(outcome.board) in line
+            assert f"random-lfc on {outcome.board}" in line
         expected = outcome.mismatches[0]["expected"]
         assert int(expected, 16) ^ int(outcome.mismatches[0]["got"], 16) == 1
-        assert "picture 3: expected {}".format(expected) in outcome.details[0]
+        assert f"picture 3: expected {expected}" in outcome.details[0]
 
 
 def test_many_wrong_words_are_shortened_in_words_only(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_random_small_networks_give_the_oracles_words(seed, count, table, hostil
     wanted = small.words(net, rows)
     for engine in (SoftwareEngine(), _board_engine()):
         with engine:
-            engine.configure(net)
+            engine.load(net)
             assert (engine.run(rows).values == wanted).all()
             for k in range(min(count, 3)):
                 assert engine.one(rows[k]) == wanted[k]
@@ -53,7 +53,7 @@ def test_random_lfc_networks_give_the_oracles_words(kind, seed, count, table, ho
     wanted = small.words(net, rows)
     for engine in (SoftwareEngine(), _board_engine(circuit=circuit)):
         with engine:
-            engine.configure(net)
+            engine.load(net)
             assert (engine.run(rows).values == wanted).all()
 
 
@@ -65,14 +65,14 @@ def test_one_random_lfc_network_gives_the_oracles_words(kind):
     wanted = small.words(net, rows)
     for engine in (SoftwareEngine(threads=2), _board_engine(circuit=circuit)):
         with engine:
-            engine.configure(net)
+            engine.load(net)
             assert (engine.run(rows).values == wanted).all()
 
 
 def test_chunks_give_what_one_run_gives(engine):
     net = small.network(seed=5)
     rows = small.pictures(100, net)
-    engine.configure(net)
+    engine.load(net)
     if isinstance(engine, BoardEngine):
         engine.driver._capacity = 16
     assert (engine.run(rows).values == small.words(net, rows)).all()
@@ -81,7 +81,7 @@ def test_chunks_give_what_one_run_gives(engine):
 def test_results_are_arrays_of_their_own_that_say_what_they_are(engine):
     net = small.network()
     rows = small.pictures(5, net)
-    engine.configure(net)
+    engine.load(net)
     first = engine.run(rows)
     kept = first.values.copy()
     engine.run(small.pictures(5, net, 1))
@@ -94,7 +94,7 @@ def test_pictures_of_another_engines_first_stage_are_computed_from_the_pictures(
     """Those of an engine that an alarm has replaced."""
     net = small.network()
     rows = small.pictures(5, net)
-    engine.configure(net)
+    engine.load(net)
     prepared = Prepared(rows, np.zeros((5, 3)), lambda pictures: pictures)
     assert (engine.run(prepared).values == small.words(net, rows)).all()
     assert (engine.run(prepared[2:4]).values == small.words(net, rows[2:4])).all()
@@ -103,7 +103,7 @@ def test_pictures_of_another_engines_first_stage_are_computed_from_the_pictures(
 def test_start_and_wait_are_run(engine):
     net = small.network()
     rows = small.pictures(5, net)
-    engine.configure(net)
+    engine.load(net)
     engine.start(rows)
     assert (engine.wait().values == small.words(net, rows)).all()
     with pytest.raises((BoardError, InputError), match="start"):
@@ -112,7 +112,7 @@ def test_start_and_wait_are_run(engine):
 
 def test_no_pictures_give_no_words(engine):
     net = small.network()
-    engine.configure(net)
+    engine.load(net)
     assert engine.run(small.pictures(0, net)).values.shape == (0,)
 
 
@@ -130,7 +130,7 @@ def test_before_configure_and_after_close_everything_is_refused(engine):
         engine.one(rows[0])
     engine.close()
     engine.close()
-    for call in (lambda: engine.run(rows), lambda: engine.one(rows[0]), lambda: engine.configure(small.network())):
+    for call in (lambda: engine.run(rows), lambda: engine.one(rows[0]), lambda: engine.load(small.network())):
         with pytest.raises(ClosedError):
             call()
 
@@ -138,8 +138,8 @@ def test_before_configure_and_after_close_everything_is_refused(engine):
 def test_an_unsupported_network_leaves_the_former_one(engine):
     net = small.network(seed=1)
     rows = small.pictures(4, net)
-    engine.configure(net)
+    engine.load(net)
     bad = dataclasses.replace(net, decode=dataclasses.replace(net.decode, levels=7))
     with pytest.raises(UnsupportedNetworkError, match="levels"):
-        engine.configure(bad)
+        engine.load(bad)
     assert (engine.run(rows).values == small.words(net, rows)).all()

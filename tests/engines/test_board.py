@@ -60,12 +60,12 @@ def test_a_batch_larger_than_the_buffers_is_run_in_chunks():
     board = EmulatedBoard()
     engine = BoardEngine(board, [find_overlay(W1A2)])
     with board, engine:
-        engine.configure(network)
+        engine.load(network)
         engine.driver._capacity = 3
         found = engine.run(X.reshape(7, -1))
         assert (found.kind, found.end) == ("codes", 4)
         assert np.array_equal(found.values, oracle_conv.forward(network.layers[:-1], X))
-        assert all(layer.images == 7 for layer in engine.layers())
+        assert all(layer.pictures == 7 for layer in engine.layers())
         assert sum(layer.seconds for layer in engine.layers()) == pytest.approx(found.stages["accelerator"])
         # The weights are loaded once a chunk; accesses of registers come on top.
         least = 2 * engine.driver.expected_seconds(3) + engine.driver.expected_seconds(1)
@@ -141,7 +141,7 @@ def test_every_picture_of_a_batch_passes_a_segment_before_the_logic_is_configure
         generation = board.generation
         answers = classifier.classify_many(pictures(6))
         assert board.generation == generation + 1
-        assert [(part.overlay, part.images) for part in classifier.engine.segments] == [(W1A2, 6), (W1A3, 6)]
+        assert [(part.overlay, part.pictures) for part in classifier.engine.segments] == [(W1A2, 6), (W1A3, 6)]
         assert classifier.engine.segments[1].configure > 0
         assert "reconfigure" not in answers[0].stages  # the emulation's time is no board's
         classifier.predict(pictures(2))
@@ -263,7 +263,7 @@ def test_after_a_deadline_in_any_segment_a_load_recovers(faulty, monkeypatch):
 def test_accelerator_time_is_the_model_and_emulation_is_apart():
     net = small.network(lfc.overlay("w1a1"))
     with _board_engine(circuit=lfc.overlay("w1a1")) as engine:
-        engine.configure(net)
+        engine.load(net)
         stages = engine.run(small.pictures(1000, net)).stages
         assert engine.accelerator_is_modelled
         timing = engine.overlays[0].timing
@@ -277,7 +277,7 @@ def test_w1a2_parameters_are_refused_by_the_w1a1_overlay_before_any_access():
     board = EmulatedBoard()
     with _board_engine(board, lfc.overlay("w1a1")) as engine:
         with pytest.raises(UnsupportedNetworkError, match="layer 0"):
-            engine.configure(small.network(lfc.overlay("w1a2")))
+            engine.load(small.network(lfc.overlay("w1a2")))
     assert board.loaded is None
 
 
@@ -286,14 +286,14 @@ def test_a_hung_run_is_reported_and_configure_recovers():
     net = small.network(seed=2)
     rows = small.pictures(4, net)
     with _board_engine(board) as engine:
-        engine.configure(net)
+        engine.load(net)
         board.twin.inject(_hang)
         with pytest.raises(DeadlineError):
             engine.run(rows, timeout=0.5)
         assert engine.state == "failed" and engine.network is None
         with pytest.raises(BoardError, match="load a network"):
             engine.run(rows)
-        engine.configure(net)
+        engine.load(net)
         assert engine.state == "ready"
         assert (engine.run(rows).values == small.words(net, rows)).all()
 
@@ -302,13 +302,13 @@ def test_a_hung_load_is_reported_and_configure_recovers():
     board = EmulatedBoard()
     net = small.network(seed=2)
     with _board_engine(board) as engine:
-        engine.configure(net)
+        engine.load(net)
         board.twin.inject(_hang)
         with pytest.raises(DeadlineError):
-            engine.configure(net)
+            engine.load(net)
         with pytest.raises(BoardError, match="load a network"):
             engine.one(small.pictures(1, net)[0])
-        engine.configure(net)
+        engine.load(net)
         assert engine.one(small.pictures(1, net)[0]) == small.words(net, small.pictures(1, net))[0]
 
 
@@ -317,11 +317,11 @@ def test_logic_configured_by_somebody_else_is_noticed():
     net = small.network(seed=2)
     rows = small.pictures(4, net)
     with _board_engine(board) as engine:
-        engine.configure(net)
+        engine.load(net)
         board.forget()
         with pytest.raises(QnnError, match="load"):
             engine.run(rows)
-        engine.configure(net)
+        engine.load(net)
         assert (engine.run(rows).values == small.words(net, rows)).all()
 
 
@@ -330,21 +330,21 @@ def test_the_second_engine_takes_the_board_over():
     nets = [small.network(seed=k) for k in (1, 2)]
     rows = small.pictures(6, nets[0])
     first, second = _board_engine(board), _board_engine(board)
-    first.configure(nets[0])
-    second.configure(nets[1])
+    first.load(nets[0])
+    second.load(nets[1])
     for _ in range(2):
         with pytest.raises(BoardTakenError):
             first.run(rows)
     assert (second.run(rows).values == small.words(nets[1], rows)).all()
-    first.configure(nets[0])
+    first.load(nets[0])
     assert (first.run(rows).values == small.words(nets[0], rows)).all()
     with pytest.raises(BoardTakenError):
         second.one(rows[0])
     polite = _board_engine(board, takeover=False)
     with pytest.raises(BoardBusyError, match="takeover"):
-        polite.configure(nets[1])
+        polite.load(nets[1])
     first.close()
-    polite.configure(nets[1])
+    polite.load(nets[1])
     assert (polite.run(rows).values == small.words(nets[1], rows)).all()
 
 
@@ -353,14 +353,14 @@ def test_a_run_in_flight_is_not_taken_over():
     nets = [small.network(seed=k) for k in (1, 2)]
     rows = small.pictures(6, nets[0])
     first, second = _board_engine(board), _board_engine(board)
-    first.configure(nets[0])
+    first.load(nets[0])
     first.start(rows)
     with pytest.raises(BoardBusyError):
-        second.configure(nets[1])
+        second.load(nets[1])
     with pytest.raises(BoardError, match="in flight"):
-        first.configure(nets[1])
+        first.load(nets[1])
     assert (first.wait().values == small.words(nets[0], rows)).all()
-    second.configure(nets[1])
+    second.load(nets[1])
 
 
 def test_a_run_that_somebody_elses_configuration_ended_is_not_in_the_way():
@@ -368,10 +368,10 @@ def test_a_run_that_somebody_elses_configuration_ended_is_not_in_the_way():
     net = small.network(seed=1)
     rows = small.pictures(6, net)
     first, second = _board_engine(board), _board_engine(board)
-    first.configure(net)
+    first.load(net)
     first.start(rows)
     board.forget()
-    second.configure(net)
+    second.load(net)
     assert (second.run(rows).values == small.words(net, rows)).all()
     with pytest.raises(BoardError):
         first.wait()

@@ -146,12 +146,12 @@ def test_one_engine_takes_both_kinds_of_network_and_says_what_it_gives():
     rows = pictures(3).reshape(3, -1)
     with SoftwareEngine() as engine:
         for _ in range(2):
-            engine.configure(conv)
+            engine.load(conv)
             assert (engine.kind, engine.after, engine.gives_sums) == ("codes", conv.layers[-1:], False)
             found = engine.run(rows, sums=True)
             assert (found.kind, found.end, found.sums) == ("codes", 4, None)
             assert np.array_equal(found.values, oracle_conv.forward(conv.layers[:-1], pictures(3)))
-            engine.configure(dense)
+            engine.load(dense)
             assert (engine.kind, engine.after, engine.gives_sums) == ("words", (), True)
 
 
@@ -160,10 +160,10 @@ def test_values_that_are_no_answer_are_refused_and_the_former_network_stays():
     dense, wide = small.network(), small.network(sizes=(64, 16, 80))
     levels = dataclasses.replace(dense, decode=dataclasses.replace(dense.decode, levels=7))
     with SoftwareEngine() as engine:
-        engine.configure(conv)
+        engine.load(conv)
         for network, text in ((wide, "80 output bits"), (levels, "10 classes of 7 levels need 70 output neurons")):
             with pytest.raises(UnsupportedNetworkError, match=text):
-                engine.configure(network)
+                engine.load(network)
         assert engine.network is conv and len(engine.run(pictures(2).reshape(2, -1)).values) == 2
 
 
@@ -174,7 +174,7 @@ def test_software_gives_the_oracles_sums():
     net = small.network(seed=3)
     rows = small.pictures(9, net)
     with SoftwareEngine() as engine:
-        engine.configure(net)
+        engine.load(net)
         result = engine.run(rows, sums=True)
     assert (result.sums == oracle.lfc_sums(net.layers, small.bits(net, rows))).all()
 
@@ -183,7 +183,7 @@ def test_few_output_neurons_in_software():
     net = small.network(seed=4, sizes=(64, 16, 10), classes=10)
     rows = small.pictures(9, net)
     with SoftwareEngine() as engine:
-        engine.configure(net)
+        engine.load(net)
         out = engine.run(rows).values
         assert out.dtype == np.uint64 and (out == small.words(net, rows)).all()
         assert engine.one(rows[3]) == out[3]
@@ -192,7 +192,7 @@ def test_few_output_neurons_in_software():
 def test_software_has_no_accelerator_stage():
     net = small.network()
     with SoftwareEngine() as engine:
-        engine.configure(net)
+        engine.load(net)
         assert set(engine.run(small.pictures(3, net)).stages) == {"kernel"}
         assert not engine.accelerator_is_modelled
 
@@ -207,18 +207,18 @@ def test_a_network_that_no_kernel_takes_leaves_the_former_one():
     rows = small.pictures(9, net)
     layer = dataclasses.replace(net.layers[0], weights=net.layers[0].weights[:-1])
     with SoftwareEngine() as engine:
-        engine.configure(net)
+        engine.load(net)
         with pytest.raises(KernelError):
-            engine.configure(dataclasses.replace(net, layers=(layer, *net.layers[1:])))
+            engine.load(dataclasses.replace(net, layers=(layer, *net.layers[1:])))
         assert engine.network is net and (engine.run(rows).values == small.words(net, rows)).all()
 
 
 def test_the_time_of_each_row_of_layers_is_measured():
     conv, dense = small_network(), small.network()
     with SoftwareEngine() as engine:
-        engine.configure(conv)
+        engine.load(conv)
         (seconds,) = engine.row_seconds(pictures(3).reshape(3, -1))
         assert engine.rows[0].kernel.rows == (0, 1, 3) and seconds.shape == (3,) and (seconds > 0).all()
-        engine.configure(dense)
+        engine.load(dense)
         (seconds,) = engine.row_seconds(small.pictures(3, dense))
         assert seconds.shape == (1,) and seconds[0] > 0

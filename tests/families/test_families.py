@@ -236,7 +236,7 @@ CONTRACTS = [(Driver, BnnPynqDriver, families.driver_class, "driver"), (Twin, Bn
 
 def test_the_contract_of_a_driver_asks_for_all_that_engines_call():
     assert Driver.__abstractmethods__ == {
-        "split", "capacity", "input", "output", "expected_seconds", "configure", "put", "start", "finish", "cancel",
+        "split", "capacity", "input", "output", "expected_seconds", "load", "put", "start", "finish", "cancel",
         "free", "close"}
 
 

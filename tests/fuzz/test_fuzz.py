@@ -107,7 +107,7 @@ def full(mebibytes: int, refuse: bool) -> None:
 def test_too_much_memory_is_found(mebibytes, refuse, most):
     found = fuzz.fuzz(Target("large", [b"x"], lambda data: full(mebibytes, refuse)), 2, 1).findings
     assert len(found) == (2 if most else 0)
-    assert all("MB of memory: at most {} are allowed".format(most) in what for _, what, _ in found)
+    assert all(f"MB of memory: at most {most} are allowed" in what for _, what, _ in found)
 
 
 def test_too_much_time_is_found(monkeypatch):

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.cross
 
 def need(tool):
     if shutil.which(tool) is None:
-        reason = "{} is not installed".format(tool)
+        reason = f"{tool} is not installed"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
@@ -67,15 +67,15 @@ def counter(tmp_path_factory):
     need("qemu-arm")
     folder = tmp_path_factory.mktemp("plugin")
     for version in range(1, 8):
-        path = folder / "count{}.so".format(version)
-        flags = ["-shared", "-fPIC", "-O2", "-DVERSION={}".format(version)]
+        path = folder / f"count{version}.so"
+        flags = ["-shared", "-fPIC", "-O2", f"-DVERSION={version}"]
         status, text = output(["gcc"] + flags + [str(NATIVE / "count.c"), "-o", str(path)])
         assert status == 0, text
         arguments = ["-d", "plugin", "-plugin", str(path)]
         status, text = output(["qemu-arm"] + arguments + ["/nonexistent"])
         if "plugin" not in text.lower():
             return arguments
-    reason = "this qemu takes no plugins: {}".format(text)
+    reason = f"this qemu takes no plugins: {text}"
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

@@ -141,7 +141,7 @@ def test_the_first_number_that_does_not_fit_is_found(place, bad):
 @given(st.integers(1, 64), st.integers(-70, 200), st.booleans(), st.lists(st.integers(0, 2**64 - 1), max_size=8))
 def test_only_the_low_bits_of_a_container_count(width, fraction, signed, words):
     dtype = fixed_container(width, signed)
-    raw = np.array(words, np.uint64).astype("u{}".format(dtype.itemsize)).view(dtype)
+    raw = np.array(words, np.uint64).astype(f"u{dtype.itemsize}").view(dtype)
     wanted = []
     for word in words:
         low = word % (1 << width)

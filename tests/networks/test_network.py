@@ -160,9 +160,9 @@ def test_json_by_hand_needs_no_optional_fields(tmp_path):
         ({"name": ""}, 'name: "" is no plain name'),
         ({"colour": 1}, "colour: unknown field: expected one of classes, decode"),
         ({"overlays": "x"}, 'overlays: "x" is no list: expected a list'),
-        ({"overlays": ["o{}".format(n) for n in range(65)]}, "overlays: 65 items are too many: expected at most 64"),
+        ({"overlays": [f"o{n}" for n in range(65)]}, "overlays: 65 items are too many: expected at most 64"),
         ({"classes": ["a", "b", "a"]}, 'classes[2]: "a" is there twice'),
-        ({"classes": ["{}".format(n) for n in range(16385)]}, "classes: 16385 items are too many"),
+        ({"classes": [f"{n}" for n in range(16385)]}, "classes: 16385 items are too many"),
         ({"layers": [{}] * 1025}, "layers: 1025 items are too many: expected at most 1024"),
         ({"overlays": ["a/b"]}, 'overlays[0]: "a/b" is no name of an overlay'),
         ({"input": []}, "input: [] is no object: expected an object"),
@@ -521,7 +521,7 @@ def test_selftest_file_travels_with_the_network(saved, tmp_path):
 
 @pytest.mark.parametrize("place", ["/dev/null/x", "/proc/x"])
 def test_a_place_that_cannot_be_written_is_named(place):
-    with pytest.raises(FetchError, match="network small cannot be written to {}: .*; use another folder".format(place)):
+    with pytest.raises(FetchError, match=f"network small cannot be written to {place}: .*; use another folder"):
         save_network(small(), place)
 
 

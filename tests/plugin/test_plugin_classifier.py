@@ -157,8 +157,8 @@ def test_calibration_measures_the_circuit() -> None:
 POLICIES = {
     "none": Policy("none"),
     "retry": Policy("retry"),
-    "canary": Policy("canary", every_images=20),
-    "reload": Policy("reload", every_images=20),
+    "canary": Policy("canary", every_pictures=20),
+    "reload": Policy("reload", every_pictures=20),
     "strict cpu": Policy("strict"),
     "strict again": Policy("strict", agree="again"),
 }
@@ -209,10 +209,10 @@ def test_canaries_notice_templates_that_have_changed() -> None:
     rows, _ = pictures(60)
     plan = FaultPlan(faults=[Fault("flip weight", 2, place=64 * 2 + 7 + 320 * 8)])
     with EmulatedBoard(faults=plan) as board:
-        with Classifier("plain-marks", board, policy=Policy("canary", every_images=10)) as classifier:
+        with Classifier("plain-marks", board, policy=Policy("canary", every_pictures=10)) as classifier:
             for row in rows:
                 classifier.predict(row)
-            assert classifier.recovery.anomalies == {"wrong answer": 1} and classifier.recovery.doubtful
+            assert classifier.recovery.anomalies == {"wrong answer": 1} and classifier.recovery.unverified
             found = classifier.decision_function(rows)
     assert np.array_equal(found, scores("plain-marks", rows))
 

@@ -25,11 +25,11 @@ HOMES = {Driver: ("driver", "MirrorDriver"), Twin: ("twin", "MirrorTwin"), Layer
 def test_the_contracts_ask_for_something() -> None:
     assert len(PARTS) > 20
     assert {name for base, name in PARTS if base is Driver} == {
-        "cancel", "capacity", "close", "configure", "expected_seconds", "finish", "free", "input", "output", "put",
+        "cancel", "capacity", "close", "expected_seconds", "finish", "free", "input", "load", "output", "put",
         "split", "start"}
 
 
-@pytest.mark.parametrize("base, name", PARTS, ids=["{}-{}".format(base.__name__, name) for base, name in PARTS])
+@pytest.mark.parametrize("base, name", PARTS, ids=[f"{base.__name__}-{name}" for base, name in PARTS])
 def test_a_method_that_is_missing_is_named(base: type, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module, attribute = HOMES[base]
     home = importlib.import_module("qnn_pynq_mirror." + module)
@@ -39,8 +39,8 @@ def test_a_method_that_is_missing_is_named(base: type, name: str, monkeypatch: p
     monkeypatch.setattr(home, attribute, type(whole)(attribute, whole.__bases__, rest))
     families._part.cache_clear()
     try:
-        with pytest.raises(PluginError, match=r"{} lacks {}, which the contract of {} asks for".format(
-                attribute, name, base.__name__)):
+        with pytest.raises(PluginError, match=rf"{attribute} lacks {name}, which the contract of {base.__name__} asks "
+                                              r"for"):
             if base is Layer:
                 find_network("mirror-marks")
             else:
@@ -74,7 +74,7 @@ def test_a_part_that_is_something_else_is_refused(part: str, base: str, monkeypa
     monkeypatch.setattr(qnn_pynq_mirror, "FAMILY", qnn_pynq_mirror.FAMILY._replace(**{part: dict}))
     families._family.cache_clear()
     families._part.cache_clear()
-    with pytest.raises(PluginError, match="its {} is <class 'dict'>, expected a subclass of {}".format(part, base)):
+    with pytest.raises(PluginError, match=f"its {part} is <class 'dict'>, expected a subclass of {base}"):
         Classifier("mirror-marks", board="emulated")
     families._family.cache_clear()
     families._part.cache_clear()

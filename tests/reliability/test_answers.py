@@ -85,7 +85,7 @@ def test_the_file_holds_the_kind_that_stands_in_front_of_the_tail(tmp_path):
     found = known_answers(network)
     assert (found.kind, found.end) == ("codes", 4) and np.array_equal(found.values, codes)
     with SoftwareEngine() as engine:
-        engine.configure(network)
+        engine.load(network)
         assert differences(network, found, Answers.of(ROWS, engine.run(ROWS), classes)) == []
     np.savez(str(network.path / "selftest.npz"), pictures=ROWS, words=np.zeros(5, np.uint64), classes=classes)
     with pytest.raises(DescriptorError, match="codes"):

@@ -57,7 +57,7 @@ class Board(EmulatedBoard):
             return 0xFFFFFFFF if offset == 0 and self.floating < 0 else value
 
         return type("Floating", (), {"read": staticmethod(look), "write": staticmethod(registers.write),
-                                     "play": staticmethod(registers.play)})()
+                                     "run_program": staticmethod(registers.run_program)})()
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ def test_measured_runs_on_the_emulated_board_agree_with_its_model():
     with make() as classifier:
         for count in (1, 30):
             found = classifier.calibrate(ROWS[:count], runs=5)
-            assert (found.images, found.runs, found.source) == (count, 5, "measured")
+            assert (found.pictures, found.runs, found.source) == (count, 5, "measured")
             assert found.median == pytest.approx(found.model, rel=0.1) and found.spread < 0.01 * found.median
             assert found.model == classifier.engine.driver.expected_seconds(count)
             assert "median of 5 runs" in str(found) and found.network == NET.name
@@ -48,7 +48,7 @@ def test_convolutions_are_calibrated_too():
 
 def test_limits_follow_what_was_measured():
     same = _known(0.010)
-    assert same.limits(20.0) == Limits(0.02, 20.0, 1.0) and same.deadline(20.0) == pytest.approx(0.22)
+    assert same.limits(20.0) == Limits(0.02, 20.0, 1.0) and same.timeout(20.0) == pytest.approx(0.22)
     slower = _known(0.030, 0.001, 0.029)
     assert slower.limits(10.0) == Limits(pytest.approx(0.03), pytest.approx(30.0), 1.0)
     assert slower.expected(0.1) == pytest.approx(0.3)
@@ -87,7 +87,7 @@ def test_a_calibrated_board_is_late_sooner():
 
 
 def test_a_policy_gives_the_factor():
-    with make(Policy(deadline_factor=3.0)) as classifier:
+    with make(Policy(timeout_factor=3.0)) as classifier:
         assert classifier.engine.driver.limits == Limits(1.0, 3.0, 1.0)
         found = classifier.calibrate()
         assert classifier.engine.driver.limits == found.limits(3.0)

@@ -42,7 +42,7 @@ CONV = small_network(0)
 
 def _check(known, network):
     with SoftwareEngine() as engine:
-        engine.configure(network)
+        engine.load(network)
         known.check(engine)
 
 
@@ -85,7 +85,7 @@ def test_given_answers_are_asked_as_they_are():
     with pytest.raises(WrongAnswerError, match="1 of 3"):
         _check(wrong, NET)
     with SoftwareEngine() as engine:
-        engine.configure(NET)
+        engine.load(NET)
         wrong.check(engine, most=2)
 
 
@@ -172,7 +172,7 @@ def test_the_command_writes_a_file_that_a_classifier_takes(tmp_path, capsys):
     choose_canary.main([str(path), "--inputs", "4", "--candidates", "40", "--flips", "30"])
     assert "4 inputs of 40 candidates" in capsys.readouterr().out
     network = load_network(path)
-    policy = Policy("canary", every_images=3)
+    policy = Policy("canary", every_pictures=3)
     with Classifier(network, EmulatedBoard(), overlay=lfc.tiny(), policy=policy) as classifier:
         classifier.predict(small.pictures(9, network))
         assert classifier.recovery.canaries == 3 and len(classifier._guard._canaries()) == 4

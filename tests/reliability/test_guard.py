@@ -276,7 +276,7 @@ def test_after_an_alarm_the_processor_answers_where_the_policy_says_so(net, shap
 
 def test_a_slow_board_gets_more_time_where_the_policy_says_so():
     board = Broken(lambda twin, event, value: value + 3.0 if event == "duration" and value > 1e-6 else value)
-    with make(Policy(on_alarm="adapt", alarm_after=2), board, deadline=1.0) as classifier:
+    with make(Policy(on_alarm="adapt", alarm_after=2), board, timeout=1.0) as classifier:
         board.armed = True
         assert classifier.predict(ROWS).tolist() == WANTED.tolist()
         assert classifier.recovery.anomalies == {"deadline": 2} and classifier.recovery.alarms == 1
@@ -331,7 +331,7 @@ def test_results_that_a_later_part_keeps_back_have_no_number():
         return hangs(twin, event, value) if len(runs) > 4 else value
 
     board = Broken(later)
-    with make(Policy("canary", every_images=7), board) as classifier:
+    with make(Policy("canary", every_pictures=7), board) as classifier:
         classifier.predict(ROWS[:2])
         board.armed = True
         with pytest.raises(AlarmDeadlineError):
@@ -360,7 +360,7 @@ def test_a_callback_cannot_load_a_network_for_the_rest_of_its_call():
         except BoardError as error:
             told.append(str(error))
 
-    with make(Policy("canary", every_images=7, on_anomaly=callback), once("hang")) as classifier:
+    with make(Policy("canary", every_pictures=7, on_anomaly=callback), once("hang")) as classifier:
         go(classifier)
         assert classifier.decision_function(ROWS).tolist() == _scores()
         assert len(told) == 1 and "must not use the classifier" in told[0] and classifier.network is NET
@@ -388,36 +388,36 @@ def _scores():
 
 
 def test_known_inputs_find_a_flipped_weight_and_say_which_results_are_in_doubt():
-    with make(Policy("canary", every_images=20)) as classifier:
+    with make(Policy("canary", every_pictures=20)) as classifier:
         assert classifier.decision_function(ROWS[:25]).tolist() == _scores()[:25]  # good up to 19
         assert classifier.recovery.canaries == 1
         flip_a_weight(classifier.board)
         assert classifier.decision_function(ROWS[25:35]).tolist() != _scores()[25:35]
-        assert not classifier.recovery.doubtful
+        assert not classifier.recovery.unverified
         # 5 more reach the canary: it fails, and these are computed again.
         assert classifier.decision_function(ROWS[35:]).tolist() == _scores()[35:]
-        assert classifier.recovery.doubtful == [(20, 34)]
+        assert classifier.recovery.unverified == [(20, 34)]
         assert classifier.recovery.anomalies == {"wrong answer": 1} and classifier.recovery.results == 60
         assert classifier.recovery.events[0][4:] == (35, 39)
 
 
 @pytest.mark.parametrize("kind", ["hang", "bus error"])
 def test_results_whose_weights_go_before_their_canary_are_in_doubt(kind):
-    with make(Policy("canary", every_images=20), once(kind)) as classifier:
+    with make(Policy("canary", every_pictures=20), once(kind)) as classifier:
         classifier.predict(ROWS[:25])
         flip_a_weight(classifier.board)
         assert classifier.decision_function(ROWS[25:30]).tolist() != _scores()[25:30]
         go(classifier)
         assert classifier.decision_function(ROWS[30:34]).tolist() == _scores()[30:34]
         assert classifier.recovery.anomalies == {{"hang": "deadline"}.get(kind, kind): 1}
-        assert classifier.recovery.doubtful == [(20, 29)]
+        assert classifier.recovery.unverified == [(20, 29)]
 
 
 def test_results_of_one_call_are_not_handed_out_before_their_canary():
-    with make(Policy("canary", every_images=7)) as classifier:
+    with make(Policy("canary", every_pictures=7)) as classifier:
         flip_a_weight(classifier.board)
         assert classifier.decision_function(ROWS).tolist() == _scores()
-        assert classifier.recovery.doubtful == [] and classifier.recovery.canaries == 8
+        assert classifier.recovery.unverified == [] and classifier.recovery.canaries == 8
 
 
 def test_known_inputs_may_come_by_time():
@@ -431,7 +431,7 @@ def test_known_inputs_may_come_by_time():
 
 
 def test_weights_are_written_again_every_so_many_images():
-    with make(Policy("reload", every_images=25)) as classifier:
+    with make(Policy("reload", every_pictures=25)) as classifier:
         generation = classifier.board.generation
         flip_a_weight(classifier.board)
         scores = classifier.decision_function(ROWS).tolist()
@@ -456,8 +456,8 @@ def test_strict_convolutions_hand_out_no_corrupt_code(net, policy):
 
 
 @pytest.mark.parametrize("policy", [
-    "none", "retry", "strict", Policy("strict", agree="again"), Policy("canary", every_images=7),
-    Policy("reload", every_images=9),
+    "none", "retry", "strict", Policy("strict", agree="again"), Policy("canary", every_pictures=7),
+    Policy("reload", every_pictures=9),
 ], ids=["none", "retry", "strict", "again", "canary", "reload"])
 def test_the_words_of_every_part_come_as_one_result(policy):
     words = small.words(NET, ROWS)
@@ -475,7 +475,7 @@ def test_the_words_of_every_part_come_as_one_result(policy):
 def test_sums_of_the_processor_come_from_every_part_after_an_alarm():
     """Its software gives sums where the logic gives none; parts without sums make a result without."""
     board = Broken(hangs)
-    with make(Policy("canary", every_images=7, on_alarm="cpu", alarm_after=1), board) as classifier:
+    with make(Policy("canary", every_pictures=7, on_alarm="cpu", alarm_after=1), board) as classifier:
         assert classifier._guard.run(ROWS[:20], sums=True).sums is None
         board.armed = True
         assert classifier._guard.run(ROWS, sums=True).sums.shape == (60, 64)
@@ -522,7 +522,7 @@ class Shifted(EmulatedBoard):
 
     def __init__(self, move):
         super().__init__()
-        self.move, self.struck = None, 0
+        self.move, self.injected = None, 0
         self._move = move
 
     def strike(self, classifier, monkeypatch, runs=None):
@@ -530,8 +530,8 @@ class Shifted(EmulatedBoard):
         for driver in classifier.engine.drivers:
             def moved(timeout=None, finish=driver.finish):
                 found = finish(timeout)
-                self.struck += 1
-                return self._move(found) if runs is None or self.struck <= runs else found
+                self.injected += 1
+                return self._move(found) if runs is None or self.injected <= runs else found
             monkeypatch.setattr(driver, "finish", moved)
 
 
@@ -653,16 +653,16 @@ class Interrupter:
     """Raises at the `at`-th call or return from C in the package's code: where CPython looks for signals."""
 
     def __init__(self, at, error=KeyboardInterrupt):
-        self.left, self.error, self.struck = at, error, False
+        self.left, self.error, self.injected = at, error, False
 
     def __call__(self, frame, event, argument):
-        if event not in ("call", "c_return") or "qnn_pynq" not in frame.f_code.co_filename or self.struck:
+        if event not in ("call", "c_return") or "qnn_pynq" not in frame.f_code.co_filename or self.injected:
             return
         if frame.f_code.co_name == "free" and "memory" in frame.f_code.co_filename:
             return  # the book-keeping of memory that no board has
         self.left -= 1
         if self.left < 0:
-            self.struck = True
+            self.injected = True
             sys.setprofile(None)
             raise self.error()
 
@@ -677,7 +677,7 @@ def _interrupted(call, at, error=KeyboardInterrupt):
         return True, None
     finally:
         sys.setprofile(None)
-    return interrupter.struck, answer
+    return interrupter.injected, answer
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError])
@@ -688,13 +688,13 @@ def test_an_interrupt_anywhere_in_a_run_leaves_a_classifier_that_goes_on(policy,
         classifier.predict(ROWS)
         for at in range(10_000):
             rows = ROWS[:5] if at % 2 else ROWS[at % 60]
-            struck, answer = _interrupted(lambda: classifier.predict(rows), at // 2, error)  # noqa: B023
+            injected, answer = _interrupted(lambda: classifier.predict(rows), at // 2, error)  # noqa: B023
             if policy == "none" and classifier.engine.state != "ready":
                 with pytest.raises(BoardError, match="load a network"):
                     classifier.predict(ROWS[:3])
                 classifier.load(NET)
             assert classifier.predict(ROWS[:3]).tolist() == WANTED[:3].tolist()
-            if not struck and at % 2:
+            if not injected and at % 2:
                 break
         assert at > 60  # it was interrupted in more than thirty places of each kind of run
         board = classifier.board
@@ -706,10 +706,10 @@ def test_an_interrupt_anywhere_in_a_load_or_a_close_leaves_nothing_behind(policy
     board, other = EmulatedBoard(), small.network(seed=2)
     with make(policy, board) as classifier:
         for at in range(0, 10_000, 5):
-            struck, _ = _interrupted(lambda: classifier.load(other), at)
+            injected, _ = _interrupted(lambda: classifier.load(other), at)
             classifier.load(NET)
             assert classifier.predict(ROWS[:3]).tolist() == WANTED[:3].tolist()
-            if not struck:
+            if not injected:
                 break
         assert at > 100
     nets = [dataclasses.replace(small.network(lfc.overlay(kind), 1), overlays=("bnn-pynq-lfc-" + kind,))
@@ -717,18 +717,18 @@ def test_an_interrupt_anywhere_in_a_load_or_a_close_leaves_nothing_behind(policy
     with Classifier(nets[0], board, policy=policy, takeover=False) as classifier:
         rows = small.pictures(2, nets[0])
         for at in range(0, 10_000, 90):  # each takes another engine
-            struck, _ = _interrupted(lambda: classifier.load(nets[1]), at)
+            injected, _ = _interrupted(lambda: classifier.load(nets[1]), at)
             classifier.load(nets[0])
             assert classifier.predict(rows).tolist() == small.answers(nets[0], rows).tolist()
-            if not struck:
+            if not injected:
                 break
     for at in range(10_000):
         classifier = make(policy, board)
         classifier.predict(ROWS)
-        struck, _ = _interrupted(classifier.close, at)
+        injected, _ = _interrupted(classifier.close, at)
         classifier.close()
         assert board.memory.used == 0 and board.owner is None
-        if not struck:
+        if not injected:
             break
     assert at > 10
 
@@ -738,10 +738,10 @@ def test_an_interrupt_anywhere_in_a_stream_loses_and_doubles_nothing():
         for at in range(0, 10_000, 7):
             stream = classifier.stream(iter(ROWS[:9]), batch_size=2, ahead=1)
             found = [next(stream).index]
-            struck, _ = _interrupted(lambda: found.extend(answer.index for answer in stream), at)  # noqa: B023
+            injected, _ = _interrupted(lambda: found.extend(answer.index for answer in stream), at)  # noqa: B023
             found += [answer.index for answer in stream]
             assert found == WANTED[: stream.taken].tolist() and stream.frames == len(found)
-            if not struck:
+            if not injected:
                 break
         assert at > 70 and len(found) == 9
 
@@ -755,7 +755,7 @@ def test_a_close_from_another_thread_ends_a_call_that_waits():
             super().skip(attempt, left)
 
     board = Patient(clock=RealClock())
-    classifier = make(board=board, deadline=60.0)
+    classifier = make(board=board, timeout=60.0)
     board.twin.inject(hangs)
     found = []
 

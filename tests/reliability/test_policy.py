@@ -14,7 +14,7 @@ from qnn_pynq.reliability.policy import POLICIES, Policy, make_policy
 def test_a_name_is_a_policy(name):
     policy = make_policy(name)
     assert policy.name == name and make_policy(policy) is policy
-    assert policy.every_images == (1000 if name in ("canary", "reload") else None)
+    assert policy.every_pictures == (1000 if name in ("canary", "reload") else None)
 
 
 def test_retry_is_the_default_and_alarms_after_three():
@@ -22,19 +22,19 @@ def test_retry_is_the_default_and_alarms_after_three():
 
 
 def test_known_inputs_may_come_by_time_alone():
-    assert Policy("canary", every_seconds=2).every_images is None
-    assert Policy("canary", every_seconds=2, every_images=5).every_images == 5
+    assert Policy("canary", every_seconds=2).every_pictures is None
+    assert Policy("canary", every_seconds=2, every_pictures=5).every_pictures == 5
 
 
 @pytest.mark.parametrize("wrong, word", [
     ({"name": "retries"}, "retry"), ({"name": None}, "name"), ({"on_alarm": "panic"}, "raise, cpu, adapt"),
     ({"name": "strict", "agree": "fpga"}, "cpu, again"), ({"attempts": 0}, "at least 1"),
     ({"attempts": True}, "attempts"),
-    ({"alarm_after": 1.5}, "alarm_after"), ({"name": "canary", "every_images": 0}, "every_images"),
+    ({"alarm_after": 1.5}, "alarm_after"), ({"name": "canary", "every_pictures": 0}, "every_pictures"),
     ({"name": "canary", "every_seconds": -1}, "every_seconds"), ({"name": "canary", "every_seconds": "1"}, "seconds"),
-    ({"name": "canary", "every_seconds": True}, "every_seconds"), ({"deadline_factor": True}, "deadline_factor"),
-    ({"every_images": 10}, "belongs to"), ({"name": "reload", "every_seconds": 1.0}, 'belongs to "canary"'),
-    ({"deadline_factor": 0.5}, "at least 1"), ({"deadline_factor": float("nan")}, "deadline_factor"),
+    ({"name": "canary", "every_seconds": True}, "every_seconds"), ({"timeout_factor": True}, "timeout_factor"),
+    ({"every_pictures": 10}, "belongs to"), ({"name": "reload", "every_seconds": 1.0}, 'belongs to "canary"'),
+    ({"timeout_factor": 0.5}, "at least 1"), ({"timeout_factor": float("nan")}, "timeout_factor"),
     ({"on_anomaly": 5}, "callable"),
 ])
 def test_what_makes_no_policy_is_refused_with_its_name(wrong, word):

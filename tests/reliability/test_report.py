@@ -1,4 +1,4 @@
-"""Recovery: counters, events, doubtful results, as numbers and as text."""
+"""Recovery: counters, events, unverified results, as numbers and as text."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def test_nothing_happened_yet():
     assert math.isnan(found.median) and found.as_dict()["median"] is None and "no anomalies" in repr(found)
 
 
-def test_doubtful_results_are_ranges():
+def test_unverified_results_are_ranges():
     found = Recovery()
-    found.doubt(5, 4)
-    assert found.doubtful == []
-    found.doubt(0, 9)
-    found.doubt(20, 29)
-    found.doubt(30, 34)
-    assert found.doubtful == [(0, 9), (20, 34)]
-    found.doubt(25, 40)
-    assert found.doubtful == [(0, 9), (20, 40)]
+    found.leave_unverified(5, 4)
+    assert found.unverified == []
+    found.leave_unverified(0, 9)
+    found.leave_unverified(20, 29)
+    found.leave_unverified(30, 34)
+    assert found.unverified == [(0, 9), (20, 34)]
+    found.leave_unverified(25, 40)
+    assert found.unverified == [(0, 9), (20, 40)]
     assert "results in doubt: 31" in repr(found)
 
 
@@ -50,8 +50,8 @@ def test_events_are_bounded_and_counters_are_not():
 def test_the_dict_is_plain():
     found = Recovery()
     found.add(_event(first=2, last=4))
-    found.doubt(0, 1)
+    found.leave_unverified(0, 1)
     again = json.loads(json.dumps(found.as_dict()))
     assert again["events"][0] == {
         "time": 1.0, "kind": "deadline", "action": "reconfigured", "seconds": 0.5, "first": 2, "last": 4}
-    assert again["doubtful"] == [[0, 1]] and again["median"] == 0.5
+    assert again["unverified"] == [[0, 1]] and again["median"] == 0.5

@@ -50,7 +50,7 @@ def test_the_generated_files_compile_and_pass_their_bench(example, compiler, tmp
     done = run(build(compiler, tmp_path, description.name))
     words = 5 * sum(each.elements for each in description.outputs)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "{}: 5 samples, {} words, 0 wrong\n".format(description.name, words)
+    assert done.stdout == f"{description.name}: 5 samples, {words} words, 0 wrong\n"
 
 
 @pytest.mark.parametrize("change", [

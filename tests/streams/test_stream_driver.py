@@ -91,7 +91,7 @@ def test_a_circuit_of_several_inputs_is_for_streams():
 def driver():
     with EmulatedBoard() as board:
         made = StreamDriver(board, circuit(CODES))
-        made.configure(NETWORK)
+        made.load(NETWORK)
         yield made
         made.close()
         assert board.owner is None and board.memory.used == 0
@@ -108,7 +108,7 @@ def test_illegal_requests(driver):
             driver.put(wrong)
     driver.put(rows)
     driver.start(2)
-    for call in (lambda: driver.put(rows), lambda: driver.start(1), driver.free, lambda: driver.configure(NETWORK)):
+    for call in (lambda: driver.put(rows), lambda: driver.start(1), driver.free, lambda: driver.load(NETWORK)):
         with pytest.raises(BoardBusyError):
             call()
     assert driver.finish().shape == (2, 4, 4, 40)
@@ -126,7 +126,7 @@ def test_a_circuit_that_hangs_meets_a_deadline_and_answers_after_a_new_load(driv
     with pytest.raises(BoardError, match="broken off"):
         driver.put(rows)
     driver.board.twin.heal()
-    driver.configure(NETWORK)
+    driver.load(NETWORK)
     driver.put(rows)
     driver.start(2)
     assert np.array_equal(driver.finish(), wanted)

@@ -110,7 +110,7 @@ def test_a_network_of_the_shape_of_a_muon_regressor_is_exact(width, integer):
     rng = np.random.RandomState(width)
     layers = [(rng.randint(-2**fraction, 2**fraction, (a, b)) // 2, rng.randint(-50, 50, b))
               for a, b in zip(sizes, sizes[1:])]
-    kind = "ap_fixed<{},{}>".format(width, integer)
+    kind = f"ap_fixed<{width},{integer}>"
     x = rng.uniform(-3, 3, (200, 27))
     expected = integer_mlp(np.rint(x * 2**fraction).astype(np.int64), layers, width, fraction)
     assert len(np.unique(expected)) > 100
@@ -173,7 +173,7 @@ def test_what_python_does_with_other_numbers_is_as_described(rule, value, expect
 
 
 def test_the_circuits_type_rounds_and_wraps_what_the_function_returns():
-    outputs = [stream("y", kind, (), dma="axi_dma_{}".format(number)) for number, kind in enumerate(
+    outputs = [stream("y", kind, (), dma=f"axi_dma_{number}") for number, kind in enumerate(
         ["ap_fixed<6,4>", "ap_fixed<6,4,AP_RND,AP_SAT>"])]
     outputs[1]["name"] = "z"
     with opened(describe("loopback", [stream("x", "float", ())], outputs), lambda x: (x, x)) as loop:
@@ -432,7 +432,7 @@ def test_an_error_inside_of_any_board_call_leaves_nothing_behind(example, error,
 def test_a_dma_that_somebody_left_broken_is_reset_before_the_first_run():
     circuit = make_circuit(EXAMPLES["loopback"], function=same)
     with EmulatedBoard() as board:
-        board.load(circuit)
+        board.configure(circuit)
         registers = board.ip("axi_dma_0")
         registers.write(0x30, 1)
         registers.write(0x48, 0x3000_0000)
@@ -642,7 +642,7 @@ def test_overlays_of_other_kinds_or_other_ips_are_refused(tmp_path):
 
 def test_an_emulated_stream_overlay_without_a_function_says_so(tmp_path):
     with EmulatedBoard() as board:
-        board.load(load_overlay(overlay_folder(tmp_path / "plain", EXAMPLES["started"])))
+        board.configure(load_overlay(overlay_folder(tmp_path / "plain", EXAMPLES["started"])))
         assert board.ip("started_0").read(0) == 4 and board.ip("axi_dma_0").read(4) == 0x10001
         with pytest.raises(BoardError, match="ip 'other': the logic has axi_dma_0, started_0"):
             board.ip("other")

@@ -16,7 +16,7 @@ from qnn_pynq.streams.twin_registers import StartRegisters
 
 def loaded(description, function=lambda *arrays: arrays[0]):
     board = EmulatedBoard()
-    board.load(make_circuit(description, function=function))
+    board.configure(make_circuit(description, function=function))
     return board
 
 

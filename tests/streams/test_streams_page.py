@@ -17,7 +17,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "streams.md"
 
 
 def blocks(language: str) -> list:
-    return re.findall(r"```{}\n(.*?)```".format(language), PAGE.read_text(encoding="utf-8"), re.S)
+    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
 
 
 def test_the_tutorial_runs_as_it_is_written(tmp_path, monkeypatch, capsys):

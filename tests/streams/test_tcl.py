@@ -76,20 +76,20 @@ def test_the_block_design_is_complete(example, tclsh, tmp_path):
     assert len(ends) == len(set(ends)) and all(end.split("/")[0] in cells for end in ends)
     for stream in description.inputs:
         if stream.dma is not None:
-            assert [stream.dma + "/M_AXIS_MM2S", "{}/{}".format(description.ip, stream.name)] in pairs
+            assert [stream.dma + "/M_AXIS_MM2S", f"{description.ip}/{stream.name}"] in pairs
     for stream in description.outputs:
         if stream.dma is not None:
-            assert ["{}/{}".format(description.ip, stream.name), stream.dma + "/S_AXIS_S2MM"] in pairs
+            assert [f"{description.ip}/{stream.name}", stream.dma + "/S_AXIS_S2MM"] in pairs
         else:
-            assert "{}/m_axi_gmem_{}".format(description.ip, stream.name) in ends
+            assert f"{description.ip}/m_axi_gmem_{stream.name}" in ends
 
     # SmartConnects have as many ports as are used.
     config = {line[2]: dict(zip(line[1].split()[::2], line[1].split()[1::2]))
               for line in words(found, "set_property") if line[0] == "-dict"}
     for cell, ways in (("control_0", "S{}M{}"), ("memory_0", "S{}M{}")):
         for way in "SM":
-            used = [end for end in ends if re.match("{}/{}[0-9][0-9]_AXI".format(cell, way), end)]
-            assert config[cell]["CONFIG.NUM_{}I".format(way)] == str(len(used)), (cell, way, ways)
+            used = [end for end in ends if re.match(f"{cell}/{way}[0-9][0-9]_AXI", end)]
+            assert config[cell][f"CONFIG.NUM_{way}I"] == str(len(used)), (cell, way, ways)
 
     # One clock and one reset, each pin driven once.
     nets = words(found, "connect_bd_net")
@@ -112,7 +112,7 @@ def test_the_block_design_is_complete(example, tclsh, tmp_path):
         for way, streams in ways.items():
             assert config[dma.name]["CONFIG.c_include_" + way] == str(len(streams))
             if streams:
-                assert config[dma.name]["CONFIG.c_m_axi_{}_data_width".format(way)] == str(dma.data_bits)
+                assert config[dma.name][f"CONFIG.c_m_axi_{way}_data_width"] == str(dma.data_bits)
         if ways["mm2s"]:
             assert config[dma.name]["CONFIG.c_m_axis_mm2s_tdata_width"] == str(ways["mm2s"][0].beat_bits)
 

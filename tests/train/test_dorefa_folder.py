@@ -34,7 +34,7 @@ def paint(base: Path, count: int = 10, size: tuple[int, int] = (30, 24)) -> Path
         for index in range(count):
             pixels = random.randint(0, 90, (size[1], size[0], 3))
             pixels[:, :, place] += 130
-            Image.fromarray(pixels.astype(np.uint8)).save(str(base / name / "{}.png".format(index)))
+            Image.fromarray(pixels.astype(np.uint8)).save(str(base / name / f"{index}.png"))
     return base
 
 

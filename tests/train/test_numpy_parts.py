@@ -103,9 +103,9 @@ def test_without_torch_the_error_says_what_to_install(monkeypatch: pytest.Monkey
 
 def folder(base: Path, classes: int = 2, pictures: int = 2) -> Path:
     for c in range(classes):
-        (base / "c{:02d}".format(c)).mkdir(parents=True)
+        (base / f"c{c:02d}").mkdir(parents=True)
         for i in range(pictures):
-            Image.new("L", (8, 8), 60 * i).save(str(base / "c{:02d}".format(c) / "{}.png".format(i)))
+            Image.new("L", (8, 8), 60 * i).save(str(base / f"c{c:02d}" / f"{i}.png"))
     return base
 
 

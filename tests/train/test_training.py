@@ -190,7 +190,7 @@ def draw(base: Path, count: int = 12) -> Path:
                 pen.rectangle([x - 2, y - size, x + 2, y + size], fill=(240, 240, 240))
             else:
                 pen.rectangle(box, outline=(240, 200, 240), width=2)
-            image.save(str(base / name / "{}.png".format(index)))
+            image.save(str(base / name / f"{index}.png"))
     return base
 
 
@@ -219,10 +219,10 @@ def test_train_folder_refuses_before_it_trains(tmp_path: Path) -> None:
         train_folder(source, tmp_path / "n", size=(28, 0))
     for seed in ("a", 1.5, None, True, 2**63 - 1, -(2**32)):
         for training in (train_folder, train_dorefa_folder):
-            with pytest.raises(InputError, match="seed {!r}: expected a whole number".format(seed)):
+            with pytest.raises(InputError, match=f"seed {seed!r}: expected a whole number"):
                 training(source, tmp_path / "n", seed=seed)  # type: ignore[arg-type]
     for place in ("/dev/null/x", "/proc/x"):
-        with pytest.raises(DescriptorError, match="{} cannot be written, no folder can be made".format(place)):
+        with pytest.raises(DescriptorError, match=f"{place} cannot be written, no folder can be made"):
             train_folder(source, Path(place))
     with pytest.raises(DescriptorError, match="name"):
         train_folder(source, tmp_path / "a b")

@@ -31,7 +31,7 @@ from .state import (
 
 __all__ = ["ZynqBoard"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 # By FPGA: memory that its logic may still write to, whatever becomes of the board that it was allocated on.
 _quarantines: dict[str, list[Buffer]] = {}
 
@@ -117,7 +117,7 @@ class ZynqBoard(Board):
         """Mark the logic as unusable after an access that it did not answer; the error to raise."""
         said = " ".join(str(error).split())[:300]  # gRPC takes five lines
         self._broken = BusError(f"{what} failed ({type(error).__name__}: {said})")
-        log.error("%s: %s", self.name, self._broken)
+        _log.error("%s: %s", self.name, self._broken)
         return BusError(f"{self._broken}; reset() the board and load the network again")
 
     def forked(self, parent: int) -> None:
@@ -129,7 +129,7 @@ class ZynqBoard(Board):
             buffer.keep_forever()
 
     # -- logic --------------------------------------------------------------------------------
-    def load(self, overlay: Any) -> None:
+    def configure(self, overlay: Any) -> None:
         """Configure the logic, from files that the catalogue has verified.
 
         Raises
@@ -182,7 +182,7 @@ class ZynqBoard(Board):
         self._note = "" if self.remote else str(state_file(self.device) or "")
         self._design, self._overlay, self._signature, self._broken = design, overlay, self._state(), None
         self._configured()
-        log.info("%s: configured with %s", self.name, overlay.name)
+        _log.info("%s: configured with %s", self.name, overlay.name)
 
     def _load(self, overlay: Any, load: Callable[[], Any]) -> Any:
         """pynq's Overlay; once more without pynq's caches where these may be to blame."""
@@ -195,7 +195,7 @@ class ZynqBoard(Board):
             return design
         gone = drop_caches(self.device)
         if gone:
-            log.warning("%s: %s; trying again without pynq's %s", self.name, problem or wrong, " and ".join(gone))
+            _log.warning("%s: %s; trying again without pynq's %s", self.name, problem or wrong, " and ".join(gone))
             design = self._pynq.Overlay(str(self._bitstream), device=self.device)
             wrong = _differs(design, overlay)
         elif problem is not None:
@@ -230,7 +230,7 @@ class ZynqBoard(Board):
         if self._overlay is not None:
             log_says = self._kernel_log is not None and self._kernel_log.configured()
             if log_says or self._state() != self._signature or not self._design.is_loaded():
-                log.warning("%s: somebody else has configured the logic", self.name)
+                _log.warning("%s: somebody else has configured the logic", self.name)
                 self._forget()
                 self._in_flight = None
         return self._overlay

@@ -33,7 +33,7 @@ def find_device() -> Any:
     """
     real, remote = fpga_present(), os.environ.get(REMOTE_VARIABLE, "")
     if real and hasattr(os, "geteuid") and os.geteuid() != 0:
-        raise BoardUnavailableError("the FPGA needs root: start Python with `sudo -i`, or use the image's Jupyter")
+        raise BoardUnavailableError("the FPGA needs root: start Python with `sudo -i`, or use the picture's Jupyter")
     if real and not os.environ.get("XILINX_XRT"):
         raise BoardUnavailableError("XILINX_XRT is not set, so pynq finds no device: use a login shell "
                                     "(`sudo -i`), or `source /etc/profile.d/xrt_setup.sh` first")

@@ -7,7 +7,7 @@ from typing import Any
 
 __all__ = ["InterruptLine"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class InterruptLine:
@@ -32,7 +32,7 @@ class InterruptLine:
 
                 self._interrupt = Interrupt(self.pin)
             except (ImportError, ValueError, RuntimeError, OSError) as error:
-                log.warning("interrupt %s cannot be used (%s): polling instead", self.pin, error)
+                _log.warning("interrupt %s cannot be used (%s): polling instead", self.pin, error)
         return self._interrupt
 
     def wait(self, seconds: float) -> bool | None:
@@ -65,7 +65,7 @@ class InterruptLine:
         except (asyncio.TimeoutError, TimeoutError):
             return False
         except RuntimeError as error:  # the design was loaded anew
-            log.debug("interrupt %s: %s", self.pin, error)
+            _log.debug("interrupt %s: %s", self.pin, error)
             self._loop = None
             return None
         return True

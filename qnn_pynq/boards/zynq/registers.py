@@ -7,7 +7,7 @@ import numpy as np
 
 from ...contracts.board import Registers
 from ...contracts.clock import Clock
-from ...contracts.program import check_program, play_plainly
+from ...contracts.program import check_program, run_plainly
 from ...errors import BoardError, BusError, DeadlineError, QnnError
 
 __all__ = ["RemoteRegisters", "ZynqRegisters"]
@@ -66,16 +66,16 @@ class ZynqRegisters(Registers):
         except Exception as error:
             raise self._board.fail(error, f"a write of register {offset:#x}") from error
 
-    def play(self, program: np.ndarray, timeout: float) -> None:
+    def run_program(self, program: np.ndarray, timeout: float) -> None:
         check_program(program, self.window)
         if not self.mapped:
-            play_plainly(self, program, self._board.clock, timeout)
+            run_plainly(self, program, self._board.clock, timeout)
             return
-        from ...kernels import PLAY_DONE, play
+        from ...kernels import PROGRAM_DONE, run_program
 
         self._check(0)
-        status, step = play(self._array, program, timeout)
-        if status != PLAY_DONE:
+        status, step = run_program(self._array, program, timeout)
+        if status != PROGRAM_DONE:
             _, offset, value = program[step].tolist()
             raise DeadlineError(f"step {step} of {len(program)}: register {offset:#x} showed none of the "
                                 f"bits {value:#x} within {timeout:g} s; reset the board and configure again")
@@ -89,9 +89,9 @@ class RemoteRegisters(ZynqRegisters):
         self._array = _Words(mmio)
         self.mapped = False
 
-    def play(self, program: np.ndarray, timeout: float) -> None:
+    def run_program(self, program: np.ndarray, timeout: float) -> None:
         """As everywhere; `timeout` is the circuit's, the network gets its own share of time."""
-        super().play(program, timeout + _CALL * len(program))
+        super().run_program(program, timeout + _CALL * len(program))
 
 
 class _Words:

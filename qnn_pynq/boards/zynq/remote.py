@@ -7,7 +7,7 @@ from typing import Any
 
 __all__ = ["send_bitstream"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _FIRMWARE = "/lib/firmware"
 
 
@@ -21,12 +21,12 @@ def send_bitstream(device: Any, bitstream: Path) -> bool:
     """
     from pynq.pl_server.embedded_device import bit2bin
 
-    path = "{}/{}.bin".format(_FIRMWARE, bitstream.stem)
+    path = f"{_FIRMWARE}/{bitstream.stem}.bin"
     if not device.exists_file(path).exists:
         return False  # pynq sends it
     wanted = bit2bin(bitstream.read_bytes())
     if device.read_file(path) == wanted:
         return False
-    log.warning("%s on the board is not %s: sending ours", path, bitstream)
+    _log.warning("%s on the board is not %s: sending ours", path, bitstream)
     device.write_file(path, wanted)
     return True

@@ -20,7 +20,7 @@ from .kernel import KernelFiles
 
 __all__ = ["check_clock", "check_design", "check_manager", "check_ports", "clock_number", "drop_caches", "state_file"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _FCLK = re.compile(r"FCLK_CLK([0-3])\Z")
 _TOLERANCE = 0.01
 
@@ -52,7 +52,7 @@ def check_ports(device: Any, files: KernelFiles, clock: int | None) -> None:
         if files.clock_users(clock) == 0:
             wrong.append(f"its clock FCLK{clock} is stopped")
         else:
-            log.warning("FCLK%d seems to be stopped; if the processor stalls now, power the board off and on", clock)
+            _log.warning("FCLK%d seems to be stopped; if the processor stalls now, power the board off and on", clock)
     if wrong:
         raise BoardError(f"the logic cannot answer ({', '.join(wrong)}), and reading a register would stall the "
                          "processor: load the overlay again, or power the board off and on")
@@ -66,7 +66,7 @@ def clock_number(hwh: Path, ip: str) -> int | None:
     try:
         root = read_xml(hwh)
     except XML_ERRORS as error:
-        log.debug("%s says nothing of clocks: %s", hwh, error)
+        _log.debug("%s says nothing of clocks: %s", hwh, error)
         return 0
     sources = set()
     for module in root.iter("MODULE"):
@@ -103,11 +103,11 @@ def check_clock(device: Any, files: KernelFiles, wanted: float, clock: int | Non
     if found is None and clock is not None:
         found = files.clock_mhz(clock)
     if clock is None or found is None:
-        log.info("the clock of the logic cannot be read; the overlay is made for %g MHz", wanted)
+        _log.info("the clock of the logic cannot be read; the overlay is made for %g MHz", wanted)
         return None
     if abs(found - wanted) <= _TOLERANCE * wanted:
         return found
-    log.warning("the clock of the logic is %g MHz, the overlay is made for %g MHz: setting it", found, wanted)
+    _log.warning("the clock of the logic is %g MHz, the overlay is made for %g MHz: setting it", found, wanted)
     from pynq.ps import Clocks
 
     try:
@@ -133,7 +133,7 @@ def _fclk(device: Any, clock: int) -> float | None:
     except ZeroDivisionError:
         return 0.0
     except RuntimeError as error:
-        log.debug("pynq cannot read the clocks: %s", error)
+        _log.debug("pynq cannot read the clocks: %s", error)
         return None
 
 
@@ -159,7 +159,7 @@ def check_design(device: Any, bitstream: Path) -> None:
         note = json.loads(read_bytes(path, MOST_TEXT).decode("utf-8"))
         named, digest = str(note["bitfile_name"]), str(note.get("bitfile_hash", ""))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        log.debug("%s says nothing: %s", path, error)
+        _log.debug("%s says nothing: %s", path, error)
         return
     if digest and digest != _sha1(bitstream):
         raise ForeignBitstreamError(f"the logic holds {named} by {path} (configured {note.get('timestamp', '?')}), "

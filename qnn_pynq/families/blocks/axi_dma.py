@@ -22,7 +22,7 @@ from .axi_dma_registers import (
 
 __all__ = ["AxiDma", "DmaChannel", "Packet"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _MM2S, _S2MM = 0x00, 0x30
 _RESET_SECONDS = 0.01  # it takes some cycles; more means that the clock stands, or that there is no DMA
 
@@ -42,7 +42,7 @@ class DmaChannel:
 
     def __init__(self, dma: AxiDma, base: int, name: str) -> None:
         self.dma, self.name = dma, name
-        self.what = "{} of {}".format(name, dma.dma.name)
+        self.what = f"{name} of {dma.dma.name}"
         self._base = base
         self._run_bits = Control.RUN | (Control.COMPLETE_ENABLE if dma.dma.interrupt else 0)
         self._registers: Registers  # of the logic as it was configured when the run began
@@ -66,7 +66,7 @@ class DmaChannel:
     def _check_running(self) -> None:
         status = int(self._registers.read(self._base + Register.STATUS))
         if status & Status.HALTED:
-            raise DmaError("{} does not run: status {}; reset it".format(self.what, status_text(status)))
+            raise DmaError(f"{self.what} does not run: status {status_text(status)}; reset it")
 
     # -- packets ------------------------------------------------------------------------------
     def check_packets(self, buffer: Buffer, packets: Sequence[Packet]) -> None:
@@ -81,17 +81,18 @@ class DmaChannel:
         step = 1 if dma.unaligned else dma.data_bits // 8
         for offset, nbytes in packets:
             if nbytes < 1 or offset < 0 or offset + nbytes > buffer.nbytes:
-                raise BoardError("{}: {} bytes at {} of a buffer of {}: expected a part of it".format(
-                    self.what, nbytes, offset, buffer.nbytes))
+                raise BoardError(f"{self.what}: {nbytes} bytes at {offset} of a buffer of {buffer.nbytes}: expected a "
+                                 "part of it")
             if (buffer.device_address + offset) % step:
-                raise BoardError("{}: address {:#x}: expected a multiple of {}, since the DMA has no realignment "
-                                 "engine".format(self.what, buffer.device_address + offset, step))
+                raise BoardError(f"{self.what}: address {buffer.device_address + offset:#x}: expected a multiple of "
+                                 f"{step}, since the DMA has no realignment "
+                                 "engine")
             if buffer.device_address + offset + nbytes > ADDRESSES:
-                raise BoardError("{}: address {:#x} is beyond 32 bits".format(self.what, buffer.device_address))
+                raise BoardError(f"{self.what}: address {buffer.device_address:#x} is beyond 32 bits")
             if nbytes > dma.longest and not dma.scatter_gather:
-                raise BoardError("{}: {} bytes in one packet: expected at most {} (2**{} - 1, its "
-                                 "c_sg_length_width); send less at once, or build the DMA with more".format(
-                                     self.what, nbytes, dma.longest, dma.length_bits))
+                raise BoardError(f"{self.what}: {nbytes} bytes in one packet: expected at most {dma.longest} "
+                                 f"(2**{dma.length_bits} - 1, its "
+                                 "c_sg_length_width); send less at once, or build the DMA with more")
 
     def start(self, buffer: Buffer, packets: Sequence[Packet]) -> None:
         """Begin with the first packet, or with scatter-gather with all; `poll` does the rest.
@@ -151,8 +152,9 @@ class DmaChannel:
     def _took(self, nbytes: int) -> None:
         wanted = self._packets[len(self.transferred)][1]
         if nbytes != wanted:
-            raise DmaPacketError("{}: TLAST after {} bytes, expected after {}; compare the shapes and TLAST of the "
-                                 "circuit with the description".format(self.what, nbytes, wanted))
+            raise DmaPacketError(f"{self.what}: TLAST after {nbytes} bytes, expected after {wanted}; compare the "
+                                 "shapes and TLAST of the "
+                                 "circuit with the description")
         self.transferred.append(nbytes)
 
     # -- scatter-gather -----------------------------------------------------------------------
@@ -193,8 +195,7 @@ class DmaChannel:
         begin = 0
         for end in self._ends:
             if not (status[begin:end] & np.uint32(Descriptor.COMPLETE)).all():
-                raise DmaError("{}: idle, with descriptors {} to {} not complete; reset it".format(
-                    self.what, begin, end - 1))
+                raise DmaError(f"{self.what}: idle, with descriptors {begin} to {end - 1} not complete; reset it")
             self._took(int((status[begin:end] & np.uint32(Descriptor.LENGTH)).sum()))
             begin = end
 
@@ -206,10 +207,10 @@ class DmaChannel:
     def progress(self) -> str:
         """How far it came, for messages."""
         if self.done:
-            return "{}: done".format(self.name)
+            return f"{self.name}: done"
         number = len(self.transferred)
-        return "{}: packet {} of {} ({} bytes) is not through, status {}".format(
-            self.name, number + 1, len(self._packets), self._packets[number][1], status_text(self.status))
+        return (f"{self.name}: packet {number + 1} of {len(self._packets)} ({self._packets[number][1]} bytes) is not "
+                f"through, status {status_text(self.status)}")
 
 
 class AxiDma:
@@ -263,11 +264,12 @@ class AxiDma:
         try:
             self.board.wait(self.dma.name, lambda registers: not registers.read(control) & Control.RESET, timeout)
         except DeadlineError as error:
-            raise DeadlineError("{}: still in reset after {:g} s: is the clock of the logic running, and is there an "
-                                "AXI DMA at this address?".format(self.dma.name, timeout)) from error
+            raise DeadlineError(f"{self.dma.name}: still in reset after {timeout:g} s: is the clock of the logic "
+                                "running, and is there an "
+                                "AXI DMA at this address?") from error
         for each in (self.send, self.receive):
             each._packets, each.transferred = [], []
-        log.debug("%s: reset", self.dma.name)
+        _log.debug("%s: reset", self.dma.name)
 
     def buffers(self) -> list[Buffer]:
         """Memory of the descriptors."""

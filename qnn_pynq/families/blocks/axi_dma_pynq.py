@@ -32,8 +32,9 @@ class _PynqChannel(DmaChannel):
         least = 2 * self.dma.dma.data_bits // 8 if self.dma.dma.scatter_gather else 1
         for _, nbytes in packets:
             if nbytes < least:  # pynq makes two descriptors of each packet, or divides by 0
-                raise BoardError("{}: {} bytes in a packet: expected at least {} for pynq's driver with "
-                                 "scatter-gather; use engine='own'".format(self.what, nbytes, least))
+                raise BoardError(f"{self.what}: {nbytes} bytes in a packet: expected at least {least} for pynq's "
+                                 "driver with "
+                                 "scatter-gather; use engine='own'")
 
     def start(self, buffer: Buffer, packets: Sequence[Packet]) -> None:
         self.check_packets(buffer, packets)
@@ -68,7 +69,7 @@ class _PynqChannel(DmaChannel):
         try:
             channel.wait()
         except RuntimeError as error:
-            raise DmaError("{}: {}; reset it".format(self.what, error)) from error
+            raise DmaError(f"{self.what}: {error}; reset it") from error
         wanted = self._packets[len(self.transferred)][1]
         channel._active_buffer = None  # releases before 3.1 would keep it, and its memory, for ever
         # With scatter-gather, pynq reads back descriptors that may still be in the cache: then no bytes at all.
@@ -87,7 +88,7 @@ class PynqDma(AxiDma):
     def __init__(self, board: Board, dma: Dma) -> None:
         super().__init__(board, dma)
         if not hasattr(board, "design"):
-            raise BoardError("{}: pynq's DMA driver needs an FPGA; use engine='own' on {}".format(dma.name, board.name))
+            raise BoardError(f"{dma.name}: pynq's DMA driver needs an FPGA; use engine='own' on {board.name}")
         self.send = _PynqChannel(self, 0x00, "MM2S")
         self.receive = _PynqChannel(self, 0x30, "S2MM")
 
@@ -97,7 +98,7 @@ class PynqDma(AxiDma):
         board: Any = self.board
         found = getattr(board.design, self.dma.name, None)
         if not hasattr(found, "sendchannel"):
-            raise BoardError("{}: pynq has no DMA driver for it in this design; use engine='own'".format(self.dma.name))
+            raise BoardError(f"{self.dma.name}: pynq has no DMA driver for it in this design; use engine='own'")
         return found
 
     def reset(self, channel: DmaChannel | None = None, timeout: float = 0.01) -> None:

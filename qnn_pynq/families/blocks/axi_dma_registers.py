@@ -135,4 +135,4 @@ def check_status(status: int, what: str) -> None:
         return
     for bit, (error, text) in _ERRORS.items():
         if status & bit:
-            raise error("{}: {}; status {}".format(what, text, status_text(status)))
+            raise error(f"{what}: {text}; status {status_text(status)}")

@@ -37,7 +37,7 @@ class _Logic(Protocol):
     def settle(self) -> None:
         """Let every block do what is due."""
 
-    def strike(self, seconds: float) -> float:
+    def inject_delay(self, seconds: float) -> float:
         """Seconds of a transfer, after injected faults."""
 
 
@@ -78,10 +78,10 @@ class AxiDmaTwin(Twin):
             channel.reset()
         self.swallow = False
 
-    def strike(self, seconds: float) -> float:
+    def inject_delay(self, seconds: float) -> float:
         """Seconds of a transfer that begins, after injected faults."""
         seconds = float(self._hook("duration", seconds))
-        return self.parent.strike(seconds) if self.parent is not None else seconds
+        return self.parent.inject_delay(seconds) if self.parent is not None else seconds
 
     # -- bus ----------------------------------------------------------------------------------
     def read(self, offset: int) -> int:

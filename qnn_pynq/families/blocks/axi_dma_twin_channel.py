@@ -39,7 +39,7 @@ class _Dma(Protocol):
     def begin_reset(self) -> None:
         """Reset both channels."""
 
-    def strike(self, seconds: float) -> float:
+    def inject_delay(self, seconds: float) -> float:
         """Seconds of a transfer that begins, after injected faults."""
 
 
@@ -138,7 +138,7 @@ class Channel:
     def _begin(self, address: int, length: int, ends: bool, moment: float) -> None:
         self.idle, self.started = False, True
         cycles = -(-length // self.dma.beat_bytes[self.sends])
-        seconds = self.dma.strike(cycles * self.dma.cycle) if self.sends else 0.0
+        seconds = self.dma.inject_delay(cycles * self.dma.cycle) if self.sends else 0.0
         self.job = _Job(address, length, ends, moment + seconds)
 
     def _fetch(self, moment: float) -> None:

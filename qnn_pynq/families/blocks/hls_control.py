@@ -21,7 +21,7 @@ from ...errors import (
 
 __all__ = ["CTRL", "DONE", "IDLE", "NEVER", "START", "PolledDriver", "check_control", "drop_done"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 # Vitis HLS User Guide (UG1399), "S_AXILITE Control Register Map": the control register, and bits of it.
 CTRL = 0x00
 START, DONE, IDLE = 0x1, 0x2, 0x4
@@ -62,10 +62,10 @@ class PolledDriver(Driver):
         super().__init__(board, overlay, conservative)
         self._done_mask = DONE if conservative else DONE | IDLE
         self._done = CTRL, self._done_mask | NEVER
-        self._running = 0  # images in flight
+        self._running = 0  # pictures in flight
         self._generation = -1
         self._closed = self._cancelled = False
-        self._missing = "no network is configured: call configure() first"
+        self._missing = "no network is configured: call load() first"
 
     @abstractmethod
     def _buffers(self) -> list[Buffer]:
@@ -140,20 +140,20 @@ class PolledDriver(Driver):
         if self._running and self._generation != self.board.generation:
             self._running = 0  # the logic was configured anew: that run is gone
         if self._running:
-            raise BoardBusyError(f"a run of {self._running} images is in flight: call finish() first")
+            raise BoardBusyError(f"a run of {self._running} pictures is in flight: call finish() first")
 
-    def _check_count(self, images: int) -> None:
-        if not 1 <= images <= self.capacity:
-            raise InputError(f"{images} images: expected 1..{self.capacity} in one run; split larger batches")
+    def _check_count(self, pictures: int) -> None:
+        if not 1 <= pictures <= self.capacity:
+            raise InputError(f"{pictures} pictures: expected 1..{self.capacity} in one run; split larger batches")
 
     def _in_flight(self) -> int:
         """Images that `finish` waits for."""
         self._check_open()
         if not self._running:
             raise BoardError("no run in flight: call start() first")
-        images = self._running
+        pictures = self._running
         self._check_ready()
-        return images
+        return pictures
 
     @property
     def displaced(self) -> bool:
@@ -207,13 +207,13 @@ class PolledDriver(Driver):
             if not self._closed:
                 self.finish()
         except Exception as error:
-            log.info("closed with a run in flight: %s", error)
+            _log.info("closed with a run in flight: %s", error)
         finally:  # also after an interrupt: nobody may call again
             if board.in_flight is self and board.owner is self:
                 try:
                     board.reset()
                 except Exception as error:
-                    log.warning("%s: a run did not end, and the reset failed too: %s", board.name, error)
+                    _log.warning("%s: a run did not end, and the reset failed too: %s", board.name, error)
 
 
 def _text(what: tuple[object, ...], expected: float) -> str:

@@ -186,7 +186,7 @@ class ControlTwin(Twin):
     # -- runs ---------------------------------------------------------------------------------
     def _start(self) -> None:
         begun = self.clock.now()  # on a real clock, what emulation takes is part of the modelled time
-        fault = self._struck()
+        fault = self._injected()
         if fault is not None:
             self._before(fault)
             if self._gone:
@@ -223,9 +223,9 @@ class ControlTwin(Twin):
             self._bus_error = error
 
     # -- faults -------------------------------------------------------------------------------
-    def _struck(self) -> Fault | None:
+    def _injected(self) -> Fault | None:
         """The fault of the run that begins now."""
-        return None if self.faults is None else self.faults.strike()
+        return None if self.faults is None else self.faults.draw()
 
     def _flip_weight(self, fault: Fault) -> None:
         """Turn one weight bit round, where the circuit has weights."""

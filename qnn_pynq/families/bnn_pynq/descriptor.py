@@ -32,11 +32,11 @@ def _check_geometry(fields: Fields) -> None:
         simd, pe = layer.integer("simd", 1, 64), layer.integer("pe", 1, outputs)
         for key, whole, part in (("simd", inputs, simd), ("pe", outputs, pe)):
             if whole % part:
-                layer.fail(key, "{} does not divide {}".format(part, whole))
+                layer.fail(key, f"{part} does not divide {whole}")
         if inputs % 8:
             layer.fail("inputs", f"{inputs} is no multiple of 8: expected whole bytes of weights")
         if inputs != width:
-            layer.fail("inputs", "{} does not match the {} bits that arrive".format(inputs, width))
+            layer.fail("inputs", f"{inputs} does not match the {width} bits that arrive")
         layer.take("input", "string", allowed=(code,))
         rules = ("popcount", "sum") if code == "binary" else ("sum",)
         layer.take("accumulator", "string", allowed=rules)
@@ -50,6 +50,6 @@ def _check_geometry(fields: Fields) -> None:
         width = outputs
     fields.done()
     if width != out:
-        fields.fail("output_bits", "{} does not match the last layer's {} outputs".format(out, width))
+        fields.fail("output_bits", f"{out} does not match the last layer's {width} outputs")
     if out != _RESULT_BITS:
         fields.fail("output_bits", f"{out} is not allowed: expected the {_RESULT_BITS} bits of a result word")

@@ -19,7 +19,7 @@ from .weights import check_network, fit_layers, least_cycles, weight_program
 
 __all__ = ["BnnPynqDriver", "Reg"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class Reg(IntEnum):
@@ -35,7 +35,7 @@ class Reg(IntEnum):
 
 
 _MAX_IMAGES = 16384  # per run: 1.7 MB of input; a longer run gains less than 0.02 %
-_MIN_IMAGES = 16  # the input stage fetches 16 images at a time
+_MIN_IMAGES = 16  # the input stage fetches 16 pictures at a time
 _WORD = 8  # bytes of a result
 
 
@@ -43,7 +43,7 @@ class BnnPynqDriver(PolledDriver):
     """One network on one LFC overlay.
 
     Not thread-safe between `start` and `finish`: a second `start` is refused with BoardBusyError.
-    Its buffer grows to the largest batch seen, `capacity` images at most, and is then reused.
+    Its buffer grows to the largest batch seen, `capacity` pictures at most, and is then reused.
 
     Before each run the output words are filled with a pseudo-random one, another each time. A run that was done without
     writing a result is then NoDataError instead of an answer of the run before. A result that is that very word, one of
@@ -56,17 +56,17 @@ class BnnPynqDriver(PolledDriver):
                  capacity: int = _MAX_IMAGES) -> None:
         super().__init__(board, overlay, conservative)
         if capacity < 1:
-            raise InputError(f"capacity {capacity}: expected at least one image")
+            raise InputError(f"capacity {capacity}: expected at least one picture")
         self._capacity = capacity
         self._row = int(overlay.geometry["input_bits"]) // 8  # bytes of an input
-        self._rows = 0  # images that the buffers hold
+        self._rows = 0  # pictures that the buffers hold
         # One buffer, outputs in front: one flush covers both, one invalidate the outputs alone.
         self._buffer: Buffer | None = None
         self._inputs: Any = None
         self._words: Any = None
         self._skip = 0
         self._started = 0.0
-        self._poison = 0  # the same words in the same runs: a recording of them can be replayed
+        self._sentinel = 0  # the same words in the same runs: a recording of them can be replayed
         self._first, self._interval = least_cycles(overlay.geometry["layers"])
 
     @property
@@ -86,7 +86,7 @@ class BnnPynqDriver(PolledDriver):
         """All layers run on the logic, on the bits of the encoded picture."""
         return Split((), check_network(network, overlay), ())
 
-    def configure(self, network: Network, timeout: float | None = None) -> None:
+    def load(self, network: Network, timeout: float | None = None) -> None:
         """Write a network's weights; again at run time without configuring the logic.
 
         Parameters
@@ -112,21 +112,21 @@ class BnnPynqDriver(PolledDriver):
             self._check_idle()
             self.network = None
             self.board.claim(self)
-            self.board.load(self.overlay)
+            self.board.configure(self.overlay)
             registers = self.board.ip(self.overlay.ip.name)
             if timeout is None:
                 timeout = 60.0 if self.conservative else 20.0
             before = self.board.accelerator_seconds
             drop_done(registers)
             try:
-                registers.play(program, timeout)
+                registers.run_program(program, timeout)
             except BaseException:
                 self._clear_init(registers)
                 raise
             self.timing["configure"] = self.board.accelerator_seconds - before
             self._generation = self.board.generation
             self.network = network
-        log.debug("%s: %s configured, %d accesses, %.1f ms", self.overlay.name, network.name, len(program),
+        _log.debug("%s: %s configured, %d accesses, %.1f ms", self.overlay.name, network.name, len(program),
                   1e3 * self.timing["configure"])
 
     @staticmethod
@@ -135,30 +135,30 @@ class BnnPynqDriver(PolledDriver):
         try:
             registers.write(Reg.DO_INIT, 0)
         except QnnError as error:
-            log.debug("doInit not cleared: %s", error)
+            _log.debug("doInit not cleared: %s", error)
 
     def put(self, values: np.ndarray) -> None:
         if getattr(values, "shape", ())[1:] != (self._row,) or values.dtype != np.uint8:
             raise InputError(f"inputs {getattr(values, 'dtype', type(values).__name__)} {np.shape(values)}: expected "
-                             f"uint8 (images, {self._row}), packed bits")
+                             f"uint8 (pictures, {self._row}), packed bits")
         self.room(len(values))[...] = values
 
-    def room(self, images: int) -> np.ndarray:
-        """uint8 (images, bytes): rows of the DMA buffer, little-endian bits, pad bits 0.
+    def room(self, pictures: int) -> np.ndarray:
+        """uint8 (pictures, bytes): rows of the DMA buffer, little-endian bits, pad bits 0.
 
         Valid until the next call; keeps what the last run left in it.
         """
         with self.board.lock:
             self._check_open()
             self._check_idle()
-            self._check_count(images)
-            if images > self._rows:
-                self._grow(images)
-            view: np.ndarray = self._inputs[:images]
+            self._check_count(pictures)
+            if pictures > self._rows:
+                self._grow(pictures)
+            view: np.ndarray = self._inputs[:pictures]
             return view
 
-    def _grow(self, images: int) -> None:
-        rows = min(self._capacity, max(_MIN_IMAGES, 1 << (images - 1).bit_length()))
+    def _grow(self, pictures: int) -> None:
+        rows = min(self._capacity, max(_MIN_IMAGES, 1 << (pictures - 1).bit_length()))
         self._free()
         # Inputs and outputs share no line of the cache.
         self._skip = -(-rows * _WORD // CACHE_LINE) * CACHE_LINE
@@ -171,14 +171,14 @@ class BnnPynqDriver(PolledDriver):
         return [] if self._buffer is None else [self._buffer]
 
     def _free(self) -> None:
-        self._rows = 0  # first: after an interrupt nobody takes a closed buffer for one that holds images
+        self._rows = 0  # first: after an interrupt nobody takes a closed buffer for one that holds pictures
         super()._free()
 
     def _forget_buffers(self) -> None:
         self._buffer = self._inputs = self._words = None
 
-    def start(self, images: int) -> None:
-        """Start the circuit on the first `images` rows of `room`.
+    def start(self, pictures: int) -> None:
+        """Start the circuit on the first `pictures` rows of `room`.
 
         Raises
         ------
@@ -192,29 +192,29 @@ class BnnPynqDriver(PolledDriver):
         with self.board.lock:
             self._check_ready()
             self._check_idle()
-            self._check_count(images)
-            if images > self._rows:
-                raise InputError(f"{images} images, but room() was asked for {self._rows} at most")
+            self._check_count(pictures)
+            if pictures > self._rows:
+                raise InputError(f"{pictures} pictures, but room() was asked for {self._rows} at most")
             assert self._buffer is not None
             registers = self.board.ip(self.overlay.ip.name)
             drop_done(registers)
             begun = perf_counter()
-            self._poison = poison = self._poison + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
-            if images == 1:
-                self._words[0] = poison
+            self._sentinel = sentinel = self._sentinel + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
+            if pictures == 1:
+                self._words[0] = sentinel
             else:
-                self._words[:images] = poison
-            self._buffer.flush(self._skip + images * self._row)
+                self._words[:pictures] = sentinel
+            self._buffer.flush(self._skip + pictures * self._row)
             self.timing["transfer"] = perf_counter() - begun
             target = self._buffer.device_address
             source = target + self._skip
             for reg, value in ((Reg.IN_LOW, source & 0xFFFFFFFF), (Reg.IN_HIGH, source >> 32),
                                (Reg.OUT_LOW, target & 0xFFFFFFFF), (Reg.OUT_HIGH, target >> 32),
-                               (Reg.DO_INIT, 0), (Reg.NUM_REPS, images)):
+                               (Reg.DO_INIT, 0), (Reg.NUM_REPS, pictures)):
                 registers.write(reg, value)
             self._started = self.board.accelerator_seconds
             # Before the start: an interrupt in between must not leave a run that nobody knows of.
-            self._running = images
+            self._running = pictures
             self.board.mark_in_flight(self)
             registers.write(Reg.CTRL, START)
 
@@ -228,7 +228,7 @@ class BnnPynqDriver(PolledDriver):
 
         Returns
         -------
-        uint64 (images,)
+        uint64 (pictures,)
             Output words, a view of the buffer that is valid until the next `start`.
 
         Raises
@@ -239,16 +239,16 @@ class BnnPynqDriver(PolledDriver):
             The run is not to be trusted, and may still be in the circuit.
         """
         with self.board.lock:
-            images = self._in_flight()
-            expected = self.expected_seconds(images)
+            pictures = self._in_flight()
+            expected = self.expected_seconds(pictures)
             self.timing["run"] = self._await(
-                expected, self._least_seconds(images, expected), timeout, self._started,
-                ("{} on {} image{}", self.overlay.name, images, "" if images == 1 else "s"))
-            self.timing["images"] = images
+                expected, self._least_seconds(pictures, expected), timeout, self._started,
+                ("{} on {} picture{}", self.overlay.name, pictures, "" if pictures == 1 else "s"))
+            self.timing["pictures"] = pictures
             assert self._buffer is not None
             begun = perf_counter()
-            self._buffer.invalidate(images * _WORD)
-            words: np.ndarray = self._words[:images]
+            self._buffer.invalidate(pictures * _WORD)
+            words: np.ndarray = self._words[:pictures]
             self._check_written(words)
             self._over()
             self.timing["transfer"] += perf_counter() - begun
@@ -256,19 +256,19 @@ class BnnPynqDriver(PolledDriver):
 
     def _check_written(self, words: np.ndarray) -> None:
         if words.size == 1:
-            missing = int(words.item(0) == self._poison)
+            missing = int(words.item(0) == self._sentinel)
         else:
-            missing = int(np.count_nonzero(words == np.uint64(self._poison)))
+            missing = int(np.count_nonzero(words == np.uint64(self._sentinel)))
         if missing:
             raise NoDataError(f"{self.overlay.name}: done, but {missing} of {words.size} results were never written")
 
-    def expected_seconds(self, images: int) -> float:
-        """Seconds that the cycle model gives a run of `images`."""
+    def expected_seconds(self, pictures: int) -> float:
+        """Seconds that the cycle model gives a run of `pictures`."""
         timing = self.overlay.timing
-        cycles = timing["first_image_cycles"] + (images - 1) * timing["cycles_per_image"] if images else 0
+        cycles = timing["first_image_cycles"] + (pictures - 1) * timing["cycles_per_image"] if pictures else 0
         return float(cycles * 1e-6 / self.overlay.clock_mhz)
 
-    def _least_seconds(self, images: int, expected: float) -> float:
+    def _least_seconds(self, pictures: int, expected: float) -> float:
         """Seconds that the circuit cannot do without: by its folding, and half of what was recorded."""
-        cycles = self._first + (images - 1) * self._interval
+        cycles = self._first + (pictures - 1) * self._interval
         return max(0.95e-6 * cycles / self.overlay.clock_mhz, 0.5 * expected)

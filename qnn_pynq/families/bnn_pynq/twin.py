@@ -124,16 +124,16 @@ class BnnPynqTwin(ControlTwin):
             thresholds[mem[hit].astype(np.intp), place] = value[hit].astype(np.uint16).view(np.int16)
 
     def _compute(self) -> float:
-        images = self.registers[Reg.NUM_REPS]
-        if not images:
+        pictures = self.registers[Reg.NUM_REPS]
+        if not pictures:
             return 0.0
         source, target = self._address(Reg.IN_LOW), self._address(Reg.OUT_LOW)
-        bits = self.memory.read(source, images * self.bytes_in)
-        self.memory.read(target, images * self.bytes_out)  # both must exist before anything runs
-        words = self._dense().run(bits.reshape(images, self.bytes_in))
+        bits = self.memory.read(source, pictures * self.bytes_in)
+        self.memory.read(target, pictures * self.bytes_out)  # both must exist before anything runs
+        words = self._dense().run(bits.reshape(pictures, self.bytes_in))
         self._result = target, self._hook("words", words.reshape(-1))
         timing = self.overlay.timing
-        return float((timing["first_image_cycles"] + (images - 1) * timing["cycles_per_image"]) * self._cycle)
+        return float((timing["first_image_cycles"] + (pictures - 1) * timing["cycles_per_image"]) * self._cycle)
 
     def _dense(self) -> DenseStack:
         if self._stack is None:
@@ -145,9 +145,9 @@ class BnnPynqTwin(ControlTwin):
         return self._stack
 
     # -- faults -------------------------------------------------------------------------------
-    def _struck(self) -> Fault | None:
+    def _injected(self) -> Fault | None:
         # Single memory writes are too many to ask for each: a program of them is one opportunity.
-        return None if self.registers[Reg.DO_INIT] else super()._struck()
+        return None if self.registers[Reg.DO_INIT] else super()._injected()
 
     def _flip_weight(self, fault: Fault) -> None:
         """One of all weight bits, those of unused words included."""
@@ -161,10 +161,10 @@ class BnnPynqTwin(ControlTwin):
         self._stack = None
 
     # -- whole programs -----------------------------------------------------------------------
-    def play(self, program: np.ndarray, timeout: float) -> bool:
+    def run_program(self, program: np.ndarray, timeout: float) -> bool:
         """A run of memory writes, each waited for, at once; anything else access by access."""
         self.settle()
-        fault = None if self.faults is None or not program.size else self.faults.strike()
+        fault = None if self.faults is None or not program.size else self.faults.draw()
         if fault is None:
             return self._play_at_once(program, timeout)
         return self._play_struck(fault, program, timeout)

@@ -107,10 +107,10 @@ def fit_layers(layers: Sequence[Dense], geometry: Sequence[Any]) -> list[FittedL
 
 
 def least_cycles(geometry: Sequence[Any]) -> tuple[int, int]:
-    """Cycles of the first image, and of each further one, that the folding of the layers takes at least.
+    """Cycles of the first picture, and of each further one, that the folding of the layers takes at least.
 
     A layer of `outputs / pe` folds of `inputs / simd` cycles ends its first fold with the last output of the layer
-    before it, and has its other folds to do then; images follow each other at the pace of the slowest layer.
+    before it, and has its other folds to do then; pictures follow each other at the pace of the slowest layer.
     """
     folds = [(limits["outputs"] // limits["pe"], limits["inputs"] // limits["simd"]) for limits in geometry]
     first = sum((count - 1) * cycles for count, cycles in folds) + folds[0][1]

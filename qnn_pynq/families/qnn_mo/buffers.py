@@ -22,7 +22,7 @@ class OffloadBuffers:
     ----------
     board : Board
     limit : int
-        Most bytes of all buffers together, in whole pages; one image gets what it needs.
+        Most bytes of all buffers together, in whole pages; one picture gets what it needs.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class OffloadBuffers:
         self.weights: Buffer | None = None
         self.areas: list[Buffer] = []
         self.rows = 0
-        self._touched = 0  # images at the front that the cache may still hold
+        self._touched = 0  # pictures at the front that the cache may still hold
 
     def all(self) -> list[Buffer]:
         """Every live buffer."""
@@ -65,9 +65,9 @@ class OffloadBuffers:
             buffer.array[run.weights_at : run.weights_at + image.size] = image
         buffer.flush()
 
-    def grow(self, images: int, most: int) -> None:
-        """Areas for twice as many images, or for `images`. Never old and new ones at once."""
-        rows = min(most, max(images, 2 * self.rows))
+    def grow(self, pictures: int, most: int) -> None:
+        """Areas for twice as many pictures, or for `pictures`. Never old and new ones at once."""
+        rows = min(most, max(pictures, 2 * self.rows))
         self.free_areas()
         for nbytes in self._plan.area_bytes(rows):
             try:
@@ -78,7 +78,7 @@ class OffloadBuffers:
         self.rows = rows
 
     def put(self, codes: np.ndarray) -> None:
-        """Pack inputs, uint8 (images, H, W, C)."""
+        """Pack inputs, uint8 (pictures, H, W, C)."""
         area = self.areas[0].array
         self._touched = max(self._touched, len(codes))  # before: a put that is broken off counts, too
         for piece in self._plan.entry:
@@ -87,46 +87,46 @@ class OffloadBuffers:
                 write_map(area, piece, index, self._plan.bits, np.ascontiguousarray(image))
 
     def flush_input(self) -> None:
-        """Show the logic all that was put, also for images that do not run: nothing stays in the cache."""
+        """Show the logic all that was put, also for pictures that do not run: nothing stays in the cache."""
         self.areas[0].flush(self._entry_bytes(self._touched))
         self._touched = 0
 
-    def _entry_bytes(self, images: int) -> int:
-        return max(piece.end(images) for piece in self._plan.entry)
+    def _entry_bytes(self, pictures: int) -> int:
+        return max(piece.end(pictures) for piece in self._plan.entry)
 
-    def gather(self, stage: Stage, images: int) -> None:
+    def gather(self, stage: Stage, pictures: int) -> None:
         """Carry out the moves in front of a layer, for a batch."""
         target = self.areas[stage.gathered[0].area]
         source = self.areas[1 - stage.gathered[0].area]
         if stage is not self._plan.stages[0]:  # the first one's source is what the processor wrote
-            source.invalidate(max(move.source.end(images) for move in stage.moves))
-        gather(source.array, target.array, stage.gathered, stage.moves, images, self._plan.bits)
-        target.flush(max(piece.end(images) for piece in stage.gathered))
+            source.invalidate(max(move.source.end(pictures) for move in stage.moves))
+        gather(source.array, target.array, stage.gathered, stage.moves, pictures, self._plan.bits)
+        target.flush(max(piece.end(pictures) for piece in stage.gathered))
 
-    def mark(self, piece: Piece, images: int, word: int) -> None:
-        """Put `word` where a run on each image is going to end its map."""
-        area, end = self.areas[piece.area], piece.end(images)
+    def put_sentinels(self, piece: Piece, pictures: int, word: int) -> None:
+        """Put `word` where a run on each picture is going to end its map."""
+        area, end = self.areas[piece.area], piece.end(pictures)
         area.invalidate(end)  # a line that reaches into another map must hold what the logic wrote there
-        for place in _ends(piece, images):
+        for place in _ends(piece, pictures):
             area.array[place].view("<u8")[0] = word
         area.flush(end)
 
-    def unwritten(self, piece: Piece, images: int, word: int) -> int:
+    def unwritten(self, piece: Piece, pictures: int, word: int) -> int:
         """Images whose map still ends with `word`."""
         area = self.areas[piece.area]
-        area.invalidate(piece.end(images))
-        return sum(int(area.array[place].view("<u8")[0]) == word for place in _ends(piece, images))
+        area.invalidate(piece.end(pictures))
+        return sum(int(area.array[place].view("<u8")[0]) == word for place in _ends(piece, pictures))
 
-    def codes(self, images: int) -> np.ndarray:
-        """uint8 (images, H, W, C) of the last map, an array of its own."""
+    def codes(self, pictures: int) -> np.ndarray:
+        """uint8 (pictures, H, W, C) of the last map, an array of its own."""
         pieces = self._plan.exit
         area = self.areas[pieces[0].area]
-        area.invalidate(max(piece.end(images) for piece in pieces))
-        return read_maps(area.array, pieces, images, self._plan.bits)
+        area.invalidate(max(piece.end(pictures) for piece in pieces))
+        return read_maps(area.array, pieces, pictures, self._plan.bits)
 
-    def address(self, piece: Piece, image: int, images: int) -> int:
-        """Device address of a piece of an image, in a batch of `images`."""
-        return self.areas[piece.area].device_address + piece.at(image, images)
+    def address(self, piece: Piece, image: int, pictures: int) -> int:
+        """Device address of a piece of a picture, in a batch of `pictures`."""
+        return self.areas[piece.area].device_address + piece.at(image, pictures)
 
     def image_address(self, offset: int) -> int:
         """Device address of the weight image at a byte of all of them."""
@@ -135,7 +135,7 @@ class OffloadBuffers:
 
     def free_areas(self) -> None:
         """Close the areas."""
-        self.rows = self._touched = 0  # first: after an interrupt no closed area is taken for one that holds images
+        self.rows = self._touched = 0  # first: after an interrupt no closed area is taken for one that holds pictures
         try:
             close_all(self.areas)
         finally:
@@ -157,7 +157,7 @@ def _pages(nbytes: int) -> int:
     return -(-nbytes // PAGE) * PAGE
 
 
-def _ends(piece: Piece, images: int) -> list[slice]:
-    """The last eight bytes of each image's map."""
-    ends = [piece.at(image, images) + piece.nbytes for image in range(images)]
+def _ends(piece: Piece, pictures: int) -> list[slice]:
+    """The last eight bytes of each picture's map."""
+    ends = [piece.at(image, pictures) + piece.nbytes for image in range(pictures)]
     return [slice(end - 8, end) for end in ends]

@@ -37,7 +37,7 @@ def _check_geometry(fields: Fields) -> None:
                                   f"{words} words of weights: expected at most {_MOST_WORDS}")
     fields.integer("pool_size", 1, 16)
     fields.take("max_pool_stride", "integer", allowed=(1, 2, 4))
-    # What the register map and the memory images of this family are made for.
+    # What the register map and the memory pictures of this family are made for.
     fields.take("simd", "integer", allowed=(64,))
     fields.take("pe", "integer", allowed=(32,))
     fields.take("memory_channels", "integer", allowed=(2,))
@@ -47,7 +47,7 @@ def _check_geometry(fields: Fields) -> None:
     fields.done()
     for key, part in (("max_inputs", 64), ("max_outputs", 32)):
         if channels[key] % part:
-            fields.fail(key, "{} does not divide {}".format(part, channels[key]))
+            fields.fail(key, f"{part} does not divide {channels[key]}")
     if channels["max_outputs"] > channels["max_inputs"]:
         problem = "{} is larger than max_inputs {}: a pixel has room for its inputs only"
         fields.fail("max_outputs", problem.format(channels["max_outputs"], channels["max_inputs"]))
@@ -62,5 +62,5 @@ def check_identity(overlay: Overlay) -> None:
     published = _PUBLISHED.get(overlay.files["bitstream"].sha256)
     for key, value in zip(_TOLD_APART, published or ()):
         if overlay.geometry[key] != value:
-            raise DescriptorError("overlay {}: geometry.{} is {}, but its bitstream, by the digest, has {}".format(
-                overlay.name, key, overlay.geometry[key], value))
+            raise DescriptorError(f"overlay {overlay.name}: geometry.{key} is {overlay.geometry[key]}, but its "
+                                  f"bitstream, by the digest, has {value}")

@@ -21,7 +21,7 @@ from .walk import Walk, circuit_seconds
 
 __all__ = ["QnnMoDriver"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _DMA_BYTES = 8_000_000
 
 
@@ -40,9 +40,9 @@ class QnnMoDriver(PolledDriver):
     conservative : bool
         As upstream: every register before every start, loads with the layer's own kernel register, no
         channel slices by address, and layers in groups part by part (`make_plan` says where exactly). Only
-        the batch differs: all its images pass between two loads.
+        the batch differs: all its pictures pass between two loads.
     dma_bytes : int
-        Most bytes of all buffers together; a network that needs more for one image gets it.
+        Most bytes of all buffers together; a network that needs more for one picture gets it.
 
     Notes
     -----
@@ -60,7 +60,7 @@ class QnnMoDriver(PolledDriver):
         self.plan: Plan | None = None
         self.buffers = OffloadBuffers(board, dma_bytes)
         self._capacity = 1
-        self._put = 0  # images for the next run
+        self._put = 0  # pictures for the next run
         self._code_limit = 0
         self._broken = False
         self._walk: Walk | None = None
@@ -70,7 +70,7 @@ class QnnMoDriver(PolledDriver):
 
     @property
     def capacity(self) -> int:
-        """Images of the largest chunk; 1 before `configure`."""
+        """Images of the largest chunk; 1 before `load`."""
         return self._capacity
 
     @property
@@ -99,19 +99,19 @@ class QnnMoDriver(PolledDriver):
         """Bytes of all buffers now, in whole pages."""
         return self.buffers.nbytes
 
-    def expected_seconds(self, images: int) -> float:
+    def expected_seconds(self, pictures: int) -> float:
         """Seconds of the circuit for a batch by the cycle model, a lower bound."""
         plan = self._planned()
-        return circuit_seconds(self.overlay, plan.load_cycles + images * plan.run_cycles)
+        return circuit_seconds(self.overlay, plan.load_cycles + pictures * plan.run_cycles)
 
     def _planned(self) -> Plan:
         if self.plan is None:
-            raise BoardError("no network is configured: call configure() first")
+            raise BoardError("no network is configured: call load() first")
         return self.plan
 
     # -- the contract -------------------------------------------------------------------------------------
 
-    def configure(self, network: Network, timeout: float | None = None) -> None:
+    def load(self, network: Network, timeout: float | None = None) -> None:
         """Plan a network, and put all its weights into shared memory.
 
         Parameters
@@ -133,7 +133,7 @@ class QnnMoDriver(PolledDriver):
             self._check_idle()
             self.network = None
             self.board.claim(self)
-            self.board.load(self.overlay)
+            self.board.configure(self.overlay)
             before = self.board.accelerator_seconds
             drop_done(self.board.ip(self.overlay.ip.name))
             self.plan, self._capacity = plan, self.buffers.capacity(plan)
@@ -145,7 +145,7 @@ class QnnMoDriver(PolledDriver):
             self._generation = self.board.generation
             self._broken = False
             self.network = network
-        log.debug("%s: %s configured, %d runs, %d bytes of weights, %d images a chunk", self.overlay.name,
+        _log.debug("%s: %s configured, %d runs, %d bytes of weights, %d pictures a chunk", self.overlay.name,
                   network.name, len(plan.runs), plan.weight_bytes, self._capacity)
 
     def put(self, values: np.ndarray) -> None:
@@ -153,7 +153,7 @@ class QnnMoDriver(PolledDriver):
 
         Parameters
         ----------
-        values : uint8 (images, height, width, channels)
+        values : uint8 (pictures, height, width, channels)
         """
         with self.board.lock:
             self._check_ready()
@@ -161,20 +161,20 @@ class QnnMoDriver(PolledDriver):
             shape = self._planned().input_shape
             if not isinstance(values, np.ndarray) or values.dtype != np.uint8 or values.shape[1:] != shape:
                 raise InputError(f"codes {getattr(values, 'dtype', type(values).__name__)} {np.shape(values)}: "
-                                 f"expected uint8 (images, {', '.join(map(str, shape))})")
-            images = len(values)
-            self._check_count(images)
+                                 f"expected uint8 (pictures, {', '.join(map(str, shape))})")
+            pictures = len(values)
+            self._check_count(pictures)
             most = int(values.max())
             if most >= self._code_limit:
                 raise InputError(f"code {most}: expected 0..{self._code_limit - 1}")
             self._put = 0
-            if images > self.buffers.rows:
-                self.buffers.grow(images, self._capacity)
+            if pictures > self.buffers.rows:
+                self.buffers.grow(pictures, self._capacity)
             self.buffers.put(values)
-            self._put = images
+            self._put = pictures
 
-    def start(self, images: int) -> None:
-        """Begin a run on images 0 to `images` - 1, as they were put.
+    def start(self, pictures: int) -> None:
+        """Begin a run on pictures 0 to `pictures` - 1, as they were put.
 
         Raises
         ------
@@ -189,17 +189,17 @@ class QnnMoDriver(PolledDriver):
             self._check_ready()
             self._check_idle()
             plan = self._planned()
-            self._check_count(images)
-            if images > self._put:
-                raise InputError(f"{images} images, but {self._put} were put since the last run: put() all of them")
+            self._check_count(pictures)
+            if pictures > self._put:
+                raise InputError(f"{pictures} pictures, but {self._put} were put since the last run: put() all of them")
             drop_done(self.board.ip(self.overlay.ip.name))
             begun = perf_counter()
             self.buffers.flush_input()
             self._put = 0
             self.timing["transfer"] = perf_counter() - begun
-            walk = self._walk = Walk(self.board, self.overlay, self.buffers, plan, images, self._await,
-                                     self.conservative, self.limits.marked)
-            self._running = images
+            walk = self._walk = Walk(self.board, self.overlay, self.buffers, plan, pictures, self._await,
+                                     self.conservative, self.limits.sentinels)
+            self._running = pictures
             self.board.mark_in_flight(self)
             try:
                 walk.begin()
@@ -213,12 +213,12 @@ class QnnMoDriver(PolledDriver):
         Parameters
         ----------
         timeout : float, optional
-            Seconds for each wait on the circuit: a load, or a run on one image; default 1 + 20 times what
+            Seconds for each wait on the circuit: a load, or a run on one picture; default 1 + 20 times what
             the cycle model says.
 
         Returns
         -------
-        uint8 (images, H, W, channels)
+        uint8 (pictures, H, W, channels)
             An array of its own.
 
         Raises
@@ -231,7 +231,7 @@ class QnnMoDriver(PolledDriver):
             if self._broken:
                 self._recover()
                 self._check_broken()
-            images, walk = self._in_flight(), self._walk
+            pictures, walk = self._in_flight(), self._walk
             assert walk is not None
             try:
                 codes = walk.finish(timeout)
@@ -242,7 +242,7 @@ class QnnMoDriver(PolledDriver):
             self._profile = walk.profile()
             self.timing["run"] = sum(layer.seconds for layer in self._profile)
             self.timing["transfer"] += walk.transfer
-            self.timing["images"] = images
+            self.timing["pictures"] = pictures
             return codes
 
     def layers(self) -> tuple[LayerProfile, ...]:

@@ -11,9 +11,9 @@ __all__ = ["gather", "read_maps", "write_map"]
 
 
 def write_map(area: np.ndarray, piece: Piece, image: int, bits: int, codes: np.ndarray) -> None:
-    """Codes uint8 (size, size, channels of the piece) of one image, and zeros behind them.
+    """Codes uint8 (size, size, channels of the piece) of one picture, and zeros behind them.
 
-    `area` is uint8 (bytes,); the piece is one whose images lie one behind the other.
+    `area` is uint8 (bytes,); the piece is one whose pictures lie one behind the other.
     """
     at = piece.at(image, 1)
     packed = pack(codes.reshape(piece.size**2, piece.channels), bits)
@@ -22,25 +22,25 @@ def write_map(area: np.ndarray, piece: Piece, image: int, bits: int, codes: np.n
     target[:, packed.shape[1] : piece.clean * bits // 8] = 0
 
 
-def read_maps(area: np.ndarray, pieces: tuple[Piece, ...], images: int, bits: int) -> np.ndarray:
-    """Codes uint8 (images, size, size, channels) of a batch, an array of its own."""
+def read_maps(area: np.ndarray, pieces: tuple[Piece, ...], pictures: int, bits: int) -> np.ndarray:
+    """Codes uint8 (pictures, size, size, channels) of a batch, an array of its own."""
     found = []
     for piece in pieces:
-        pixels = area[piece.at(0, images) : piece.end(images)].reshape(images, piece.size, piece.size, -1)
+        pixels = area[piece.at(0, pictures) : piece.end(pictures)].reshape(pictures, piece.size, piece.size, -1)
         found.append(unpack(pixels, bits, piece.channels))
     return found[0] if len(found) == 1 else np.concatenate(found, axis=3)
 
 
-def gather(source: np.ndarray, target: np.ndarray, pieces: tuple[Piece, ...], moves: tuple[Move, ...], images: int,
+def gather(source: np.ndarray, target: np.ndarray, pieces: tuple[Piece, ...], moves: tuple[Move, ...], pictures: int,
            bits: int) -> None:
     """Fill pieces of one area by moves out of the other one, for a batch."""
     for piece in pieces:
-        _rows(target, piece, images)[:, : piece.clean * bits // 8] = 0
+        _rows(target, piece, pictures)[:, : piece.clean * bits // 8] = 0
     for move in moves:
-        source_rows, target_rows = _rows(source, move.source, images), _rows(target, move.target, images)
+        source_rows, target_rows = _rows(source, move.source, pictures), _rows(target, move.target, pictures)
         move_bits(source_rows, move.source_bit, target_rows, move.target_bit, move.bits)
 
 
-def _rows(area: np.ndarray, piece: Piece, images: int) -> np.ndarray:
-    """uint8 (images * pixels, bytes): view of a piece; the moved ones are all contiguous over a batch."""
-    return area[piece.at(0, images) : piece.end(images)].reshape(images * piece.size**2, -1)
+def _rows(area: np.ndarray, piece: Piece, pictures: int) -> np.ndarray:
+    """uint8 (pictures * pixels, bytes): view of a piece; the moved ones are all contiguous over a batch."""
+    return area[piece.at(0, pictures) : piece.end(pictures)].reshape(pictures * piece.size**2, -1)

@@ -59,7 +59,7 @@ class _Planner:
         self.conservative = conservative
         self.bits = geometry["activation_bits"]
         self.pixel = self.bits * geometry["max_inputs"] // 8
-        self.used = [0, 0]  # bytes of an image, by area
+        self.used = [0, 0]  # bytes of a picture, by area
         self.held = [0, 0]  # of these, what later parts of a split still need
         self.weights_at = 0
 

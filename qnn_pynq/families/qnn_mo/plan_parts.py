@@ -12,8 +12,8 @@ __all__ = ["Move", "Piece", "Plan", "Run", "Stage"]
 class Piece(NamedTuple):
     """Channels `first` to `first + channels` of a map, pixel by pixel.
 
-    `offset` and `nbytes` are those of one image. The images of a batch lie one behind the other, each with
-    `row` bytes for all pieces; or, where `row` is 0, a piece of all images before the next piece.
+    `offset` and `nbytes` are those of one picture. The pictures of a batch lie one behind the other, each with
+    `row` bytes for all pieces; or, where `row` is 0, a piece of all pictures before the next piece.
     Lanes below `clean` are real channels or zeros; what is above may be anything.
     """
 
@@ -26,13 +26,13 @@ class Piece(NamedTuple):
     size: int
     clean: int
 
-    def at(self, image: int, images: int) -> int:
-        """First byte in the area of an image, in a batch of `images`."""
-        return image * self.row + self.offset if self.row else images * self.offset + image * self.nbytes
+    def at(self, image: int, pictures: int) -> int:
+        """First byte in the area of a picture, in a batch of `pictures`."""
+        return image * self.row + self.offset if self.row else pictures * self.offset + image * self.nbytes
 
-    def end(self, images: int) -> int:
-        """Bytes of the area up to the end of the last image."""
-        return self.at(images - 1, images) + self.nbytes
+    def end(self, pictures: int) -> int:
+        """Bytes of the area up to the end of the last picture."""
+        return self.at(pictures - 1, pictures) + self.nbytes
 
 
 class Move(NamedTuple):
@@ -46,7 +46,7 @@ class Move(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One load of weights, and the run that uses them on every image.
+    """One load of weights, and the run that uses them on every picture.
 
     `first` and `outputs` are output channels of the layer, `inputs` the channels of its group.
     The first input channel is `skip` bytes into the pixels of `source`. Cycles are lower bounds.
@@ -80,7 +80,7 @@ class Plan(NamedTuple):
     """Everything that the driver does for one network.
 
     `order` is that of the circuit, each run with the number of its stage; a stage's moves come before its
-    first run. `areas` are bytes of one image in the two areas; `weight_bytes` those of all weight images
+    first run. `areas` are bytes of one picture in the two areas; `weight_bytes` those of all weight images
     together. What the network costs: `load_cycles` and `run_cycles` of the circuit; `put_bytes`,
     `gathered_bytes` and `taken_bytes` of the processor.
     """
@@ -108,24 +108,24 @@ class Plan(NamedTuple):
 
     @property
     def run_cycles(self) -> int:
-        """Of all runs on one image."""
+        """Of all runs on one picture."""
         return sum(run.run_cycles for run in self.runs)
 
     @property
     def put_bytes(self) -> int:
-        """Bytes that the processor writes for the input of one image."""
+        """Bytes that the processor writes for the input of one picture."""
         return sum(piece.size**2 * piece.clean * self.bits // 8 for piece in self.entry)
 
     @property
     def gathered_bytes(self) -> int:
-        """Bytes that the processor writes between the layers of one image."""
+        """Bytes that the processor writes between the layers of one picture."""
         return sum(p.size**2 * p.clean * self.bits // 8 for stage in self.stages for p in stage.gathered)
 
     @property
     def taken_bytes(self) -> int:
-        """Bytes of one image's result that the processor reads."""
+        """Bytes of one picture's result that the processor reads."""
         return sum(piece.nbytes for piece in self.exit)
 
-    def area_bytes(self, images: int) -> tuple[int, int]:
+    def area_bytes(self, pictures: int) -> tuple[int, int]:
         """Bytes of the two areas for a batch; a slice of the last pixel reaches over the end of its map."""
-        return images * self.areas[0] + self.pixel_bytes, images * self.areas[1] + self.pixel_bytes
+        return pictures * self.areas[0] + self.pixel_bytes, pictures * self.areas[1] + self.pixel_bytes

@@ -49,7 +49,7 @@ def load_registers(run: Run, image: int, conservative: bool) -> Sequence[tuple[i
 
 
 def run_registers(run: Run, source: int, target: int) -> Sequence[tuple[int, int]]:
-    """(register, value) of a run on one image, from and to addresses."""
+    """(register, value) of a run on one picture, from and to addresses."""
     step = run.step
     return [
         (Reg.IN1_LOW, source & 0xFFFFFFFF), (Reg.IN1_HIGH, source >> 32),

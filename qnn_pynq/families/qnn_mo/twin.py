@@ -26,7 +26,7 @@ from .twin_shapes import Hang, Reg, check_shape, pools
 
 __all__ = ["QnnMoTwin"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _ARGUMENTS = tuple(int(reg) for reg in Reg if reg >= Reg.IN1)
 _WORD = np.dtype("<u8")
 _KEPT = 32  # prepared convolutions
@@ -79,7 +79,7 @@ class QnnMoTwin(ControlTwin):
         try:
             cycles = self._load() if self.registers[Reg.DO_INIT] else self._compute()
         except Hang as why:
-            log.warning("%s hangs: %s", self.overlay.name, why)
+            _log.warning("%s hangs: %s", self.overlay.name, why)
             return math.inf
         return float(cycles * self._cycle)
 

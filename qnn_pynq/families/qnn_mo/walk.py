@@ -33,12 +33,12 @@ class Walk:
     buffers : OffloadBuffers
         Of the plan, with the input flushed.
     plan : Plan
-    images : int
+    pictures : int
     wait : callable
         `PolledDriver._await`.
     conservative : bool
         Every register before every start.
-    marked : bool
+    sentinels : bool
         Look whether each run wrote its maps.
 
     Attributes
@@ -47,18 +47,18 @@ class Walk:
         Seconds of moves and cache maintenance so far.
     """
 
-    def __init__(self, board: Board, overlay: Any, buffers: OffloadBuffers, plan: Plan, images: int,
+    def __init__(self, board: Board, overlay: Any, buffers: OffloadBuffers, plan: Plan, pictures: int,
                  wait: Callable[[float, float, Any, float, Any], float], conservative: bool,
-                 marked: bool = False) -> None:
+                 sentinels: bool = False) -> None:
         self._board = board
         self._overlay = overlay
         self._buffers = buffers
         self._plan = plan
-        self._images = images
+        self._pictures = pictures
         self._await = wait
         self._conservative = conservative
-        self._marked = marked
-        self._mark = 0
+        self._sentinels = sentinels
+        self._sentinel = 0
         self._shadow: dict[int, int] = {}  # what the registers hold
         self._started = 0.0
         self._seconds = [0.0] * len(plan.stages)
@@ -69,28 +69,28 @@ class Walk:
         self._load(self._plan.runs[0])
 
     def finish(self, timeout: float | None) -> np.ndarray:
-        """Go on to the last map, uint8 (images, H, W, channels); each wait has `timeout` seconds."""
-        plan, buffers, images = self._plan, self._buffers, self._images
+        """Go on to the last map, uint8 (pictures, H, W, channels); each wait has `timeout` seconds."""
+        plan, buffers, pictures = self._plan, self._buffers, self._pictures
         for index, (number, run) in enumerate(plan.order):
             stage = plan.stages[number]
             if stage.moves and run is stage.runs[0]:
                 begun = perf_counter()
-                buffers.gather(stage, images)
+                buffers.gather(stage, pictures)
                 self.transfer += perf_counter() - begun
             what = f"run {index + 1} of {len(plan.order)} ({stage.step.name})"
             if index:
                 self._load(run)
             self._seconds[number] += self._wait(run.load_cycles, timeout, what + ", load")
-            if self._marked:
-                self._mark_maps(run)
-            for image in range(images):
-                source = buffers.address(run.source, image, images) + run.skip
-                self._start(run_registers(run, source, buffers.address(run.target, image, images)))
-                self._seconds[number] += self._wait(run.run_cycles, timeout, what + f", image {image}")
-            if self._marked:
-                self._check_maps(run, what)
+            if self._sentinels:
+                self._put_sentinels(run)
+            for picture in range(pictures):
+                source = buffers.address(run.source, picture, pictures) + run.skip
+                self._start(run_registers(run, source, buffers.address(run.target, picture, pictures)))
+                self._seconds[number] += self._wait(run.run_cycles, timeout, what + f", picture {picture}")
+            if self._sentinels:
+                self._check_sentinels(run, what)
         begun = perf_counter()
-        codes = buffers.codes(images)
+        codes = buffers.codes(pictures)
         self.transfer += perf_counter() - begun
         return codes
 
@@ -99,22 +99,22 @@ class Walk:
         return tuple(
             LayerProfile(stage.step.layer, stage.step.name, len(stage.runs), sum(run.macs for run in stage.runs),
                          sum(run.load_cycles for run in stage.runs), sum(run.run_cycles for run in stage.runs),
-                         seconds, self._images)
+                         seconds, self._pictures)
             for stage, seconds in zip(self._plan.stages, self._seconds)
         )
 
-    def _mark_maps(self, run: Run) -> None:
+    def _put_sentinels(self, run: Run) -> None:
         begun = perf_counter()
-        self._mark = self._mark + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
-        self._buffers.mark(run.target, self._images, self._mark)
+        self._sentinel = self._sentinel + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
+        self._buffers.put_sentinels(run.target, self._pictures, self._sentinel)
         self.transfer += perf_counter() - begun
 
-    def _check_maps(self, run: Run, what: str) -> None:
+    def _check_sentinels(self, run: Run, what: str) -> None:
         begun = perf_counter()
-        missing = self._buffers.unwritten(run.target, self._images, self._mark)
+        missing = self._buffers.unwritten(run.target, self._pictures, self._sentinel)
         self.transfer += perf_counter() - begun
         if missing:
-            raise NoDataError(f"{self._overlay.name}, {what}: done, but {missing} of {self._images} maps were never "
+            raise NoDataError(f"{self._overlay.name}, {what}: done, but {missing} of {self._pictures} maps were never "
                               "written")
 
     def _load(self, run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Memory images that the multi-layer offload circuits load: weights and thresholds of one run."""
+"""Memory pictures that the multi-layer offload circuits load: weights and thresholds of one run."""
 from __future__ import annotations
 
 from typing import Any

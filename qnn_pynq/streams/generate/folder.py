@@ -51,7 +51,7 @@ def generate(source: Source, folder: PathLike) -> list[Path]:
     }
     place = Path(folder)
     if place.exists() and not place.is_dir():
-        raise InputError("{}: is a file; expected a folder, or a name that is free".format(place))
+        raise InputError(f"{place}: is a file; expected a folder, or a name that is free")
     place.mkdir(parents=True, exist_ok=True)
     written = []
     for file, make in texts.items():
@@ -86,15 +86,14 @@ def vectors_text(source: Source, inputs: Mapping[str, Any], outputs: Mapping[str
     for stream in description.streams:
         array, single = check_array(stream, given[stream.name])
         if single or len(array) < 1:
-            raise InputError("{}: shape {}: expected samples first, at least one".format(
-                stream.name, array.shape[single:]))
+            raise InputError(f"{stream.name}: shape {array.shape[single:]}: expected samples first, at least one")
         found = np.empty((len(array), stream.elements), stream.type.container)
         encode(stream, array, found)
-        words.append(found.view("u{}".format(found.itemsize)))
+        words.append(found.view(f"u{found.itemsize}"))
     counts = {len(array) for array in words}
     if len(counts) > 1:
-        raise InputError("vectors of {} samples: expected the same number for each stream".format(sorted(counts)))
-    lines = ["samples {}".format(len(words[0]))]
+        raise InputError(f"vectors of {sorted(counts)} samples: expected the same number for each stream")
+    lines = [f"samples {len(words[0])}"]
     for number in range(len(words[0])):
         lines += [" ".join(map(str, array[number].tolist())) for array in words]
     return "\n".join(lines) + "\n"

@@ -13,24 +13,23 @@ _NOTE = "# Made by `qnn-pynq interface` from {name}.json: change that and run it
 def hls_project_source(description: Description) -> str:
     """`hls.tcl`, for `vitis_hls -f hls.tcl`: simulation, synthesis, export as an IP."""
     vendor, library, _, version = description.vlnv.split(":")
-    return _NOTE.format(name=description.name) + """# vitis_hls -f hls.tcl
-open_project -reset {name}_hls
-set_top {name}
-add_files {name}.cpp
-add_files {name}_compute.cpp
-add_files -tb {name}_bench.cpp
+    return _NOTE.format(name=description.name) + f"""# vitis_hls -f hls.tcl
+open_project -reset {description.name}_hls
+set_top {description.name}
+add_files {description.name}.cpp
+add_files {description.name}_compute.cpp
+add_files -tb {description.name}_bench.cpp
 if {{[file exists vectors.txt]}} {{
     add_files -tb vectors.txt
 }}
 open_solution -reset solution1
-set_part {part}
-create_clock -period {period:g} -name default
+set_part {_PART}
+create_clock -period {round(1000 / description.clock_mhz, 3):g} -name default
 csim_design
 csynth_design
 export_design -format ip_catalog -vendor {vendor} -library {library} -version {version}
 exit
-""".format(name=description.name, part=_PART, period=round(1000 / description.clock_mhz, 3), vendor=vendor,
-           library=library, version=version)
+"""
 
 
 def _dma_source(description: Description, dma: Dma) -> list[str]:
@@ -44,19 +43,19 @@ def _dma_source(description: Description, dma: Dma) -> list[str]:
         config["c_sg_include_stscntrl_strm"] = 0
     for group, way in ((sends, "mm2s"), (receives, "s2mm")):
         if group:
-            config["c_m_axi_{}_data_width".format(way)] = dma.data_bits
-            config["c_include_{}_dre".format(way)] = int(dma.unaligned)
+            config[f"c_m_axi_{way}_data_width"] = dma.data_bits
+            config[f"c_include_{way}_dre"] = int(dma.unaligned)
     if sends:
         config["c_m_axis_mm2s_tdata_width"] = sends[0].beat_bits
-    lines = ["create_bd_cell -type ip -vlnv xilinx.com:ip:axi_dma:7.1 {}".format(dma.name),
+    lines = [f"create_bd_cell -type ip -vlnv xilinx.com:ip:axi_dma:7.1 {dma.name}",
              "set_property -dict [list {}] [get_bd_cells {}]".format(
-                 " ".join("CONFIG.{} {}".format(key, value) for key, value in config.items()), dma.name)]
+                 " ".join(f"CONFIG.{key} {value}" for key, value in config.items()), dma.name)]
     for stream in sends:
-        lines.append("connect_bd_intf_net [get_bd_intf_pins {}/M_AXIS_MM2S] [get_bd_intf_pins {}/{}]".format(
-            dma.name, description.ip, stream.name))
+        lines.append(f"connect_bd_intf_net [get_bd_intf_pins {dma.name}/M_AXIS_MM2S] [get_bd_intf_pins "
+                     f"{description.ip}/{stream.name}]")
     for stream in receives:
-        lines.append("connect_bd_intf_net [get_bd_intf_pins {}/{}] [get_bd_intf_pins {}/S_AXIS_S2MM]".format(
-            description.ip, stream.name, dma.name))
+        lines.append(f"connect_bd_intf_net [get_bd_intf_pins {description.ip}/{stream.name}] [get_bd_intf_pins "
+                     f"{dma.name}/S_AXIS_S2MM]")
     return lines
 
 
@@ -70,7 +69,7 @@ def _masters(description: Description) -> list[str]:
             found.append(dma.name + "/M_AXI_S2MM")
         if dma.scatter_gather:
             found.append(dma.name + "/M_AXI_SG")
-    found += ["{}/m_axi_gmem_{}".format(description.ip, stream.name)
+    found += [f"{description.ip}/m_axi_gmem_{stream.name}"
               for stream in description.streams if stream.dma is None]
     return found
 
@@ -114,8 +113,8 @@ def _interrupts(description: Description) -> list[str]:
     lines = ["create_bd_cell -type ip -vlnv xilinx.com:ip:axi_intc:4.1 axi_intc_0",
              "set_property -dict [list CONFIG.C_IRQ_CONNECTION 1] [get_bd_cells axi_intc_0]",
              "create_bd_cell -type ip -vlnv xilinx.com:ip:xlconcat:2.1 interrupts_0",
-             "set_property -dict [list CONFIG.NUM_PORTS {}] [get_bd_cells interrupts_0]".format(len(pins))]
-    lines += ["connect_bd_net [get_bd_pins {}] [get_bd_pins interrupts_0/In{}]".format(pin, number)
+             f"set_property -dict [list CONFIG.NUM_PORTS {len(pins)}] [get_bd_cells interrupts_0]"]
+    lines += [f"connect_bd_net [get_bd_pins {pin}] [get_bd_pins interrupts_0/In{number}]"
               for number, pin in enumerate(pins)]
     lines.append("connect_bd_net [get_bd_pins interrupts_0/dout] [get_bd_pins axi_intc_0/intr]")
     lines.append("connect_bd_net [get_bd_pins axi_intc_0/irq] [get_bd_pins ps7/IRQ_F2P]")
@@ -126,28 +125,28 @@ def block_design_source(description: Description) -> str:
     """`block_design.tcl`, for `vivado -mode batch -source block_design.tcl`: up to `<name>.bit` and `<name>.hwh`."""
     name, masters, slaves = description.name, _masters(description), _slaves(description)
     interrupts = _interrupts(description)
-    ps7 = {"PCW_CRYSTAL_PERIPHERAL_FREQMHZ": 50, "PCW_FPGA0_PERIPHERAL_FREQMHZ": "{:g}".format(description.clock_mhz),
+    ps7 = {"PCW_CRYSTAL_PERIPHERAL_FREQMHZ": 50, "PCW_FPGA0_PERIPHERAL_FREQMHZ": f"{description.clock_mhz:g}",
            "PCW_USE_S_AXI_HP0": 1}
     if interrupts:
         ps7.update(PCW_USE_FABRIC_INTERRUPT=1, PCW_IRQ_F2P_INTR=1)
     lines = [
         _NOTE.format(name=name) + "# vivado -mode batch -source block_design.tcl, after hls.tcl",
         "set here [file dirname [file normalize [info script]]]",
-        "create_project {0} $here/{0}_vivado -part {1} -force".format(name, _PART),
-        "set_property ip_repo_paths $here/{}_hls [current_project]".format(name),
+        f"create_project {name} $here/{name}_vivado -part {_PART} -force",
+        f"set_property ip_repo_paths $here/{name}_hls [current_project]",
         "update_ip_catalog",
         "create_bd_design design_1",
         "",
         "# The processor; its DDR is set up by the board's boot loader, not by this design.",
         "create_bd_cell -type ip -vlnv xilinx.com:ip:processing_system7:5.5 ps7",
         "set_property -dict [list {}] [get_bd_cells ps7]".format(
-            " ".join("CONFIG.{} {{{}}}".format(key, value) for key, value in ps7.items())),
+            " ".join(f"CONFIG.{key} {{{value}}}" for key, value in ps7.items())),
         "apply_bd_automation -rule xilinx.com:bd_rule:processing_system7 "
         "-config {make_external \"FIXED_IO, DDR\"} [get_bd_cells ps7]",
         "create_bd_cell -type ip -vlnv xilinx.com:ip:proc_sys_reset:5.0 reset_0",
         "",
         "# The circuit and its streams.",
-        "create_bd_cell -type ip -vlnv {} {}".format(description.vlnv, description.ip),
+        f"create_bd_cell -type ip -vlnv {description.vlnv} {description.ip}",
     ]
     for dma in description.dmas:
         lines += _dma_source(description, dma)
@@ -156,26 +155,27 @@ def block_design_source(description: Description) -> str:
         "",
         "# Registers: processor to blocks. Memory: blocks to the DDR, which is not coherent with the caches.",
         "create_bd_cell -type ip -vlnv xilinx.com:ip:smartconnect:1.0 control_0",
-        "set_property -dict [list CONFIG.NUM_SI 1 CONFIG.NUM_MI {}] [get_bd_cells control_0]".format(len(slaves)),
+        f"set_property -dict [list CONFIG.NUM_SI 1 CONFIG.NUM_MI {len(slaves)}] [get_bd_cells control_0]",
         "connect_bd_intf_net [get_bd_intf_pins ps7/M_AXI_GP0] [get_bd_intf_pins control_0/S00_AXI]",
     ]
-    lines += ["connect_bd_intf_net [get_bd_intf_pins control_0/M{:02}_AXI] [get_bd_intf_pins {}]".format(number, pins)
+    lines += [f"connect_bd_intf_net [get_bd_intf_pins control_0/M{number:02}_AXI] [get_bd_intf_pins {pins}]"
               for number, (pins, _, _, _) in enumerate(slaves)]
     lines += [
         "create_bd_cell -type ip -vlnv xilinx.com:ip:smartconnect:1.0 memory_0",
-        "set_property -dict [list CONFIG.NUM_SI {} CONFIG.NUM_MI 1] [get_bd_cells memory_0]".format(len(masters)),
+        f"set_property -dict [list CONFIG.NUM_SI {len(masters)} CONFIG.NUM_MI 1] [get_bd_cells memory_0]",
         "connect_bd_intf_net [get_bd_intf_pins memory_0/M00_AXI] [get_bd_intf_pins ps7/S_AXI_HP0]",
     ]
-    lines += ["connect_bd_intf_net [get_bd_intf_pins {}] [get_bd_intf_pins memory_0/S{:02}_AXI]".format(master, number)
+    lines += [f"connect_bd_intf_net [get_bd_intf_pins {master}] [get_bd_intf_pins memory_0/S{number:02}_AXI]"
               for number, master in enumerate(masters)]
     clocks, resets = _clocks(description)
     lines += ["", "# One clock, one reset."]
-    lines += ["connect_bd_net [get_bd_pins ps7/FCLK_CLK0] [get_bd_pins {}]".format(pin) for pin in clocks]
+    lines += [f"connect_bd_net [get_bd_pins ps7/FCLK_CLK0] [get_bd_pins {pin}]" for pin in clocks]
     lines.append("connect_bd_net [get_bd_pins ps7/FCLK_RESET0_N] [get_bd_pins reset_0/ext_reset_in]")
-    lines += ["connect_bd_net [get_bd_pins reset_0/peripheral_aresetn] [get_bd_pins {}]".format(pin) for pin in resets]
+    lines += [f"connect_bd_net [get_bd_pins reset_0/peripheral_aresetn] [get_bd_pins {pin}]" for pin in resets]
     lines += ["", "# Addresses as the description has them, then the DDR for every master."]
-    lines += ["assign_bd_address -offset 0x{:08X} -range 0x{:08X} -target_address_space [get_bd_addr_spaces ps7/Data] "
-              "[get_bd_addr_segs {}] -force".format(address, size, segment) for _, segment, address, size in slaves]
+    lines += [f"assign_bd_address -offset 0x{address:08X} -range 0x{size:08X} -target_address_space "
+              "[get_bd_addr_spaces ps7/Data] "
+              f"[get_bd_addr_segs {segment}] -force" for _, segment, address, size in slaves]
     lines += [
         "assign_bd_address",
         "validate_bd_design",
@@ -189,11 +189,11 @@ def block_design_source(description: Description) -> str:
         "launch_runs impl_1 -to_step write_bitstream -jobs 2",
         "wait_on_run impl_1",
         "if {[get_property PROGRESS [get_runs impl_1]] ne \"100%\"} {",
-        "    error \"the implementation failed: look at $here/{}_vivado\"".format(name),
+        f"    error \"the implementation failed: look at $here/{name}_vivado\"",
         "}",
-        "file copy -force $here/{0}_vivado/{0}.runs/impl_1/design_1_wrapper.bit $here/{0}.bit".format(name),
-        "set handoff $here/{0}_vivado/{0}.gen/sources_1/bd/design_1/hw_handoff".format(name),
-        "file copy -force $handoff/design_1.hwh $here/{}.hwh".format(name),
+        f"file copy -force $here/{name}_vivado/{name}.runs/impl_1/design_1_wrapper.bit $here/{name}.bit",
+        f"set handoff $here/{name}_vivado/{name}.gen/sources_1/bd/design_1/hw_handoff",
+        f"file copy -force $handoff/design_1.hwh $here/{name}.hwh",
         "",
     ]
     return "\n".join(lines)

@@ -26,7 +26,7 @@ def load_colour(name: str, part: str, cache: Path | None = None) -> DataSet:
     cache
         Folder where the decoded pictures are kept for the next run.
     """
-    kept = cache / "{}-{}.npz".format(name, part) if cache is not None else None
+    kept = cache / f"{name}-{part}.npz" if cache is not None else None
     if kept is not None and kept.is_file():
         with np.load(str(kept), allow_pickle=False) as found:
             return DataSet(found["pictures"], found["labels"], tuple(str(c) for c in found["classes"]))

@@ -41,7 +41,7 @@ class Check(NamedTuple):
 
     def __str__(self) -> str:
         parts = [
-            "block {}: {} of {} codes differ ({} at float ties)".format(index, bad, all_, ties)
+            f"block {index}: {bad} of {all_} codes differ ({ties} at float ties)"
             for index, (all_, bad, ties) in enumerate(zip(self.codes, self.unequal, self.ties))
         ]
         return "{} pictures: {}; {} classes differ".format(self.pictures, ", ".join(parts), self.classes)
@@ -64,7 +64,7 @@ def _first(model: DoReFa) -> Conv:
     whole = np.rint(weights * scale[:, None, None, None])
     largest = int(255 * np.abs(whole).reshape(len(whole), -1).sum(axis=1).max())
     if largest >= 2**31:
-        raise ConversionError("sums of the first layer reach {}: expected below 2**31".format(largest))
+        raise ConversionError(f"sums of the first layer reach {largest}: expected below 2**31")
     # value = slope * ((sum - offset) / (SPREAD * scale) - mean) + beta, of weights that slope's sign is in.
     offset = (whole.sum(axis=(1, 2)) * np.array(MEAN)).sum(axis=1)
     sign = np.where(slope < 0, -1.0, 1.0)
@@ -96,7 +96,7 @@ def _signed(model: DoReFa, index: int) -> Conv:
     )
     if block.pool and flip.any():
         raise ConversionError(
-            "batch norm {}: factor {} below 0 behind a maximum: expected positive ones".format(index, gamma.min())
+            f"batch norm {index}: factor {gamma.min()} below 0 behind a maximum: expected positive ones"
         )
     signs = np.where(flip[:, None, None, None], -signs, signs)
     return Conv(

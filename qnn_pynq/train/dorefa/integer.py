@@ -58,7 +58,7 @@ def run_pool(layer: Pool, maps: np.ndarray) -> np.ndarray:
 def run_linear(layer: Linear, codes: np.ndarray) -> np.ndarray:
     """float64 (N, outputs): scale * sum + bias."""
     if layer.weight_bits != 8 or layer.thresholds is not None:
-        raise ConversionError("{} weight bits: expected 8, without thresholds".format(layer.weight_bits))
+        raise ConversionError(f"{layer.weight_bits} weight bits: expected 8, without thresholds")
     # Below 2**53 every sum is exact, in any order.
     sums = codes.reshape(len(codes), -1).astype(np.float64) @ layer.weights.astype(np.float64).T
     result = layer.scale * sums
@@ -77,7 +77,7 @@ def integer_codes(layers: Sequence[Layer], pictures: np.ndarray) -> list[np.ndar
         elif isinstance(layer, Linear):
             value = run_linear(layer, value)
         else:
-            raise ConversionError("{}: expected Conv, Pool or Linear".format(type(layer).__name__))
+            raise ConversionError(f"{type(layer).__name__}: expected Conv, Pool or Linear")
         found.append(value)
     return found
 

@@ -113,19 +113,14 @@ def train(
             model.keep()
             total += float(loss.detach())
             right += int((scores.detach().argmax(1) == y[index]).sum())
-        line = "epoch {:3d}/{} loss {:.4f} train {:.2f} % {:.1f} s ({:.1f} s of CPU)".format(
-            epoch + 1,
-            recipe.epochs,
-            total / steps,
-            100 * right / (steps * recipe.batch),
-            time.time() - started,
-            time.process_time() - used,
-        )
+        line = (f"epoch {epoch + 1:3d}/{recipe.epochs} loss {total / steps:.4f} "
+                f"train {100 * right / (steps * recipe.batch):.2f} % {time.time() - started:.1f} s "
+                f"({time.process_time() - used:.1f} s of CPU)")
         if epoch == 0 or (epoch + 1) % every == 0 or epoch + 1 == recipe.epochs:
             now = copy.deepcopy(model)  # whose statistics may change
             _recalibrate(now, clean[:1024])
             found = evaluate_logits(now, checked).argmax(1)
-            line += " held-out {:.2f} %".format(100 * np.mean(found == held_out.labels))
+            line += f" held-out {100 * np.mean(found == held_out.labels):.2f} %"
         if checkpoint is not None:
             write_checkpoint(checkpoint, model, optimiser, epoch + 1)
         report(line)

@@ -83,29 +83,28 @@ def finish(
             continue
         pictures = middle_part(data.pictures, (size, size))
         check = check_equal(model, layers, pictures)
-        report("{}: integer network against trained network: {}".format(key, check))
+        report(f"{key}: integer network against trained network: {check}")
         accuracy[key] = data.accuracy(classes_of(check.logits))
         answers = classes_of(check.trained)
         report(
-            "{} {:.2f} % of {} (the trained network {:.2f} %)".format(
-                key, 100 * accuracy[key], len(data.labels), 100 * data.accuracy(answers)
-            )
+            f"{key} {100 * accuracy[key]:.2f} % of {len(data.labels)} (the trained network "
+            f"{100 * data.accuracy(answers):.2f} %)"
         )
         accuracy["images"] = len(data.labels)
         if data is held_out:
             scale = _softmax_scale(check.logits, data.labels)
-    notes = "{} epochs on {} of the training pictures, {} held out for every choice; test pictures used once.".format(
-        recipe.epochs + recipe.second, len(training.labels), len(held_out.labels)
-    )
+    notes = (f"{recipe.epochs + recipe.second} epochs on {len(training.labels)} of the training pictures, "
+             f"{len(held_out.labels)} held out for every choice; test pictures used once.")
     provenance = dict(provenance, dataset=known.title, licence=known.licence, notes=notes, accuracy=accuracy)
     shape = "-".join(
         "{}{}".format(block.outputs, "p" if block.pool else "") for block in recipe.topology.blocks
     )
     network = Network(
         name,
-        "{} on the QNN overlay, W1A2".format(known.title),
-        "{0} for the published QNN overlay: {1} x {1} RGB, {2} channels (p: maximum), 1-bit weights, 2-bit codes; "
-        "the first and the last layer in software.".format(known.title, size, shape),
+        f"{known.title} on the QNN overlay, W1A2",
+        f"{known.title} for the published QNN overlay: {size} x {size} RGB, {shape} channels (p: maximum), 1-bit "
+        "weights, 2-bit codes; "
+        "the first and the last layer in software.",
         (OVERLAY,),
         InputSpec((size, size), 3, "as-is", None, Encoding("pixels"), Crop(known.side)),
         layers,
@@ -128,4 +127,4 @@ def finish_float(
     for key, data in (("validation", held_out), ("test", test)):
         if data is not None:
             found = classes_of(evaluate_logits(model, middle_part(data.pictures, (size, size))))
-            report("{} {:.2f} % of {}, float".format(key, 100 * data.accuracy(found), len(data.labels)))
+            report(f"{key} {100 * data.accuracy(found):.2f} % of {len(data.labels)}, float")

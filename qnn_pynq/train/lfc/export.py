@@ -130,7 +130,7 @@ def check_equal(model: Any, network: Network, borders: np.ndarray, pictures: np.
         neurons, unequal, ties = _count(neurons, unequal, ties, wrong, np.abs(y) < _TIE)
     result = Check(len(pictures), neurons, unequal, ties)
     if unequal > ties:
-        raise ConversionError("the integer network is not the trained one: {}".format(result))
+        raise ConversionError(f"the integer network is not the trained one: {result}")
     return result
 
 

@@ -20,7 +20,7 @@ def integer_layers(network: Network, bits: np.ndarray) -> Iterator[tuple[np.ndar
     x = bits.astype(np.float32) * 2 - 1
     for layer in network.layers:
         if not isinstance(layer, Dense):
-            raise ConversionError("{} layer: expected dense ones only".format(type(layer).__name__.lower()))
+            raise ConversionError(f"{type(layer).__name__.lower()} layer: expected dense ones only")
         w = unpacked_signs(layer.weights, layer.inputs)
         acc = np.rint(x @ w.T).astype(np.int32)  # sums below 2^24: exact in float32
         if layer.accumulator == "popcount":

@@ -190,13 +190,11 @@ def train(
                 for weight in latent:
                     weight.clamp_(-1, 1)
             total += float(loss.detach())
-        line = "epoch {:3d}/{} loss {:.4f} {:.1f} s".format(
-            epoch + 1, recipe.epochs, total / per_epoch, time.time() - started
-        )
+        line = f"epoch {epoch + 1:3d}/{recipe.epochs} loss {total / per_epoch:.4f} {time.time() - started:.1f} s"
         if epoch == 0 or (epoch + 1) % every == 0 or epoch + 1 == recipe.epochs:
             scores = evaluate_scores(model, held_out, table) + model.bias.detach().cpu().numpy()
-            line += " held-out {:.2f} %".format(100 * np.mean(scores.argmax(1) == held_out.labels))
-            line += ", decoded {:.2f} %".format(100 * choose_levels(scores, held_out.labels, levels, 1, copies=0)[1])
+            line += f" held-out {100 * np.mean(scores.argmax(1) == held_out.labels):.2f} %"
+            line += f", decoded {100 * choose_levels(scores, held_out.labels, levels, 1, copies=0)[1]:.2f} %"
             if checkpoint is not None:
                 write_checkpoint(checkpoint, model, optimiser, epoch + 1)
         report(line)

@@ -110,9 +110,7 @@ def build(
     borders, decoded = choose_levels(scores, held_out.labels, levels)
     plain_best = float(np.mean(scores.argmax(axis=1) == held_out.labels))
     report(
-        "held out: {:.2f} % by the {} levels, {:.2f} % by the largest sum".format(
-            100 * decoded, levels, 100 * plain_best
-        )
+        f"held out: {100 * decoded:.2f} % by the {levels} levels, {100 * plain_best:.2f} % by the largest sum"
     )
     size = (training.pictures.shape[1], training.pictures.shape[2])
     spec = input_spec(table, size, polarity, framing)
@@ -120,13 +118,13 @@ def build(
     network = _with_scale(network, probability_scale(network, table, held_out))
     shown = test if test is not None else held_out
     check = check_equal(model, network, borders, shown.pictures)
-    report("integer network against trained network: {}".format(check))
+    report(f"integer network against trained network: {check}")
     accuracy: dict[str, Any] = {"validation": held_out.accuracy(evaluate(network, held_out.pictures))}
     report("validation {:.2f} % of {}".format(100 * accuracy["validation"], len(held_out.labels)))
     result = None
     if test is not None:
         result = accuracy["test"] = test.accuracy(evaluate(network, test.pictures))
-        report("test {:.2f} % of {}".format(100 * result, len(test.labels)))
+        report(f"test {100 * result:.2f} % of {len(test.labels)}")
     accuracy["images"] = len(shown.labels)
     provenance["accuracy"] = accuracy
     return Outcome(network, check, accuracy["validation"], result)

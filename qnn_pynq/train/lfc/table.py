@@ -45,7 +45,7 @@ def learn_table(data: DataSet, seed: int, inputs: int = INPUTS, report: Callable
         best = influence.topk(count).indices.sort().values
         pixels, thresholds = pixels[best], thresholds[best]
         first = torch.nn.Parameter(first.detach()[best].clone())
-        report("table: {} pairs, {} pixels".format(count, len(pixels.unique())))
+        report(f"table: {count} pairs, {len(pixels.unique())} pixels")
     return Table(pixels.numpy().astype(np.uint16), thresholds.numpy())
 
 

@@ -82,10 +82,10 @@ def soft_labels(
             optimiser.step()
             total += float(loss.detach())
         report(
-            "teacher epoch {}/{} loss {:.4f} {:.1f} s".format(epoch + 1, epochs, total / steps, time.time() - started)
+            f"teacher epoch {epoch + 1}/{epochs} loss {total / steps:.4f} {time.time() - started:.1f} s"
         )
     found = _answers(model, torch.from_numpy(np.array(held_out.pictures)).to(where))
-    report("teacher: held-out {:.2f} %".format(100 * np.mean(found.argmax(1) == held_out.labels)))
+    report(f"teacher: held-out {100 * np.mean(found.argmax(1) == held_out.labels):.2f} %")
     both = np.stack([_answers(model, x), _answers(model, x.flip(2))])
     if cache is not None:
         with replacing(cache) as file:

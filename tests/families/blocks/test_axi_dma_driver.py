@@ -34,7 +34,7 @@ class Loop:
                                     [stream("y", "uint8", (), tlast=rule if rule == "sample" else "batch")],
                                     dmas=[{"name": "axi_dma_0", **dma}])
         self.board = EmulatedBoard()
-        self.board.load(make_circuit(self.description, function=lambda x: x))
+        self.board.configure(make_circuit(self.description, function=lambda x: x))
         self.dma = AxiDma(self.board, self.description.dmas[0])
         self.twin = self.board.twin.dmas["axi_dma_0"]
         self.source, self.target = self.board.allocate(4096), self.board.allocate(4096)

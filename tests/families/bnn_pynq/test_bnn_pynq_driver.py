@@ -40,7 +40,7 @@ def _driver(circuit=None, **options):
 def driver():
     made = _driver()
     made.net = lfc.network(made.overlay, seed=1)
-    made.configure(made.net)
+    made.load(made.net)
     return made
 
 
@@ -56,7 +56,7 @@ def test_random_networks_give_the_oracles_words(kind, seed, images, hostile):
     circuit = lfc.overlay(kind)
     net = lfc.network(circuit, seed, hostile=hostile)
     driver = _driver(circuit)
-    driver.configure(net)
+    driver.load(net)
     values = lfc.bits(images, 832, seed)
     assert np.array_equal(lfc.run(driver, values), oracle.lfc_words(net.layers, values))
 
@@ -68,7 +68,7 @@ def test_smaller_networks_are_padded_and_give_the_oracles_words(kind, seed, a, b
     circuit = lfc.overlay(kind)
     net = lfc.network(circuit, seed, (a, b, c, d, e), classes=e, hostile=hostile)
     driver = _driver(circuit)
-    driver.configure(net)
+    driver.load(net)
     values = lfc.bits(5, a, seed)
     assert np.array_equal(lfc.run(driver, values), oracle.lfc_words(net.layers, values))
 
@@ -78,8 +78,8 @@ def test_the_conservative_sequence_leaves_the_same_weights(kind):
     circuit = lfc.overlay(kind)
     net = lfc.network(circuit, 5)
     fast, slow = _driver(circuit), _driver(circuit, conservative=True)
-    fast.configure(net)
-    slow.configure(net)
+    fast.load(net)
+    slow.load(net)
     for a, b in zip(fast.board.twin.weights + fast.board.twin.thresholds,
                     slow.board.twin.weights + slow.board.twin.thresholds):
         assert np.array_equal(a, b)
@@ -110,7 +110,7 @@ def test_the_modelled_time_of_a_load_is_that_of_its_accesses(kind):
     layers = circuit.geometry["layers"]
     program = weight_program(fit_layers(net.layers, layers), layers)
     waits = (program["op"] == WAIT).sum()
-    driver.configure(net)
+    driver.load(net)
     timing = circuit.timing
     writes = (len(program) - waits) * timing["write_access_ns"]
     # The first poll comes before the 20 cycles of a memory write are over: two reads each, at most.
@@ -122,7 +122,7 @@ def test_the_modelled_time_of_a_load_is_that_of_its_accesses(kind):
 def test_batches_of_any_size_go_in_chunks_through_the_same_buffers():
     driver = _driver(capacity=48)
     net = lfc.network(driver.overlay, 2)
-    driver.configure(net)
+    driver.load(net)
     addresses = set()
     for images in (1, 16, 17, 48, 49, 130, 5):
         values = lfc.bits(images, 64, images)
@@ -163,7 +163,7 @@ def test_a_run_takes_the_modelled_time(driver):
     for images, micros in ((1, 18.0), (100, 18.0 + 99 * 8.41)):
         lfc.run(driver, lfc.bits(images, 64))
         assert driver.timing["run"] == pytest.approx(micros * 1e-6, abs=1e-6)
-        assert driver.timing["images"] == images
+        assert driver.timing["pictures"] == images
         assert driver.expected_seconds(images) == pytest.approx(micros * 1e-6)
 
 
@@ -171,7 +171,7 @@ def test_weights_are_swapped_at_run_time_without_configuring_the_logic(driver):
     twin, values = driver.board.twin, lfc.bits(9, 64)
     other = lfc.network(driver.overlay, seed=7)
     for net in (other, driver.net, other):
-        driver.configure(net)
+        driver.load(net)
         assert np.array_equal(lfc.run(driver, values), oracle.lfc_words(net.layers, values))
     assert driver.board.twin is twin
 
@@ -231,7 +231,7 @@ def _ints(*shape):
 def test_what_the_overlay_cannot_compute_is_refused_before_any_register(change, message):
     driver = _driver()
     net = change(lfc.network(driver.overlay))
-    for call in (driver.configure, lambda net: BnnPynqDriver.split(net, driver.overlay)):
+    for call in (driver.load, lambda net: BnnPynqDriver.split(net, driver.overlay)):
         with pytest.raises(UnsupportedNetworkError, match=message) as refusal:
             call(net)
         assert str(refusal.value).startswith("network random-0 on overlay bnn-pynq-lfc-w1a2: ")
@@ -242,16 +242,16 @@ def test_what_the_overlay_cannot_compute_is_refused_before_any_register(change, 
 def test_parameters_of_the_other_precision_are_refused_and_the_old_network_stays(kind, other):
     circuit = lfc.overlay(kind)
     driver, net, values = _driver(circuit), lfc.network(circuit), lfc.bits(2, 832)
-    driver.configure(net)
+    driver.load(net)
     with pytest.raises(UnsupportedNetworkError, match="layer 0: accumulator"):
-        driver.configure(lfc.network(lfc.overlay(other)))
+        driver.load(lfc.network(lfc.overlay(other)))
     assert np.array_equal(lfc.run(driver, values), oracle.lfc_words(net.layers, values))
 
 
 @pytest.mark.parametrize("images", [0, -1, 49])
 def test_a_batch_outside_the_capacity_is_refused(images):
     driver = _driver(capacity=48)
-    driver.configure(lfc.network(driver.overlay))
+    driver.load(lfc.network(driver.overlay))
     driver.room(16)
     for call in (driver.room, driver.start):
         with pytest.raises(InputError, match=r"expected 1\.\.48"):
@@ -271,7 +271,7 @@ def test_a_batch_outside_the_capacity_is_refused(images):
 def test_inputs_of_another_shape_or_dtype_are_refused_and_the_former_ones_stay(driver, values):
     bits = lfc.bits(3, 64)
     driver.put(np.packbits(bits, axis=1, bitorder="little"))
-    with pytest.raises(InputError, match=r"expected uint8 \(images, 8\), packed bits"):
+    with pytest.raises(InputError, match=r"expected uint8 \(pictures, 8\), packed bits"):
         driver.put(values)
     driver.start(3)
     assert np.array_equal(driver.finish(), oracle.lfc_words(driver.net.layers, bits))
@@ -288,7 +288,7 @@ def test_nothing_runs_before_configure_nor_finishes_before_start(driver):
 def test_too_little_contiguous_memory_is_said_and_leaves_nothing_behind():
     circuit = lfc.tiny()
     driver = BnnPynqDriver(EmulatedBoard(memory_limit=4096), circuit)
-    driver.configure(lfc.network(circuit))
+    driver.load(lfc.network(circuit))
     with pytest.raises(BoardError, match="contiguous memory"):
         driver.room(300)
     assert driver.board.memory.used == 0
@@ -300,8 +300,8 @@ def test_a_second_start_and_a_new_network_wait_for_finish(driver):
     driver.room(2)
     driver.start(2)
     for call in (lambda: driver.start(2), lambda: driver.room(2), lambda: driver.put(np.zeros((2, 8), np.uint8)),
-                 lambda: driver.configure(driver.net)):
-        with pytest.raises(BoardBusyError, match="2 images is in flight"):
+                 lambda: driver.load(driver.net)):
+        with pytest.raises(BoardBusyError, match="2 pictures is in flight"):
             call()
     assert len(driver.finish()) == 2
 
@@ -310,12 +310,12 @@ def test_two_drivers_on_one_board_never_answer_with_the_wrong_network(driver):
     values = lfc.bits(6, 64)
     other = BnnPynqDriver(driver.board, driver.overlay)
     theirs = lfc.network(driver.overlay, seed=8)
-    other.configure(theirs)
+    other.load(theirs)
     for call in (lambda: driver.start(1), lambda: lfc.run(driver, values)):
         with pytest.raises(BoardTakenError, match="another classifier"):
             call()
     assert np.array_equal(lfc.run(other, values), oracle.lfc_words(theirs.layers, values))
-    driver.configure(driver.net)  # takes it back
+    driver.load(driver.net)  # takes it back
     assert np.array_equal(lfc.run(driver, values), oracle.lfc_words(driver.net.layers, values))
     with pytest.raises(BoardTakenError):
         other.start(1)
@@ -326,22 +326,22 @@ def test_nobody_takes_the_board_during_a_run(driver):
     driver.start(1)
     other = BnnPynqDriver(driver.board, driver.overlay)
     with pytest.raises(BoardBusyError, match="in flight"):
-        other.configure(driver.net)
+        other.load(driver.net)
     assert other.network is None
     driver.finish()
-    other.configure(driver.net)
+    other.load(driver.net)
 
 
 def test_logic_that_somebody_reprogrammed_is_noticed(driver):
     values = lfc.bits(3, 64)
     other = lfc.overlay("w1a1")
-    for happens in (driver.board.forget, driver.board.reset, lambda: driver.board.load(other)):
+    for happens in (driver.board.forget, driver.board.reset, lambda: driver.board.configure(other)):
         happens()
         with pytest.raises(BoardError, match="configured again"):
             driver.start(1)
         with pytest.raises(BoardError, match="no network is configured"):
             driver.start(1)
-        driver.configure(driver.net)
+        driver.load(driver.net)
         assert np.array_equal(lfc.run(driver, values), oracle.lfc_words(driver.net.layers, values))
 
 
@@ -353,7 +353,7 @@ def test_a_hung_run_ends_at_its_deadline_and_a_reset_helps(driver):
     driver.room(3)
     driver.start(3)
     before = driver.board.clock.now()
-    with pytest.raises(DeadlineError, match=r"bnn-pynq-lfc-w1a2 on 3 images.*model says.*within 0.5 s"):
+    with pytest.raises(DeadlineError, match=r"bnn-pynq-lfc-w1a2 on 3 pictures.*model says.*within 0.5 s"):
         driver.finish(0.5)
     assert driver.board.clock.now() - before == pytest.approx(0.5, rel=1e-3)
     with pytest.raises(DeadlineError):
@@ -361,7 +361,7 @@ def test_a_hung_run_ends_at_its_deadline_and_a_reset_helps(driver):
     with pytest.raises(BoardBusyError):
         driver.start(3)
     driver.board.reset()
-    driver.configure(driver.net)
+    driver.load(driver.net)
     assert np.array_equal(lfc.run(driver, values), oracle.lfc_words(driver.net.layers, values))
 
 
@@ -378,13 +378,13 @@ def test_a_slow_run_can_be_waited_for_again(driver):
 def test_a_failed_configure_leaves_do_init_clear_and_the_driver_unconfigured(driver):
     driver.board.twin.inject(_hang)
     with pytest.raises(DeadlineError, match="step"):
-        driver.configure(driver.net, timeout=0.1)
+        driver.load(driver.net, timeout=0.1)
     assert driver.board.ip(driver.overlay.ip.name).read(0x28) == 0
     assert driver.network is None
     with pytest.raises(BoardError, match="no network is configured"):
         driver.start(1)
     with pytest.raises(BoardBusyError, match="reset"):  # the hung write is still in the circuit
-        driver.configure(driver.net)
+        driver.load(driver.net)
 
 
 # -- freeing ---------------------------------------------------------------------------------
@@ -399,7 +399,7 @@ def test_free_gives_the_buffers_back_until_the_next_configure(driver):
     driver.room(1)
     with pytest.raises(BoardError, match="given back: load the network again"):
         driver.start(1)
-    driver.configure(driver.net)
+    driver.load(driver.net)
     assert np.array_equal(lfc.run(driver, values), words)
 
 
@@ -422,7 +422,7 @@ def test_close_gives_buffers_and_board_back(driver):
     driver.close()
     assert driver.board.memory.used == 0 and driver.board.owner is None
     for call in (lambda: driver.room(1), lambda: driver.put(np.zeros((1, 8), np.uint8)), lambda: driver.start(1),
-                 driver.finish, lambda: driver.configure(driver.net)):
+                 driver.finish, lambda: driver.load(driver.net)):
         with pytest.raises(ClosedError, match="closed"):
             call()
 
@@ -433,7 +433,7 @@ def test_close_waits_for_a_run_and_ends_one_that_hangs_by_a_reset(driver):
     driver.close()
     assert driver.board.memory.used == 0
     other = BnnPynqDriver(driver.board, driver.overlay)
-    other.configure(driver.net)
+    other.load(driver.net)
     driver.board.twin.inject(_hang)
     other.room(1)
     other.start(1)
@@ -468,7 +468,7 @@ def test_buffers_of_a_run_that_nothing_ends_are_quarantined_until_the_logic_is_c
     place.close()
     other = BnnPynqDriver(board, driver.overlay)
     generation = board.generation
-    other.configure(driver.net)  # nobody refuses it, and it configures the logic again
+    other.load(driver.net)  # nobody refuses it, and it configures the logic again
     assert board.generation == generation + 1 and board.quarantined == 0 == board.memory.used
     assert lfc.run(other, values).tolist() == wanted
     other.close()
@@ -497,7 +497,7 @@ def test_golden_words_of_mnist(golden, shared_data, kind, file, correct):
     expected = np.frombuffer((golden / "bnn-pynq" / "results" / file).read_bytes(), "<u8")
     pictures = lfc.idx(shared_data / "mnist" / "t10k-images-idx3-ubyte.gz")[:len(expected)]
     driver = _driver(lfc.overlay(kind))
-    driver.configure(_published(golden, kind))
+    driver.load(_published(golden, kind))
     words = lfc.run_packed(driver, lfc.mnist_bits(pictures))
     assert len(words) == {"w1a1": 10_000, "w1a2": 2_000}[kind]
     assert np.array_equal(words, expected)
@@ -518,14 +518,14 @@ def _labels(shared_data):
 @pytest.mark.parametrize("conservative", [False, True])
 def test_golden_three_gives_word_8(golden, kind, conservative):
     driver = _driver(lfc.overlay(kind), conservative=conservative)
-    driver.configure(_published(golden, kind))
+    driver.load(_published(golden, kind))
     picture = lfc.idx(golden / "bnn-pynq" / "images" / "3.image-idx3-ubyte")
     assert lfc.run_packed(driver, lfc.mnist_bits(picture)).tolist() == [0x8]
 
 
 def test_ten_thousand_images_take_84_ms_by_the_model(golden):
     driver = _driver(lfc.overlay("w1a1"))
-    driver.configure(_published(golden, "w1a1"))
+    driver.load(_published(golden, "w1a1"))
     driver.room(10_000)
     driver.start(10_000)
     driver.finish()

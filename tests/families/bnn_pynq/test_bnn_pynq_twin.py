@@ -26,7 +26,7 @@ class Rig:
     def __init__(self, circuit=None, **options):
         self.overlay = circuit or lfc.tiny()
         self.board = EmulatedBoard(**options)
-        self.board.load(self.overlay)
+        self.board.configure(self.overlay)
         self.regs = self.board.ip(self.overlay.ip.name)
         self.input = self.board.allocate(64 * 8, np.uint8)
         self.output = self.board.allocate(64, np.uint64)
@@ -410,14 +410,14 @@ def _outcome(steps, at_once, memory_write_cycles, timeout, prologue, stale_done=
     timing = dict(lfc.tiny().timing, memory_write_cycles=memory_write_cycles)
     rig = Rig(lfc.tiny(timing=timing))
     taken = []
-    real = rig.twin.play
-    rig.twin.play = lambda *call: taken.append(at_once and real(*call)) or taken[-1]
+    real = rig.twin.run_program
+    rig.twin.run_program = lambda *call: taken.append(at_once and real(*call)) or taken[-1]
     for offset, value in prologue:
         rig.regs.write(offset, value)
     if stale_done:
         rig.board.clock.advance(1e-3)
     try:
-        rig.regs.play(make_program(steps) if steps else np.empty(0, PROGRAM_DTYPE), timeout)
+        rig.regs.run_program(make_program(steps) if steps else np.empty(0, PROGRAM_DTYPE), timeout)
         error = None
     except (DeadlineError, BusError) as raised:
         error = str(raised)
@@ -468,7 +468,7 @@ def test_what_is_not_the_same_at_once_is_played_access_by_access(steps, timeout,
                                          ((WAIT, 0x10000, 1), BusError), ((WRITE, 0xFFFFFFFC, 1), BusError)])
 def test_a_bad_program_is_refused_before_its_first_access(rig, step, error):
     with pytest.raises(error, match="step 1"):
-        rig.regs.play(make_program([(WRITE, REPS, 9), step]), 1.0)
+        rig.regs.run_program(make_program([(WRITE, REPS, 9), step]), 1.0)
     assert rig.regs.read(REPS) == 0
 
 
@@ -476,5 +476,5 @@ def test_a_hang_ends_at_the_deadline_and_names_the_step(rig):
     rig.twin.inject(lambda twin, event, value: math.inf if event == "duration" else value)
     before = rig.board.clock.now()
     with pytest.raises(DeadlineError, match=r"step 2 of 3.*0x0.*0x6"):
-        rig.regs.play(make_program([(WRITE, DO_INIT, 1), (WRITE, CTRL, 1), (WAIT, CTRL, 6)]), 0.5)
+        rig.regs.run_program(make_program([(WRITE, DO_INIT, 1), (WRITE, CTRL, 1), (WAIT, CTRL, 6)]), 0.5)
     assert rig.board.clock.now() - before == pytest.approx(0.5, rel=1e-3)

@@ -101,7 +101,7 @@ def test_refused_before_any_register_is_written(name):
     net, message = REFUSED[name]
     board = EmulatedBoard()
     driver = QnnMoDriver(board, offload.overlay())
-    for call in (lambda net: QnnMoDriver.split(net, driver.overlay), driver.configure):
+    for call in (lambda net: QnnMoDriver.split(net, driver.overlay), driver.load):
         with pytest.raises(UnsupportedNetworkError, match=message) as refusal:
             call(net)
         assert str(refusal.value).startswith("network net on overlay qnn-mo-w1a2: ")

@@ -153,9 +153,9 @@ def test_results_are_arrays_of_their_own(driver):
 def test_networks_are_swapped_without_configuring_the_logic(driver):
     twin = driver.board.twin
     for seed in (5, 0, 5):
-        driver.configure(_net(seed))
+        driver.load(_net(seed))
         assert _right(driver)
-    driver.configure(offload.dorefa_net())
+    driver.load(offload.dorefa_net())
     assert _right(driver, 1) and driver.board.twin is twin
 
 
@@ -163,7 +163,7 @@ def test_a_batch_goes_in_chunks_of_the_capacity():
     net = _net()
     made = offload.driver("w1a2", net, dma_bytes=200_000)
     assert 2 <= made.capacity < 16
-    assert _right(made, 2 * made.capacity + 1) and made.timing["images"] == 1
+    assert _right(made, 2 * made.capacity + 1) and made.timing["pictures"] == 1
     assert made.dma_bytes <= 200_000
 
 
@@ -336,7 +336,7 @@ def test_dma_buffers_of_dorefa_net_are_8_megabytes_at_most():
 
 def test_a_network_too_large_for_the_limit_gets_one_image():
     made = QnnMoDriver(EmulatedBoard(), offload.overlay("w1a3"))
-    made.configure(offload.tinier_yolo())
+    made.load(offload.tinier_yolo())
     assert made.capacity == 1
     offload.run(made, offload.codes(made, 1))
     assert made.dma_bytes == made.board.memory.used
@@ -347,15 +347,15 @@ def test_layers_tell_what_each_took():
     assert made.layers() == ()
     offload.run(made, offload.codes(made, 2))
     layers = made.layers()
-    assert [(each.layer, each.name, each.runs, each.images) for each in layers] == [
+    assert [(each.layer, each.name, each.runs, each.pictures) for each in layers] == [
         (0, "conv0", 2, 2), (2, "conv1", 1, 2), (4, "conv2", 2, 2), (5, "conv3", 2, 2)]
     assert sum(each.macs for each in layers) == 946_201_824
     for each in layers:
         cycles = each.load_cycles + 2 * each.run_cycles
         assert each.seconds == pytest.approx(cycles * 1e-8, abs=3e-6)
     assert made.timing["run"] == pytest.approx(sum(each.seconds for each in layers))
-    assert made.timing["images"] == 2 and made.timing["modelled"]
-    made.configure(_net())
+    assert made.timing["pictures"] == 2 and made.timing["modelled"]
+    made.load(_net())
     assert made.layers() == ()
 
 
@@ -363,7 +363,7 @@ def test_clock_and_address_come_from_the_descriptor():
     published = offload.overlay()
     fast = dataclasses.replace(published, clock_mhz=250.0, ip=dataclasses.replace(published.ip, address=0xA0000000))
     made = QnnMoDriver(EmulatedBoard(), fast)
-    made.configure(offload.dorefa_net())
+    made.load(offload.dorefa_net())
     assert _right(made, 1)
     assert made.expected_seconds(1) == pytest.approx(7.53987e-3 / 2.5)
     assert made.timing["run"] == pytest.approx(7.53987e-3 / 2.5, rel=0.01)
@@ -481,7 +481,7 @@ def test_somebody_elses_registers_do_not_stay(driver):
 def test_codes_of_another_shape_or_dtype_are_refused_and_the_former_ones_stay(driver, codes):
     maps = offload.codes(driver, 2)
     driver.put(maps)
-    with pytest.raises(InputError, match=r"expected uint8 \(images, 8, 8, 20\)"):
+    with pytest.raises(InputError, match=r"expected uint8 \(pictures, 8, 8, 20\)"):
         driver.put(codes)
     driver.start(2)
     assert np.array_equal(driver.finish(), oracle_conv.forward(driver.network.layers, maps))
@@ -520,12 +520,12 @@ def test_a_run_needs_all_its_images_anew(driver):
     """Later maps lie where the input was."""
     maps = offload.codes(driver, 3)
     driver.put(maps[:2])
-    with pytest.raises(InputError, match="3 images, but 2 were put since the last run"):
+    with pytest.raises(InputError, match="3 pictures, but 2 were put since the last run"):
         driver.start(3)
     driver.put(maps)
     driver.start(3)
     assert np.array_equal(driver.finish(), oracle_conv.forward(driver.network.layers, maps))
-    with pytest.raises(InputError, match="1 images, but 0 were put since the last run"):
+    with pytest.raises(InputError, match="1 pictures, but 0 were put since the last run"):
         driver.start(1)
 
 
@@ -559,8 +559,8 @@ def test_a_second_start_an_input_and_a_new_network_wait_for_finish(driver):
     maps = offload.codes(driver, 2)
     driver.put(maps)
     driver.start(2)
-    for call in (lambda: driver.start(1), lambda: driver.put(maps), lambda: driver.configure(_net())):
-        with pytest.raises(BoardBusyError, match="2 images is in flight"):
+    for call in (lambda: driver.start(1), lambda: driver.put(maps), lambda: driver.load(_net())):
+        with pytest.raises(BoardBusyError, match="2 pictures is in flight"):
             call()
     assert np.array_equal(driver.finish(), oracle_conv.forward(driver.network.layers, maps))
 
@@ -571,7 +571,7 @@ def test_two_drivers_on_one_board_never_answer_with_the_wrong_network(driver):
         with pytest.raises(BoardTakenError, match="another classifier"):
             call()
     assert _right(other)
-    driver.configure(driver.network)
+    driver.load(driver.network)
     assert _right(driver)
     with pytest.raises(BoardTakenError):
         other.start(1)
@@ -583,18 +583,18 @@ def test_nobody_takes_the_board_during_a_run(driver):
     driver.start(1)
     other = QnnMoDriver(driver.board, driver.overlay)
     with pytest.raises(BoardBusyError, match="in flight"):
-        other.configure(_net())
+        other.load(_net())
     assert np.array_equal(driver.finish(), oracle_conv.forward(driver.network.layers, maps))
-    other.configure(_net())
+    other.load(_net())
 
 
 def test_logic_that_somebody_reprogrammed_is_noticed(driver):
     net = driver.network
-    for happens in (driver.board.forget, driver.board.reset, lambda: driver.board.load(offload.overlay("w1a3"))):
+    for happens in (driver.board.forget, driver.board.reset, lambda: driver.board.configure(offload.overlay("w1a3"))):
         happens()
         with pytest.raises(BoardError, match=AGAIN):
             driver.start(1)
-        driver.configure(net)
+        driver.load(net)
         assert _right(driver)
 
 
@@ -605,7 +605,7 @@ def test_a_reset_during_a_run_says_to_load_again(driver):
     driver.board.reset()
     with pytest.raises(BoardError, match=AGAIN):
         driver.finish()
-    driver.configure(net)
+    driver.load(net)
     assert _right(driver)
 
 
@@ -628,16 +628,16 @@ def test_a_hang_anywhere_ends_at_the_deadline_and_a_reset_helps(driver, number, 
     for call in (lambda: driver.start(1), lambda: driver.put(maps)):
         with pytest.raises(BoardError, match=AGAIN):
             call()
-    for call in (driver.finish, lambda: driver.configure(net)):
+    for call in (driver.finish, lambda: driver.load(net)):
         with pytest.raises(BoardBusyError, match="reset.*" + AGAIN):
             call()
     other = QnnMoDriver(driver.board, driver.overlay)
     with pytest.raises(BoardBusyError, match="in flight"):
-        other.configure(net)
+        other.load(net)
     driver.board.reset()
     with pytest.raises(BoardError, match=AGAIN):
         driver.start(1)
-    driver.configure(net)
+    driver.load(net)
     assert _right(driver)
 
 
@@ -665,7 +665,7 @@ def test_a_timeout_is_for_each_wait_and_the_message_names_it(driver):
             driver.finish(0.15)
         driver.board.clock.advance(1.0)  # the slow one ends after all
         seconds[0] = 0.1
-        driver.configure(_net())
+        driver.load(_net())
 
 
 def test_host_work_between_the_runs_is_not_part_of_a_timeout(driver, monkeypatch):
@@ -696,7 +696,7 @@ def test_ctrl_c_says_to_load_again_and_loading_helps(driver, event):
         with pytest.raises(BoardError, match=AGAIN):
             call()
     driver.board.clock.advance(1.0)
-    driver.configure(net)  # the circuit is idle: no reset needed
+    driver.load(net)  # the circuit is idle: no reset needed
     assert _right(driver)
 
 
@@ -714,7 +714,7 @@ def test_ctrl_c_between_the_runs_needs_no_reset(driver, monkeypatch):
             driver.finish()
     with pytest.raises(BoardError, match=AGAIN):
         driver.start(1)
-    driver.configure(net)
+    driver.load(net)
     assert _right(driver)
 
 
@@ -727,7 +727,7 @@ def test_ctrl_c_in_start_breaks_off_too(driver, monkeypatch):
             driver.start(1)
     with pytest.raises(BoardError, match=AGAIN):
         driver.start(1)
-    driver.configure(net)
+    driver.load(net)
     assert _right(driver)
 
 
@@ -740,7 +740,7 @@ def test_a_bus_error_breaks_off(driver):
         driver.finish()
     with pytest.raises(BoardError, match=AGAIN):
         driver.start(1)
-    driver.configure(net)
+    driver.load(net)
     assert _right(driver)
 
 
@@ -748,10 +748,10 @@ def test_a_failed_configure_leaves_no_network(driver, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(driver.board, "allocate", lambda *_: (_ for _ in ()).throw(BoardError("no memory")))
         with pytest.raises(BoardError, match="no memory"):
-            driver.configure(_net(3))
+            driver.load(_net(3))
     with pytest.raises(BoardError, match="no network is configured"):
         driver.start(1)
-    driver.configure(_net(3))
+    driver.load(_net(3))
     assert _right(driver)
 
 
@@ -769,7 +769,7 @@ def test_free_gives_the_buffers_back_until_the_next_configure(driver):
     for call in (lambda: driver.start(1), lambda: driver.put(np.zeros((1, *driver.input.shape), np.uint8))):
         with pytest.raises(BoardError, match=AGAIN):
             call()
-    driver.configure(net)
+    driver.load(net)
     with pytest.raises(InputError, match="0 were put since the last run"):
         driver.start(1)
     assert _right(driver)
@@ -793,13 +793,13 @@ def test_free_refuses_while_the_circuit_may_write(driver):
     driver.board.reset()
     driver.free()
     assert driver.board.memory.used == 0
-    driver.configure(net)
+    driver.load(net)
     assert _right(driver)
 
 
 def test_free_of_a_driver_whose_logic_is_gone_and_of_a_closed_one(driver):
     other = QnnMoDriver(driver.board, offload.overlay("w1a3"))
-    other.configure(offload.network([small_conv.binary_conv(np.random.default_rng(0), 64, 32, code_bits=3)], 6, 64))
+    other.load(offload.network([small_conv.binary_conv(np.random.default_rng(0), 64, 32, code_bits=3)], 6, 64))
     driver.free()
     assert driver.board.memory.used == other.dma_bytes
     assert _right(other, 2)
@@ -816,7 +816,7 @@ def test_close_gives_buffers_and_board_back(driver):
     driver.close()
     assert driver.board.memory.used == 0 and driver.board.owner is None
     for call in (lambda: driver.put(None), lambda: driver.start(1), driver.finish,
-                 lambda: driver.configure(_net())):
+                 lambda: driver.load(_net())):
         with pytest.raises(ClosedError, match="closed"):
             call()
 
@@ -841,7 +841,7 @@ def test_close_waits_for_a_run_and_ends_one_that_hangs_by_a_reset(driver, monkey
             other.close()
         assert board.owner is None and board.in_flight is None and other.dma_bytes == 0
         assert board.memory.used == (0 if works else held) and bool(board.quarantined) != works
-    board.load(other.overlay)
+    board.configure(other.overlay)
     assert board.memory.used == 0 == board.quarantined
 
 
@@ -873,19 +873,19 @@ def test_closing_the_board_first_is_fine(driver):
 def test_marked_maps_give_the_oracles_codes_with_a_cache_that_writes_back_late(conservative, images):
     net = _net(4)
     made = offload.driver(net=net, board=EvictingBoard(), conservative=conservative)
-    made.limits = made.limits._replace(marked=True)
+    made.limits = made.limits._replace(sentinels=True)
     for seed in (1, 2):
         codes = offload.codes(made, images, seed)
         assert np.array_equal(offload.run(made, codes), oracle_conv.forward(net.layers, codes))
 
 
-@pytest.mark.parametrize("marked", [False, True])
-def test_each_run_that_was_done_without_data_is_noticed_where_the_limits_say_so(marked):
+@pytest.mark.parametrize("sentinels", [False, True])
+def test_each_run_that_was_done_without_data_is_noticed_where_the_limits_say_so(sentinels):
     noticed, runs = [], 0
     for at in range(100):
         plan = FaultPlan(faults=[Fault("done without data", at)])
         made = offload.driver(net=_net(), board=EmulatedBoard(faults=plan))
-        made.limits = made.limits._replace(marked=marked)
+        made.limits = made.limits._replace(sentinels=sentinels)
         codes = offload.codes(made, 2)
         try:
             offload.run(made, codes)
@@ -895,9 +895,9 @@ def test_each_run_that_was_done_without_data_is_noticed_where_the_limits_say_so(
             with pytest.raises(BoardError, match=AGAIN):
                 offload.run(made, codes)
         runs = made.board.twin.runs
-        if not plan.struck:
+        if not plan.injected:
             break
-    assert runs == 6 and len(noticed) == (6 if marked else 0)
+    assert runs == 6 and len(noticed) == (6 if sentinels else 0)
 
 
 # -- one plan a load --------------------------------------------------------------------------------------
@@ -934,7 +934,7 @@ def test_another_overlay_mode_or_network_is_planned_anew(planned):
         for _ in range(2):
             made = QnnMoDriver(EmulatedBoard(), circuit, conservative)
             QnnMoDriver.split(net, dataclasses.replace(circuit), conservative)
-            made.configure(net)
+            made.load(net)
             assert made.plan.pixel_bytes == 2 * circuit.geometry["max_inputs"] // 8 and _right(made)
     assert len(planned) == 4
     same = dataclasses.replace(net)

@@ -126,7 +126,7 @@ class Rig:
     def __init__(self, kind="w1a2", seed=0, nbytes=1 << 20, **options):
         self.kind, self.overlay = kind, offload.overlay(kind)
         self.board = EmulatedBoard(**options)
-        self.board.load(self.overlay)
+        self.board.configure(self.overlay)
         self.regs = self.board.ip(self.overlay.ip.name)
         self.memory = self.board.allocate(nbytes)
         self.rng = np.random.default_rng(seed)
@@ -554,7 +554,7 @@ def test_faults_are_called_at_every_hook_point(ready):
 def test_the_bitstreams_digest_decides_which_circuit_it_is():
     two, three = offload.overlay("w1a2"), offload.overlay("w1a3")
     with pytest.raises(DescriptorError, match="by the digest"):
-        EmulatedBoard().load(dataclasses.replace(two, files=three.files))
+        EmulatedBoard().configure(dataclasses.replace(two, files=three.files))
 
 
 # -- golden -----------------------------------------------------------------------------------------------

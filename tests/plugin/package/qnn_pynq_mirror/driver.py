@@ -99,7 +99,7 @@ class MirrorDriver(Driver):
 
     # -- a network ---------------------------------------------------------------------------------------
 
-    def configure(self, network: Network, timeout: float | None = None) -> None:
+    def load(self, network: Network, timeout: float | None = None) -> None:
         split = self.split(network, self.overlay, self.conservative)
         layer = split.logic[0]
         assert isinstance(layer, AbsDiff)
@@ -109,7 +109,7 @@ class MirrorDriver(Driver):
             self.network = None
             self._profile, self._put = (), 0
             self.board.claim(self)
-            self.board.load(self.overlay)
+            self.board.configure(self.overlay)
             self._generation = self.board.generation
             registers = self._registers()
             self._free()  # results of another size
@@ -212,7 +212,7 @@ class MirrorDriver(Driver):
                 raise NoDataError(f"{self.overlay.name}: finished, but {missing} of {images} results were never "
                                   "written")
             self._over()
-            self.timing["run"], self.timing["images"] = seconds, images
+            self.timing["run"], self.timing["pictures"] = seconds, images
             self.timing["transfer"] += perf_counter() - begun
             cycles = images * self.output.shape[0] * self.overlay.timing["cycles_per_template"]
             self._profile = (LayerProfile(self._index, "absdiff", 1, int(self._layer.templates.size), 0,
@@ -262,7 +262,7 @@ class MirrorDriver(Driver):
     def _check_ready(self) -> None:
         self._check_open()
         if self.network is None:
-            raise BoardError("no network is configured: call configure() first")
+            raise BoardError("no network is configured: call load() first")
         self.board.require(self)
         if self.displaced:
             self.network = None

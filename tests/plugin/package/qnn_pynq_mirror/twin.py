@@ -103,7 +103,7 @@ class MirrorTwin(Twin):
 
     def _begin(self, command: int) -> None:
         begun = self.clock.now()
-        fault = self.faults.strike() if self.faults is not None else None
+        fault = self.faults.draw() if self.faults is not None else None
         if fault is not None and self._strikes_first(fault):
             return
         cycles = self._read_templates() if command == 1 else self._compare()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from qnn_pynq.errors import KernelError
-from qnn_pynq.kernels import PLAY_DONE, PLAY_TIMEOUT, play
+from qnn_pynq.kernels import PROGRAM_DONE, PROGRAM_TIMEOUT, run_program
 
 STEP = np.dtype([("op", "<u4"), ("offset", "<u4"), ("value", "<u4")])
 WRITE, WAIT = 0, 1
@@ -50,13 +50,13 @@ def slave():
 def test_writes_happen_in_order_and_last():
     window = np.zeros(4, np.uint32)
     steps = program((WRITE, 0, 1), (WRITE, 4, 2), (WRITE, 0, 0xFFFFFFFF), (WRITE, 12, 5))
-    assert play(window, steps, 1.0) == (PLAY_DONE, 4)
+    assert run_program(window, steps, 1.0) == (PROGRAM_DONE, 4)
     assert window.tolist() == [0xFFFFFFFF, 2, 0, 5]
 
 
 def test_a_window_by_address():
     window = np.zeros(4, np.uint32)
-    assert play(window.ctypes.data, program((WRITE, 8, 7)), 1.0, window_bytes=16) == (PLAY_DONE, 1)
+    assert run_program(window.ctypes.data, program((WRITE, 8, 7)), 1.0, window_bytes=16) == (PROGRAM_DONE, 1)
     assert window.tolist() == [0, 0, 7, 0]
 
 
@@ -64,7 +64,7 @@ def test_a_slave_answers_every_transaction(slave):
     steps = []
     for value in range(20):
         steps += [(WRITE, 4, 0), (WRITE, 8, value), (WRITE, 0, 1), (WAIT, 4, 2)]
-    assert play(slave.window, program(*steps), 60.0) == (PLAY_DONE, 80)
+    assert run_program(slave.window, program(*steps), 60.0) == (PROGRAM_DONE, 80)
     assert slave.seen == list(range(20))
     assert slave.window[3] == 20
 
@@ -72,28 +72,28 @@ def test_a_slave_answers_every_transaction(slave):
 def test_the_deadline_names_the_step_and_the_rest_is_not_played():
     window = np.zeros(4, np.uint32)
     begin = time.monotonic()
-    assert play(window, program((WRITE, 0, 9), (WAIT, 4, 0x80), (WRITE, 8, 1)), 0.05) == (PLAY_TIMEOUT, 1)
+    assert run_program(window, program((WRITE, 0, 9), (WAIT, 4, 0x80), (WRITE, 8, 1)), 0.05) == (PROGRAM_TIMEOUT, 1)
     assert time.monotonic() - begin >= 0.05
     assert window.tolist() == [9, 0, 0, 0]
 
 
 def test_no_time_at_all_still_looks():
     window = np.array([4, 0], np.uint32)
-    assert play(window, program((WAIT, 0, 6), (WRITE, 4, 1)), 0) == (PLAY_DONE, 2)
-    assert play(window, program((WAIT, 0, 2)), 0) == (PLAY_TIMEOUT, 0)
-    assert play(window, program((WAIT, 0, 4)), float("inf")) == (PLAY_DONE, 1)
+    assert run_program(window, program((WAIT, 0, 6), (WRITE, 4, 1)), 0) == (PROGRAM_DONE, 2)
+    assert run_program(window, program((WAIT, 0, 2)), 0) == (PROGRAM_TIMEOUT, 0)
+    assert run_program(window, program((WAIT, 0, 4)), float("inf")) == (PROGRAM_DONE, 1)
 
 
 def test_other_python_threads_run_while_it_waits():
     window = np.zeros(2, np.uint32)
     timer = threading.Timer(0.05, lambda: window.__setitem__(0, 1))
     timer.start()
-    assert play(window, program((WAIT, 0, 1)), 30.0) == (PLAY_DONE, 1)
+    assert run_program(window, program((WAIT, 0, 1)), 30.0) == (PROGRAM_DONE, 1)
     timer.join()
 
 
 def test_an_empty_program_is_done():
-    assert play(np.zeros(1, np.uint32), program(), 1.0) == (PLAY_DONE, 0)
+    assert run_program(np.zeros(1, np.uint32), program(), 1.0) == (PROGRAM_DONE, 0)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_an_empty_program_is_done():
 def test_a_bad_step_is_refused_before_anything_is_touched(step, words):
     window = np.zeros(4, np.uint32)
     with pytest.raises(KernelError, match=words):
-        play(window, program((WRITE, 0, 1), step), 1.0)
+        run_program(window, program((WRITE, 0, 1), step), 1.0)
     assert not window.any()
 
 
@@ -132,11 +132,11 @@ def test_a_bad_step_is_refused_before_anything_is_touched(step, words):
 )
 def test_bad_arguments_are_refused(arguments, words):
     with pytest.raises(KernelError, match=words):
-        play(*arguments)
+        run_program(*arguments)
 
 
 def test_a_long_wait_leaves_the_processor_to_others():
     """5 % is the aim; a spinning loop takes all of it."""
     before = time.thread_time()
-    assert play(np.zeros(4, np.uint32), program((WAIT, 0, 1)), 1.0) == (PLAY_TIMEOUT, 0)
+    assert run_program(np.zeros(4, np.uint32), program((WAIT, 0, 1)), 1.0) == (PROGRAM_TIMEOUT, 0)
     assert time.thread_time() - before < 0.1

@@ -36,7 +36,7 @@ static void doze(int64_t waited, int64_t left)
     nanosleep(&t, NULL);
 }
 
-int qnn_play(void *window, size_t window_bytes, const void *program, size_t steps, int64_t timeout_ns,
+int qnn_run_program(void *window, size_t window_bytes, const void *program, size_t steps, int64_t timeout_ns,
              size_t *step)
 {
     volatile uint32_t *registers = window;
