@@ -52,12 +52,12 @@ def _benchmark(args: argparse.Namespace) -> int:
     runs: list[dict[str, Any]] = []
     with Classifier(args.network, board=args.board) as classifier:
         spec = classifier.network.input
-        pictures = args.pictures or (10000 if classifier.engine.kind == "words" else 256)
-        check_batch(spec, pictures)
-        shape = (pictures, *spec.size) + ((spec.channels,) if spec.channels > 1 else ())
+        count = args.pictures or (10000 if classifier.engine.kind == "words" else 256)
+        check_batch(spec, count)
+        shape = (count, *spec.size) + ((spec.channels,) if spec.channels > 1 else ())
         pictures = np.random.RandomState(1).randint(0, spec.encoding.levels, shape, dtype=np.uint8)
         where, name, board = answered_by(classifier), classifier.network.name, classifier.engine.name
-        for batch in sorted({1, min(64, pictures), pictures}):
+        for batch in sorted({1, min(64, count), count}):
             runs.append(_measure(classifier, pictures[:batch], args.repeat))
     if args.json:
         emit_json({"network": name, "board": board, "runs": runs})
