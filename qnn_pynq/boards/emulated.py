@@ -7,7 +7,7 @@ from typing import Any, Callable
 
 import numpy as np
 
-from ..contracts.board import Board, Buffer, Registers, shape_bytes
+from ..contracts.board import Board, Buffer, Done, Registers, shape_bytes
 from ..contracts.clock import Clock, RealClock, VirtualClock
 from ..contracts.families import twin_class
 from ..contracts.program import check_program, run_plainly
@@ -20,6 +20,9 @@ from .memory import EmulatedMemory
 __all__ = ["EmulatedBoard", "EmulatedBuffer", "TwinRegisters", "next_look"]
 
 _log = logging.getLogger(__name__)
+_KEPT = 1024  # programs that were checked, by window
+
+
 class EmulatedBuffer(Buffer):
     """Buffer with a processor's and a logic's copy; flush and invalidate copy between them."""
 
@@ -35,7 +38,8 @@ class EmulatedBuffer(Buffer):
 
     @property
     def array(self) -> np.ndarray:
-        self._check()
+        if self._board.closed or self.closed:
+            self._check()
         return self._array
 
     def _check(self) -> None:
@@ -44,18 +48,23 @@ class EmulatedBuffer(Buffer):
             raise ClosedError(f"buffer at {self.device_address:#x} is closed: allocate another")
 
     def flush(self, nbytes: int | None = None) -> None:
-        self._check()
-        self._board.touch()
-        self._board.settle()
-        self._logic[:nbytes] = self._bytes[:nbytes]
-        self._board.touch()
+        self._move(self._logic, self._bytes, nbytes)
 
     def invalidate(self, nbytes: int | None = None) -> None:
-        self._check()
-        self._board.touch()
-        self._board.settle()
-        self._bytes[:nbytes] = self._logic[:nbytes]
-        self._board.touch()
+        self._move(self._bytes, self._logic, nbytes)
+
+    def _move(self, target: np.ndarray, source: np.ndarray, nbytes: int | None) -> None:
+        board = self._board
+        if board.closed or self.closed:
+            self._check()
+        faults, twin = board.faults, board.twin
+        if faults is not None:
+            faults.touch()
+        if twin is not None:
+            twin.settle()
+        target[:nbytes] = source[:nbytes]
+        if faults is not None:
+            faults.touch()
 
     def close(self) -> None:
         if not self.closed:
@@ -84,23 +93,37 @@ class TwinRegisters(Registers):
     def __init__(self, twin: Twin, window: int, clock: Clock, skip: Callable[[int, float], None]) -> None:
         self._twin, self.window = twin, window
         self._clock, self._skip = clock, skip
+        self._good: dict[int, np.ndarray] = {}  # programs that were checked
 
     def _target(self) -> Twin:
         return self._twin
 
     def read(self, offset: int) -> int:
-        return self._target().read(self.check(offset))
+        if offset.__class__ is not int or offset & 3 or not 0 <= offset < self.window:
+            offset = self.check(offset)
+        return self._target().read(offset)
 
     def write(self, offset: int, value: int) -> None:
         if not 0 <= value <= 0xFFFFFFFF:
             raise BoardError(f"register value {value}: expected 0..2**32-1")
-        self._target().write(self.check(offset), value)
+        if offset.__class__ is not int or offset & 3 or not 0 <= offset < self.window:
+            offset = self.check(offset)
+        self._target().write(offset, value)
 
     def run_program(self, program: np.ndarray, timeout: float) -> None:
         twin = self._target()
-        check_program(program, self.window)
+        if self._good.get(id(program)) is not program:
+            check_program(program, self.window)
+            if not program.flags.writeable:  # it stays as it is
+                if len(self._good) == _KEPT:
+                    self._good.clear()
+                self._good[id(program)] = program
         if not twin.run_program(program, timeout):
             run_plainly(self, program, self._clock, timeout, self._skip)
+
+    def wait(self, offset: int, mask: int, timeout: float) -> int:
+        """As `Twin.wait`."""
+        return self._target().wait(offset, mask, timeout)
 
 
 class _BoardRegisters(TwinRegisters):
@@ -111,7 +134,8 @@ class _BoardRegisters(TwinRegisters):
         self._board, self._logic = board, logic
 
     def _target(self) -> Twin:
-        self._board.check_open()
+        if self._board.closed:
+            self._board.check_open()
         if self._board.twin is not self._logic:
             raise BusError("the logic was configured again: take the registers from board.ip() anew")
         return self._twin
@@ -161,7 +185,8 @@ class EmulatedBoard(Board):
         self.twin: Twin | None = None
         self._overlay: Any = None
         self._modelled = 0.0  # of twins that are gone
-        self._registers: dict[str, Registers] = {}
+        self._registers: dict[str, _BoardRegisters] = {}
+        self._jumps = isinstance(self.clock, VirtualClock)
 
     def configure(self, overlay: Any) -> None:
         with self.lock:
@@ -186,7 +211,8 @@ class EmulatedBoard(Board):
         return self._overlay
 
     def ip(self, name: str) -> Registers:
-        self.check_open()
+        if self.closed:
+            self.check_open()
         if name not in self._registers:
             raise BoardError("ip {!r}: the logic has {}".format(
                 name, ", ".join(self._registers) or "no overlay; load one first"))
@@ -218,8 +244,16 @@ class EmulatedBoard(Board):
             self.clock.sleep_until(next_look(self.twin, self.clock.now(), attempt, left))
             self.twin.settle()
 
+    def wait(self, ip: str, done: Done, timeout: float, what: str = "the accelerator",
+             cancelled: Callable[[], bool] | None = None) -> int:
+        if self._jumps and not callable(done) and ip in self._registers and not (cancelled and cancelled()):
+            found = self._registers[ip].wait(*done, timeout)
+            if found:
+                return found
+        return super().wait(ip, done, timeout, what, cancelled)
+
     def idle(self, attempt: int, elapsed: float, left: float) -> None:
-        if isinstance(self.clock, VirtualClock):
+        if self._jumps:
             self.skip(attempt, left)
         else:  # in steps, so that a wait can be cancelled, and not later than by a millisecond
             self.skip(min(attempt, 10), min(left, LONGEST))
@@ -238,7 +272,7 @@ class EmulatedBoard(Board):
         with self.lock:
             if self.twin is not None:
                 self._modelled += self.twin.modelled_seconds
-            self.twin, self._overlay, self._registers, self._in_flight = None, None, {}, None
+            self.twin, self._overlay, self._registers, self.in_flight = None, None, {}, None
             self.generation += 1
 
     @property
@@ -246,9 +280,7 @@ class EmulatedBoard(Board):
         """FPGA time so far by the cycle model: register accesses and runs, never emulation time."""
         return self._modelled + (self.twin.modelled_seconds if self.twin is not None else 0.0)
 
-    @property
-    def accelerator_seconds(self) -> float:
-        return self.modelled_seconds
+    accelerator_seconds = modelled_seconds
 
     def close(self) -> None:
         with self.lock:

@@ -141,8 +141,8 @@ class Pipeline:
 
     def predictions(self, work: Work) -> list[Prediction]:
         """One a picture; each has its part of the batch's stage times."""
-        result = self.run(work.inputs, sums=self.engine.gives_sums)
-        decoder, engine = self.decoder, self.engine
+        result = self.run(work.inputs, sums=self.guard.engine.gives_sums)
+        decoder, engine = self.decoder, self.guard.engine
         begun = perf_counter()
         outputs = decoder.outputs(result)
         indices, _ = decoder.indices(outputs)

@@ -99,8 +99,9 @@ def close_all(buffers: Sequence[Buffer]) -> None:
 class Board(ABC):
     """What overlays are loaded into.
 
-    One owner at a time: `claim` takes the board over, the former owner's next `require` raises
-    BoardTakenError. `lock` guards a sequence of accesses between threads.
+    One `owner` at a time: `claim` takes the board over, the former owner's next `require` raises
+    BoardTakenError. Who starts a run sets `in_flight` before, and None when it is over. `lock` guards a sequence of
+    accesses between threads.
 
     Buffers that a run may still write to, which nobody could end, come to the board by `quarantine`: they are neither
     freed nor handed out until the logic is configured again, and the next `load` does that.
@@ -109,23 +110,18 @@ class Board(ABC):
     name = "board"
     kind = ""
     emulated = False
+    owner: object = None  # who may use the board now
+    in_flight: object = None  # whose run may be in the logic; a configuration of the logic ends every run
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.lock = threading.RLock()
         self.generation = 0  # counts configurations of the logic: weights do not survive one
         self.closed = False
-        self._owner: object = None
-        self._in_flight: object = None
         self._quarantined: list[Buffer] = []
         self._stale = False  # the next load configures the logic, whatever is in it
 
     # -- ownership ----------------------------------------------------------------------------
-    @property
-    def owner(self) -> object:
-        """Who may use the board now, or None."""
-        return self._owner
-
     def claim(self, owner: object) -> None:
         """Make `owner` the one who may use the board.
 
@@ -136,36 +132,27 @@ class Board(ABC):
         """
         with self.lock:
             self.check_open()
-            if self._in_flight is not None and self._in_flight is not owner:
+            if self.in_flight is not None and self.in_flight is not owner:
                 raise BoardBusyError(
                     f"a run of another classifier is in flight on {self.name}: let it finish, "
                     "or reset() the board")
-            self._owner = owner
+            self.owner = owner
 
     def release(self, owner: object) -> None:
         """Give the board up, and a run in flight; nothing happens when `owner` does not hold it."""
         with self.lock:
-            if self._in_flight is owner:
-                self._in_flight = None
-            if self._owner is owner:
-                self._owner = None
+            if self.in_flight is owner:
+                self.in_flight = None
+            if self.owner is owner:
+                self.owner = None
 
     def require(self, owner: object) -> None:
         """Raise BoardTakenError unless `owner` holds the board, ClosedError after close()."""
         self.check_open()
-        if self._owner is not owner:
+        if self.owner is not owner:
             raise BoardTakenError(
                 f"{self.name} belongs to another classifier now; load() a network again to take it back, "
                 "or open a second board")
-
-    def mark_in_flight(self, owner: object) -> None:
-        """Remember a started run, and with it its buffers; None when it is over."""
-        self._in_flight = owner
-
-    @property
-    def in_flight(self) -> object:
-        """Whose run may be in the logic, or None; a configuration of the logic ends every run."""
-        return self._in_flight
 
     def quarantine(self, buffers: Iterable[Buffer], why: str) -> None:
         """Take over buffers that the logic may still write to, until it is configured again.
@@ -191,7 +178,7 @@ class Board(ABC):
 
     def _configured(self) -> None:
         """The logic was configured: nothing of an earlier run is left in it."""
-        self._in_flight, self._stale = None, False
+        self.in_flight, self._stale = None, False
         while self._quarantined:
             self._quarantined[-1].close()
             self._quarantined.pop()
@@ -230,8 +217,8 @@ class Board(ABC):
         """Release the board; idempotent."""
         with self.lock:
             self.closed = True
-            self._owner = None
-            self._in_flight = None
+            self.owner = None
+            self.in_flight = None
 
     @property
     def accelerator_seconds(self) -> float:

@@ -23,8 +23,15 @@ class Clock(ABC):
         """Let time pass up to `moment` on this clock."""
         self.sleep(max(0.0, moment - self.now()))
 
-    def elapse(self, seconds: float) -> None:  # noqa: B027 (an override is optional)
-        """Modelled time went by: moves a virtual clock, costs nothing on a real one."""
+    def elapse(self, seconds: float, times: int = 1) -> float:
+        """Modelled time went by, `times` so many seconds: moves a virtual clock, costs nothing on a real one.
+
+        Returns
+        -------
+        float
+            `now()`.
+        """
+        return self.now()
 
 
 class RealClock(Clock):
@@ -55,8 +62,11 @@ class VirtualClock(Clock):
         with self._lock:
             self._now = max(self._now, moment)
 
-    def elapse(self, seconds: float) -> None:
-        self.advance(seconds)
+    def elapse(self, seconds: float, times: int = 1) -> float:
+        with self._lock:
+            for _ in range(times):  # one by one: the same sum as of single calls
+                self._now += seconds
+            return self._now
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward by `seconds`."""

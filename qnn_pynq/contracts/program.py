@@ -1,14 +1,14 @@
 """Programs: writes and waits on a register window, played as one."""
 from __future__ import annotations
 
-from typing import Callable, Iterator, Protocol, Sequence
+from typing import Callable, Iterable, Iterator, Protocol, Sequence
 
 import numpy as np
 
 from ..errors import BoardError, BusError, DeadlineError
 from .clock import Clock
 
-__all__ = ["PROGRAM_DTYPE", "WAIT", "WRITE", "check_program", "make_program", "run_plainly"]
+__all__ = ["PROGRAM_DTYPE", "WAIT", "WRITE", "check_program", "make_program", "make_writes", "run_plainly"]
 
 PROGRAM_DTYPE = np.dtype([("op", "<u4"), ("offset", "<u4"), ("value", "<u4")])
 WRITE = 0  # registers[offset] = value
@@ -29,6 +29,13 @@ class Window(Protocol):
 def make_program(steps: Sequence[tuple[int, int, int]]) -> np.ndarray:
     """Program from (op, offset, value) triples; long ones are better filled with numpy."""
     return np.array([tuple(step) for step in steps], dtype=PROGRAM_DTYPE)
+
+
+def make_writes(values: Iterable[tuple[int, int]]) -> np.ndarray:
+    """Program of writes alone, from (offset, value) pairs; read-only, so that a window needs to check it once."""
+    program = make_program([(WRITE, offset, value) for offset, value in values])
+    program.setflags(write=False)
+    return program
 
 
 def check_program(program: np.ndarray, window: int) -> np.ndarray:

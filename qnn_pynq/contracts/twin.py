@@ -97,6 +97,18 @@ class Twin(ABC):
         """
         return False
 
+    def wait(self, offset: int, mask: int, timeout: float) -> int:
+        """Look until a register shows a bit, at once if that is provably the same as look by look.
+
+        For clocks on which waiting costs no time.
+
+        Returns
+        -------
+        int
+            What the last look showed under the mask; 0: nothing was done, the caller looks for itself.
+        """
+        return 0
+
     # -- misbehaviour -------------------------------------------------------------------------
     def inject(self, fault: Injected) -> None:
         """Add `fault(twin, event, value) -> value`, called at every hook point of the family."""

@@ -68,17 +68,9 @@ class RecordingBoard(Board):
     def in_flight(self) -> object:
         return self.board.in_flight
 
-    def mark_in_flight(self, owner: object) -> None:
-        self.board.mark_in_flight(owner)
-
-    def claim(self, owner: object) -> None:
-        self._in_flight = self.board.in_flight
-        super().claim(owner)
-
-    def release(self, owner: object) -> None:
-        super().release(owner)
-        if self.board.in_flight is owner:
-            self.board.mark_in_flight(None)
+    @in_flight.setter
+    def in_flight(self, owner: object) -> None:
+        self.board.in_flight = owner
 
     def quarantine(self, buffers: Iterable[Buffer], why: str) -> None:
         self.board.quarantine(buffers, why)

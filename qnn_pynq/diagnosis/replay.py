@@ -99,7 +99,7 @@ class ReplayBoard(Board):
         events = self.recording.events
         if self._overlay is not None and self.position < len(events) and events[self.position].kind == "lost":
             self._overlay = None
-            self.generation, self._in_flight = self.played("lost", ()), None
+            self.generation, self.in_flight = self.played("lost", ()), None
         return self._overlay
 
     def ip(self, name: str) -> Registers:

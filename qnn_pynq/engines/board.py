@@ -180,7 +180,8 @@ class BoardEngine(Engine):
     # -- runs --------------------------------------------------------------------------------------------
 
     def start(self, pictures: Inputs, sums: bool = False) -> None:
-        self.ready()
+        if self.state != "ready" or self.network is None:
+            self.ready()
         if sums and not self.gives_sums:
             raise BoardError(f"overlay {self.overlays[0].name} gives {self.kind}, not the sums behind them")
         self._times: list[SegmentTime] = []
@@ -190,7 +191,8 @@ class BoardEngine(Engine):
         self._guarded(self._begin, 0, pictures)
 
     def wait(self, timeout: float | None = None) -> EngineResult:
-        self.check_running()
+        if self.state != "running":
+            self.check_running()
         for index in range(len(self.drivers)):
             if index:
                 self._guarded(self._begin, index, self._found)
@@ -223,7 +225,8 @@ class BoardEngine(Engine):
     def _start_chunk(self) -> None:
         done = self._done
         self._in_driver = False
-        self._chunk = min(self._driver.capacity, self._images - done)
+        left = self._images - done
+        self._chunk = left if left == 1 else min(self._driver.capacity, left)
         chunk = self._inputs[done : done + self._chunk]
         begun = perf_counter()
         if isinstance(chunk, Prepared):

@@ -15,12 +15,12 @@ except ImportError as error:  # a checkout without the extension, or a broken in
         "'python setup.py build_ext --inplace' in the checkout"
     ) from error
 
-__all__ = ["active", "ffi", "isa_active", "isa_built", "isa_supported", "lib", "set_isa"]
+__all__ = ["active", "chosen", "ffi", "isa_active", "isa_built", "isa_supported", "lib", "set_isa"]
 
 _log = logging.getLogger(__name__)
 
 _BUILT = tuple(ffi.string(lib.qnn_isa_name(i)).decode("ascii") for i in range(lib.qnn_isa_count()))
-_chosen: list[int] = []  # empty until first use
+chosen: list[int] = []  # number of the set in use; empty until first use
 
 
 def isa_built() -> tuple[str, ...]:
@@ -60,16 +60,16 @@ def set_isa(name: str | None) -> str:
         index = _index(os.environ["QNN_PYNQ_ISA"], "$QNN_PYNQ_ISA")
     else:
         index = _BUILT.index(isa_supported()[-1])
-    _chosen[:] = [index]
+    chosen[:] = [index]
     _log.debug("kernels use %s", _BUILT[index])
     return _BUILT[index]
 
 
 def active() -> int:
     """Number of the active instruction set, for C calls."""
-    if not _chosen:
+    if not chosen:
         set_isa(None)
-    return _chosen[0]
+    return chosen[0]
 
 
 def isa_active() -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import KernelError
 from ._check import U8, integer, pointer, refuse, result, view
-from ._isa import active, ffi, lib
+from ._isa import active, chosen, ffi, lib
 
 __all__ = ["Encoder", "highest_class", "move_bits", "pack", "unpack"]
 
@@ -24,7 +24,8 @@ def _rows(array: Any, name: str) -> int:
         raise KernelError(
             f"{name} is {array!r:.80}, expected a numpy array of one or more dimensions"
         )
-    refuse(array, name, U8, array.shape)
+    if array.dtype is not U8 or not array.flags.c_contiguous:
+        refuse(array, name, U8, array.shape)
     rows = 1
     for size in array.shape[:-1]:
         rows *= size
@@ -49,12 +50,15 @@ def pack(values: np.ndarray, bits: int = 1, out: np.ndarray | None = None) -> np
     KernelError
         Wrong dtype, shape, stride or width.
     """
-    bits = integer(bits, "bits", 1, 8)
+    if bits.__class__ is not int or not 1 <= bits <= 8:
+        bits = integer(bits, "bits", 1, 8)
     rows = _rows(values, "values")
     count = values.shape[-1]
-    out = result(out, "out", U8, values.shape[:-1] + ((count * bits + 7) // 8,))
+    shape = values.shape[:-1] + ((count * bits + 7) // 8,)
+    out = np.empty(shape, U8) if out is None else result(out, "out", U8, shape)
     if out.size:
-        lib.qnn_pack(active(), pointer(values), rows, count, bits, pointer(out))
+        isa = chosen[0] if chosen else active()
+        lib.qnn_pack(isa, ffi.from_buffer(values), rows, count, bits, ffi.from_buffer(out))
     return out
 
 
@@ -73,13 +77,17 @@ def unpack(words: np.ndarray, bits: int, count: int, out: np.ndarray | None = No
     KernelError
         Wrong dtype, shape, stride or width, or rows too short for `count`.
     """
-    bits = integer(bits, "bits", 1, 8)
+    if bits.__class__ is not int or not 1 <= bits <= 8:
+        bits = integer(bits, "bits", 1, 8)
     rows = _rows(words, "words")
     length = words.shape[-1]
-    count = integer(count, "count", 0, length * 8 // bits)
-    out = result(out, "out", U8, words.shape[:-1] + (count,))
+    if count.__class__ is not int or not 0 <= count <= length * 8 // bits:
+        count = integer(count, "count", 0, length * 8 // bits)
+    shape = words.shape[:-1] + (count,)
+    out = np.empty(shape, U8) if out is None else result(out, "out", U8, shape)
     if out.size:
-        lib.qnn_unpack(active(), pointer(words), rows, length, count, bits, pointer(out))
+        isa = chosen[0] if chosen else active()
+        lib.qnn_unpack(isa, ffi.from_buffer(words), rows, length, count, bits, ffi.from_buffer(out))
     return out
 
 
@@ -170,10 +178,21 @@ class Encoder:
 
     def encode(self, pictures: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Encode pictures, uint8 (N, pixels), into out, uint8 (N, ceil(bits/8)), which is returned."""
-        refuse(pictures, "pictures", U8, (None, self.pixels))
-        out = result(out, "out", U8, (len(pictures), (self.bits + 7) // 8))
+        if (
+            pictures.__class__ is not np.ndarray
+            or pictures.dtype is not U8
+            or pictures.ndim != 2
+            or pictures.shape[1] != self.pixels
+            or not pictures.flags.c_contiguous
+        ):
+            refuse(pictures, "pictures", U8, (None, self.pixels))
+        shape = len(pictures), (self.bits + 7) // 8
+        if out is None:
+            out = np.empty(shape, U8)
+        elif out.__class__ is not np.ndarray or out.dtype is not U8 or out.shape != shape or not out.flags.carray:
+            refuse(out, "out", U8, shape, writable=True)
         if len(pictures):
-            lib.qnn_encoder_run(self._c, pointer(pictures), len(pictures), pointer(out))
+            lib.qnn_encoder_run(self._c, ffi.from_buffer(pictures), len(pictures), ffi.from_buffer(out))
         return out
 
 
@@ -201,6 +220,9 @@ def highest_class(
     if not (classes.__class__ is mask.__class__ is int and 1 <= classes <= 64 and 0 <= mask <= _ALL):
         classes = integer(classes, "classes", 1, 64)
         mask = integer(mask, "mask", 0, _ALL)
-    out = result(out, "out", _INTP, words.shape)
-    none = lib.qnn_highest_class(pointer(words), len(words), mask, classes, _INTP.itemsize, pointer(out))
+    out = np.empty(words.shape, _INTP) if out is None else result(out, "out", _INTP, words.shape)
+    if not out.size:
+        return out, 0
+    to = ffi.from_buffer(out)
+    none = lib.qnn_highest_class(ffi.from_buffer(words), len(words), mask, classes, _INTP.itemsize, to)
     return out, int(none)

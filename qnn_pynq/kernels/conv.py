@@ -158,11 +158,18 @@ class ConvLayer:
         ndarray
             uint8 (N, H', W', outputs): `out`, or a new array.
         """
-        maps = view(x, "x", self._dtype, (None,) + self.input_shape)
-        codes = result(out, "out", U8, (len(x),) + self.output_shape)
+        if (
+            x.__class__ is not np.ndarray
+            or x.dtype is not self._dtype
+            or x.shape[1:] != self.input_shape
+            or not x.flags.carray
+        ):
+            refuse(x, "x", self._dtype, (None,) + self.input_shape)
+        shape = (len(x),) + self.output_shape
+        codes = np.empty(shape, U8) if out is None else result(out, "out", U8, shape)
         if out is not None and np.may_share_memory(x, out):
             raise KernelError("out shares memory with x, expected an array of its own")
-        if len(x) and lib.qnn_conv_run(self._c, maps, len(x), ffi.from_buffer(codes)):
+        if len(x) and lib.qnn_conv_run(self._c, ffi.from_buffer(x), len(x), ffi.from_buffer(codes)):
             raise MemoryError("no memory for the convolution's scratch")
         return codes
 

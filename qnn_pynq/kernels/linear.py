@@ -95,13 +95,21 @@ class LinearLayer:
             (N, outputs): int32 sums; uint8 codes of a layer with thresholds; float32 for 32-bit weights.
         """
         floats = self._c is None
-        values = view(x, "x", _F32 if floats else U8, (None, self.inputs))
+        taken = _F32 if floats else U8
+        if (
+            x.__class__ is not np.ndarray
+            or x.dtype is not taken
+            or x.shape[1:] != (self.inputs,)
+            or not x.flags.carray
+        ):
+            refuse(x, "x", taken, (None, self.inputs))
         dtype = _F32 if floats else U8 if self._levels else _I32
-        found = result(out, "out", dtype, (len(x), self.outputs))
+        shape = len(x), self.outputs
+        found = np.empty(shape, dtype) if out is None else result(out, "out", dtype, shape)
         if out is not None and np.may_share_memory(x, out):
             raise KernelError("out shares memory with x, expected an array of its own")
         if floats:
             np.matmul(x, self._weights.T, out=found)
-        elif len(x) and lib.qnn_linear_run(self._c, values, len(x), ffi.from_buffer(found)):
+        elif len(x) and lib.qnn_linear_run(self._c, ffi.from_buffer(x), len(x), ffi.from_buffer(found)):
             raise MemoryError("no memory for the dense layer's scratch")
         return found

@@ -133,6 +133,8 @@ def _photograph(picture: Any, spec: InputSpec, invert: Invert) -> np.ndarray:
         image = image.convert(mode)
     if spec.letterbox is not None:
         pixels = whole_in_letterbox(np.asarray(image), spec.size, spec.letterbox.fill)
+    elif image.size == (spec.size[1], spec.size[0]) and not published:
+        pixels = np.array(image)  # it has the size already
     else:
         pixels = resize_whole(image, spec.size) if crop is None else crop_middle(image, spec.size, crop)
     if invert != "auto":

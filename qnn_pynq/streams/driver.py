@@ -151,7 +151,7 @@ class StreamDriver(Driver):
             self._put_images = 0
             self._started = self.board.accelerator_seconds
             self._running = pictures
-            self.board.mark_in_flight(self)
+            self.board.in_flight = self
             try:
                 self.transfers.begin(self._buffers, pictures)
             except BaseException:
@@ -173,7 +173,7 @@ class StreamDriver(Driver):
                 self._break_off()
                 raise
             self._running = 0
-            self.board.mark_in_flight(None)
+            self.board.in_flight = None
             self.timing["run"] = self.board.accelerator_seconds - self._started
             self.timing["pictures"] = pictures
             port = self.output
@@ -228,7 +228,7 @@ class StreamDriver(Driver):
         try:
             self.transfers.reset()
             self._running = 0
-            self.board.mark_in_flight(None)
+            self.board.in_flight = None
         except QnnError as error:
             _log.info("%s: the DMAs cannot be stopped: %s", self.overlay.name, error)
 

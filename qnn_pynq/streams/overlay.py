@@ -194,14 +194,14 @@ class StreamOverlay:
             count = min(self._longest, samples - start)
             for stream in self.description.inputs:
                 self._words(stream, count)[...] = words[stream.name][start:start + count]
-            board.mark_in_flight(self)
+            board.in_flight = self
             try:
                 self._transfers.run(self._buffers, count, deadline, timeout)
             except BaseException as error:
                 self._stop(error)
                 raise
             finally:
-                board.mark_in_flight(None)
+                board.in_flight = None
             for stream in self.description.outputs:
                 parts[stream.name].append(decode(stream, self._words(stream, count)))
 

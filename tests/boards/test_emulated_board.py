@@ -180,7 +180,7 @@ def test_one_owner_at_a_time(board):
 
 def test_nobody_takes_the_board_from_a_run_in_flight(board):
     board.claim("a")
-    board.mark_in_flight("a")
+    board.in_flight = "a"
     with pytest.raises(BoardBusyError, match="in flight"):
         board.claim("b")
     board.claim("a")

@@ -50,7 +50,7 @@ def test_what_was_recorded_is_replayed_with_the_same_answers(tmp_path: Path, nam
         assert not board.closed
     assert made.error is None and made.pictures == 3 and made.size == path.stat().st_size < 1_000_000
     found = replay(path)
-    assert found.ok and found.pictures == 3 and found.events == made.events > 20
+    assert found.ok and found.pictures == 3 and found.events == made.events > 14
     assert found.header["conservative"] is conservative and found.header["emulated"] is True
     assert set(found.seconds) == {"configure", "single", "batch"} and min(found.seconds.values()) > 0
     assert found.seconds["batch"] > found.seconds["single"]
@@ -119,7 +119,7 @@ def test_a_wrong_answer_of_the_board_is_found_beside_the_software(tapes: dict[st
 
 def test_a_driver_that_changed_is_found(tapes: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bnn_pynq, "START", 0x81)
-    with pytest.raises(RecordingError, match=r"event \d+ of \d+: recorded write \w+ 0x0 0x1, the driver asks"):
+    with pytest.raises(RecordingError, match=r"event \d+ of \d+: recorded play .* asks play .*from step 6 on"):
         replay(tapes[LFC])
 
 

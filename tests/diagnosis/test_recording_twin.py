@@ -81,7 +81,8 @@ def test_logic_that_was_configured_again_has_lost_its_weights() -> None:
     lfc.run(driver, values)
     events = [(event.kind, event.arguments, event.answer) for event in recorder.events]
     assert compared(*events) == []
-    start = [n for n, (kind, given, _) in enumerate(events) if kind == "write" and given[1] == Reg.IN_LOW][0]
+    start = [n for n, (kind, given, _) in enumerate(events)
+             if kind == "play" and given[1].endswith(make_program([(WRITE, int(Reg.CTRL), 1)]).tobytes())][0]
     assert len(compared(*events[:start], ("reset", (), 2), *events[start:])) == 1
     assert compared(*events[:start], LOAD, *events[start:]) == [], "loading what is there already changes nothing"
     # A condition of the driver's own: what it looked at is not known, and the run is over all the same.

@@ -788,10 +788,10 @@ def test_buffers_of_a_run_that_cannot_be_aborted_live_until_the_logic_is_configu
         board.armed = True
         with pytest.raises(DeadlineError):
             classifier.predict(ROWS)
-        assert board._in_flight is classifier.engine.driver and board.memory.used > 0
+        assert board.in_flight is classifier.engine.driver and board.memory.used > 0
         board.armed = False
         classifier.load(NET)
-        assert used[0] > 0 and board._in_flight is None
+        assert used[0] > 0 and board.in_flight is None
 
 
 @pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])

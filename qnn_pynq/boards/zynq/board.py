@@ -232,7 +232,7 @@ class ZynqBoard(Board):
             if log_says or self._state() != self._signature or not self._design.is_loaded():
                 _log.warning("%s: somebody else has configured the logic", self.name)
                 self._forget()
-                self._in_flight = None
+                self.in_flight = None
         return self._overlay
 
     @property

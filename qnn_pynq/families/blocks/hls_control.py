@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 import logging
+import threading
 from abc import abstractmethod
 from typing import Any
 
 from ...contracts.board import Board, Buffer, Registers, close_all
-from ...contracts.driver import Driver
+from ...contracts.driver import Driver, LayerProfile
 from ...errors import (
     BoardBusyError,
     BoardError,
@@ -46,7 +47,8 @@ def drop_done(registers: Registers) -> None:
         It runs.
     """
     status = registers.read(CTRL)
-    check_control(status)
+    if status & NEVER:
+        check_control(status)
     if not status & (IDLE | DONE):
         raise StrayRunError("the accelerator is still busy with an earlier run, which cannot be "
                             "aborted: reset() the board and load the network again")
@@ -62,9 +64,12 @@ class PolledDriver(Driver):
         super().__init__(board, overlay, conservative)
         self._done_mask = DONE if conservative else DONE | IDLE
         self._done = CTRL, self._done_mask | NEVER
+        self._capacity = 1  # pictures of the largest chunk
         self._running = 0  # pictures in flight
+        self._profile: tuple[LayerProfile, ...] = ()  # of the last run, layer by layer
         self._generation = -1
-        self._closed = self._cancelled = False
+        self._closed = False
+        self._cancelled = threading.Event()
         self._missing = "no network is configured: call load() first"
 
     @abstractmethod
@@ -86,8 +91,16 @@ class PolledDriver(Driver):
         finally:
             self._forget_buffers()
 
+    @property
+    def capacity(self) -> int:
+        """Images of the largest chunk."""
+        return self._capacity
+
+    def layers(self) -> tuple[LayerProfile, ...]:
+        return self._profile
+
     def cancel(self) -> None:
-        self._cancelled = True
+        self._cancelled.set()
 
     def _await(self, expected: float, least: float, timeout: float | None, started: float,
                what: tuple[object, ...]) -> float:
@@ -110,11 +123,12 @@ class PolledDriver(Driver):
         if timeout is None:
             timeout = limits.margin + limits.factor * expected
         try:
-            status = board.wait(ip, self._done, timeout, self.overlay.name, self._is_cancelled)
+            status = board.wait(ip, self._done, timeout, self.overlay.name, self._cancelled.is_set)
         except DeadlineError as error:
             raise DeadlineError(f"{_text(what, expected)}: no answer within {timeout:g} s; reset() the board and load "
                                 "the network again, or allow more time") from error
-        check_control(status)
+        if status & NEVER:
+            check_control(status)
         # At most a cycle lies between done and idle: another look must find it idle.
         if status == DONE and mask & IDLE and not board.ip(ip).read(CTRL) & IDLE:
             raise EarlyDoneError(f"{_text(what, expected)}: done, but still busy")
@@ -124,12 +138,9 @@ class PolledDriver(Driver):
                                  "can be")
         return seconds
 
-    def _is_cancelled(self) -> bool:
-        return self._cancelled
-
     def _over(self) -> None:
         self._running = 0
-        self.board.mark_in_flight(None)
+        self.board.in_flight = None
 
     def _check_open(self) -> None:
         if self._closed:
@@ -143,12 +154,13 @@ class PolledDriver(Driver):
             raise BoardBusyError(f"a run of {self._running} pictures is in flight: call finish() first")
 
     def _check_count(self, pictures: int) -> None:
-        if not 1 <= pictures <= self.capacity:
-            raise InputError(f"{pictures} pictures: expected 1..{self.capacity} in one run; split larger batches")
+        if not 1 <= pictures <= self._capacity:
+            raise InputError(f"{pictures} pictures: expected 1..{self._capacity} in one run; split larger batches")
 
     def _in_flight(self) -> int:
         """Images that `finish` waits for."""
-        self._check_open()
+        if self._closed or self.board.closed:
+            self._check_open()
         if not self._running:
             raise BoardError("no run in flight: call start() first")
         pictures = self._running
@@ -161,11 +173,13 @@ class PolledDriver(Driver):
         return bool(self._generation != self.board.generation or self.board.loaded != self.overlay)
 
     def _check_ready(self) -> None:
-        self._check_open()
+        if self._closed:
+            self._check_open()
         if self.network is None:
             raise BoardError(self._missing)
-        self.board.require(self)
         board = self.board
+        if board.owner is not self or board.closed:
+            board.require(self)
         loaded = board.loaded  # `displaced`, on the short way
         if self._generation != board.generation or loaded is not self.overlay and loaded != self.overlay:
             self.network = None

@@ -8,6 +8,7 @@ from typing import Any, Iterable
 import numpy as np
 
 from ...contracts.clock import Clock
+from ...contracts.program import WRITE
 from ...contracts.twin import Memory, Twin
 from ...errors import BusError
 from ...faults import Fault
@@ -17,6 +18,7 @@ __all__ = ["ControlRegisters", "ControlTwin"]
 # Not shared with the driver: one wrong table would agree with itself.
 _CTRL, _GIER, _IER, _ISR = 0x00, 0x04, 0x08, 0x0C
 _START, _DONE, _IDLE, _READY, _AUTO_RESTART = 0x01, 0x02, 0x04, 0x08, 0x80
+_SHORT = 64  # steps of a program that starts a run, and more
 
 
 class ControlRegisters:
@@ -159,48 +161,113 @@ class ControlTwin(Twin):
         self.faults.touch()
 
     def _read(self, offset: int) -> int:
-        self._access(self._read_time)
-        reg = offset & self._decoded
+        if self._busy_until is not None or self._late or self._bus_error is not None:
+            self._access(self._read_time)
+            return self._shown(offset & self._decoded)
+        value = self._shown(offset & self._decoded)  # which time does not change
+        self.clock.elapse(self._read_time)
+        self.modelled_seconds += self._read_time
+        return value
+
+    def _shown(self, reg: int) -> int:
+        """What a read gives; it takes a done away."""
         if reg <= ControlRegisters.last:
             return self.control.read(reg, self._busy_until is not None)
         return self._argument(reg)
 
     def _write(self, offset: int, value: int) -> None:
-        self._access(self._write_time)
-        reg = offset & self._decoded
+        now = self._access(self._write_time)
+        self._take(offset & self._decoded, value, now)
+
+    def _take(self, reg: int, value: int, now: float) -> None:
+        """What a write changes."""
         if reg <= ControlRegisters.last:
             if self.control.write(reg, value, self._busy_until is not None):
-                self._start()
+                self._start(now)
         elif reg in self.registers:
             self.registers[reg] = value & 1 if reg == self._flag else value
 
-    def _access(self, seconds: float) -> None:
+    def _access(self, seconds: float) -> float:
+        """Let the time of an access pass; the moment that it is then."""
         self.settle()
-        self.clock.elapse(seconds)
+        now = self.clock.elapse(seconds)
         self.modelled_seconds += seconds
-        self.settle()
+        if self._busy_until is not None or self._late:
+            self._settle(now)
         if self._bus_error is not None:
             error, self._bus_error = self._bus_error, None
             raise error
+        return now
+
+    # -- many accesses as one -----------------------------------------------------------------
+    @property
+    def _undisturbed(self) -> bool:
+        """Whether nothing but accesses and the run in flight can change anything."""
+        return (self.faults is None and not self._faults and not self._late and self._bus_error is None
+                and not self.control.auto_restart and not self._lost_done)
+
+    def run_program(self, program: np.ndarray, timeout: float) -> bool:
+        """Writes to an idle circuit that end with its start, at once; anything else access by access."""
+        if self._busy_until is not None or len(program) > _SHORT or not self._undisturbed:
+            return False
+        decoded, steps = self._decoded, program.tolist()
+        for op, offset, _ in steps[:-1]:
+            if op != WRITE or offset & decoded <= ControlRegisters.last:
+                return False
+        if not steps or steps[-1][0] != WRITE:
+            return False
+        now = self.clock.elapse(self._write_time, len(steps))
+        for _, offset, value in steps:
+            self.modelled_seconds += self._write_time
+            self._take(offset & decoded, value, now)
+        return True
+
+    def wait(self, offset: int, mask: int, timeout: float) -> int:
+        """A run that ends in time, and shows it at the second look."""
+        end, control, spent = self._busy_until, self.control, self._read_time
+        if end is None or offset & self._decoded != _CTRL or not mask & _DONE or mask & _START or control.done:
+            return 0
+        if not self._undisturbed:
+            return 0
+        clock = self.clock
+        first = clock.now()
+        if not first + spent < end < first + timeout:
+            return 0
+        clock.elapse(spent)
+        clock.sleep_until(end)
+        clock.elapse(spent)
+        self.modelled_seconds += spent
+        self._settle(end)
+        self.modelled_seconds += spent
+        if self._bus_error is not None:
+            error, self._bus_error = self._bus_error, None
+            raise error
+        return control.read(_CTRL, False) & mask
 
     # -- runs ---------------------------------------------------------------------------------
-    def _start(self) -> None:
-        begun = self.clock.now()  # on a real clock, what emulation takes is part of the modelled time
-        fault = self._injected()
+    def _start(self, begun: float) -> None:
+        # Begun before it is computed: on a real clock, what emulation takes is part of the modelled time.
+        fault = None if self.faults is None else self._injected()
         if fault is not None:
             self._before(fault)
             if self._gone:
                 return
-        seconds = self._hook("duration", self._operate())
+        seconds = self._operate()
+        if self._faults:
+            seconds = self._hook("duration", seconds)
         if fault is not None:
             seconds = self._after(fault, begun, seconds)
         self._busy_until = begun + seconds
         self._model_end = self.modelled_seconds + (seconds if math.isfinite(seconds) else 0.0)
 
     def settle(self) -> None:
-        while self._late and self.clock.now() >= self._late[0][0]:
+        if self._busy_until is not None or self._late:
+            self._settle(self.clock.now())
+
+    def _settle(self, now: float) -> None:
+        while self._late and now >= self._late[0][0]:
             self._deliver(*self._late.pop(0)[1:])
-        if self._busy_until is None or self.clock.now() < self._busy_until:
+        if self._busy_until is None or now < self._busy_until:
             return
         self._busy_until = None
         self.modelled_seconds = max(self.modelled_seconds, self._model_end)
@@ -208,11 +275,11 @@ class ControlTwin(Twin):
             address, data = self._result
             self._result = None
             self._deliver(address, data)
-        self.control.finish(bool(self._hook("done", not self._lost_done)))
+        self.control.finish(bool(self._hook("done", not self._lost_done)) if self._faults else not self._lost_done)
         self._lost_done = False
         if self.control.auto_restart:
             try:
-                self._start()
+                self._start(self.clock.now())
             except BusError as error:
                 self._bus_error = error
 
@@ -225,7 +292,8 @@ class ControlTwin(Twin):
     # -- faults -------------------------------------------------------------------------------
     def _injected(self) -> Fault | None:
         """The fault of the run that begins now."""
-        return None if self.faults is None else self.faults.draw()
+        assert self.faults is not None
+        return self.faults.draw()
 
     def _flip_weight(self, fault: Fault) -> None:
         """Turn one weight bit round, where the circuit has weights."""

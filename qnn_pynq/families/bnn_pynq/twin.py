@@ -130,8 +130,10 @@ class BnnPynqTwin(ControlTwin):
         source, target = self._address(Reg.IN_LOW), self._address(Reg.OUT_LOW)
         bits = self.memory.read(source, pictures * self.bytes_in)
         self.memory.read(target, pictures * self.bytes_out)  # both must exist before anything runs
-        words = self._dense().run(bits.reshape(pictures, self.bytes_in))
-        self._result = target, self._hook("words", words.reshape(-1))
+        stack = self._stack if self._stack is not None else self._dense()
+        words = stack.run(bits.reshape(pictures, self.bytes_in))
+        words = words.reshape(-1)
+        self._result = target, self._hook("words", words) if self._faults else words
         timing = self.overlay.timing
         return float((timing["first_image_cycles"] + (pictures - 1) * timing["cycles_per_image"]) * self._cycle)
 
@@ -162,9 +164,11 @@ class BnnPynqTwin(ControlTwin):
 
     # -- whole programs -----------------------------------------------------------------------
     def run_program(self, program: np.ndarray, timeout: float) -> bool:
-        """A run of memory writes, each waited for, at once; anything else access by access."""
+        """A run of memory writes, each waited for, or the start of a run, at once; anything else access by access."""
+        if not program["op"].any():
+            return super().run_program(program, timeout)  # nothing is waited for: no memory writes
         self.settle()
-        fault = None if self.faults is None or not program.size else self.faults.draw()
+        fault = None if self.faults is None else self.faults.draw()
         if fault is None:
             return self._play_at_once(program, timeout)
         return self._play_struck(fault, program, timeout)

@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 
 from ...contracts.board import Board, Buffer
-from ...contracts.driver import LayerProfile, Port, Split
+from ...contracts.driver import Port, Split
 from ...contracts.network import Network
 from ...contracts.overlay import Overlay
 from ...errors import BoardError, InputError
@@ -17,7 +17,7 @@ from .buffers import OffloadBuffers
 from .descriptor import check_identity
 from .plan import plan_once
 from .plan_parts import Plan
-from .walk import Walk, circuit_seconds
+from .walk import StartPrograms, Walk, circuit_seconds
 
 __all__ = ["QnnMoDriver"]
 
@@ -59,19 +59,13 @@ class QnnMoDriver(PolledDriver):
         super().__init__(board, overlay, conservative)
         self.plan: Plan | None = None
         self.buffers = OffloadBuffers(board, dma_bytes)
-        self._capacity = 1
         self._put = 0  # pictures for the next run
         self._code_limit = 0
         self._broken = False
         self._walk: Walk | None = None
-        self._profile: tuple[LayerProfile, ...] = ()
+        self._programs = StartPrograms()
 
     # -- sizes --------------------------------------------------------------------------------------------
-
-    @property
-    def capacity(self) -> int:
-        """Images of the largest chunk; 1 before `load`."""
-        return self._capacity
 
     @property
     def input(self) -> Port:
@@ -157,13 +151,16 @@ class QnnMoDriver(PolledDriver):
         """
         with self.board.lock:
             self._check_ready()
-            self._check_idle()
-            shape = self._planned().input_shape
+            if self._running:
+                self._check_idle()
+            assert self.plan is not None
+            shape = self.plan.input_shape
             if not isinstance(values, np.ndarray) or values.dtype != np.uint8 or values.shape[1:] != shape:
                 raise InputError(f"codes {getattr(values, 'dtype', type(values).__name__)} {np.shape(values)}: "
                                  f"expected uint8 (pictures, {', '.join(map(str, shape))})")
             pictures = len(values)
-            self._check_count(pictures)
+            if not 1 <= pictures <= self._capacity:
+                self._check_count(pictures)
             most = int(values.max())
             if most >= self._code_limit:
                 raise InputError(f"code {most}: expected 0..{self._code_limit - 1}")
@@ -187,10 +184,12 @@ class QnnMoDriver(PolledDriver):
         """
         with self.board.lock:
             self._check_ready()
-            self._check_idle()
-            plan = self._planned()
-            self._check_count(pictures)
-            if pictures > self._put:
+            if self._running:
+                self._check_idle()
+            plan = self.plan
+            assert plan is not None
+            if not 1 <= pictures <= self._put:
+                self._check_count(pictures)
                 raise InputError(f"{pictures} pictures, but {self._put} were put since the last run: put() all of them")
             drop_done(self.board.ip(self.overlay.ip.name))
             begun = perf_counter()
@@ -198,9 +197,10 @@ class QnnMoDriver(PolledDriver):
             self._put = 0
             self.timing["transfer"] = perf_counter() - begun
             walk = self._walk = Walk(self.board, self.overlay, self.buffers, plan, pictures, self._await,
-                                     self.conservative, self.limits.sentinels)
+                                     self._programs.of(plan, self.buffers, pictures, self.conservative),
+                                     self.limits.sentinels)
             self._running = pictures
-            self.board.mark_in_flight(self)
+            self.board.in_flight = self
             try:
                 walk.begin()
             except BaseException:
@@ -227,7 +227,8 @@ class QnnMoDriver(PolledDriver):
             No answer in time. The network must be loaded again.
         """
         with self.board.lock:
-            self._check_open()
+            if self._closed or self.board.closed:
+                self._check_open()
             if self._broken:
                 self._recover()
                 self._check_broken()
@@ -244,9 +245,6 @@ class QnnMoDriver(PolledDriver):
             self.timing["transfer"] += walk.transfer
             self.timing["pictures"] = pictures
             return codes
-
-    def layers(self) -> tuple[LayerProfile, ...]:
-        return self._profile
 
     # -- broken walks -------------------------------------------------------------------------------------
 
@@ -273,7 +271,8 @@ class QnnMoDriver(PolledDriver):
                              "reset() the board before")
 
     def _check_ready(self) -> None:
-        self._check_open()
+        if self._closed:
+            self._check_open()
         self._check_broken()
         super()._check_ready()
 
@@ -282,4 +281,5 @@ class QnnMoDriver(PolledDriver):
 
     def _forget_buffers(self) -> None:
         self._put = 0
+        self._programs = StartPrograms()  # they have the addresses
         self.buffers.forget()

@@ -29,7 +29,8 @@ __all__ = ["QnnMoTwin"]
 _log = logging.getLogger(__name__)
 _ARGUMENTS = tuple(int(reg) for reg in Reg if reg >= Reg.IN1)
 _WORD = np.dtype("<u8")
-_KEPT = 32  # prepared convolutions
+_KEPT = 32  # prepared convolutions, and settings
+_SETTINGS = tuple(int(reg) for reg in Reg if reg >= Reg.LAYER_TYPE)
 
 
 class QnnMoTwin(ControlTwin):
@@ -64,6 +65,7 @@ class QnnMoTwin(ControlTwin):
         self.loads = self.runs = 0
         self._prepared: OrderedDict[Any, ConvLayer] = OrderedDict()
         self._latest: dict[Any, ConvLayer] = {}  # since the last load
+        self._shapes: dict[tuple[int, ...], tuple[int, ...]] = {}  # of settings that were checked
 
     def _block(self, kernel: int) -> int:
         """Weight words of a PE that a load with this kernel register fills."""
@@ -90,8 +92,10 @@ class QnnMoTwin(ControlTwin):
             raise Hang(f"load with KernelDim {kernel}, the circuit has 1 to {g['max_kernel']}")
         pes, block = g["pe"] // 2, self._block(kernel)
         words = pes * (block + self.thresholds[0].size)
-        streams = [self.memory.read(self._address(reg), 8 * words).view(_WORD) for reg in (Reg.IN1, Reg.IN2)]
-        for port, stream in enumerate(streams):
+        first, second = self._address(Reg.IN1), self._address(Reg.IN2)
+        read = self.memory.read
+        for port, words_of_port in enumerate((read(first, 8 * words), read(second, 8 * words))):
+            stream = words_of_port.view(_WORD)
             part = slice(port * pes, (port + 1) * pes)
             self.weights[part, :block] = stream[: pes * block].reshape(pes, block)
             self.thresholds[part] = stream[pes * block :].reshape(self.thresholds[part].shape)
@@ -101,18 +105,18 @@ class QnnMoTwin(ControlTwin):
 
     def _compute(self) -> int:
         r, g = self.registers, self._limits
-        check_shape(r, g)
         layer = self._layer()
         lanes = layer.input_shape[2]
         size, out_size, channels = r[Reg.IFM_DIM], layer.output_shape[0], layer.output_shape[2]
-        source = self.memory.read(self._address(Reg.IN1), size**2 * self._pixel)
-        target = self._address(Reg.OUT)
+        origin, target = self._address(Reg.IN1), self._address(Reg.OUT)
+        source = self.memory.read(origin, size**2 * self._pixel)
         self.memory.read(target, out_size**2 * self._pixel)  # must exist before anything runs
         codes = unpack(source.reshape(1, size, size, self._pixel), self._bits, lanes)
         packed = pack(layer.run(codes).reshape(-1, channels), self._bits)
         pixels = np.zeros((out_size**2, self._pixel), np.uint8)
         pixels[:, : packed.shape[1]] = packed
-        self._result = target, self._hook("result", pixels.reshape(-1))
+        pixels = pixels.reshape(-1)
+        self._result = target, self._hook("result", pixels) if self._faults else pixels
         self.runs += 1
         tiles = lanes // g["simd"] * (channels // g["pe"])
         words = self._pixel // 8
@@ -159,11 +163,12 @@ class QnnMoTwin(ControlTwin):
 
     def _layer(self) -> ConvLayer:
         """The kernel for weights and registers as they are; kept, since weights come back image by image."""
-        r, g = self.registers, self._limits
-        shape = tuple(r[reg] for reg in (Reg.KERNEL_DIM, Reg.STRIDE, Reg.IFM_DIM, Reg.PADDED_DIM)) + (
-            -(-r[Reg.IFM_CH] // g["simd"]), -(-r[Reg.OFM_CH] // g["pe"]))
-        if pools(r):
-            shape += (r[Reg.POOL_IN_DIM], r[Reg.POOL_STRIDE])
+        settings = tuple(map(self.registers.__getitem__, _SETTINGS))
+        shape = self._shapes.get(settings)
+        if shape is None:
+            if len(self._shapes) == _KEPT:
+                self._shapes.clear()
+            shape = self._shapes[settings] = self._shape()
         layer = self._latest.get(shape)
         if layer is None:
             kernel, tiles, rows = shape[0], shape[4], shape[5]
@@ -175,6 +180,14 @@ class QnnMoTwin(ControlTwin):
             if len(self._prepared) > _KEPT:
                 self._prepared.popitem(last=False)
         return layer
+
+    def _shape(self) -> tuple[int, ...]:
+        """What the registers say of a convolution and its pool; Hang where it cannot be."""
+        r, g = self.registers, self._limits
+        check_shape(r, g)
+        shape = tuple(r[reg] for reg in (Reg.KERNEL_DIM, Reg.STRIDE, Reg.IFM_DIM, Reg.PADDED_DIM)) + (
+            -(-r[Reg.IFM_CH] // g["simd"]), -(-r[Reg.OFM_CH] // g["pe"]))
+        return shape + (r[Reg.POOL_IN_DIM], r[Reg.POOL_STRIDE]) if pools(r) else shape
 
     def _prepare(self, shape: tuple[int, ...], words: np.ndarray, entries: np.ndarray) -> ConvLayer:
         g, bits = self._limits, self._bits

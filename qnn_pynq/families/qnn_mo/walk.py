@@ -9,18 +9,62 @@ import numpy as np
 
 from ...contracts.board import Board
 from ...contracts.driver import LayerProfile
+from ...contracts.program import make_writes
 from ...errors import NoDataError
 from ..blocks.hls_control import CTRL, START
 from .buffers import OffloadBuffers
 from .plan_parts import Plan, Run
 from .registers import load_registers, run_registers
 
-__all__ = ["Walk", "circuit_seconds"]
+__all__ = ["StartPrograms", "Walk", "circuit_seconds"]
+
+_NO_WAIT = 1.0  # seconds of a program in which nothing is waited for
 
 
 def circuit_seconds(overlay: Any, cycles: int) -> float:
     """Seconds of so many cycles."""
     return float(cycles * 1e-6 / overlay.clock_mhz)
+
+
+class StartPrograms:
+    """What to write for each load and run of a batch; kept for the next batch of as many pictures."""
+
+    def __init__(self) -> None:
+        self._key: Any = (None, None, 0)
+        self._programs: list[np.ndarray] = []
+
+    def of(self, plan: Plan, buffers: OffloadBuffers, pictures: int, conservative: bool) -> Sequence[np.ndarray]:
+        """Programs in the order of the circuit: the load of a run, then one start for each picture.
+
+        Parameters
+        ----------
+        plan, buffers, pictures
+            As for `Walk`.
+        conservative : bool
+            Every register before every start; else those that the circuit does not hold already.
+        """
+        former, areas, count = self._key
+        if former is not plan or areas is not buffers.areas or count != pictures:
+            self._programs = _programs(plan, buffers, pictures, conservative)
+            self._key = plan, buffers.areas, pictures  # areas that grow are another list
+        return self._programs
+
+
+def _programs(plan: Plan, buffers: OffloadBuffers, pictures: int, conservative: bool) -> list[np.ndarray]:
+    made: list[np.ndarray] = []
+    held: dict[int, int] = {}  # by the registers
+
+    def add(values: Sequence[tuple[int, int]]) -> None:
+        changed = [pair for pair in values if conservative or held.get(pair[0]) != pair[1]]
+        held.update(changed)
+        made.append(make_writes([*changed, (CTRL, START)]))
+
+    for run in plan.runs:
+        add(load_registers(run, buffers.image_address(run.weights_at), conservative))
+        for picture in range(pictures):
+            source = buffers.address(run.source, picture, pictures) + run.skip
+            add(run_registers(run, source, buffers.address(run.target, picture, pictures)))
+    return made
 
 
 class Walk:
@@ -36,8 +80,8 @@ class Walk:
     pictures : int
     wait : callable
         `PolledDriver._await`.
-    conservative : bool
-        Every register before every start.
+    programs : sequence of array
+        What starts the loads and runs, in their order: `StartPrograms`.
     sentinels : bool
         Look whether each run wrote its maps.
 
@@ -48,7 +92,7 @@ class Walk:
     """
 
     def __init__(self, board: Board, overlay: Any, buffers: OffloadBuffers, plan: Plan, pictures: int,
-                 wait: Callable[[float, float, Any, float, Any], float], conservative: bool,
+                 wait: Callable[[float, float, Any, float, Any], float], programs: Sequence[np.ndarray],
                  sentinels: bool = False) -> None:
         self._board = board
         self._overlay = overlay
@@ -56,17 +100,17 @@ class Walk:
         self._plan = plan
         self._pictures = pictures
         self._await = wait
-        self._conservative = conservative
+        self._programs = iter(programs)
+        self._registers = board.ip(overlay.ip.name)
         self._sentinels = sentinels
         self._sentinel = 0
-        self._shadow: dict[int, int] = {}  # what the registers hold
         self._started = 0.0
         self._seconds = [0.0] * len(plan.stages)
         self.transfer = 0.0
 
     def begin(self) -> None:
         """Start the first load."""
-        self._load(self._plan.runs[0])
+        self._start()
 
     def finish(self, timeout: float | None) -> np.ndarray:
         """Go on to the last map, uint8 (pictures, H, W, channels); each wait has `timeout` seconds."""
@@ -79,13 +123,12 @@ class Walk:
                 self.transfer += perf_counter() - begun
             what = f"run {index + 1} of {len(plan.order)} ({stage.step.name})"
             if index:
-                self._load(run)
+                self._start()
             self._seconds[number] += self._wait(run.load_cycles, timeout, what + ", load")
             if self._sentinels:
                 self._put_sentinels(run)
             for picture in range(pictures):
-                source = buffers.address(run.source, picture, pictures) + run.skip
-                self._start(run_registers(run, source, buffers.address(run.target, picture, pictures)))
+                self._start()
                 self._seconds[number] += self._wait(run.run_cycles, timeout, what + f", picture {picture}")
             if self._sentinels:
                 self._check_sentinels(run, what)
@@ -117,17 +160,13 @@ class Walk:
             raise NoDataError(f"{self._overlay.name}, {what}: done, but {missing} of {self._pictures} maps were never "
                               "written")
 
-    def _load(self, run: Run) -> None:
-        self._start(load_registers(run, self._buffers.image_address(run.weights_at), self._conservative))
-
-    def _start(self, values: Sequence[tuple[int, int]]) -> None:
-        registers = self._board.ip(self._overlay.ip.name)
-        for reg, value in values:
-            if self._conservative or self._shadow.get(reg) != value:
-                registers.write(reg, value)
-                self._shadow[reg] = value
-        self._started = self._board.accelerator_seconds
-        registers.write(CTRL, START)
+    def _start(self) -> None:
+        """The next load or run."""
+        board, program = self._board, next(self._programs)
+        self._started = board.accelerator_seconds
+        self._registers.run_program(program, _NO_WAIT)
+        if board.emulated:  # there the moment of the start is known exactly
+            self._started = board.accelerator_seconds
 
     def _wait(self, cycles: int, timeout: float | None, what: str) -> float:
         """Seconds of the circuit since `_start`."""

@@ -14,6 +14,7 @@ from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.contracts.clock import RealClock
 from qnn_pynq.contracts.program import PROGRAM_DTYPE, WAIT, WRITE, make_program
 from qnn_pynq.errors import BoardError, BusError, DeadlineError
+from qnn_pynq.faults import FaultPlan
 
 CTRL, GIER, IER, ISR = 0x00, 0x04, 0x08, 0x0C
 IN, OUT, DO_INIT, LAYER, MEM, IND, THRESH, LOW, HIGH, REPS = (
@@ -461,6 +462,67 @@ def test_what_is_not_the_same_at_once_is_played_access_by_access(steps, timeout,
     plain, times, _ = _outcome(steps, False, 300, timeout, prologue, stale_done)
     fast, fast_times, taken = _outcome(steps, True, 300, timeout, prologue, stale_done)
     assert not taken and fast == plain and fast_times == times
+
+
+def _run(at_once, prologue, mask, timeout, closed=False):
+    """A start and the wait for it: what can be seen afterwards, all times, and what was done at once."""
+    rig, taken = Rig(), []
+    rig.input.array[:] = np.arange(rig.input.array.size)
+    rig.input.flush()
+    play, wait = rig.twin.run_program, rig.twin.wait
+    rig.twin.run_program = lambda *call: taken.append(at_once and play(*call)) or taken[-1]
+    rig.twin.wait = lambda *call: taken.append(at_once and wait(*call)) or taken[-1]
+    seen = []
+    try:
+        rig.regs.run_program(make_program([(WRITE, offset, value) for offset, value in prologue] + [
+            (WRITE, IN, rig.input.device_address), (WRITE, OUT, rig.output.device_address), (WRITE, DO_INIT, 0),
+            (WRITE, REPS, 20), (WRITE, CTRL, 1)]), 1.0)
+        if closed:
+            rig.output.close()
+        seen.append(rig.board.wait(rig.overlay.ip.name, (CTRL, mask), timeout))
+    except (DeadlineError, BusError) as error:
+        seen.append(str(error))
+    times = rig.board.clock.now(), rig.board.modelled_seconds
+    if not closed:
+        rig.output.invalidate()
+        seen.append(rig.output.array.tolist())
+    seen += [rig.twin.registers, rig.twin.interrupt, rig.twin.busy_until] + [
+        _seen(rig, offset) for offset in (CTRL, GIER, IER, ISR)]
+    return seen, times, [bool(each) for each in taken]
+
+
+@pytest.mark.parametrize("prologue, mask, timeout, at_once", [
+    ([], 2, 1.0, [True, True]),
+    ([(0x18, 7), (IN + 0x80, 9)], 0xFFFFFD76, 1.0, [True, True]),  # a hole, and an alias
+    ([], 4, 1.0, [True, False]),  # nobody waits for idle alone
+    ([], 3, 1.0, [True, False]),  # the start bit shows at once
+    ([], 2, 5e-6, [True, False]),  # too slow
+    ([], 2, math.nan, [True, False]),
+    ([(GIER, 1), (IER, 1)], 2, 1.0, [False, True]),
+    ([(CTRL, 0x80)], 2, 1.0, [False, True]),  # the start takes the restart away
+])
+def test_a_start_and_its_wait_at_once_are_the_same_as_access_by_access(prologue, mask, timeout, at_once):
+    plain, times, _ = _run(False, prologue, mask, timeout)
+    fast, fast_times, taken = _run(True, prologue, mask, timeout)
+    assert fast == plain and fast_times == times and taken == at_once
+
+
+def test_a_buffer_that_is_closed_during_a_run_is_met_by_a_wait_at_once_too():
+    plain, times, _ = _run(False, [], 2, 1.0, closed=True)
+    fast, fast_times, taken = _run(True, [], 2, 1.0, closed=True)
+    assert fast == plain and fast_times == times and taken == [True]  # the wait raises
+    assert "outside every live buffer" in fast[0]
+
+
+def test_with_faults_and_hooks_every_access_is_made():
+    for prepare in (lambda twin: twin.inject(lambda twin, event, value: value),
+                    lambda twin: setattr(twin, "faults", FaultPlan(rate=0.0))):
+        rig = Rig()
+        prepare(rig.twin)
+        rig.point(1)
+        assert not rig.twin.run_program(make_program([(WRITE, CTRL, 1)]), 1.0)
+        rig.regs.write(CTRL, 1)
+        assert not rig.twin.wait(CTRL, 2, 1.0)
 
 
 @pytest.mark.parametrize("step, error", [((2, 0, 0), BoardError), ((WAIT, 0, 0), BoardError),
