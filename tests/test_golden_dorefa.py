@@ -17,7 +17,7 @@ from qnn_pynq.convert.qnn_mo import import_qnn_mo
 from qnn_pynq.families.qnn_mo.driver import QnnMoDriver
 from qnn_pynq.kernels import ConvStack
 from qnn_pynq.networks import load_network, save_network
-from qnn_pynq.pictures.prepare import first_layer_input, prepare
+from qnn_pynq.pictures.prepare import pictures_to_maps, prepare
 
 PICTURE = "n07920052_4.jpg"
 # First digits of the digests of codes in the order y, x, channel.
@@ -72,7 +72,7 @@ def test_first_layer_gives_every_published_code(folder, network, codes, isa):
     kernels.set_isa(isa)
     try:
         picture = prepare(folder / "test" / PICTURE, network.input)
-        maps = first_layer_input(picture[None], network.input.encoding)
+        maps = pictures_to_maps(picture[None], network.input)
         found = ConvStack(network.layers[:1], 224, 224).run(maps)[0]
     finally:
         kernels.set_isa(None)

@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST = {
-    "classify, LFC": {"files": 18, "changes": 60},
-    "classify, DoReFa": {"files": 25, "changes": 300},
+    "classify, LFC": {"files": 15, "changes": 60},
+    "classify, DoReFa": {"files": 22, "changes": 300},
     "StreamOverlay, three numbers": {"calls": 400},
 }
 CALLER = """

@@ -37,4 +37,4 @@ q = ffi.cast('void *', out.ctypes.data); $2" 2>log; then
 must_die "heap-buffer-overflow" "lib.qnn_highest_class(p, 2048, 1023, 10, 8, q)"
 must_die "misaligned address" "lib.qnn_highest_class(p + 1, 8, 1023, 10, 8, q)"
 
-"$python" -m pytest -q -p no:cacheprovider -m "not cross" tests/test_kernels_*.py "$@"
+"$python" -m pytest -q -p no:cacheprovider -m "not cross" tests/kernels "$@"

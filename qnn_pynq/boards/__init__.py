@@ -31,12 +31,12 @@ def open_board(board: None | str | Board = None, **options: Any) -> Board:
     BoardBusyError
         The FPGA belongs to another process.
     InputError
-        Another value of `board`.
+        Another value of `board`, or options beside an open one.
     """
     if isinstance(board, Board):
         if options:
-            raise ValueError("options {} go with the name of a board, not with an open one".format(
-                ", ".join(sorted(options))))
+            raise InputError("options {} go with the name of a board, not with an open one: give them where it is "
+                             "opened".format(", ".join(sorted(options))))
         board.check_open()
         return board
     if board is not None and (not isinstance(board, str) or board not in ("auto", "emulated", "zynq")):

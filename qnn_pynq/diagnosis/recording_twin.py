@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..boards.emulated import TwinRegisters, next_look
-from ..boards.memory import EmulatedMemory
+from ..boards.emulated import EmulatedMemory, TwinRegisters, next_look
 from ..catalogue import find_overlay
 from ..contracts.clock import VirtualClock
 from ..contracts.families import twin_class

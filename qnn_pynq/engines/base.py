@@ -124,6 +124,7 @@ class Engine(ABC):
     def wait(self, timeout: float | None = None) -> EngineResult:
         """Finish the run that `start` began; `timeout` seconds for each wait on hardware."""
 
+    @abstractmethod
     def run(self, pictures: Inputs, timeout: float | None = None, sums: bool = False) -> EngineResult:
         """Compute a batch.
 
@@ -135,13 +136,6 @@ class Engine(ABC):
         sums : bool
             Give the sums behind words too, where `gives_sums`.
         """
-        try:
-            self.start(pictures, sums)
-            return self.wait(timeout)
-        except BaseException:
-            if self.state == "running":  # broken off between two steps
-                self.abandon()
-            raise
 
     def one(self, picture: np.ndarray, timeout: float | None = None) -> int:
         """Output word of one picture, uint8 with as many elements as the network has pixels, C order."""

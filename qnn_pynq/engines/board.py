@@ -26,9 +26,10 @@ from ..errors import (
     QnnError,
 )
 from ..networks.rows import Row, compile_layers
+from ..pictures.prepare import pictures_to_maps
 from .base import Engine, EngineResult, Inputs, Prepared, Stage
 from .parts import Part, plan_parts
-from .stages import as_kind, make_encoder, pictures_to_maps
+from .stages import as_kind, make_encoder
 
 __all__ = ["BoardEngine", "SegmentTime"]
 
@@ -172,12 +173,21 @@ class BoardEngine(Engine):
             self._fill = partial(self._encode, encoder.encode)
             return None
         self._fill = self._put
-        return partial(_through, partial(pictures_to_maps, spec), tuple(row.kernel.run for row in rows))
+        return partial(_through, partial(pictures_to_maps, spec=spec), tuple(row.kernel.run for row in rows))
 
     def first_stage(self) -> Stage | None:
         return self._stage
 
     # -- runs --------------------------------------------------------------------------------------------
+
+    def run(self, pictures: Inputs, timeout: float | None = None, sums: bool = False) -> EngineResult:
+        try:
+            self.start(pictures, sums)
+            return self.wait(timeout)
+        except BaseException:
+            if self.state == "running":  # broken off between two steps
+                self.abandon()
+            raise
 
     def start(self, pictures: Inputs, sums: bool = False) -> None:
         if self.state != "ready" or self.network is None:

@@ -12,8 +12,9 @@ import numpy as np
 from ..contracts.network import Network
 from ..errors import InputError, UnsupportedNetworkError
 from ..networks.rows import Row, compile_layers
+from ..pictures.prepare import pictures_to_maps
 from .base import Engine, EngineResult, Inputs, Prepared
-from .stages import as_kind, make_encoder, pictures_to_maps
+from .stages import as_kind, make_encoder
 
 __all__ = ["SoftwareEngine"]
 
@@ -59,7 +60,7 @@ class SoftwareEngine(Engine):
         rows = compile_layers(network.layers[:end], signals)
         kind = as_kind(signals[end])
         first, last = rows[0].kernel, rows[-1].kernel
-        encode: Callable[[np.ndarray], np.ndarray] = partial(pictures_to_maps, spec)
+        encode: Callable[[np.ndarray], np.ndarray] = partial(pictures_to_maps, spec=spec)
         if signals[0].coding == "binary":
             encoder = make_encoder(spec, getattr(network.layers[0], "inputs", signals[0].values))
             encode = _as_they_are if first.take_pictures(encoder) else encoder.encode

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..contracts.layer import Signal
 from ..contracts.network import InputSpec
 from ..errors import UnsupportedNetworkError
 from ..kernels import Encoder
-from ..pictures.prepare import first_layer_input
 
-__all__ = ["DTYPES", "as_kind", "make_encoder", "pictures_to_maps"]
+__all__ = ["DTYPES", "as_kind", "make_encoder"]
 
 
 DTYPES = {"words": "uint64", "codes": "uint8", "sums": "int32", "scores": "float64"}  # of values, by kind
@@ -22,12 +19,6 @@ def make_encoder(spec: InputSpec, bits: int) -> Encoder:
     if coding.kind == "threshold":
         return Encoder(spec.pixels, bits, threshold=coding.threshold)
     return Encoder(spec.pixels, bits, index=coding.pixels, thresholds=coding.thresholds)
-
-
-def pictures_to_maps(spec: InputSpec, pictures: np.ndarray) -> np.ndarray:
-    """What the first layer on maps takes: uint8 or float32 (N, H, W, C) of prepared pictures (N, pixels)."""
-    maps = pictures.reshape(len(pictures), *spec.size, spec.channels)
-    return first_layer_input(maps, spec.encoding)
 
 
 def as_kind(signal: Signal) -> str:

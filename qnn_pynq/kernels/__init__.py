@@ -7,9 +7,9 @@ alignment is refused with `KernelError` before any C code sees it. Every call re
 from __future__ import annotations
 
 from ._isa import isa_active, isa_built, isa_supported, set_isa
-from .bits import Encoder, highest_class, move_bits, pack, unpack
+from .bits import move_bits, pack, unpack
 from .conv import ConvLayer, ConvStack
-from .dense import DenseStack
+from .dense import DenseStack, Encoder, highest_class
 from .linear import LinearLayer
 from .program import PROGRAM_DONE, PROGRAM_TIMEOUT, run_program
 

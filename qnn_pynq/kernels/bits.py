@@ -1,4 +1,4 @@
-"""Bit strings: pack and unpack integers of 1 to 8 bits, encode pictures, find the highest set bit."""
+"""Bit strings: pack, unpack and move integers of 1 to 8 bits."""
 
 from __future__ import annotations
 
@@ -7,15 +7,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import KernelError
-from ._check import U8, integer, pointer, refuse, result, view
+from ._check import U8, integer, pointer, refuse, result
 from ._isa import active, chosen, ffi, lib
 
-__all__ = ["Encoder", "highest_class", "move_bits", "pack", "unpack"]
-
-_U16 = np.dtype(np.uint16)
-_U64 = np.dtype(np.uint64)
-_INTP = np.dtype(np.intp)
-_ALL = (1 << 64) - 1
+__all__ = ["move_bits", "pack", "unpack"]
 
 
 def _rows(array: Any, name: str) -> int:
@@ -121,108 +116,3 @@ def move_bits(source: np.ndarray, source_bit: int, target: np.ndarray, target_bi
     lib.qnn_move_bits(
         pointer(source), source.shape[1], source_bit, pointer(target), target.shape[1], target_bit, bits, rows
     )
-
-
-class Encoder:
-    """Turns pictures into the bits of a first layer.
-
-    Parameters
-    ----------
-    pixels : int
-        Bytes of a picture.
-    bits : int
-        Bits of an encoded picture; those not named below are 0.
-    threshold : int, optional
-        Bit k = pixel[k] >= threshold for every pixel (0 to 256).
-    index, thresholds : uint16 (n,), uint8 (n,), optional
-        Instead: bit k = pixel[index[k]] >= thresholds[k], n <= bits.
-
-    Raises
-    ------
-    KernelError
-        Arguments that do not fit together.
-    """
-
-    def __init__(
-        self,
-        pixels: int,
-        bits: int,
-        threshold: int | None = None,
-        index: np.ndarray | None = None,
-        thresholds: np.ndarray | None = None,
-    ) -> None:
-        self.pixels = integer(pixels, "pixels", 1, 1 << 24)
-        self.bits = integer(bits, "bits", 1, 1 << 24)
-        at = levels = ffi.NULL
-        if threshold is not None:
-            if index is not None or thresholds is not None:
-                raise KernelError("an encoder has either threshold or index and thresholds, not both")
-            threshold = integer(threshold, "threshold", 0, 256)
-            used = self.pixels
-        else:
-            if index is None or thresholds is None:
-                raise KernelError("an encoder needs threshold, or index and thresholds")
-            at = view(index, "index", _U16, (None,))
-            levels = view(thresholds, "thresholds", U8, index.shape)
-            used, threshold = len(index), 0
-            if used and int(index.max()) >= self.pixels:
-                raise KernelError(
-                    f"index names pixel {int(index.max())}, expected below {self.pixels}"
-                )
-        if used > self.bits:
-            raise KernelError(f"the encoding makes {used} bits, expected at most {self.bits}")
-        self._c = lib.qnn_encoder_new(active(), self.pixels, self.bits, used, threshold, at, levels)
-        if not self._c:
-            raise MemoryError(f"no memory for an encoder of {self.bits} bits")
-        self._c = ffi.gc(self._c, lib.qnn_encoder_free)
-
-    def encode(self, pictures: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Encode pictures, uint8 (N, pixels), into out, uint8 (N, ceil(bits/8)), which is returned."""
-        if (
-            pictures.__class__ is not np.ndarray
-            or pictures.dtype is not U8
-            or pictures.ndim != 2
-            or pictures.shape[1] != self.pixels
-            or not pictures.flags.c_contiguous
-        ):
-            refuse(pictures, "pictures", U8, (None, self.pixels))
-        shape = len(pictures), (self.bits + 7) // 8
-        if out is None:
-            out = np.empty(shape, U8)
-        elif out.__class__ is not np.ndarray or out.dtype is not U8 or out.shape != shape or not out.flags.carray:
-            refuse(out, "out", U8, shape, writable=True)
-        if len(pictures):
-            lib.qnn_encoder_run(self._c, ffi.from_buffer(pictures), len(pictures), ffi.from_buffer(out))
-        return out
-
-
-def highest_class(
-    words: np.ndarray, classes: int, mask: int = _ALL, out: np.ndarray | None = None
-) -> tuple[np.ndarray, int]:
-    """The published decode rule: highest set bit of each word & mask, modulo the number of classes.
-
-    Parameters
-    ----------
-    words : uint64, (N,)
-    classes : int
-        1 to 64.
-    mask : int
-        Bits that count.
-    out : intp, (N,), optional
-
-    Returns
-    -------
-    (out, number of words without a set bit, whose class is 0)
-    """
-    # Part of every predict: the usual case passes by type alone.
-    if words.__class__ is not np.ndarray or words.dtype is not _U64 or not words.flags.carray or words.ndim != 1:
-        refuse(words, "words", _U64, (None,))
-    if not (classes.__class__ is mask.__class__ is int and 1 <= classes <= 64 and 0 <= mask <= _ALL):
-        classes = integer(classes, "classes", 1, 64)
-        mask = integer(mask, "mask", 0, _ALL)
-    out = np.empty(words.shape, _INTP) if out is None else result(out, "out", _INTP, words.shape)
-    if not out.size:
-        return out, 0
-    to = ffi.from_buffer(out)
-    none = lib.qnn_highest_class(ffi.from_buffer(words), len(words), mask, classes, _INTP.itemsize, to)
-    return out, int(none)

@@ -35,9 +35,9 @@ from .framing import background, grey_levels, is_lighter, levels, object_in_fram
 from .opening import as_uint8, describe, open_picture, plain_array
 
 if TYPE_CHECKING:
-    from ..contracts.network import Encoding, InputSpec
+    from ..contracts.network import InputSpec
 
-__all__ = ["Invert", "each", "first_layer_input", "is_batch", "prepare", "prepare_many"]
+__all__ = ["Invert", "each", "is_batch", "pictures_to_maps", "prepare", "prepare_many"]
 
 _log = logging.getLogger(__name__)
 
@@ -192,29 +192,35 @@ def prepare_many(pictures: np.ndarray | Iterable[Any], spec: InputSpec, invert: 
     return np.stack(rows) if rows else np.zeros((0, pixels), np.float32 if _is_float(spec) else np.uint8)
 
 
-def first_layer_input(pictures: np.ndarray, encoding: Encoding) -> np.ndarray:
-    """Prepared pictures as the first convolution takes them.
+def pictures_to_maps(pictures: np.ndarray, spec: InputSpec) -> np.ndarray:
+    """Prepared pictures as the first layer on maps takes them.
 
     Parameters
     ----------
-    pictures : uint8 or float32 array (N, H, W, C)
-        Pixels 0..255, channels in the order red, green, blue.
-    encoding : Encoding
-        Of kind "pixels", "mean" or "codes".
+    pictures : uint8 or float32 array (N, ...)
+        As many elements each as the network has pixels, 0..255, channels in the order red, green, blue.
+    spec : InputSpec
+        Its encoding of kind "pixels", "mean" or "codes".
 
     Returns
     -------
-    "pixels" and "codes": the same array. "mean": float32 (N, H, W, C), (pixel - mean) / divisor in the encoding's
-    order.
+    (N, H, W, C). "pixels" and "codes": a view. "mean": float32, (pixel - mean) / divisor in the encoding's order.
+
+    Raises
+    ------
+    InputError
+        Pictures of another size, or an encoding that makes bits.
     """
+    encoding = spec.encoding
+    shape = (*spec.size, spec.channels)
+    if pictures.size != len(pictures) * spec.pixels:
+        raise InputError(f"{describe(pictures)}: expected pictures of shape {shape}")
+    maps = pictures.reshape(len(pictures), *shape)
     if encoding.kind in ("pixels", "codes"):
-        return pictures
+        return maps
     if encoding.kind != "mean" or encoding.mean is None:
-        problem = 'encoding "{}" is not for convolutions: expected "pixels", "mean" or "codes"'
-        raise InputError(problem.format(encoding.kind))
-    if pictures.shape[1:] != encoding.mean.shape:
-        raise InputError(f"{describe(pictures)}: expected pictures of shape {encoding.mean.shape}")
-    ordered = pictures[..., ::-1] if encoding.order == "bgr" else pictures
+        raise InputError(f'encoding "{encoding.kind}" is not for convolutions: expected "pixels", "mean" or "codes"')
+    ordered = maps[..., ::-1] if encoding.order == "bgr" else maps
     centred: np.ndarray = np.subtract(ordered, encoding.mean, dtype=np.float32, order="C")
     centred /= np.float32(encoding.divisor)
     return centred

@@ -18,7 +18,7 @@ from pynq.buffer import PynqBuffer
 from pynq.pl_server import embedded_device
 from pynq.pl_server.device import Device
 
-from qnn_pynq.boards.memory import EmulatedMemory
+from qnn_pynq.boards.emulated import EmulatedMemory
 from qnn_pynq.contracts.clock import RealClock
 from qnn_pynq.contracts.families import twin_class
 

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from qnn_pynq.boards import open_board
-from qnn_pynq.boards.emulated import EmulatedBoard
-from qnn_pynq.boards.memory import EmulatedMemory
+from qnn_pynq.boards.emulated import EmulatedBoard, EmulatedMemory
 from qnn_pynq.boards.zynq import device as zynq_device
 from qnn_pynq.contracts.chip import PAGE
 from qnn_pynq.contracts.clock import RealClock, VirtualClock

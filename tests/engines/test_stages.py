@@ -11,7 +11,7 @@ import small
 from small_conv import small_network
 
 from qnn_pynq.contracts.layer import Signal
-from qnn_pynq.engines.stages import as_kind, make_encoder, pictures_to_maps
+from qnn_pynq.engines.stages import as_kind, make_encoder
 from qnn_pynq.errors import UnsupportedNetworkError
 from qnn_pynq.networks import Pool
 from qnn_pynq.networks.rows import compile_layers
@@ -58,12 +58,6 @@ def test_the_encoder_gives_the_oracles_bits(table):
     rows = small.pictures(9, network)
     found = np.unpackbits(make_encoder(network.input, 64).encode(rows), axis=1, bitorder="little")
     assert np.array_equal(found, small.bits(network, rows))
-
-
-def test_pictures_become_maps_of_the_networks_size():
-    network = small_network()
-    rows = small.pictures(2, network)
-    assert np.array_equal(pictures_to_maps(network.input, rows), rows.reshape(2, 16, 16, 3))
 
 
 def test_what_may_leave_an_engine():

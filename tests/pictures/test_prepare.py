@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from qnn_pynq.catalogue import find_network
 from qnn_pynq.errors import InputError
 from qnn_pynq.networks import Crop, Encoding
-from qnn_pynq.pictures.prepare import first_layer_input, is_batch, prepare, prepare_many
+from qnn_pynq.pictures.prepare import is_batch, pictures_to_maps, prepare, prepare_many
 
 
 def _ring(size=(120, 160), ink=0, paper=255, place=(40, 30, 90, 110), width=12) -> Image.Image:
@@ -349,17 +349,19 @@ def test_published_pictures_of_the_networks_size():
 
 def test_the_mean_is_taken_off_in_its_order():
     pixels = _photo(16, 16)[None]
-    found = first_layer_input(pixels, PUBLISHED.encoding)
+    found = pictures_to_maps(pixels, PUBLISHED)
     assert found.dtype == np.float32 and found.flags.c_contiguous
     assert np.abs(found - (pixels[..., ::-1].astype(float) - MEAN) / 255).max() < 1e-6
-    assert first_layer_input(pixels, COLOUR.encoding) is pixels
+    flat = pixels.reshape(1, -1)
+    assert np.shares_memory(pictures_to_maps(flat, COLOUR), pixels)
+    assert np.array_equal(pictures_to_maps(flat, COLOUR), pixels)
 
 
 def test_pictures_of_another_size_do_not_meet_the_mean():
     with pytest.raises(InputError, match="16, 16, 3"):
-        first_layer_input(np.zeros((1, 8, 8, 3), np.uint8), PUBLISHED.encoding)
+        pictures_to_maps(np.zeros((1, 8, 8, 3), np.uint8), PUBLISHED)
     with pytest.raises(InputError, match="threshold"):
-        first_layer_input(np.zeros((1, 8, 8, 3), np.uint8), small.SPEC.encoding)
+        pictures_to_maps(np.zeros((1, small.SPEC.pixels), np.uint8), small.SPEC)
 
 
 @pytest.mark.parametrize("spec", [COLOUR, PUBLISHED], ids=["pixels", "mean"])

@@ -1,4 +1,7 @@
-"""Shared memory of the multi-layer offload driver: one buffer of weight images, two areas of maps."""
+"""Shared memory of the multi-layer offload driver: one buffer of weight images, two areas of maps.
+
+Pixels of a map have a fixed number of bytes, their codes are little-endian bit strings.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ import numpy as np
 
 from ...contracts.board import Board, Buffer, close_all
 from ...contracts.chip import PAGE
-from .maps import gather, read_maps, write_map
-from .plan_parts import Piece, Plan, Stage
+from ...kernels import move_bits, pack, unpack
+from .plan_parts import Move, Piece, Plan, Stage
 from .weights import weight_image
 
 __all__ = ["OffloadBuffers"]
@@ -84,7 +87,7 @@ class OffloadBuffers:
         for piece in self._plan.entry:
             part = codes[..., piece.first : piece.first + piece.channels]
             for index, image in enumerate(part):
-                write_map(area, piece, index, self._plan.bits, np.ascontiguousarray(image))
+                _write_map(area, piece, index, self._plan.bits, np.ascontiguousarray(image))
 
     def flush_input(self) -> None:
         """Show the logic all that was put, also for pictures that do not run: nothing stays in the cache."""
@@ -100,7 +103,7 @@ class OffloadBuffers:
         source = self.areas[1 - stage.gathered[0].area]
         if stage is not self._plan.stages[0]:  # the first one's source is what the processor wrote
             source.invalidate(max(move.source.end(pictures) for move in stage.moves))
-        gather(source.array, target.array, stage.gathered, stage.moves, pictures, self._plan.bits)
+        _gather(source.array, target.array, stage.gathered, stage.moves, pictures, self._plan.bits)
         target.flush(max(piece.end(pictures) for piece in stage.gathered))
 
     def put_sentinels(self, piece: Piece, pictures: int, word: int) -> None:
@@ -122,7 +125,7 @@ class OffloadBuffers:
         pieces = self._plan.exit
         area = self.areas[pieces[0].area]
         area.invalidate(max(piece.end(pictures) for piece in pieces))
-        return read_maps(area.array, pieces, pictures, self._plan.bits)
+        return _read_maps(area.array, pieces, pictures, self._plan.bits)
 
     def address(self, piece: Piece, image: int, pictures: int) -> int:
         """Device address of a piece of a picture, in a batch of `pictures`."""
@@ -161,3 +164,39 @@ def _ends(piece: Piece, pictures: int) -> list[slice]:
     """The last eight bytes of each picture's map."""
     ends = [piece.at(image, pictures) + piece.nbytes for image in range(pictures)]
     return [slice(end - 8, end) for end in ends]
+
+
+def _write_map(area: np.ndarray, piece: Piece, image: int, bits: int, codes: np.ndarray) -> None:
+    """Codes uint8 (size, size, channels of the piece) of one picture, and zeros behind them.
+
+    `area` is uint8 (bytes,); the piece is one whose pictures lie one behind the other.
+    """
+    at = piece.at(image, 1)
+    packed = pack(codes.reshape(piece.size**2, piece.channels), bits)
+    target = area[at : at + piece.nbytes].reshape(piece.size**2, -1)
+    target[:, : packed.shape[1]] = packed
+    target[:, packed.shape[1] : piece.clean * bits // 8] = 0
+
+
+def _read_maps(area: np.ndarray, pieces: tuple[Piece, ...], pictures: int, bits: int) -> np.ndarray:
+    """Codes uint8 (pictures, size, size, channels) of a batch, an array of its own."""
+    found = []
+    for piece in pieces:
+        pixels = area[piece.at(0, pictures) : piece.end(pictures)].reshape(pictures, piece.size, piece.size, -1)
+        found.append(unpack(pixels, bits, piece.channels))
+    return found[0] if len(found) == 1 else np.concatenate(found, axis=3)
+
+
+def _gather(source: np.ndarray, target: np.ndarray, pieces: tuple[Piece, ...], moves: tuple[Move, ...], pictures: int,
+            bits: int) -> None:
+    """Fill pieces of one area by moves out of the other one, for a batch."""
+    for piece in pieces:
+        _rows(target, piece, pictures)[:, : piece.clean * bits // 8] = 0
+    for move in moves:
+        source_rows, target_rows = _rows(source, move.source, pictures), _rows(target, move.target, pictures)
+        move_bits(source_rows, move.source_bit, target_rows, move.target_bit, move.bits)
+
+
+def _rows(area: np.ndarray, piece: Piece, pictures: int) -> np.ndarray:
+    """uint8 (pictures * pixels, bytes): view of a piece; the moved ones are all contiguous over a batch."""
+    return area[piece.at(0, pictures) : piece.end(pictures)].reshape(pictures * piece.size**2, -1)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from qnn_pynq.boards.memory import EmulatedMemory
+from qnn_pynq.boards.emulated import EmulatedMemory
 from qnn_pynq.contracts.clock import VirtualClock
 from qnn_pynq.families.blocks.axi_dma_twin import AxiDmaTwin
 from qnn_pynq.families.blocks.axi_stream_twin import Fifo

@@ -615,8 +615,9 @@ def test_a_reset_during_a_run_says_to_load_again(driver):
 
 
 @pytest.mark.parametrize("number, what", [
-    (1, r"run 1 of 3 \(conv0\), load"), (2, r"run 1 of 3 \(conv0\), picture 0"), (3, r"run 1 of 3 \(conv0\), picture 1"),
-    (4, r"run 2 of 3 \(conv0\), load"), (7, r"run 3 of 3 \(conv1\), load"), (9, r"run 3 of 3 \(conv1\), picture 1")])
+    (1, r"run 1 of 3 \(conv0\), load"), (2, r"run 1 of 3 \(conv0\), picture 0"),
+    (3, r"run 1 of 3 \(conv0\), picture 1"), (4, r"run 2 of 3 \(conv0\), load"),
+    (7, r"run 3 of 3 \(conv1\), load"), (9, r"run 3 of 3 \(conv1\), picture 1")])
 def test_a_hang_anywhere_ends_at_the_deadline_and_a_reset_helps(driver, number, what):
     net, maps = driver.network, offload.codes(driver, 2)
     driver.board.twin.inject(_hang_at(number))

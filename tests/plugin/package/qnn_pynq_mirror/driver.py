@@ -192,7 +192,7 @@ class MirrorDriver(Driver):
                 raise StatusError(f"register {offset:#x} does not keep {value:#x}: another bitstream is loaded")
         self._started = self.board.accelerator_seconds
         self._active = what  # before the write: what an interrupt leaves behind must be known
-        self.board.mark_in_flight(self)
+        self.board.in_flight = self
         registers.write(_COMMAND, command)
 
     def finish(self, timeout: float | None = None) -> np.ndarray:
@@ -243,7 +243,7 @@ class MirrorDriver(Driver):
 
     def _over(self) -> None:
         self._active = 0
-        self.board.mark_in_flight(None)
+        self.board.in_flight = None
 
     def cancel(self) -> None:
         self._cancelled = True
