@@ -11,7 +11,7 @@ from typing import Any, Union
 from ..contracts.network import Network
 from ..errors import DescriptorError, FetchError
 from ..files.fields import read_json
-from .reading import read_network, write_network
+from .descriptor import read_network, write_network
 
 __all__ = ["load_network", "save_network"]
 

@@ -63,7 +63,7 @@ def output_words(stream: Stream, value: Any) -> np.ndarray:
         raise InputError(f"the twin's function gave {stream.name} of shape {array.shape}: expected {stream.shape}")
     try:
         array = castable(array)
-    except TypeError as error:
+    except InputError as error:
         raise InputError(f"the twin's function gave {stream.name} of {error}") from error
     if kind.kind == "float":
         with np.errstate(over="ignore"):

@@ -127,7 +127,7 @@ def castable(array: np.ndarray) -> np.ndarray:
 
     Raises
     ------
-    TypeError
+    InputError
         No real numbers, or longer ones than 64 bits.
     """
     array = np.ascontiguousarray(array)
@@ -138,7 +138,7 @@ def castable(array: np.ndarray) -> np.ndarray:
         return array.astype(np.uint64, copy=False)
     if kind == "f" and size <= 8:
         return array.astype(np.float64 if size == 8 else np.float32, copy=False)
-    raise TypeError(f"dtype {array.dtype}: expected real numbers of up to 64 bits")
+    raise InputError(f"dtype {array.dtype}: expected real numbers of up to 64 bits")
 
 
 def parse_type(text: Any) -> StreamType:

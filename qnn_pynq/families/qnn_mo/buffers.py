@@ -12,7 +12,7 @@ import numpy as np
 from ...contracts.board import Board, Buffer, close_all
 from ...contracts.chip import PAGE
 from ...kernels import move_bits, pack, unpack
-from .plan_parts import Move, Piece, Plan, Stage
+from .plan import Move, Piece, Plan, Stage
 from .weights import weight_image
 
 __all__ = ["OffloadBuffers"]

@@ -15,8 +15,7 @@ from ...errors import BoardError, InputError
 from ..blocks.hls_control import PolledDriver, drop_done
 from .buffers import OffloadBuffers
 from .descriptor import check_identity
-from .plan import plan_once
-from .plan_parts import Plan
+from .plan import Plan, plan_once
 from .walk import StartPrograms, Walk, circuit_seconds
 
 __all__ = ["QnnMoDriver"]

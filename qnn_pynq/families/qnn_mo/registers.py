@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from .plan_parts import Run
+from .plan import Run
 
 __all__ = ["Reg", "load_registers", "run_registers"]
 

@@ -13,7 +13,7 @@ from ...contracts.program import make_writes
 from ...errors import NoDataError
 from ..blocks.hls_control import CTRL, START
 from .buffers import OffloadBuffers
-from .plan_parts import Plan, Run
+from .plan import Plan, Run
 from .registers import load_registers, run_registers
 
 __all__ = ["StartPrograms", "Walk", "circuit_seconds"]

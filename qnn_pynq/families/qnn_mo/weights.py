@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .plan_parts import Run
+from .plan import Run
 
 __all__ = ["weight_image"]
 
