@@ -170,20 +170,20 @@ class BnnPynqTwin(ControlTwin):
         self.settle()
         fault = None if self.faults is None else self.faults.draw()
         if fault is None:
-            return self._play_at_once(program, timeout)
-        return self._play_struck(fault, program, timeout)
+            return self._run_at_once(program, timeout)
+        return self._run_with_fault(fault, program, timeout)
 
-    def _play_struck(self, fault: Fault, program: np.ndarray, timeout: float) -> bool:
+    def _run_with_fault(self, fault: Fault, program: np.ndarray, timeout: float) -> bool:
         """The same with a fault at one of the memory writes."""
         starts = np.flatnonzero((program["offset"] & 0x7C == 0) & (program["op"] != WAIT))
         step = int(starts[fault.place % starts.size]) if starts.size else 0
         unseen = fault.kind == "lost done" and not (program["value"][program["op"] == WAIT] & 4).all()
         if fault.kind == "hang" or unseen:
-            self._play_at_once(program[:step], timeout)
+            self._run_at_once(program[:step], timeout)
             self._busy_until = math.inf
             return False  # the first wait finds out
         if fault.kind in ("bus error", "reprogrammed", "signal"):
-            self._play_at_once(program[:step], timeout)
+            self._run_at_once(program[:step], timeout)
             if fault.kind == "signal":
                 assert self.faults is not None
                 self.faults.interrupt()
@@ -193,14 +193,14 @@ class BnnPynqTwin(ControlTwin):
             return False
         if fault.kind == "done without data":
             program = np.delete(program, (step, step + 1))
-        played = self._play_at_once(program, timeout)
+        done = self._run_at_once(program, timeout)
         if fault.kind in ("corrupt word", "flip weight"):
             self._flip_weight(fault)
         elif fault.kind == "slow":
             self.clock.sleep(fault.extra_seconds)
-        return played
+        return done
 
-    def _play_at_once(self, program: np.ndarray, timeout: float) -> bool:
+    def _run_at_once(self, program: np.ndarray, timeout: float) -> bool:
         control = self.control
         if self._gone or self._faults or self._busy_until is not None:
             return False
