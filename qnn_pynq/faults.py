@@ -16,7 +16,7 @@ The kinds, and what the emulated circuit does:
 "done without data"  done shows, nothing was written
 "corrupt word"       some bits of one 64-bit word of the results are wrong
 "flip weight"        one bit of the weights in the circuit (or of their image in shared memory) turns round
-"bus error"          the logic meets a decode error: BusError at the start or at a later access
+"bus error"          the logic gets a decode error: BusError at the start or at a later access
 "reprogrammed"       somebody else configures the logic: registers and weights are gone
 "no memory"          no contiguous memory for an allocation
 "slow"               the run takes 0.1 ms to 10 s longer
@@ -92,7 +92,7 @@ class FaultPlan:
         Which kinds may be drawn; default: all. At an allocation "no memory" is the only one that fits, at runs and
         loads the others.
     faults : iterable of Fault
-        Struck at their own opportunities, beside those that are drawn.
+        Injected at their own opportunities, beside those that are drawn.
 
     Attributes
     ----------
