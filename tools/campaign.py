@@ -141,7 +141,7 @@ class Campaign:
                                total["inputs"], self.seed, self.seconds, platform.machine(), INPUTS, EVERY),
             "",
             "| policy | family | faults | results | errors | lost | doubled | hangs | leaks | crashes | wrong results "
-            "handed out | of these named in doubt | escape rate | recovery, median |",
+            "handed out | of these named as unverified | escape rate | recovery, median |",
             "|---" * 14 + "|",
         ]
         for policy in self.policies:
@@ -158,7 +158,7 @@ class Campaign:
                     _rate(reached, silent), f"{1e3 * median(seconds):.3g} ms" if seconds else "",
                 ])))
         lines += ["", "Escape rate: part of the single silent faults ({}) after which a wrong result was handed out "
-                  "and not named in doubt afterwards. Of single faults of each kind, the part after which a wrong "
+                  "and not named as unverified afterwards. Of single faults of each kind, the part after which a wrong "
                   "result was handed out, named or not:".format(", ".join(SILENT)), ""]
         lines += self._by_kind("reached ")
         lines += ["", "And the part after which a call ended in an error; the others did no harm, or the user noticed "

@@ -1,4 +1,4 @@
-"""What went wrong on a board and what was done about it: counters, events, and results that are in doubt."""
+"""What went wrong on a board and what was done about it: counters, events, and results that nobody verified."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Recovery:
             self.seconds += event.seconds
 
     def leave_unverified(self, first: int, last: int) -> None:
-        """Put results `first` to `last` in doubt; nothing where there are none."""
+        """Name results `first` to `last` as unverified; nothing where there are none."""
         if last < first:
             return
         if self.unverified and self.unverified[-1][1] >= first - 1:
@@ -121,7 +121,7 @@ class Recovery:
 
     def __repr__(self) -> str:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.anomalies.items()))
-        return "Recovery({} results; {}; recoveries: {} in {:.3g} s; alarms: {}; results in doubt: {})".format(
+        return "Recovery({} results; {}; recoveries: {} in {:.3g} s; alarms: {}; unverified results: {})".format(
             self.results, kinds or "no anomalies", self.recoveries, self.seconds, self.alarms,
             sum(last - first + 1 for first, last in self.unverified),
         )

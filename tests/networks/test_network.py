@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qnn_pynq import Classifier
 from qnn_pynq.errors import DescriptorError, FetchError
 from qnn_pynq.networks import Decode, Dense, Encoding, Framing, InputSpec, Network, load_network, save_network
 from qnn_pynq.networks import store as module
@@ -547,3 +548,37 @@ def test_a_failure_while_replacing_keeps_the_old_network(saved, monkeypatch, err
         save_network(small(title="new"), saved, overwrite=True)
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
     assert [path.name for path in saved.parent.iterdir()] == ["small"]
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_sums_of_a_dense_layer_without_thresholds_can_be_the_end(layers: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(layers)
+    front = small().layers[0]
+    inputs = 12 if layers == 2 else 19
+    bits = rng.integers(0, 2, (3, inputs), dtype=np.uint8)
+    last = Dense(inputs, 3, np.packbits(bits, axis=1, bitorder="little"), None, accumulator="sum", output="none",
+                 input="ternary" if layers == 2 else "binary")
+    made = small(layers=(front, last)[-layers:], decode=Decode("largest-sum"))
+    network = load_network(save_network(made, tmp_path / "sums"))
+    pictures = rng.integers(0, 256, (40, 16)).astype(np.uint8)
+
+    values = np.pad(np.where(pictures >= 128, 1, -1), ((0, 0), (0, 3)), constant_values=-1)  # 19 inputs, 16 pixels
+    if layers == 2:
+        signs = 2 * np.unpackbits(front.weights, axis=1, count=19, bitorder="little").astype(int) - 1
+        values = (front.thresholds[None] < (values @ signs.T)[:, :, None]).sum(axis=2) - 1
+    sums = values @ (2 * bits.astype(int) - 1).T
+    with Classifier(network, board="cpu") as classifier:
+        assert np.array_equal(classifier.decision_function(pictures), sums)
+        assert classifier.predict(pictures).tolist() == sums.argmax(axis=1).tolist()
+        assert classifier.classify(pictures[0].reshape(4, 4)).index == sums[0].argmax()
+        powers = np.exp(sums - sums.max(axis=1, keepdims=True))
+        assert np.allclose(classifier.predict_proba(pictures), powers / powers.sum(axis=1, keepdims=True))
+
+
+def test_sums_at_the_end_are_one_for_each_class_and_go_with_the_rule_that_reads_them(tmp_path: Path) -> None:
+    last = Dense(12, 3, np.zeros((3, 2), np.uint8), None, input="ternary", accumulator="sum", output="none")
+    layers = (small().layers[0], last)
+    for changed, words in (({"decode": Decode("largest-sum"), "classes": ("a", "b")}, "3 does not match the 2 names"),
+                           ({"decode": Decode("highest-bit")}, '"highest-bit" needs bits at the end')):
+        with pytest.raises(DescriptorError, match=words):
+            save_network(small(layers=layers, **changed), tmp_path / "refused")

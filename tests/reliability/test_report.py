@@ -37,7 +37,7 @@ def test_unverified_results_are_ranges():
     assert found.unverified == [(0, 9), (20, 34)]
     found.leave_unverified(25, 40)
     assert found.unverified == [(0, 9), (20, 40)]
-    assert "results in doubt: 31" in repr(found)
+    assert "unverified results: 31" in repr(found)
 
 
 def test_events_are_bounded_and_counters_are_not():
