@@ -275,7 +275,7 @@ def test_layers_that_do_not_fit_are_found_before_any_array_is_read(tmp_path, mon
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(dense, monkeypatch):
-    from qnn_pynq.networks import reading as network_json
+    from qnn_pynq.networks import descriptor as network_json
 
     checked = network_json.check_chain
 
@@ -587,6 +587,21 @@ def test_a_recording_of_gigabytes_is_not_read(tmp_path):
 def test_pictures_that_swell_are_refused(picture, said):
     data = png_bomb(*picture)
     refused(lambda: open_picture(data), said)
+
+
+@pytest.mark.parametrize("colour", [4, 6])
+def test_large_pictures_with_transparency_take_one_copy(colour):
+    data = png_bomb(6700, 6700, colour, 0)
+    found = cost(lambda: open_picture(data).mode)
+    assert found.text == "RGB" and found.memory < 2 * MEMORY and found.seconds < 2 * SECONDS, found
+
+
+def test_large_pictures_with_transparency_are_not_turned():
+    stream, turned = io.BytesIO(), Image.Exif()
+    turned[0x112] = 6
+    Image.new("LA", (6700, 6700)).save(stream, "PNG", exif=turned.tobytes())
+    data = stream.getvalue()
+    refused(lambda: open_picture(data), "6700 x 6700 pixels of mode LA are too many to be turned")
 
 
 def test_progressive_pictures_that_swell_are_refused():

@@ -259,6 +259,14 @@ def _check_memory(image: ImageFile.ImageFile, size: tuple[int, int], name: str) 
         raise InputError(problem.format(name, *size, image.mode, needed, mebibytes(_MOST_DECODED)))
 
 
+def _check_copies(image: Image.Image, name: str) -> None:
+    """Refuse a large picture that takes two copies: one upright, and one opaque or in RGB."""
+    pixels = image.size[0] * image.size[1]
+    if image.mode not in ("L", "RGB") and 3 * pixels * _DEEP.get(image.mode, 4) > 2 * _MOST_DECODED:
+        problem = "{}: {} x {} pixels of mode {} are too many to be turned as its EXIF data says; scale it down first"
+        raise InputError(problem.format(name, *image.size, image.mode))
+
+
 def _count_scans(image: ImageFile.ImageFile) -> int:
     file: Any = image.fp
     place, count, last = file.tell(), 1, b""
@@ -286,7 +294,10 @@ def _normalise(image: Image.Image, name: str) -> Image.Image:
     upright = image
     try:
         if image.getexif().get(_ORIENTATION, 1) != 1:  # else it would be copied
+            _check_copies(image, name)
             upright = ImageOps.exif_transpose(image) or image
+    except InputError:
+        raise
     except Exception:  # broken EXIF data says nothing about the pixels
         _log.debug("unusable EXIF data in %s", name, exc_info=True)
     try:
@@ -316,27 +327,27 @@ def _opaque(image: Image.Image, wide: bool = False) -> Image.Image:
     if not (mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info):
         grey = mode == "P" and _grey_palette(image)
         return image.convert("L" if grey else "RGB")
-    rgba = image if mode == "RGBA" else image.convert("RGBA")
-    if rgba.getchannel("A").getextrema()[0] == 255:
-        return rgba.convert("RGB")
-    weight = total = 0
-    for _, strip in _strips(rgba):
+    opaque, weight, total = True, 0, 0
+    for _, strip in _strips(image):
         alpha = np.asarray(strip)[:, :, 3].astype(np.int64)
+        opaque = opaque and int(alpha.min()) == 255
         weight += int(alpha.sum())
         total += int((np.asarray(strip.convert("RGB").convert("L")) * alpha).sum())
     ground = (0, 0, 0, 255) if weight and total / weight >= 128 else (255, 255, 255, 255)
-    laid = Image.new("RGB", rgba.size)
-    for top, strip in _strips(rgba):
-        laid.paste(Image.alpha_composite(Image.new("RGBA", strip.size, ground), strip).convert("RGB"), (0, top))
+    laid = Image.new("RGB", image.size)
+    for top, strip in _strips(image):
+        if not opaque:
+            strip = Image.alpha_composite(Image.new("RGBA", strip.size, ground), strip)
+        laid.paste(strip.convert("RGB"), (0, top))
     return laid
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """(first line, its part) of the full width."""
+    """(first line, its part in mode "RGBA") of the full width: the whole in that mode would be one copy more."""
     width, height = image.size
     lines = max(1, _STRIP // width)
     for top in range(0, height, lines):
-        yield top, image.crop((0, top, width, min(height, top + lines)))
+        yield top, image.crop((0, top, width, min(height, top + lines))).convert("RGBA")
 
 
 def _grey_palette(image: Image.Image) -> bool:
