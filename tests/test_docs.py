@@ -81,7 +81,8 @@ def test_every_local_link_leads_somewhere() -> None:
             assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
-PAGES = ["README.md", "training/README.md", *(f"docs/{page.name}" for page in sorted(ROOT.glob("docs/*.md")))]
+PAGES = ["README.md", "CONTRIBUTING.md", "training/README.md",
+         *(f"docs/{page.name}" for page in sorted(ROOT.glob("docs/*.md")))]
 PLACES = "qnn_pynq|tests|tools|benchmarks|training|docs|csrc|overlays|params|notebooks"
 
 
