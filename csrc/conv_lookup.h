@@ -119,12 +119,12 @@ static layout layout_of(const qnn_conv *c)
     return l;
 }
 
-static size_t weight_bytes(const qnn_conv *c)
+static size_t lookup_weight_bytes(const qnn_conv *c)
 {
     return layout_of(c).weight_bytes;
 }
 
-static size_t scratch_bytes(const qnn_conv *c)
+static size_t lookup_scratch_bytes(const qnn_conv *c)
 {
     return layout_of(c).scratch_bytes;
 }
@@ -205,7 +205,7 @@ static int part_of(const qnn_conv *c, const layout *l, const uint8_t *index, int
     }
 }
 
-static void repack(const qnn_conv *c, const void *weights, void *out)
+static void lookup_repack(const qnn_conv *c, const void *weights, void *out)
 {
     const layout l = layout_of(c);
     const int bits = c->s.input_bits, entries = 1 << (bits * (GROUP / 2)), mask = (1 << bits) - 1;
@@ -558,4 +558,4 @@ static int fits(const qnn_conv *c)
     return c->s.weight_bits == 1 && qnn_conv_reach(c) < 32767 && c->s.levels <= 255;
 }
 
-static const qnn_conv_kernel lookup = {NAME, weight_bytes, scratch_bytes, repack, row_of, MAXIMUM};
+static const qnn_conv_kernel lookup = {NAME, lookup_weight_bytes, lookup_scratch_bytes, lookup_repack, row_of, MAXIMUM};

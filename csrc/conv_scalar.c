@@ -8,24 +8,24 @@ static size_t count(const qnn_conv *c)
 }
 
 /* 1-bit weights become int8 +1/-1; the others stay as they are. */
-static size_t weight_bytes(const qnn_conv *c)
+static size_t scalar_weight_bytes(const qnn_conv *c)
 {
     return count(c) * (c->s.weight_bits == 1 ? 1 : (size_t)c->s.weight_bits / 8);
 }
 
-static size_t scratch_bytes(const qnn_conv *c)
+static size_t scalar_scratch_bytes(const qnn_conv *c)
 {
     (void)c;
     return 0;
 }
 
-static void repack(const qnn_conv *c, const void *weights, void *out)
+static void scalar_repack(const qnn_conv *c, const void *weights, void *out)
 {
     int8_t *to = out;
     int o, ky, kx, i;
 
     if (c->s.weight_bits != 1) {
-        memcpy(out, weights, weight_bytes(c));
+        memcpy(out, weights, scalar_weight_bytes(c));
         return;
     }
     for (o = 0; o < c->s.outputs; o++)
@@ -99,7 +99,8 @@ void qnn_maximum_scalar(uint8_t *to, const uint8_t *a, const uint8_t *b, size_t 
 
 const qnn_conv_kernel *qnn_conv_scalar(const qnn_conv *conv)
 {
-    static const qnn_conv_kernel kernel = {"scalar", weight_bytes, scratch_bytes, repack, row_of, qnn_maximum_scalar};
+    static const qnn_conv_kernel kernel = {"scalar", scalar_weight_bytes, scalar_scratch_bytes, scalar_repack, row_of,
+                                           qnn_maximum_scalar};
 
     (void)conv;
     return &kernel;
