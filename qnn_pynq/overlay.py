@@ -7,13 +7,14 @@ from pathlib import Path
 
 from .contracts.families import check_overlay
 from .contracts.overlay import Ip, Overlay, OverlayFile
-from .files.fields import Fields, check_format, item_path, read_json
+from .files.fields import Fields, check_format, item_path, read_json, show
 
 __all__ = ["OVERLAY_FORMAT", "OVERLAY_VERSION", "Ip", "Overlay", "OverlayFile", "load_overlay"]
 
 OVERLAY_FORMAT = "qnn-pynq-overlay"
 OVERLAY_VERSION = 1
 
+_SLOWEST, _FASTEST = 0.01, 1000  # MHz of a clock
 _MOST_FILE = 256 << 20  # bytes of a bitstream
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _HEX = re.compile(r"0x[0-9A-Fa-f]{1,16}\Z")
@@ -46,7 +47,7 @@ def load_overlay(path: str | Path) -> Overlay:
         kind=kind,
         boards=fields.strings("boards"),
         ip=ips[0],
-        clock_mhz=float(fields.number("clock_mhz")),
+        clock_mhz=_clock(fields),
         files=_read_files(fields.inner("files")),
         geometry=geometry,
         timing=timing,
@@ -60,6 +61,13 @@ def load_overlay(path: str | Path) -> Overlay:
     if not overlay.boards:
         fields.fail("boards", "[] is empty: expected at least one board")
     return overlay
+
+
+def _clock(fields: Fields) -> float:
+    clock = float(fields.number("clock_mhz", high=_FASTEST))
+    if clock < _SLOWEST:
+        fields.fail("clock_mhz", f"{clock} is out of range: expected {_SLOWEST} to {_FASTEST:g}")
+    return clock
 
 
 def _read_ips(fields: Fields) -> tuple[Ip, ...]:
@@ -95,7 +103,7 @@ def _read_ip(fields: Fields) -> Ip:
 def _address(fields: Fields, key: str) -> int:
     text = fields.take(key, "string")
     if not _HEX.match(text):
-        fields.fail(key, f'"{text}" is no address: expected hexadecimal such as "0x43C00000"')
+        fields.fail(key, f'{show(text)} is no address: expected hexadecimal such as "0x43C00000"')
     return int(text, 16)
 
 
@@ -115,12 +123,12 @@ def _read_files(fields: Fields) -> dict[str, OverlayFile]:
 def _read_file(fields: Fields) -> OverlayFile:
     name, digest = fields.name("name"), fields.text("sha256")
     if not _SHA256.match(digest):
-        fields.fail("sha256", f'"{digest}" is no digest: expected 64 lower-case hexadecimal digits')
+        fields.fail("sha256", f"{show(digest)} is no digest: expected 64 lower-case hexadecimal digits")
     size = fields.integer("size", 1, _MOST_FILE)
     urls = fields.strings("urls", ())
     for index, url in enumerate(urls):
         if not url.startswith(("https://", "http://")):
-            fields.fail(item_path("urls", index), f'"{url}" is no web address: expected https://...')
+            fields.fail(item_path("urls", index), f"{show(url)} is no web address: expected https://...")
     fields.done()
     return OverlayFile(name, digest, size, urls)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 import io
@@ -34,6 +35,7 @@ from qnn_pynq.datasets.colour import read_colour  # noqa: E402
 from qnn_pynq.datasets.public import read_idx  # noqa: E402
 from qnn_pynq.datasets.testsets import find_test_set  # noqa: E402
 from qnn_pynq.diagnosis.recording_file import load_recording  # noqa: E402
+from qnn_pynq.errors import DescriptorError  # noqa: E402
 from qnn_pynq.files.bounded import Gunzip, Room, TooMuch, read_bytes, read_xml  # noqa: E402
 from qnn_pynq.files.npyfile import open_npz  # noqa: E402
 from qnn_pynq.networks import load_network, save_network  # noqa: E402
@@ -572,6 +574,63 @@ def test_a_recording_that_swells_is_refused(tmp_path, text, mebibytes, said):
 def test_a_recording_of_gigabytes_is_not_read(tmp_path):
     path = sparse(tmp_path / "r", 5 * GIB, b"qnn-pynq-recording 1 ")
     refused(lambda: load_recording(path), "more than 128 MiB", seconds=0.1)
+
+
+def test_answers_that_are_errors_count_as_what_is_held(tmp_path):
+    line = b'["free",0,0,[0],{"error":["a","' + b"x" * 60000 + b'"]}]\n'
+    path = recording(tmp_path / "r", START + 4400 * line + b"[]\n")
+    refused(lambda: load_recording(path), "line 4403: no event of a known kind")
+
+
+# -- long values
+
+
+LONG = "x" * 3000000
+
+
+@pytest.mark.parametrize(("key", "value", "said"), [
+    ("ip__address", LONG, "is no address"), ("files__bitstream__sha256", LONG, "is no digest"),
+    ("files__bitstream__urls", [LONG], "is no web address"), ("clock_mhz", LONG, "is no number"),
+    (LONG, 1, "unknown field"), ("name", LONG, "is no plain name"), ("version", 10**399, "is too new"),
+])
+def test_messages_about_overlays_are_short(tmp_path, key, value, said):
+    refused(lambda: load_overlay(overlay(tmp_path / "o", **{key: value})), said)
+
+
+@pytest.mark.parametrize(("key", "value", "said"), [
+    ("overlays", [LONG], "is no name of an overlay"), ("classes", ["\1" + LONG], "has control characters"),
+    ("layers", [{"type": LONG}], "is not allowed"), (LONG, 1, "unknown field"),
+    ("version", -(10**399), "is not allowed"),
+])
+def test_messages_about_networks_are_short(dense, key, value, said):
+    changed(dense, **{key: value})
+    refused(lambda: load_network(dense), said)
+
+
+@pytest.mark.parametrize("key", ["name", "ip", "inputs", "control", LONG])
+def test_messages_about_streams_are_short(tmp_path, key):
+    value = {"ip": {"name": "a", "address": "0x43C00000", "range": 65536, "vlnv": LONG},
+             "inputs": [{"name": "x", "type": LONG, "shape": [4]}]}.get(key, "\1" + LONG)
+    (tmp_path / "s.json").write_text(json.dumps(streams(**{key: value})))
+    refused(lambda: load_description(tmp_path / "s.json"))
+
+
+@pytest.mark.parametrize(("key", "value"), [
+    ("timing__cycles_per_image", 10**308), ("timing__write_access_ns", 10**308), ("timing__read_access_ns", 1e300),
+    ("timing__memory_write_cycles", 10**300), ("clock_mhz", 1e-300), ("clock_mhz", 1e9),
+])
+def test_times_that_no_circuit_has_are_refused(tmp_path, key, value):
+    refused(lambda: load_overlay(overlay(tmp_path / "o", **{key: value})), key.replace("__", "."), "is out of range")
+
+
+def test_provenance_that_is_too_deep_is_not_written(tmp_path):
+    nested = []
+    for _ in range(100000):
+        nested = [nested]
+    network = dataclasses.replace(small.network(), provenance={"notes": nested})
+    with pytest.raises(DescriptorError, match="cannot be written as JSON"):
+        save_network(network, tmp_path / "net")
+    assert not (tmp_path / "net").exists()
 
 
 # -- pictures

@@ -1,4 +1,4 @@
-"""`Stream`: predictions of an endless iterable; the next pictures are made ready while one batch is computed."""
+"""Predictions of an endless iterable: the next pictures are made ready while one batch is computed."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Registers(ABC):
 
     @abstractmethod
     def run_program(self, program: np.ndarray, timeout: float) -> None:
-        """Play a program of PROGRAM_DTYPE; `timeout` seconds for the whole of it.
+        """Run a program of PROGRAM_DTYPE; `timeout` seconds for the whole of it.
 
         Raises
         ------

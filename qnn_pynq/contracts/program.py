@@ -1,4 +1,4 @@
-"""Programs: writes and waits on a register window, played as one."""
+"""Programs: writes and waits on a register window, run as one."""
 from __future__ import annotations
 
 from typing import Callable, Iterable, Iterator, Protocol, Sequence
@@ -17,7 +17,7 @@ _AT_ONCE = 4096  # steps: most programs that end early do so at one of the first
 
 
 class Window(Protocol):
-    """What a program is played on."""
+    """What a program runs on."""
 
     def read(self, offset: int) -> int:
         """As of `Registers`."""
@@ -77,7 +77,7 @@ def check_program(program: np.ndarray, window: int) -> np.ndarray:
 
 def run_plainly(registers: Window, program: np.ndarray, clock: Clock, timeout: float,
                  idle: Callable[[int, float], None] | None = None) -> None:
-    """Play a program access by access: the meaning that every faster player must keep.
+    """Run a program access by access: the meaning that every faster way must keep.
 
     `idle(attempt, left)` is called after each read that did not show the bit: the number of such
     reads of this step before, and the seconds left.

@@ -88,12 +88,12 @@ class Twin(ABC):
         return False
 
     def run_program(self, program: np.ndarray, timeout: float) -> bool:
-        """Play a checked program at once if that is provably the same as access by access.
+        """Run a checked program at once if that is provably the same as access by access.
 
         Returns
         -------
         bool
-            False: nothing was done, the caller plays it access by access.
+            False: nothing was done, the caller runs it access by access.
         """
         return False
 
@@ -114,7 +114,7 @@ class Twin(ABC):
         """Add `fault(twin, event, value) -> value`, called at every hook point of the family."""
         self._faults.append(fault)
 
-    def heal(self) -> None:
+    def clear_injected(self) -> None:
         """Remove every injected fault."""
         self._faults = []
 

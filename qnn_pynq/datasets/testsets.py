@@ -77,6 +77,8 @@ def find_test_set(network: Any, where: str | Path | None = None, download: bool 
     InputError
         Files that are no test set of this network.
     """
+    if not (hasattr(network, "provenance") and hasattr(network, "classes")):
+        raise InputError(f"network is of type {type(network).__name__}: expected what load_network gives")
     name = dataset_of(network)
     if where is not None:
         found = _read(Path(where), name, network)

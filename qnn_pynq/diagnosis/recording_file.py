@@ -35,7 +35,7 @@ _MOST_LINE = 64 << 20  # 48 MiB: 256 pictures of 224 x 224 pixels have 37 MiB
 _MOST_HEADER = 1 << 20
 _MOST_EVENT = 1 << 16
 _MOST_LINES = 250000
-_HELD_UNCHECKED = 64 << 20  # bytes that are kept while nobody knows whether the rest is well
+_HELD_UNCHECKED = 32 << 20  # bytes that are kept while nobody knows whether the rest is well
 _PIECE = 1 << 20
 _BYTES = re.compile(rb'\s*\[\s*"bytes"\s*,\s*"([A-Za-z0-9+/]*={0,2})"\s*\]\s*\Z')
 _GZIP = 16 + zlib.MAX_WBITS
@@ -230,9 +230,10 @@ def _parse(lines: Iterator[bytearray], most: int) -> Recording | None:
         blob = _blob(line, where) if number else None
         if blob is not None:
             pictures = blob if pictures is None else pictures
-            kept += len(blob)
-            if whole and kept > most:
-                whole, blobs, events = False, [b""] * len(blobs), []
+        kept += len(line if blob is None else blob)
+        if whole and kept > most:
+            whole, blobs, events = False, [b""] * len(blobs), []
+        if blob is not None:
             blobs.append(blob if whole else b"")
             continue
         if len(line) > (_MOST_EVENT if number else _MOST_HEADER):

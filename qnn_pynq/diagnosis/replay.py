@@ -30,7 +30,7 @@ class ReplayBoard(Board):
     Attributes
     ----------
     position : int
-        Events that were played.
+        Events that were replayed.
     """
 
     kind = "replay"
@@ -49,7 +49,7 @@ class ReplayBoard(Board):
         self._windows: dict[str, Any] = windows if isinstance(windows, dict) else {}
 
     # -- the tape -----------------------------------------------------------------------------
-    def played(self, kind: str, arguments: tuple[Any, ...]) -> Any:
+    def replayed(self, kind: str, arguments: tuple[Any, ...]) -> Any:
         """The recorded answer of the next event, which must be this one."""
         self.check_open()
         events = self.recording.events
@@ -68,7 +68,7 @@ class ReplayBoard(Board):
         return event.answer
 
     def finish(self) -> None:
-        """RecordingError unless everything was played."""
+        """RecordingError unless everything was replayed."""
         events = self.recording.events
         if self.position < len(events):
             raise RecordingError(f"event {self.position} of {len(events)}: the driver has ended, the recording goes "
@@ -85,7 +85,7 @@ class ReplayBoard(Board):
         events = self.recording.events
         if self.position < len(events) and events[self.position].kind == "free":
             self._configured()  # what was in quarantine went before this was noted
-        generation = self.played(kind, arguments)
+        generation = self.replayed(kind, arguments)
         if generation != self.generation or kind == "reset":
             self.generation = generation
             self._configured()
@@ -99,7 +99,7 @@ class ReplayBoard(Board):
         events = self.recording.events
         if self._overlay is not None and self.position < len(events) and events[self.position].kind == "lost":
             self._overlay = None
-            self.generation, self.in_flight = self.played("lost", ()), None
+            self.generation, self.in_flight = self.replayed("lost", ()), None
         return self._overlay
 
     def ip(self, name: str) -> Registers:
@@ -111,7 +111,7 @@ class ReplayBoard(Board):
 
     def allocate(self, shape: int | tuple[int, ...], dtype: Any = np.uint8) -> Buffer:
         sizes, kind, nbytes = shape_bytes(shape, dtype)
-        address = self.played("allocate", (nbytes,))
+        address = self.replayed("allocate", (nbytes,))
         self._buffers += 1
         return _Buffer(self, self._buffers - 1, np.zeros(sizes, kind), address)
 
@@ -120,7 +120,7 @@ class ReplayBoard(Board):
         if callable(done):  # look by look, as it was recorded
             return super().wait(ip, done, timeout, what, cancelled)
         offset, mask = done
-        return int(self.played("wait", (ip, int(offset), int(mask))))
+        return int(self.replayed("wait", (ip, int(offset), int(mask))))
 
     def idle(self, attempt: int, elapsed: float, left: float) -> None:
         """Time goes by as it did: until whatever came next."""
@@ -139,13 +139,13 @@ class _Registers(Registers):
         self._board, self._name, self.window = board, name, window
 
     def read(self, offset: int) -> int:
-        return int(self._board.played("read", (self._name, int(offset))))
+        return int(self._board.replayed("read", (self._name, int(offset))))
 
     def write(self, offset: int, value: int) -> None:
-        self._board.played("write", (self._name, int(offset), int(value)))
+        self._board.replayed("write", (self._name, int(offset), int(value)))
 
     def run_program(self, program: np.ndarray, timeout: float) -> None:
-        self._board.played("play", (self._name, program.tobytes()))
+        self._board.replayed("play", (self._name, program.tobytes()))
 
 
 class _Buffer(Buffer):
@@ -165,11 +165,11 @@ class _Buffer(Buffer):
 
     def flush(self, nbytes: int | None = None) -> None:
         size = self._size(nbytes)
-        self._board.played("flush", (self._number, size, self._bytes[:size].tobytes()))
+        self._board.replayed("flush", (self._number, size, self._bytes[:size].tobytes()))
 
     def invalidate(self, nbytes: int | None = None) -> None:
         size = self._size(nbytes)
-        content = self._board.played("invalidate", (self._number, size))
+        content = self._board.replayed("invalidate", (self._number, size))
         if len(content) not in (size, self.nbytes):
             raise RecordingError(f"event {self._board.position - 1}: {len(content)} bytes recorded of {size}")
         self._bytes[:len(content)] = np.frombuffer(content, np.uint8)
@@ -178,7 +178,7 @@ class _Buffer(Buffer):
         if not self.closed:
             self.closed = True
             if not self._board.closed:
-                self._board.played("free", (self._number,))
+                self._board.replayed("free", (self._number,))
 
 
 def _error(name: str) -> type[QnnError]:

@@ -35,7 +35,12 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
 
 def fail(source: str, where: str, problem: str) -> NoReturn:
     """Raise DescriptorError as ``source: where: problem``."""
-    raise DescriptorError(": ".join(part for part in (source, where, problem) if part))
+    raise DescriptorError(": ".join(part for part in (source, _cut(where), _cut(problem)) if part))
+
+
+def _cut(text: str) -> str:
+    """`text` without its middle where no message has room for it: the end says what is expected."""
+    return text if len(text) <= 900 else f"{text[:300]} ... ({len(text)} characters) ... {text[-300:]}"
 
 
 def show(value: Any) -> str:
@@ -212,9 +217,9 @@ def check_format(fields: Fields, name: str, version: int) -> None:
     found = fields.take("version", "integer")
     if found > version:
         problem = "{} is too new: this release reads up to {}; upgrade qnn-pynq"
-        fields.fail("version", problem.format(found, version))
+        fields.fail("version", problem.format(show(found), version))
     if found < 1:
-        fields.fail("version", f"{found} is not allowed: expected 1 to {version}")
+        fields.fail("version", f"{show(found)} is not allowed: expected 1 to {version}")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

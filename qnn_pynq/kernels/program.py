@@ -20,7 +20,7 @@ _LONGEST = 1e9  # seconds; int64 nanoseconds hold 9.2e9
 
 
 def run_program(window: Any, program: np.ndarray, timeout: float, window_bytes: int = 0) -> tuple[int, int]:
-    """Play register accesses in order.
+    """Make register accesses in order.
 
     Parameters
     ----------

@@ -16,10 +16,12 @@ from ..files.fields import (
     item_path,
     plain_name,
     read_json,
+    show,
     unprintable,
     write_json,
 )
 from ..files.npyfile import ArrayFolder
+from ..files.paths import shortened
 from .chain import WORD_BITS, check_chain
 from .input import read_input, write_input
 from .layers import read_layer, write_layer
@@ -51,7 +53,7 @@ def _read(document: Any, path: Path, arrays: ArrayFolder) -> Network:
     overlays = fields.strings("overlays", ())
     for index, overlay in enumerate(overlays):
         if not plain_name(overlay):
-            fields.fail(item_path("overlays", index), f'"{overlay}" is no name of an overlay')
+            fields.fail(item_path("overlays", index), f"{show(overlay)} is no name of an overlay")
     spec = read_input(fields.inner("input"), arrays)
     layers = tuple(read_layer(layer, arrays) for layer in fields.objects("layers", _MOST_LAYERS))
     decode = _read_decode(fields.inner("decode"))
@@ -76,7 +78,7 @@ def _check_classes(classes: tuple[str, ...], source: str) -> None:
     for index, name in enumerate(classes):
         if unprintable(str(name)):
             problem = "{} has control characters or is no text: expected letters, signs and spaces"
-            fail(source, item_path("classes", index), problem.format(ascii(name)))
+            fail(source, item_path("classes", index), problem.format(shortened(ascii(name))))
 
 
 def _read_decode(fields: Fields) -> Decode:
@@ -147,6 +149,6 @@ def write_network(network: Network, folder: Path) -> None:
     document["provenance"] = network.provenance
     try:
         text = (write_json(document) + "\n").encode("utf-8")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         fail(network.name, "", f"cannot be written as JSON: {str(error).lower()}")
     (folder / "network.json").write_bytes(text)

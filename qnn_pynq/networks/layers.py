@@ -7,7 +7,7 @@ from typing import Any
 from ..contracts.layer import ArrayWriter, Layer
 from ..contracts.plugins import load_plugin, plugin_names
 from ..errors import PluginError
-from ..files.fields import Fields
+from ..files.fields import Fields, show
 from ..files.npyfile import ArrayFolder
 from .dense import Dense
 from .linear import Linear
@@ -25,8 +25,8 @@ def read_layer(fields: Fields, arrays: ArrayFolder) -> Layer:
     found = layer_class(name)
     if found is None:
         known = ", ".join(f'"{known}"' for known in layer_types())
-        fields.fail("type", f'"{name}" is not allowed: expected one of {known}; a package can add types by the entry '
-                            f'point group "{LAYER_GROUP}"')
+        fields.fail("type", f'{show(name)} is not allowed: expected one of {known}; a package can add types by the '
+                            f'entry point group "{LAYER_GROUP}"')
     layer = found.read(fields, arrays)
     fields.done()
     return layer

@@ -24,18 +24,16 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, Union
+from typing import Any, Iterable, Iterator, Union
 
 import numpy as np
 from PIL import Image
 
+from ..contracts.network import InputSpec
 from ..errors import InputError
 from .cropping import crop_middle, resize_whole, whole_in_letterbox
 from .framing import background, grey_levels, is_lighter, levels, object_in_frame, whole_in_frame
 from .opening import as_uint8, describe, open_picture, plain_array
-
-if TYPE_CHECKING:
-    from ..contracts.network import InputSpec
 
 __all__ = ["Invert", "each", "is_batch", "pictures_to_maps", "prepare", "prepare_many"]
 
@@ -70,7 +68,7 @@ def prepare(picture: Any, spec: InputSpec, invert: Invert = "auto") -> np.ndarra
     InputError
         Naming the picture, what is wrong and what to do.
     """
-    _check(invert)
+    _check(invert, spec)
     if spec.encoding.kind == "codes":
         return _codes(picture, spec)
     height, width = spec.size
@@ -171,7 +169,7 @@ def prepare_many(pictures: np.ndarray | Iterable[Any], spec: InputSpec, invert: 
     -------
     uint8 or float32 array (n, pixels), C order.
     """
-    _check(invert)
+    _check(invert, spec)
     pixels = spec.pixels
     pictures = _plain(pictures)
     if is_batch(pictures, spec):
@@ -255,7 +253,9 @@ def _has_floats(row: Any) -> bool:
     return any(_has_floats(v) if isinstance(v, (list, tuple)) else isinstance(v, float) for v in row)
 
 
-def _check(invert: Invert) -> None:
+def _check(invert: Invert, spec: InputSpec) -> None:
+    if not isinstance(spec, InputSpec):
+        raise InputError(f"spec is of type {type(spec).__name__}: expected what a network takes, network.input")
     if not (isinstance(invert, (bool, np.bool_)) or invert == "auto"):
         raise InputError(f'invert must be True, False or "auto", not {invert!r}')
 

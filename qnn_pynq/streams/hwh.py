@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import DescriptorError
 from ..files.bounded import XML_ERRORS, read_xml
+from ..files.paths import shortened
 from .description import Description
 
 __all__ = ["check_hwh"]
@@ -27,11 +28,12 @@ def check_hwh(description: Description, path: Path) -> None:
     modules = {module.get("INSTANCE", ""): module for module in root.iter("MODULE")}
     bases = {span.get("INSTANCE", ""): span.get("BASEVALUE", "") for span in root.iter("MEMRANGE")}
     wrong: list[str] = []
+    found = sorted(name for name, each in modules.items() if ":axi_dma:" in each.get("VLNV", ""))
+    there = shortened(", ".join(found)) or "none"
     for dma in description.dmas:
         module = modules.get(dma.name)
         if module is None or not module.get("VLNV", "").startswith("xilinx.com:ip:axi_dma:"):
-            wrong.append("no AXI DMA named {}; it has {}".format(dma.name, ", ".join(sorted(
-                name for name, each in modules.items() if ":axi_dma:" in each.get("VLNV", ""))) or "none"))
+            wrong.append(f"no AXI DMA named {dma.name}; it has {there}")
             continue
         _compare_address(wrong, dma.name, dma.address, bases)
         parameters = {each.get("NAME", "").lower(): each.get("VALUE", "") for each in module.iter("PARAMETER")}

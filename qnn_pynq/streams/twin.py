@@ -73,9 +73,9 @@ class StreamTwin(Twin):
         for block in self._blocks:
             block.inject(fault)
 
-    def heal(self) -> None:
+    def clear_injected(self) -> None:
         for block in self._blocks:
-            block.heal()
+            block.clear_injected()
 
     # -- time ---------------------------------------------------------------------------------
     def settle(self) -> None:

@@ -47,7 +47,7 @@ def device(tmp_path):
 @pytest.fixture
 def board(device, loop):
     with open_board("zynq", device=device) as opened:
-        opened.load(device.overlay)
+        opened.configure(device.overlay)
         yield opened
 
 

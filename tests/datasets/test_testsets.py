@@ -160,3 +160,8 @@ def test_files_that_are_no_test_set(tmp_path: Path) -> None:
     damaged.write_bytes(content)
     with pytest.raises(InputError, match="damaged.npz"):
         find_test_set(network(), damaged)
+
+
+def test_the_name_of_a_network_is_no_network():
+    with pytest.raises(InputError, match="network is of type str: expected what load_network gives"):
+        find_test_set("lfc-w1a1-mnist")

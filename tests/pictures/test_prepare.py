@@ -59,6 +59,14 @@ def test_flat_arrays_of_another_length_are_refused():
         prepare(np.zeros(783, np.uint8), small.SPEC)
 
 
+def test_what_is_no_spec_is_said():
+    network = small.network()
+    with pytest.raises(InputError, match="spec is of type Network: expected .*network.input"):
+        prepare(np.zeros((28, 28), np.uint8), network)
+    with pytest.raises(InputError, match="spec is of type int"):
+        prepare_many([], 3)
+
+
 @pytest.mark.parametrize("invert", ["yes", None, 1.5, 2])
 def test_invert_takes_three_values(invert):
     with pytest.raises(InputError, match="invert"):

@@ -125,7 +125,7 @@ def test_a_circuit_that_hangs_meets_a_deadline_and_answers_after_a_new_load(driv
         driver.finish(0.01)
     with pytest.raises(BoardError, match="broken off"):
         driver.put(rows)
-    driver.board.twin.heal()
+    driver.board.twin.clear_injected()
     driver.load(NETWORK)
     driver.put(rows)
     driver.start(2)

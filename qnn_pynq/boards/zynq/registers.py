@@ -29,7 +29,7 @@ class _Board(Protocol):
 
 
 class ZynqRegisters(Registers):
-    """Window onto an IP; real memory maps are played by the C loop."""
+    """Window onto an IP; on real memory maps programs run in the C loop."""
 
     def __init__(self, board: _Board, mmio: Any) -> None:
         self._board = board

@@ -21,7 +21,6 @@ from .recipes import Recipe, topology_for
 __all__ = ["train_dorefa_folder"]
 
 _log = logging.getLogger(__name__)
-_ENOUGH = 2000  # pictures from which on some are set apart for the scale of the probabilities
 _SIDES = (16, 128)
 _MOST = 1000  # classes; the tail is in software
 

@@ -17,7 +17,6 @@ from ..source import ENOUGH, read_parted, split_by_class, threshold_of
 __all__ = ["train_folder"]
 
 _log = logging.getLogger(__name__)
-_ENOUGH = 2000  # pictures from which on learning the input bits pays, and some can be set apart to choose levels
 _PRECISIONS = ("w1a1", "w1a2")
 
 

@@ -24,7 +24,6 @@ from .teacher import soft_labels
 __all__ = ["Outcome", "build", "load_table", "probability_scale"]
 
 _log = logging.getLogger(__name__)
-MAX_LEVELS = 6
 
 
 class Outcome(NamedTuple):

@@ -359,7 +359,7 @@ def test_faults_are_called_at_every_hook_point(ready):
     ready.put(0, 0, 0, 0, 1)
     ready.compute(lfc.bits(1, 64))
     assert seen == ["value", "duration", "done", "words", "duration", "done"]
-    ready.twin.heal()
+    ready.twin.clear_injected()
     ready.compute(lfc.bits(1, 64))
     assert len(seen) == 6
 

@@ -694,7 +694,7 @@ def test_ctrl_c_says_to_load_again_and_loading_helps(driver, event):
     driver.start(1)
     with pytest.raises(KeyboardInterrupt):
         driver.finish()
-    driver.board.twin.heal()
+    driver.board.twin.clear_injected()
     for call in (lambda: driver.start(1), driver.finish):
         with pytest.raises(BoardError, match=AGAIN):
             call()
