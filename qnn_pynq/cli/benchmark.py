@@ -11,7 +11,7 @@ from .output import EXIT_OK, answered_by, duration, emit, emit_json, table
 __all__ = ["add_parsers"]
 
 _DESCRIPTION = """\
-Images per second of each stage, for single pictures and for batches. On the emulated board the
+Pictures per second of each stage, for single pictures and for batches. On the emulated board the
 accelerator's time comes from the cycle model of the circuit, and is marked so; the time that the emulation
 takes is shown beside it and is no FPGA time.
 """

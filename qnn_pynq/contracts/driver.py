@@ -154,7 +154,7 @@ class Driver(ABC):
     @property
     @abstractmethod
     def capacity(self) -> int:
-        """Images of the largest chunk."""
+        """Pictures of the largest chunk."""
 
     @property
     @abstractmethod

@@ -19,7 +19,7 @@ _U64 = np.dtype(np.uint64)
 _INTP = np.dtype(np.intp)
 _ALL = (1 << 64) - 1
 _OUTPUTS = ("none", "binary", "ternary")  # C tells them apart by their place, the thresholds of a neuron
-_TILE = 64  # images that share one pass over the weights (QNN_TILE in C)
+_TILE = 64  # pictures that share one pass over the weights (QNN_TILE in C)
 
 
 def _one_of(value: Any, name: str, allowed: Sequence[str]) -> str:
@@ -234,7 +234,7 @@ class DenseStack:
         sums : int32, (N, outputs), optional
             The last layer's accumulators.
         threads : int
-            Threads that share the batch (in steps of 64 images).
+            Threads that share the batch (in steps of 64 pictures).
 
         Returns
         -------
@@ -356,7 +356,7 @@ class DenseStack:
         raw = ffi.NULL if sums is None else ffi.from_buffer(sums)
         if threads == 1:
             if function(self._c, given, n, to, raw):
-                raise MemoryError(f"no memory for the activations of {n} images")
+                raise MemoryError(f"no memory for the activations of {n} pictures")
         elif n:
             self._share(function, integer(threads, "threads", 1, 64), given, row, n, to, raw)
         return sums if out is None else out  # type: ignore[return-value]
@@ -381,7 +381,7 @@ class DenseStack:
         for worker in workers:
             worker.join()
         if failed:
-            raise MemoryError(f"no memory for the activations of {n} images")
+            raise MemoryError(f"no memory for the activations of {n} pictures")
 
 
 def highest_class(

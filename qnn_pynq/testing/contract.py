@@ -284,7 +284,7 @@ class FamilyContract:
             driver.finish()
         driver.close()
 
-    def test_more_images_than_fit_are_refused(self, made: Callable[..., Driver], network: Network) -> None:
+    def test_more_pictures_than_fit_are_refused(self, made: Callable[..., Driver], network: Network) -> None:
         driver = made(network)
         port = driver.input
         many = np.broadcast_to(np.zeros((), port.dtype), (driver.capacity + 1, *port.shape))

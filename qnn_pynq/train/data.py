@@ -38,10 +38,10 @@ def load_dataset(name: str, part: str) -> DataSet:
         raise InputError("data set {!r}: expected one of {}".format(name, ", ".join(sorted(DATASETS))))
     files = find_files(name, part, fetch=True)
     assert files is not None
-    images, labels = (read_idx(file) for file in files)
-    if len(images) != len(labels):
-        raise InputError(f"{name} {part}: {len(images)} images but {len(labels)} labels")
-    return DataSet(images, labels.astype(np.int64), DATASETS[name].classes)
+    pictures, labels = (read_idx(file) for file in files)
+    if len(pictures) != len(labels):
+        raise InputError(f"{name} {part}: {len(pictures)} pictures but {len(labels)} labels")
+    return DataSet(pictures, labels.astype(np.int64), DATASETS[name].classes)
 
 
 def split(data: DataSet, held_out: int, seed: int) -> tuple[DataSet, DataSet]:

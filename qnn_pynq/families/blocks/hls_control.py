@@ -93,7 +93,7 @@ class PolledDriver(Driver):
 
     @property
     def capacity(self) -> int:
-        """Images of the largest chunk."""
+        """Pictures of the largest chunk."""
         return self._capacity
 
     def layers(self) -> tuple[LayerProfile, ...]:
@@ -158,7 +158,7 @@ class PolledDriver(Driver):
             raise InputError(f"{pictures} pictures: expected 1..{self._capacity} in one run; split larger batches")
 
     def _in_flight(self) -> int:
-        """Images that `finish` waits for."""
+        """Pictures that `finish` waits for."""
         if self._closed or self.board.closed:
             self._check_open()
         if not self._running:

@@ -32,7 +32,7 @@ class OffloadBuffers:
     areas : list of Buffer
         Empty, or two of uint8.
     rows : int
-        Images that the areas hold.
+        Pictures that the areas hold.
     """
 
     def __init__(self, board: Board, limit: int) -> None:
@@ -54,7 +54,7 @@ class OffloadBuffers:
         return sum(_pages(buffer.nbytes) for buffer in self.all())
 
     def capacity(self, plan: Plan) -> int:
-        """Images that fit beside the weights."""
+        """Pictures that fit beside the weights."""
         left = self._limit - _pages(plan.weight_bytes) - 2 * (PAGE + plan.pixel_bytes)
         return max(1, left // max(1, sum(plan.areas)))
 
@@ -115,7 +115,7 @@ class OffloadBuffers:
         area.flush(end)
 
     def unwritten(self, piece: Piece, pictures: int, word: int) -> int:
-        """Images whose map still ends with `word`."""
+        """Pictures whose map still ends with `word`."""
         area = self.areas[piece.area]
         area.invalidate(piece.end(pictures))
         return sum(int(area.array[place].view("<u8")[0]) == word for place in _ends(piece, pictures))
