@@ -19,7 +19,7 @@ if grep -q '"-O3"' qnn_pynq/_build.py; then sed -i 's/"-O3"/"-O1"/' qnn_pynq/_bu
 if [ ! -e qnn_pynq/_kernels.abi3.so ] || [ ! -e .built ] || [ -n "$(find csrc qnn_pynq/_build.py -newer .built)" ]; then
     rm -rf build qnn_pynq/_kernels.abi3.so
     CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g" \
-        "$python" setup.py -q egg_info build_ext --inplace
+        "$python" setup.py -q build_ext --inplace
     touch .built
 fi
 export LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)"
