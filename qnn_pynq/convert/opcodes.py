@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickletools
 import struct
+from abc import ABC, abstractmethod
 from typing import IO, Any, Mapping, NoReturn
 
 __all__ = ["BadPickle", "Called", "Data", "Machine"]
@@ -48,7 +49,7 @@ class _Name:
         self.kind = kind
 
 
-class Machine:
+class Machine(ABC):
     """The stack machine of `pickle`, for values that only ever describe.
 
     Numbers, texts, tuples, lists and dicts with texts as keys are built. Bytes stay in the stream. A name is
@@ -69,13 +70,13 @@ class Machine:
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
 
+    @abstractmethod
     def call(self, name: str, arguments: tuple[Any, ...]) -> Called:
         """What stands for a call of one of the names."""
-        raise NotImplementedError
 
+    @abstractmethod
     def give_state(self, target: Called, state: Any) -> None:
         """What is done with the state of something that `call` gave."""
-        raise NotImplementedError
 
     def run(self) -> Any:
         """The value of the whole pickle."""
