@@ -18,7 +18,7 @@ BROKEN = [
     ("driver", "        if self._active:\n            raise BoardBusyError",
      "        if False:\n            raise BoardBusyError", "in_flight"),
     ("driver", "if images > self._put:", "if False:", "start_without_inputs"),
-    ("driver", "if not 1 <= images <= self.capacity:", "if False:", "more_images"),
+    ("driver", "if not 1 <= images <= self.capacity:", "if False:", "more_pictures"),
     ("driver", "or values.dtype != np.uint8 or", "or", "shape_or_dtype"),
     ("driver", "self._closed, self.network = True, None", "self.network = None", "after_close"),
     ("driver", "self._closed, self.network = True, None", "self._closed = True", "after_close"),
