@@ -11,7 +11,7 @@ from ..engines import BoardEngine
 from ..errors import InputError
 from .guard import Guard
 
-__all__ = ["Calibration", "calibrate", "from_model", "from_user"]
+__all__ = ["Calibration", "calibrate", "from_user"]
 
 _MARGIN = 0.02  # seconds that an operating system may take the processor away
 
@@ -34,7 +34,7 @@ class Calibration:
     runs : int
         Measured; 0 where `source` is another.
     source : str
-        "model", "measured" or "user".
+        "measured" or "user".
     """
 
     overlay: str
@@ -58,8 +58,7 @@ class Calibration:
 
     def limits(self, factor: float = 20.0) -> Limits:
         """For the driver's waits: `factor` times the expected time, and some time for the operating system."""
-        margin = 1.0 if self.source == "model" else _MARGIN + 10.0 * self.spread
-        return Limits(margin, factor * max(1.0, self.ratio), min(1.0, self.fastest / self.model))
+        return Limits(_MARGIN + 10.0 * self.spread, factor * max(1.0, self.ratio), min(1.0, self.fastest / self.model))
 
     def timeout(self, factor: float = 20.0) -> float:
         """Seconds for this batch; a circuit that runs layer by layer has as much for each of its parts."""
@@ -96,12 +95,6 @@ def calibrate(guard: Guard, rows: np.ndarray, runs: int = 20) -> Calibration:
     median = float(np.median(seconds))
     spread = float(np.median(np.abs(np.array(seconds) - median)))
     return Calibration(overlay, network, len(rows), model, median, spread, min(seconds), int(runs), "measured")
-
-
-def from_model(guard: Guard, rows: np.ndarray) -> Calibration:
-    """What the cycle model says of a batch."""
-    overlay, network, model = _model(guard, rows)
-    return Calibration(overlay, network, len(rows), model, model, 0.0, model, 0, "model")
 
 
 def from_user(guard: Guard, rows: np.ndarray, seconds: float) -> Calibration:
