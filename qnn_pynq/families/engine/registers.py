@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["BUSY", "DONE", "ERROR", "ABORTED", "ERRORS", "IDENTITY", "MAGIC", "NEVER", "PROGRAM", "REGION", "Command",
-           "Reg", "VERSION"]
+__all__ = ["ABORTED", "BUSY", "CAPS", "DONE", "ERROR", "ERRORS", "MAGIC", "NEVER", "PROGRAM", "REGION", "VERSION",
+           "Command", "Reg"]
 
 MAGIC = 0x514E4E45
 VERSION = 0x00010000
@@ -44,22 +44,16 @@ class Command(IntEnum):
 
 
 BUSY, DONE, ERROR, ABORTED = 1, 2, 4, 8  # of STATUS; the code is in bits 15:8, the word of the program in 31:16
-NEVER = 0x000000F0  # bits of STATUS that the circuit does not have
+NEVER = 0x000000F0  # bits of STATUS that the circuit does not have; a bus without a slave often reads as all ones
 ERRORS = {1: "bad program", 2: "access out of range", 3: "read error of the memory", 4: "write error of the memory",
           5: "watchdog"}
 
 REGION = 0x050  # base, size and stride of a region, 16 bytes each
 PROGRAM = 0x4000  # words of the program, the low half first
 
-
-def _identity(geometry: dict) -> dict:
-    """What the registers of capabilities show of a circuit with this geometry."""
-    return {
-        Reg.CAPS0: geometry["pe"] | geometry["vectors"] << 8 | geometry["lanes"] << 16
-        | geometry["accumulator_bits"] << 24,
-        Reg.CAPS1: geometry["weight_words"] | geometry["bank_words"] << 16,
-        Reg.CAPS2: geometry["threshold_words"] | geometry["program_words"] << 16,
-    }
-
-
-IDENTITY = _identity
+# Fields of the capability registers: key of the geometry, first bit, bits.
+CAPS = {
+    Reg.CAPS0: (("pe", 0, 8), ("vectors", 8, 8), ("lanes", 16, 8), ("accumulator_bits", 24, 8)),
+    Reg.CAPS1: (("weight_words", 0, 16), ("bank_words", 16, 16)),
+    Reg.CAPS2: (("threshold_words", 0, 16), ("program_words", 16, 16)),
+}
