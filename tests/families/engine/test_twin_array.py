@@ -114,7 +114,7 @@ def test_hostile_layers_compute_what_the_description_says(fields, seed):
 @settings(max_examples=25, deadline=None)
 @given(hostile(), st.integers(0, 2**32))
 def test_hostile_pools_compute_what_the_description_says(fields, seed):
-    fields = dict(fields, n0=fields["ob"], raw=0, ab=1, wb=1)
+    fields = dict(fields, n0=fields["ob"], raw=0, ab=1, wb=1, rgs=1)
     check(4, 2, seed, fields, pool=True)
 
 
