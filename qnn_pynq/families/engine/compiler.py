@@ -290,8 +290,10 @@ def split_network(network: Network, overlay: Overlay) -> Tuple[Split, Compiled]:
     if not starts:
         refuse("no dense layer or convolution with integer weights: expected at least one; board=\"cpu\" computes such "
                "networks")
+    # A first layer on pixels is left to the processor where the engine does not compute it.
+    left = layers[starts[0]].weight_bits != 1
     problem: Optional[Unfit] = None
-    for start in [starts[0]] if isinstance(layers[starts[0]], Dense) else starts[:2]:
+    for start in starts[:2] if left else starts[:1]:
         for end in range(len(layers), max(body, start + 1) - 1, -1):
             if any(not isinstance(layer, Linear) for layer in layers[body:end]):
                 continue

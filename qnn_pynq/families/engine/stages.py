@@ -6,6 +6,7 @@ together is found step by step: the cheapest way to each place that a map can be
 
 from __future__ import annotations
 
+from itertools import product
 from math import gcd
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -216,6 +217,7 @@ class _Planner:
         self.subs = LANES // self.elements
         self.step_words = 16 // gcd(16, self.vectors)  # of a bank: an access begins at 128 bytes
         self.ahead, self.before, self.reserve = ahead, before, reserve
+        self.strips: Dict[Tuple[int, int], Tuple[Strip, ...]] = {}
 
     def plan(self) -> _Way:
         ways, signal = self._begin(self.steps[0])
@@ -367,10 +369,14 @@ class _Planner:
         ways = [(True, False), (False, False)] if layouts else [(False, False)]
         if len(layouts) > 1:
             ways.append((False, True))
-        for ahead, windows in ways:
+        # A second strip of results has room while the first one is stored, or not.
+        for (ahead, windows), kept in product(ways, (2, 1) if stored else (2,)):
             for count in range(total, 0, -1):
-                strips = make_strips(step, count)
-                wants = self._wants(step, words, layouts, strips, stored, split, ahead, windows)
+                key = step.layer, count
+                if key not in self.strips:
+                    self.strips[key] = make_strips(step, count)
+                strips = self.strips[key]
+                wants = self._wants(step, words, layouts, strips, kept if stored else 0, split, ahead, windows)
                 spaces = fit(self.depth, taken, wants)
                 if spaces is None:
                     continue
@@ -379,12 +385,14 @@ class _Planner:
                 sums = rest.pop(0) if step.weights is not None and step.pool is not None else None
                 made = Slice((), words, places, windows, ahead, strips, sums, rest[0] if rest else None)
                 cost, long = self._cost(step, layouts, made, len(runs), rows, split)
+                if kept == 1 and len(strips) > 1:
+                    cost += step.out_size[0] * rest[0].size * self.vectors // max(1, total)
                 if long <= _LONG and (best is None or cost < best[0]):
                     best = cost, made
                 break
         return best
 
-    def _wants(self, step: Step, words: Tuple[int, int], layouts: List[Layout], strips: Tuple[Strip, ...], stored: bool,
+    def _wants(self, step: Step, words: Tuple[int, int], layouts: List[Layout], strips: Tuple[Strip, ...], stored: int,
                split: int, ahead: bool, windows: bool) -> List[Want]:
         """Room for the rows that arrive, for sums in front of a pool, for results on their way to memory."""
         found = []
@@ -404,7 +412,7 @@ class _Planner:
             found.append(_want(most, step.sums_size[0] * row))
         if stored:
             row = split or step.out_size[1] * step.planes * count
-            most = 2 * max(strip.results[1] - strip.results[0] for strip in strips) * row
+            most = stored * max(strip.results[1] - strip.results[0] for strip in strips) * row
             found.append(_want(most + (0 if len(strips) == 1 else self.step_words), step.out_size[0] * row))
         return found
 
