@@ -7,7 +7,7 @@ from math import gcd
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from .image import Image, window_of
-from .memory import LANES, Layout, Run, Section, Space
+from .memory import LANES, Layout, Run, Section, Space, aligned
 from .program import ACTIVATIONS, Flags, Instruction, Layer, Load, Store
 from .stages import Slice, Stage, Strip, result_layout
 
@@ -24,8 +24,7 @@ class Area(NamedTuple):
 def stage_bytes(sections: Sequence[Section], vectors: int) -> int:
     """Bytes that a map takes in memory, of one group of pictures."""
     last = sections[-1]
-    words = last.offset + last.layout.total
-    return -(-words * vectors * 8 // 128) * 128
+    return aligned(last.offset + last.layout.total, 16 // gcd(16, vectors)) * vectors * 8
 
 
 class Emission:
@@ -92,8 +91,14 @@ class _Turn:
             self._finish(strip)
 
     def _windows(self) -> None:
-        """Sections take turns: one is loaded while another is read."""
+        """Sections take turns: one is loaded while another is read; one alone is loaded when it has been read."""
         part = self.part
+        if len(part.arriving) == 1:
+            for strip in part.strips:
+                self._window(strip, 0, Flags())
+                self._compute(strip, (0,))
+                self._finish(strip)
+            return
         turns = [(strip, place) for strip in part.strips for place in range(len(part.arriving))]
         self._window(*turns[0], Flags())
         for number, (strip, place) in enumerate(turns):

@@ -366,9 +366,7 @@ class _Planner:
         """The cheapest slice, its runs and words to be filled in."""
         best: Optional[Tuple[int, Slice]] = None
         total = step.out_size[0] if step.weights is None else step.sums_size[0]
-        ways = [(True, False), (False, False)] if layouts else [(False, False)]
-        if len(layouts) > 1:
-            ways.append((False, True))
+        ways = [(True, False), (False, False), (False, True)] if layouts else [(False, False)]
         # A second strip of results has room while the first one is stored, or not.
         for (ahead, windows), kept in product(ways, (2, 1) if stored else (2,)):
             for count in range(total, 0, -1):
@@ -432,7 +430,8 @@ class _Planner:
         fed = [(strip.sums[1] - strip.sums[0]) * per_row for strip in made.strips]
         cost = loads[0]
         for load, before in zip(loads[1:], fed):
-            cost += max(0, load - before) if made.ahead or made.windows else load
+            hidden = made.ahead or made.windows and len(layouts) > 1
+            cost += max(0, load - before) if hidden else load
         gap = split and step.out_size[1] * step.planes != split
         long = 0
         for strip in made.strips:
