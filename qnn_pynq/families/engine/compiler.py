@@ -290,6 +290,10 @@ def split_network(network: Network, overlay: Overlay) -> Tuple[Split, Compiled]:
     if not starts:
         refuse("no dense layer or convolution with integer weights: expected at least one; board=\"cpu\" computes such "
                "networks")
+    end_signal = signals[len(layers)]
+    if end_signal.coding == "ternary" or end_signal.coding == "binary" and end_signal.values > LANES:
+        refuse(f"layer {len(layers) - 1}: {end_signal.values} {end_signal.coding} values at the end: expected a word of at "
+               f"most {LANES} bits, sums, codes or scores")
     # A first layer on pixels is left to the processor where the engine does not compute it.
     left = layers[starts[0]].weight_bits != 1
     problem: Optional[Unfit] = None

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 from time import perf_counter
-from typing import Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
 from ...contracts.board import Board, Buffer, close_all
 from ...contracts.chip import PAGE
 from ...contracts.driver import LayerProfile, Port, Split
+from ...contracts.layer import Signal
 from ...contracts.network import Network
 from ...contracts.overlay import Overlay
 from ...errors import BoardError, DeadlineError, EarlyDoneError, InputError, NoDataError
-from ...networks.linear import Linear, quantise
+from ...networks.linear import quantise
 from ..blocks.hls_control import PolledDriver
 from .compiler import Compiled, Part, compile_network
 from .control import Counters, Engine, Window
@@ -64,7 +65,8 @@ class EngineDriver(PolledDriver):
         self._limit = dma_bytes
         self._vectors = int(overlay.geometry["vectors"])
         self._compiled: Optional[Compiled] = None
-        self._split: Optional[Split] = None
+        self._signals: Tuple[Signal, ...] = ()  # what arrives at the first layer, what the last one gives
+        self._last: Any = None  # layer
         self._images: List[Buffer] = []
         self._maps: List[Buffer] = []
         self._scratch: Optional[Buffer] = None
@@ -87,9 +89,7 @@ class EngineDriver(PolledDriver):
 
     @property
     def input(self) -> Port:
-        compiled, network = self._ready_for(), self.network
-        assert network is not None and self._split is not None
-        signal = network.signals[len(self._split.before)]
+        compiled, signal = self._ready_for(), self._signals[0]
         if signal.coding == "binary":
             return Port("bits", (8 * compiled.arrives.words,), np.dtype(np.uint8))
         return Port(signal.coding, signal.shape, np.dtype(np.uint8))
@@ -97,14 +97,12 @@ class EngineDriver(PolledDriver):
     @property
     def output(self) -> Port:
         self._ready_for()
-        network, split = self.network, self._split
-        assert network is not None and split is not None
-        signal = network.signals[len(split.before) + len(split.logic)]
+        signal = self._signals[1]
         kind, dtype = _KINDS[signal.coding]
         return Port(kind, () if kind == "words" else signal.shape, np.dtype(dtype))
 
     def _ready_for(self) -> Compiled:
-        if self._compiled is None or self.network is None:
+        if self._compiled is None:
             raise BoardError("no network is configured: call load() first")
         return self._compiled
 
@@ -153,6 +151,9 @@ class EngineDriver(PolledDriver):
             self._free()
             self._written = None
             self._put, self._profile = 0, ()
+            first = len(split.before)
+            self._compiled, self._last = compiled, split.logic[-1]
+            self._signals = network.signals[first], network.signals[first + len(split.logic)]
             for image in compiled.images:
                 buffer = board.allocate(max(16, image.size), np.uint64)
                 self._images.append(buffer)
@@ -160,7 +161,6 @@ class EngineDriver(PolledDriver):
                 buffer.flush()
             if compiled.setup is not None:
                 self._load_weights(compiled, timeout)
-            self._compiled, self._split = compiled, split
             self._capacity = self._most_pictures(compiled)
             self.timing["configure"] = board.accelerator_seconds - before
             self._generation = board.generation
@@ -392,9 +392,7 @@ class EngineDriver(PolledDriver):
         sums = unpack_sums(compiled, words)
         if port.kind == "sums":
             return sums.astype(np.int32)
-        assert self._split is not None
-        layer = self._split.logic[-1]
-        assert isinstance(layer, Linear)
+        layer = self._last
         values = sums.astype(np.float64)
         values *= layer.scale  # the same operations in the same order as in software
         if layer.bias is not None:
