@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
+from typing import NamedTuple, NoReturn, Sequence
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -19,10 +19,24 @@ from .emission import Area, Emission, stage_bytes
 from .hazards import settle_waits
 from .image import Image
 from .mapping import Step, Unfit, make_steps
-from .memory import LANES, place_inputs, place_runs
-from .program import IMAGE, INPUT, OUTPUT, SCRATCH, THRESHOLDS, WEIGHTS, End, Flags, Instruction, Layer, Load, Place
-from .program import encode, length
-from .stages import Section, Signal, Slice, Stage, make_stages
+from .memory import LANES, Lanes, Run, Section, lanes_of, place_inputs, place_runs
+from .program import (
+    IMAGE,
+    INPUT,
+    OUTPUT,
+    SCRATCH,
+    THRESHOLDS,
+    WEIGHTS,
+    End,
+    Flags,
+    Instruction,
+    Layer,
+    Load,
+    Place,
+    encode,
+    length,
+)
+from .stages import Slice, Stage, make_stages
 
 __all__ = ["Compiled", "Part", "compile_network", "compile_steps", "split_network"]
 
@@ -44,11 +58,11 @@ class Part(NamedTuple):
     """
 
     words: np.ndarray
-    instructions: Tuple[Tuple[Optional[int], Instruction], ...]
+    instructions: tuple[tuple[int | None, Instruction], ...]
     source: int
     target: int
     scratch: int
-    image: Optional[int]
+    image: int | None
 
     @property
     def cycles(self) -> int:
@@ -63,7 +77,7 @@ class Compiled:
     Attributes
     ----------
     steps : tuple of Step
-    arrives, leaves : Signal
+    arrives, leaves : Lanes
         What the host packs, and what it takes.
     arriving, leaving : tuple of Section
         The same in memory.
@@ -79,15 +93,15 @@ class Compiled:
         Of an element and of a cluster.
     """
 
-    steps: Tuple[Step, ...]
-    arrives: Signal
-    leaves: Signal
-    arriving: Tuple[Section, ...]
-    leaving: Tuple[Section, ...]
-    parts: Tuple[Part, ...]
-    maps: Tuple[int, ...]
-    images: Tuple[np.ndarray, ...]
-    setup: Optional[Part]
+    steps: tuple[Step, ...]
+    arrives: Lanes
+    leaves: Lanes
+    arriving: tuple[Section, ...]
+    leaving: tuple[Section, ...]
+    parts: tuple[Part, ...]
+    maps: tuple[int, ...]
+    images: tuple[np.ndarray, ...]
+    setup: Part | None
     weight_words: int
     threshold_words: int
 
@@ -97,7 +111,7 @@ class Compiled:
         return sum(part.cycles for part in self.parts)
 
 
-def compile_steps(steps: Sequence[Step], geometry: Dict[str, int]) -> Compiled:
+def compile_steps(steps: Sequence[Step], geometry: dict[str, int]) -> Compiled:
     """Programs for steps.
 
     Raises
@@ -109,32 +123,27 @@ def compile_steps(steps: Sequence[Step], geometry: Dict[str, int]) -> Compiled:
 
 
 class _Compiler:
-    def __init__(self, steps: Tuple[Step, ...], geometry: Dict[str, int]) -> None:
+    def __init__(self, steps: tuple[Step, ...], geometry: dict[str, int]) -> None:
         self.steps, self.geometry = steps, geometry
-        self.signals = self._signals()
-        self.images: List[Image] = []
-        self.maps: List[int] = []
-        self.parts: List[Part] = []
+        self._carry()
+        self.images: list[Image] = []
+        self.maps: list[int] = []
+        self.parts: list[Part] = []
 
-    def _signals(self) -> List[Signal]:
+    def _carry(self) -> None:
+        """Lanes of the maps between the steps, and the outputs of each."""
         first = self.steps[0]
-        runs, starts = place_inputs(first.inputs, first.groups)
-        lanes = np.full(starts[-1] * LANES, -1)
-        for run in runs:
-            lanes[run.sub * LANES : run.sub * LANES + run.count] = run.first + np.arange(run.count)
-        signals = [Signal(first.size, first.in_bits, starts, lanes)]
+        self.carried = [place_inputs(first.size, first.in_bits, first.inputs, first.groups)]
+        self.runs: list[tuple[Run, ...]] = []
+        elements = self.geometry["pe"]
         for number, step in enumerate(self.steps):
             if step.weights is None:
-                signals.append(signals[-1]._replace(size=step.out_size))
+                self.runs.append(())
+                self.carried.append(self.carried[-1]._replace(size=step.out_size))
                 continue
-            groups = self._groups(number + 1)
-            elements = self.geometry["pe"]
-            runs, starts = place_runs(step.outputs, step.groups, groups, elements)
-            lanes = np.full(starts[-1] * LANES, -1)
-            for run in runs:
-                lanes[run.sub * elements : run.sub * elements + run.count] = run.first + np.arange(run.count)
-            signals.append(Signal(step.out_size, step.planes, starts, lanes))
-        return signals
+            runs, starts = place_runs(step.outputs, step.groups, self._groups(number + 1), elements)
+            self.runs.append(runs)
+            self.carried.append(Lanes(step.out_size, step.planes, starts, lanes_of(runs, starts[-1], elements)))
 
     def _groups(self, number: int) -> int:
         """Groups of the channels that the step of this number, or the first convolution behind it, reads."""
@@ -148,20 +157,19 @@ class _Compiler:
         for number in range(first, end):
             step = self.steps[number]
             if step.weights is not None:
-                runs, _ = place_runs(step.outputs, step.groups, self._groups(number + 1), self.geometry["pe"])
-                image.add(step, self.signals[number], runs)
+                image.add(step, self.carried[number], self.runs[number])
         return image
 
     def compile(self) -> Compiled:
         count = len(self.steps)
-        whole: Optional[Image] = None
+        whole: Image | None = None
         try:
             whole = self._image(0, count)
             self.images.append(whole)
         except Unfit:
             pass
         first, before = 0, None
-        arriving: Tuple[Section, ...] = ()
+        arriving: tuple[Section, ...] = ()
         while first < count:
             stages = self._next(first, before, whole)
             if before is None:
@@ -169,17 +177,19 @@ class _Compiler:
             first, before = first + len(stages), stages[-1]
         assert before is not None
         return Compiled(
-            self.steps, self.signals[0], self.signals[-1], arriving, before.leaving, tuple(self.parts), tuple(self.maps),
-            tuple(image.words()[0] for image in self.images), None if whole is None else self._setup(whole),
+            self.steps, self.carried[0], self.carried[-1], arriving, before.leaving, tuple(self.parts),
+            tuple(self.maps), tuple(image.words()[0] for image in self.images),
+            None if whole is None else self._setup(whole),
             max(image.weight_words for image in self.images), max(image.threshold_words for image in self.images))
 
-    def _next(self, first: int, before: Optional[Stage], whole: Optional[Image]) -> Tuple[Stage, ...]:
+    def _next(self, first: int, before: Stage | None, whole: Image | None) -> tuple[Stage, ...]:
         """Programs for as many steps as go into one, or for a single step."""
-        problem: Optional[Unfit] = None
+        problem: Unfit | None = None
         for end in range(len(self.steps), first, -1):
             try:
                 image = whole or self._image(first, end)
-                stages = make_stages(self.steps[first:end], self.geometry, self._groups(end), before)
+                stages = make_stages(self.steps[first:end], self.carried[first : end + 1], self.runs[first:end],
+                                     self.geometry, before)
                 number = None if whole else len(self.images)
                 pieces = self._pieces(stages, image, number)
             except Unfit as error:
@@ -194,10 +204,10 @@ class _Compiler:
                 self.maps.append(stage_bytes(stages[0].arriving, self.geometry["vectors"]))
             self.maps.append(stage_bytes(stages[-1].leaving, self.geometry["vectors"]))
             return stages
-        raise problem or Unfit(f"one strip of it takes more than the {self.geometry['program_words']} words of a program",
-                               self.steps[first].layer)
+        most = self.geometry["program_words"]
+        raise problem or Unfit(f"it takes more than the {most} words of a program", self.steps[first].layer)
 
-    def _pieces(self, stages: Tuple[Stage, ...], image: Image, number: Optional[int]) -> Optional[List[Part]]:
+    def _pieces(self, stages: tuple[Stage, ...], image: Image, number: int | None) -> list[Part] | None:
         """Programs of stages: one, or several for a single stage; None where that does not do."""
         source = max(0, len(self.maps) - 1)
         try:
@@ -206,7 +216,7 @@ class _Compiler:
             if len(stages) > 1:
                 return None
         stage = stages[0]
-        found: List[Part] = []
+        found: list[Part] = []
         first = 0
         while first < len(stage.slices):
             for end in range(len(stage.slices), first, -1):
@@ -220,10 +230,10 @@ class _Compiler:
             first = end
         return found
 
-    def _part(self, stages: Sequence[Tuple[Stage, Tuple[Slice, ...]]], image: Image, number: Optional[int],
+    def _part(self, stages: Sequence[tuple[Stage, tuple[Slice, ...]]], image: Image, number: int | None,
               source: int) -> Part:
         emission = Emission(self.geometry, image)
-        instructions: List[Tuple[Optional[int], Instruction]] = []
+        instructions: list[tuple[int | None, Instruction]] = []
         if number is not None:
             instructions += [(None, load) for load in self._loads(image, Flags(first=True))]
         area, used = Area(INPUT), 0
@@ -242,7 +252,7 @@ class _Compiler:
         named = tuple((layer, one) for (layer, _), one in zip(instructions, settled))
         return Part(encode(settled), named, source, source + 1, used, number)
 
-    def _loads(self, image: Image, flags: Flags) -> List[Load]:
+    def _loads(self, image: Image, flags: Flags) -> list[Load]:
         words, offset = image.words()
         loads = [Load(WEIGHTS, IMAGE, 0, image.weight_words * self.geometry["pe"], Place(0), flags)]
         if image.threshold_words:
@@ -250,7 +260,7 @@ class _Compiler:
         return loads
 
     def _setup(self, image: Image) -> Part:
-        instructions: List[Instruction] = [*self._loads(image, Flags()), End()]
+        instructions: list[Instruction] = [*self._loads(image, Flags()), End()]
         return Part(encode(instructions), tuple((None, one) for one in instructions), 0, 0, 0, None)
 
 
@@ -260,10 +270,10 @@ class _TooLong(Exception):
 
 # -- networks ---------------------------------------------------------------------------------------------
 
-_last: WeakKeyDictionary[Network, Tuple[Overlay, Split, Compiled]] = WeakKeyDictionary()
+_last: WeakKeyDictionary[Network, tuple[Overlay, Split, Compiled]] = WeakKeyDictionary()
 
 
-def compile_network(network: Network, overlay: Overlay) -> Tuple[Split, Compiled]:
+def compile_network(network: Network, overlay: Overlay) -> tuple[Split, Compiled]:
     """Which layers the engine takes, and their programs; asked again only for another overlay.
 
     Raises
@@ -277,7 +287,7 @@ def compile_network(network: Network, overlay: Overlay) -> Tuple[Split, Compiled
     return found[1:]
 
 
-def split_network(network: Network, overlay: Overlay) -> Tuple[Split, Compiled]:
+def split_network(network: Network, overlay: Overlay) -> tuple[Split, Compiled]:
     """As `compile_network`, anew."""
     layers, signals = network.layers, network.signals
     geometry = overlay.geometry
@@ -292,11 +302,11 @@ def split_network(network: Network, overlay: Overlay) -> Tuple[Split, Compiled]:
                "networks")
     end_signal = signals[len(layers)]
     if end_signal.coding == "ternary" or end_signal.coding == "binary" and end_signal.values > LANES:
-        refuse(f"layer {len(layers) - 1}: {end_signal.values} {end_signal.coding} values at the end: expected a word of at "
-               f"most {LANES} bits, sums, codes or scores")
+        refuse(f"layer {len(layers) - 1}: {end_signal.values} {end_signal.coding} values at the end: expected at most "
+               f"{LANES} bits, sums, codes or scores")
     # A first layer on pixels is left to the processor where the engine does not compute it.
     left = layers[starts[0]].weight_bits != 1
-    problem: Optional[Unfit] = None
+    problem: Unfit | None = None
     for start in starts[:2] if left else starts[:1]:
         for end in range(len(layers), max(body, start + 1) - 1, -1):
             if any(not isinstance(layer, Linear) for layer in layers[body:end]):
@@ -311,6 +321,7 @@ def split_network(network: Network, overlay: Overlay) -> Tuple[Split, Compiled]:
     assert problem is not None
     where = "" if problem.layer is None else f"layer {problem.layer}: "
     refuse(where + str(problem))
+    return None
 
 
 def _whole_numbers(layer: object) -> bool:

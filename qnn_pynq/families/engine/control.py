@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, NamedTuple, Sequence
+from typing import Any, Callable, NamedTuple, Sequence
 
 import numpy as np
 
 from ...contracts.board import Board
-from ...contracts.program import WRITE, PROGRAM_DTYPE, make_writes
+from ...contracts.program import PROGRAM_DTYPE, WRITE, make_writes
 from ...errors import BusError, DeadlineError, EarlyDoneError, ForeignBitstreamError, StatusError, StrayRunError
 from .registers import ABORTED, BUSY, CAPS, DONE, ERROR, ERRORS, MAGIC, NEVER, PROGRAM, REGION, VERSION, Command, Reg
 
@@ -177,6 +177,6 @@ class Engine:
     @staticmethod
     def _raise(status: int, what: str) -> None:
         code, word = status >> 8 & 0xFF, status >> 16
-        kinds: Dict[int, Any] = {3: BusError, 4: BusError, 5: DeadlineError}
-        raise kinds.get(code, StatusError)(f"{what}: error {code} ({ERRORS.get(code, 'unknown')}) at word {word} of the "
-                                           "program; load the network again")
+        kinds: dict[int, Any] = {3: BusError, 4: BusError, 5: DeadlineError}
+        raise kinds.get(code, StatusError)(f"{what}: error {code} ({ERRORS.get(code, 'unknown')}) at word {word} of "
+                                           "the program; load the network again")

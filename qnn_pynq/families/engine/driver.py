@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from time import perf_counter
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 import numpy as np
 
@@ -64,20 +64,20 @@ class EngineDriver(PolledDriver):
         self._engine = Engine(board, overlay)
         self._limit = dma_bytes
         self._vectors = int(overlay.geometry["vectors"])
-        self._compiled: Optional[Compiled] = None
-        self._signals: Tuple[Signal, ...] = ()  # what arrives at the first layer, what the last one gives
+        self._compiled: Compiled | None = None
+        self._signals: tuple[Signal, ...] = ()  # what arrives at the first layer, what the last one gives
         self._last: Any = None  # layer
-        self._images: List[Buffer] = []
-        self._maps: List[Buffer] = []
-        self._scratch: Optional[Buffer] = None
+        self._images: list[Buffer] = []
+        self._maps: list[Buffer] = []
+        self._scratch: Buffer | None = None
         self._groups = 0  # of pictures that the buffers hold
         self._put = 0  # pictures for the next run
         self._at = 0  # part of the batch that runs
         self._waiting = False  # for it; else it is still to be started
-        self._written: Optional[Part] = None  # whose program is in the circuit
+        self._written: Part | None = None  # whose program is in the circuit
         self._started = 0.0
-        self._counted: List[Counters] = []
-        self._starts: Dict[Tuple[int, int], np.ndarray] = {}
+        self._counted: list[Counters] = []
+        self._starts: dict[tuple[int, int], np.ndarray] = {}
         self._sentinel = 0  # the same words in the same runs: a recording of them can be replayed
 
     # -- what it can do -----------------------------------------------------------------------------------
@@ -301,7 +301,7 @@ class EngineDriver(PolledDriver):
         if board.emulated:  # there the moment of the start is known exactly
             self._started = board.accelerator_seconds
 
-    def _windows(self, part: Part, groups: int) -> List[Window]:
+    def _windows(self, part: Part, groups: int) -> list[Window]:
         compiled = self._ready_for()
         found = [Window()]
         if part.image is not None:
@@ -417,7 +417,7 @@ class EngineDriver(PolledDriver):
 
     # -- buffers ------------------------------------------------------------------------------------------
 
-    def _buffers(self) -> List[Buffer]:
+    def _buffers(self) -> list[Buffer]:
         return [*self._images, *self._maps, *([] if self._scratch is None else [self._scratch])]
 
     def _free_maps(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import gcd
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple, Sequence
 
 from .image import Image, window_of
 from .memory import LANES, Layout, Run, Section, Space, aligned
@@ -42,12 +42,12 @@ class Emission:
         With the index of the network's layer that each is for.
     """
 
-    def __init__(self, geometry: Dict[str, int], image: Image) -> None:
+    def __init__(self, geometry: dict[str, int], image: Image) -> None:
         self._vectors, self._elements = geometry["vectors"], geometry["pe"]
         self._subs = LANES // self._elements
         self._image = image
         self._step_words = 16 // gcd(16, self._vectors)  # of a bank: an access begins at 128 bytes
-        self.found: List[Tuple[Optional[int], Instruction]] = []
+        self.found: list[tuple[int | None, Instruction]] = []
 
     def stage(self, stage: Stage, slices: Sequence[Slice], source: Area, target: Area, first: bool) -> None:
         """Some slices of a stage. `first`: the program begins with it."""
@@ -71,7 +71,7 @@ class _Turn:
         self.stored = 0
         self.begun = [0] * len(part.arriving)  # first word of a window
 
-    def run(self, early: bool, again: Optional[_Turn]) -> None:
+    def run(self, early: bool, again: _Turn | None) -> None:
         """All strips. `early`: the group before has loaded the first; `again` loads it for the next one."""
         part = self.part
         if part.windows:
@@ -196,12 +196,12 @@ class _Turn:
                 out_sub=run.sub % self.emission._subs, st_ox=step.stride * layout.st_x, st_oy=step.stride * layout.row,
                 st_out=given.st_x, st_oplane=given.st_plane, out_size=(high - low, step.sums_size[1]),
                 w_base=held.w_base, w_row=held.w_row, w_plane=held.w_plane, t_base=held.t_base,
-                row_groups=-(-run.count // self.emission._elements), first=(y, -step.padding), in_size=step.size)
+                row_groups=-(-run.outputs // self.emission._elements), first=(y, -step.padding), in_size=step.size)
             if window.turned:
                 made = replace(made, st_word=layout.st_x, st_kx=layout.st_word, st_ky=0, in_size=window.kernel)
             self._add(made)
 
-    def _target(self, pooled: bool) -> Tuple[Tuple[Space, bool], Layout]:
+    def _target(self, pooled: bool) -> tuple[tuple[Space, bool], Layout]:
         """Where a layer's results go; whether its words count from those of the slice; and their layout."""
         stage, part = self.stage, self.part
         words = part.words[1] - part.words[0]
@@ -214,7 +214,7 @@ class _Turn:
         return (part.results, True), result_layout(stage, part)
 
     @staticmethod
-    def _turns(rows: Tuple[int, int], given: Layout) -> List[Tuple[int, int]]:
+    def _turns(rows: tuple[int, int], given: Layout) -> list[tuple[int, int]]:
         """Rows that one instruction can write: one at a time where there is a gap behind each."""
         if given.row == given.size[1] * given.st_x:
             return [rows] if rows[0] < rows[1] else []
@@ -240,7 +240,7 @@ class _Turn:
                 self._pool(strip, section.layout, space, (low - section.first, high - section.first),
                            low - part.words[0])
 
-    def _pool(self, strip: Strip, layout: Layout, space: Space, words: Tuple[int, int], to_word: int) -> None:
+    def _pool(self, strip: Strip, layout: Layout, space: Space, words: tuple[int, int], to_word: int) -> None:
         step = self.stage.step
         assert step.pool is not None
         pool, pad = step.pool, step.pool.padding[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from typing import Deque, List, NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple, Sequence
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class _Flight(NamedTuple):
 
     addresses: np.ndarray
     age: int
-    thresholds: Tuple[int, int]
+    thresholds: tuple[int, int]
 
 
 class _Access(NamedTuple):
@@ -40,7 +40,7 @@ class _Access(NamedTuple):
     target: int = ACTIVATIONS
 
 
-def settle_waits(program: Sequence[Instruction], geometry: dict) -> List[Instruction]:
+def settle_waits(program: Sequence[Instruction], geometry: dict) -> list[Instruction]:
     """The program with the waits that it needs, and no more."""
     found = list(program)
     follower = _Follower(geometry)
@@ -59,9 +59,9 @@ class _Follower:
         self.depth, self.vectors = geometry["bank_words"], geometry["vectors"]
         self.elements, self.clusters = geometry["pe"], geometry["pe"] // 4
         self.subs = 64 // geometry["pe"]
-        self.loads: List[_Access] = []
-        self.store: Optional[_Access] = None
-        self.flights: Deque[_Flight] = deque()
+        self.loads: list[_Access] = []
+        self.store: _Access | None = None
+        self.flights: deque[_Flight] = deque()
 
     def follow(self, instruction: Instruction, group: int) -> Instruction:
         """The instruction with the waits that it needs in this group, beside those that it has."""
@@ -149,7 +149,7 @@ class _Follower:
             return np.zeros(0, np.int64)
         return np.unique(_addresses(load.to, np.arange(-(-load.words // self.vectors))))
 
-    def _results(self, layer: Layer) -> Tuple[np.ndarray, List[_Flight]]:
+    def _results(self, layer: Layer) -> tuple[np.ndarray, list[_Flight]]:
         """All addresses that a layer writes, and what of it is under way once its words have been read."""
         pixels, per = layer.out_size[0] * layer.out_size[1], layer.groups * layer.row_groups
         places = np.arange(layer.groups) if layer.pool else (layer.out_sub + np.arange(per)) // self.subs
@@ -159,7 +159,7 @@ class _Follower:
         written = np.unique(_addresses(layer.to, (all_pixels + offsets).reshape(-1)))
         steps = 4 * (layer.out_bits if layer.pool else layer.levels)
         period = max(layer.passes * layer.taps, 1)
-        flights: List[_Flight] = []
+        flights: list[_Flight] = []
         slots = 1 if layer.pool or layer.raw else -(-layer.levels // 3)
         used = (layer.t_base, layer.t_base + 0 if layer.pool or layer.raw else layer.t_base + 4 * slots * per)
         count = min(layer.rows, -(-(_LATENCY + steps) // max(period, steps if not layer.pool else period)) + 2)
@@ -188,7 +188,7 @@ def _addresses(place: Place, offsets: np.ndarray) -> np.ndarray:
     return place.pointer & ~mask | pointers & mask
 
 
-def _inside(layer: Layer, axis: int) -> Tuple[np.ndarray, np.ndarray]:
+def _inside(layer: Layer, axis: int) -> tuple[np.ndarray, np.ndarray]:
     """Which taps lie in the map, bool (places, taps), and their offsets."""
     count, taps = layer.out_size[axis], layer.kernel[axis]
     place, tap = np.arange(count)[:, None], np.arange(taps)
@@ -216,7 +216,7 @@ def _first_reads(layer: Layer, count: int) -> np.ndarray:
     ky, kx = np.divmod(np.arange(layer.kernel[0] * layer.kernel[1]), layer.kernel[1])
     taps = ((ky * layer.st_ky + kx * layer.st_kx)[:, None] + np.arange(layer.words) * layer.st_word).reshape(-1)
     ky, kx = np.repeat(ky, layer.words), np.repeat(kx, layer.words)
-    found: List[np.ndarray] = []
+    found: list[np.ndarray] = []
     total = number = 0
     per = layer.groups * layer.row_groups
     while total < count and number < layer.rows:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Tuple
+from typing import NamedTuple
 
 import numpy as np
 
 from .mapping import Step, Unfit, planes_of
-from .memory import LANES, Run
-from .stages import Signal
+from .memory import LANES, Lanes, Run
 
 __all__ = ["Held", "Image", "Window", "window_of"]
 
@@ -20,9 +19,12 @@ _IN_WORD = 3
 
 
 class Window(NamedTuple):
-    """How an instruction walks over a window: sides, words of the innermost loop; `turned`: its places, words outside."""
+    """How an instruction walks over a window: sides, words of the innermost loop.
 
-    kernel: Tuple[int, int]
+    `turned`: places are what its innermost loop is over, and words the one around it.
+    """
+
+    kernel: tuple[int, int]
     words: int
     turned: bool = False
 
@@ -34,8 +36,8 @@ def window_of(step: Step, words: int) -> Window:
         return Window(step.kernel, words)
     if step.out_size == step.sums_size == (1, 1) and high * wide <= _WORDS and words <= _KERNEL:
         return Window((1, words), high * wide, True)
-    raise Unfit(f"{high} x {wide} places of {words} channel words are added up: expected sides of at most {_KERNEL} and "
-                f"{_WORDS} words, or {_WORDS} places of at most {_KERNEL} words", step.layer)
+    raise Unfit(f"{high} x {wide} places of {words} channel words are added up: expected sides of at most {_KERNEL} "
+                f"and {_WORDS} words, or {_WORDS} places of at most {_KERNEL} words", step.layer)
 
 
 class Held(NamedTuple):
@@ -66,15 +68,15 @@ class Image:
     geometry : dict
     """
 
-    def __init__(self, geometry: Dict[str, int]) -> None:
+    def __init__(self, geometry: dict[str, int]) -> None:
         self._elements = geometry["pe"]
         self._limits = geometry["weight_words"], geometry["threshold_words"]
-        self._weights: List[np.ndarray] = []
-        self._thresholds: List[np.ndarray] = []
-        self._held: Dict[Tuple[int, int], Tuple[Run, Held]] = {}
+        self._weights: list[np.ndarray] = []
+        self._thresholds: list[np.ndarray] = []
+        self._held: dict[tuple[int, int], tuple[Run, Held]] = {}
         self.weight_words = self.threshold_words = 0
 
-    def add(self, step: Step, arrives: Signal, runs: Tuple[Run, ...]) -> None:
+    def add(self, step: Step, arrives: Lanes, runs: tuple[Run, ...]) -> None:
         """Take the weights of a step in.
 
         Raises
@@ -85,7 +87,7 @@ class Image:
         for run in runs:
             weights, w_plane = self._weight_words(step, arrives, run)
             thresholds = self._threshold_words(step, run)
-            rows = -(-run.count // self._elements)
+            rows = -(-run.outputs // self._elements)
             held = Held(self.weight_words, weights.shape[1] // rows, w_plane, self.threshold_words,
                         thresholds.shape[1] // rows)
             self.weight_words += weights.shape[1]
@@ -93,10 +95,8 @@ class Image:
             for what, words, most in (("weights", self.weight_words, self._limits[0]),
                                       ("thresholds", self.threshold_words, self._limits[1])):
                 if words > most:
-                    unit = "element" if what == "weights" else "cluster"
-                    raise Unfit(f"its {what} make {words} words of an {unit} with those before: expected at most {most}"
-                                if what == "weights" else
-                                f"its {what} make {words} words of a {unit} with those before: expected at most {most}",
+                    unit = "an element" if what == "weights" else "a cluster"
+                    raise Unfit(f"its {what} make {words} words of {unit} with those before: expected at most {most}",
                                 step.layer)
             self._weights.append(weights)
             self._thresholds.append(thresholds)
@@ -105,12 +105,12 @@ class Image:
     def held(self, layer: int, run: Run) -> Held:
         """Of a run, or of a later part of it that begins with a row group."""
         for (index, _), (whole, held) in self._held.items():
-            if index == layer and whole.first <= run.first < whole.first + whole.count:
+            if index == layer and whole.first <= run.first < whole.first + whole.outputs:
                 skip = (run.first - whole.first) // self._elements
                 return held._replace(w_base=held.w_base + skip * held.w_row, t_base=held.t_base + skip * held.t_row)
         raise AssertionError(f"no weights of layer {layer} from output {run.first} on")
 
-    def words(self) -> Tuple[np.ndarray, int]:
+    def words(self) -> tuple[np.ndarray, int]:
         """uint64: weights, then thresholds, in the order of a LOAD; and bytes in front of the thresholds."""
         weights = _in_turn(self._weights)
         thresholds = _in_turn(self._thresholds)
@@ -120,17 +120,17 @@ class Image:
         image[offset // 8 :] = thresholds
         return image, offset
 
-    def _weight_words(self, step: Step, arrives: Signal, run: Run) -> Tuple[np.ndarray, int]:
+    def _weight_words(self, step: Step, arrives: Lanes, run: Run) -> tuple[np.ndarray, int]:
         """uint64 (elements, words of the run), and words of a plane."""
         assert step.weights is not None
         first, end = arrives.starts[run.group], arrives.starts[run.group + 1]
         window = window_of(step, end - first)
         each = step.weights.shape[3]
-        channels = arrives.lanes[first * LANES : end * LANES] - run.group * each
-        there = arrives.lanes[first * LANES : end * LANES] >= 0
-        rows = -(-run.count // self._elements)
+        channels = arrives.channels[first * LANES : end * LANES] - run.group * each
+        there = arrives.channels[first * LANES : end * LANES] >= 0
+        rows = -(-run.outputs // self._elements)
         lanes = np.zeros((rows * self._elements, *step.kernel, (end - first) * LANES), np.uint8)
-        lanes[: run.count, ..., there] = step.weights[run.first : run.first + run.count][..., channels[there]]
+        lanes[: run.outputs, ..., there] = step.weights[run.first : run.first + run.outputs][..., channels[there]]
         planes = planes_of(lanes, step.weight_bits)  # rows, y, x, planes, words
         order = (0, 3, 4, 1, 2) if window.turned else (0, 3, 1, 2, 4)
         words = np.ascontiguousarray(planes.transpose(order)).reshape(rows, self._elements, -1)
@@ -142,23 +142,23 @@ class Image:
         clusters = self._elements // 4
         if step.levels is None or step.down is None:
             return np.zeros((clusters, 0), np.uint64)
-        rows, count = -(-run.count // self._elements), step.levels.shape[1]
+        rows, count = -(-run.outputs // self._elements), step.levels.shape[1]
         slots = -(-count // _IN_WORD)
         never = (1 << _THRESHOLD_BITS - 1) - 1  # a row without a channel has no sum above 0
         levels = np.full((rows * self._elements, _IN_WORD * slots), never, np.int64)
-        levels[: run.count, :count] = step.levels[run.first : run.first + run.count]
+        levels[: run.outputs, :count] = step.levels[run.first : run.first + run.outputs]
         fields = (levels & (1 << _THRESHOLD_BITS) - 1).astype(np.uint64).reshape(-1, slots, _IN_WORD)
         words = np.zeros(fields.shape[:2], np.uint64)
         for place in range(_IN_WORD):
             words |= fields[..., place] << np.uint64(_THRESHOLD_BITS * place)
         down = np.zeros(len(words), np.uint64)
-        down[: run.count] = step.down[run.first : run.first + run.count]
+        down[: run.outputs] = step.down[run.first : run.first + run.outputs]
         words |= down[:, None] << np.uint64(63)
         parts = words.reshape(rows, clusters, 4 * slots).transpose(1, 0, 2)
         return np.ascontiguousarray(parts).reshape(clusters, -1)
 
 
-def _in_turn(parts: List[np.ndarray]) -> np.ndarray:
+def _in_turn(parts: list[np.ndarray]) -> np.ndarray:
     """Words of all elements, an address behind the other."""
     if not parts:
         return np.zeros(0, np.uint64)

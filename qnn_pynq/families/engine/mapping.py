@@ -8,7 +8,7 @@ reads raw sums.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
+from typing import Any, Callable, NamedTuple, NoReturn, Sequence
 
 import numpy as np
 
@@ -33,7 +33,7 @@ _THRESHOLD_BITS = 21
 class Unfit(Exception):
     """What the engine does not compute: `layer` is the index in the network, None where it is several."""
 
-    def __init__(self, problem: str, layer: Optional[int] = None) -> None:
+    def __init__(self, problem: str, layer: int | None = None) -> None:
         super().__init__(problem)
         self.layer = layer
 
@@ -79,29 +79,29 @@ class Step:
     layer: int
     name: str
     macs: int
-    size: Tuple[int, int]
+    size: tuple[int, int]
     inputs: int
     in_bits: int
-    out_size: Tuple[int, int]
+    out_size: tuple[int, int]
     outputs: int
     planes: int
-    kernel: Tuple[int, int] = (1, 1)
+    kernel: tuple[int, int] = (1, 1)
     stride: int = 1
     padding: int = 0
-    sums_size: Tuple[int, int] = (1, 1)
+    sums_size: tuple[int, int] = (1, 1)
     groups: int = 1
-    weights: Optional[np.ndarray] = None
+    weights: np.ndarray | None = None
     weight_bits: int = 1
     shift: int = 0
     beta: int = 0
-    levels: Optional[np.ndarray] = None
-    down: Optional[np.ndarray] = None
-    sums: Optional[Sums] = None
-    pool: Optional[Pool] = None
-    gathered: Optional[Conv] = None  # the host hands over windows of this layer in place of pixels
+    levels: np.ndarray | None = None
+    down: np.ndarray | None = None
+    sums: Sums | None = None
+    pool: Pool | None = None
+    gathered: Conv | None = None  # the host hands over windows of this layer in place of pixels
 
 
-def make_steps(layers: Sequence[Layer], signals: Sequence[Signal], first: int, accumulator: int) -> Tuple[Step, ...]:
+def make_steps(layers: Sequence[Layer], signals: Sequence[Signal], first: int, accumulator: int) -> tuple[Step, ...]:
     """The steps of layers one behind the other; `signals` are what arrives at each, and what the last one gives.
 
     Parameters
@@ -115,7 +115,7 @@ def make_steps(layers: Sequence[Layer], signals: Sequence[Signal], first: int, a
     ------
     Unfit
     """
-    steps: List[Step] = []
+    steps: list[Step] = []
     at = 0
     while at < len(layers):
         index, layer = first + at, layers[at]
@@ -131,7 +131,7 @@ def make_steps(layers: Sequence[Layer], signals: Sequence[Signal], first: int, a
             steps.append(_pool(index, layer, arriving, signals[at + 1], refuse))
         elif isinstance(layer, Conv):
             pool = layers[at + 1] if at + 1 < len(layers) and isinstance(layers[at + 1], Pool) else None
-            if pool is not None:
+            if isinstance(pool, Pool):
                 _check_pool(pool, refuse)
                 at += 1
             steps.append(_conv(index, layer, pool, arriving, signals[at + 1], coding, accumulator, refuse))
@@ -170,6 +170,7 @@ def _coding(signal: Signal, refuse: Refuse) -> Coding:
             refuse(f"{signal.bits} bits arrive: expected 1 to {MOST_BITS}")
         return Coding(signal.bits, 2**signal.bits - 1, 1, 0)
     refuse(f"{signal.coding} arrive from {signal.origin}: expected bits, ternary values, codes or pixels")
+    return None
 
 
 def _signs(weights: Any, inputs: int) -> np.ndarray:
@@ -179,7 +180,7 @@ def _signs(weights: Any, inputs: int) -> np.ndarray:
     return found
 
 
-def _stored(weights: np.ndarray, refuse: Refuse) -> Tuple[np.ndarray, int, int, int]:
+def _stored(weights: np.ndarray, refuse: Refuse) -> tuple[np.ndarray, int, int, int]:
     """(u, bits, shift, beta) with weights = 2**shift * u - beta, of the fewest bits."""
     low, high = int(weights.min()), int(weights.max())
     found = []
@@ -218,7 +219,7 @@ def _check_window(what: str, size: int, stride: int, padding: Sequence[int], ref
             refuse(f"{what} {name} {value}: expected {least} to {most}")
 
 
-def _sides(signal: Signal, refuse: Refuse) -> Tuple[int, int]:
+def _sides(signal: Signal, refuse: Refuse) -> tuple[int, int]:
     if len(signal.shape) != 3:
         return 1, 1
     if max(signal.shape[:2]) > _MOST_SIDE:
@@ -249,9 +250,10 @@ def _conv(index: int, conv: Conv, pool: Any, arriving: Signal, given: Signal, co
     levels = np.asarray(conv.thresholds).astype(np.int64)
     down = np.zeros(conv.outputs, bool) if conv.invert is None else np.asarray(conv.invert)
     return _arithmetic(
-        dict(layer=index, name=f"conv{index}", macs=conv.macs(arriving), size=size, inputs=channels,
-             in_bits=coding.bits, out_size=_sides(given, refuse), outputs=conv.outputs, kernel=(kernel, kernel),
-             stride=stride, padding=padding, sums_size=sums_size, groups=groups, pool=pool, gathered=gathered),
+        {"layer": index, "name": f"conv{index}", "macs": conv.macs(arriving), "size": size, "inputs": channels,
+         "in_bits": coding.bits, "out_size": _sides(given, refuse), "outputs": conv.outputs, "kernel": (kernel, kernel),
+         "stride": stride, "padding": padding, "sums_size": sums_size, "groups": groups, "pool": pool,
+         "gathered": gathered},
         weights, coding, (levels, down), conv.output_bits, None, accumulator, refuse)
 
 
@@ -259,8 +261,8 @@ def _dense(index: int, dense: Dense, arriving: Signal, coding: Coding, accumulat
     weights = _signs(dense.weights, dense.inputs)[:, None, None, :]
     totals = weights.sum(axis=(1, 2, 3), dtype=np.int64)
     counted = dense.accumulator == "popcount"
-    fixed = dict(layer=index, name=f"dense{index}", macs=dense.macs(arriving), size=(1, 1), inputs=dense.inputs,
-                 in_bits=coding.bits, out_size=(1, 1), outputs=dense.outputs)
+    fixed = {"layer": index, "name": f"dense{index}", "macs": dense.macs(arriving), "size": (1, 1),
+             "inputs": dense.inputs, "in_bits": coding.bits, "out_size": (1, 1), "outputs": dense.outputs}
     if dense.thresholds is None:
         # Agreeing bits are (sum + inputs) / 2, and scale is 2 where they are counted.
         offset = (dense.inputs - totals) // 2 if counted else -coding.zero * totals
@@ -283,8 +285,8 @@ def _linear(index: int, linear: Linear, arriving: Signal, coding: Coding, accumu
     channels = arriving.values // (size[0] * size[1])
     weights = _signs(linear.weights, linear.inputs) if linear.weight_bits == 1 else np.asarray(linear.weights)
     weights = weights.reshape(linear.outputs, *size, channels)
-    fixed = dict(layer=index, name=f"fc{index}", macs=linear.macs(arriving), size=size, inputs=channels,
-                 in_bits=coding.bits, out_size=(1, 1), outputs=linear.outputs, kernel=size)
+    fixed = {"layer": index, "name": f"fc{index}", "macs": linear.macs(arriving), "size": size, "inputs": channels,
+             "in_bits": coding.bits, "out_size": (1, 1), "outputs": linear.outputs, "kernel": size}
     if linear.thresholds is None:
         sums = Sums(1, np.zeros(linear.outputs, np.int64))
         return _arithmetic(fixed, weights, coding, None, 0, sums, accumulator, refuse)
@@ -292,7 +294,7 @@ def _linear(index: int, linear: Linear, arriving: Signal, coding: Coding, accumu
     return _arithmetic(fixed, weights, coding, levels, linear.output_bits, None, accumulator, refuse)
 
 
-def _arithmetic(fixed: Any, weights: np.ndarray, coding: Coding, levels: Any, bits: int, sums: Optional[Sums],
+def _arithmetic(fixed: Any, weights: np.ndarray, coding: Coding, levels: Any, bits: int, sums: Sums | None,
                 accumulator: int, refuse: Refuse) -> Step:
     stored, weight_bits, shift, beta = _stored(weights.astype(np.int64), refuse)
     flat = weights.reshape(len(weights), -1).astype(np.int64)

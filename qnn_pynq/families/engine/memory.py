@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple, Sequence, Tuple
+
+import numpy as np
 
 from .program import NO_RING, Place
 
-__all__ = ["LANES", "Interval", "Layout", "Run", "Section", "Space", "Want", "aligned", "fit", "place_inputs",
-           "place_runs", "ring_bits"]
+__all__ = ["LANES", "Interval", "Lanes", "Layout", "Run", "Section", "Space", "Want", "aligned", "fit", "lanes_of",
+           "place_inputs", "place_runs", "ring_bits"]
 
 LANES = 64
 _ROW_GROUPS = 256  # of an instruction
@@ -28,7 +30,7 @@ class Layout(NamedTuple):
     own, `split` words long, those of the same y one behind the other.
     """
 
-    size: Tuple[int, int]
+    size: tuple[int, int]
     planes: int
     words: int
     split: int = 0
@@ -96,18 +98,40 @@ class Run(NamedTuple):
 
     group: int
     first: int
-    count: int
+    outputs: int
     sub: int
 
 
-def place_runs(outputs: int, groups: int, next_groups: int, elements: int) -> Tuple[Tuple[Run, ...], Tuple[int, ...]]:
-    """Row groups for the channels of a layer, and the first word of each group of the next one, ends included.
+class Lanes(NamedTuple):
+    """A map between two steps, as words.
+
+    Attributes
+    ----------
+    starts : tuple of int
+        First word of each group of the channels that reads it, and the end.
+    channels : int array (64 * words,)
+        Channel of each lane, -1 where there is none.
+    """
+
+    size: tuple[int, int]
+    planes: int
+    starts: tuple[int, ...]
+    channels: np.ndarray
+
+    @property
+    def words(self) -> int:
+        """Of a pixel and plane."""
+        return self.starts[-1]
+
+
+def place_runs(outputs: int, groups: int, next_groups: int, elements: int) -> tuple[tuple[Run, ...], tuple[int, ...]]:
+    """Row groups for the channels of a layer, and the first word of each group of the next one, the end included.
 
     Channels that the next layer reads as one group have words of their own: what the engine takes off for the offset of
     the weights is the sum of all lanes of a word.
     """
     subs = LANES // elements
-    runs: List[Run] = []
+    runs: list[Run] = []
     starts, sub = [0], 0
     each, behind = outputs // groups, outputs // next_groups
     for part in range(next_groups):
@@ -123,12 +147,21 @@ def place_runs(outputs: int, groups: int, next_groups: int, elements: int) -> Tu
     return tuple(runs), tuple(starts)
 
 
-def place_inputs(channels: int, groups: int) -> Tuple[Tuple[Run, ...], Tuple[int, ...]]:
-    """As `place_runs`, of a map that the host packs: each group of the channels has words of its own."""
+def place_inputs(size: tuple[int, int], planes: int, channels: int, groups: int) -> Lanes:
+    """A map that the host packs: each group of the channels has words of its own."""
     each = channels // groups
     words = -(-each // LANES)
-    runs = tuple(Run(group, group * each, each, group * words) for group in range(groups))
-    return runs, tuple(words * group for group in range(groups + 1))
+    runs = [Run(group, group * each, each, group * words) for group in range(groups)]
+    starts = tuple(words * group for group in range(groups + 1))
+    return Lanes(size, planes, starts, lanes_of(runs, starts[-1], LANES))
+
+
+def lanes_of(runs: Sequence[Run], words: int, unit: int) -> np.ndarray:
+    """Channel of each lane of so many words, -1 where there is none; sub-words of `unit` lanes."""
+    channels = np.full(words * LANES, -1)
+    for run in runs:
+        channels[run.sub * unit : run.sub * unit + run.outputs] = run.first + np.arange(run.outputs)
+    return channels
 
 
 # -- room -------------------------------------------------------------------------------------------------
@@ -146,10 +179,10 @@ def ring_bits(words: int) -> int:
     return max(0, words - 1).bit_length()
 
 
-def fit(depth: int, taken: Sequence[Interval], wants: Sequence[Want], high: bool = False) -> Optional[List[Space]]:
+def fit(depth: int, taken: Sequence[Interval], wants: Sequence[Want], high: bool = False) -> list[Space] | None:
     """Spaces for all of `wants` beside what is taken; None where they do not fit. `high`: the last one at the end."""
     used = list(taken)
-    found: List[Optional[Space]] = [None] * len(wants)
+    found: list[Space | None] = [None] * len(wants)
     rings = sorted((place for place, want in enumerate(wants) if want.ring), key=lambda place: -wants[place].size)
     for place in rings + [place for place, want in enumerate(wants) if not want.ring]:
         want = wants[place]
@@ -163,7 +196,7 @@ def fit(depth: int, taken: Sequence[Interval], wants: Sequence[Want], high: bool
     return [space for space in found if space is not None]
 
 
-def _first(depth: int, used: Sequence[Interval], size: int, step: int, high: bool) -> Optional[int]:
+def _first(depth: int, used: Sequence[Interval], size: int, step: int, high: bool) -> int | None:
     ends = [aligned(end, step) for _, end in used] + [0]
     starts = [(start - size) // step * step for start, _ in used] + [(depth - size) // step * step]
     for base in sorted({place for place in starts + ends if place >= 0}, reverse=high):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +15,9 @@ __all__ = ["pack_bits", "pack_maps", "result_words", "unpack_codes", "unpack_sum
 
 
 def pack_bits(compiled: Compiled, values: np.ndarray, out: np.ndarray) -> None:
-    """Rows of bits, uint8 (pictures, 8 * words), into uint64 (groups, words, vectors); bits beyond the inputs are cut."""
+    """Rows of bits, uint8 (pictures, bytes), into uint64 (groups, words, vectors); bits beyond the inputs are cut."""
     words = np.ascontiguousarray(values).view("<u8")
-    lanes = compiled.arrives.lanes
+    lanes = compiled.arrives.channels
     if (lanes < 0).any():
         mask = np.packbits((lanes >= 0).astype(np.uint8), bitorder="little").view("<u8")
         words = words & mask
@@ -25,11 +25,11 @@ def pack_bits(compiled: Compiled, values: np.ndarray, out: np.ndarray) -> None:
 
 
 def pack_maps(compiled: Compiled, values: np.ndarray, out: np.ndarray) -> None:
-    """Maps uint8 (pictures, height, width, channels), windows gathered already, into uint64 (groups, words, vectors)."""
+    """Maps uint8 (pictures, height, width, channels) into uint64 (groups, words, vectors); windows are gathered."""
     arrives = compiled.arrives
     for section in compiled.arriving:
         layout = section.layout
-        lanes = arrives.lanes[section.first * LANES : (section.first + layout.words) * LANES]
+        lanes = arrives.channels[section.first * LANES : (section.first + layout.words) * LANES]
         there = lanes >= 0
         count = int(there.sum())
         if there[:count].all():  # the channels lie one behind the other
@@ -69,7 +69,7 @@ def _in_turn(words: np.ndarray, out: np.ndarray, first: int) -> None:
 def result_words(compiled: Compiled, found: np.ndarray, pictures: int) -> np.ndarray:
     """uint64 (pictures, words) of (groups, words, vectors): all sections, in their order."""
     groups, _, vectors = found.shape
-    parts: List[np.ndarray] = []
+    parts: list[np.ndarray] = []
     for section in compiled.leaving:
         words = found[:, section.offset : section.offset + section.layout.total].transpose(0, 2, 1)
         parts.append(words.reshape(groups * vectors, -1)[:pictures])
@@ -80,7 +80,7 @@ def _values(compiled: Compiled, words: np.ndarray, dtype: Any) -> np.ndarray:
     """(pictures, height, width, channels): the unsigned numbers that the planes make."""
     leaves = compiled.leaves
     (high, wide), planes = leaves.size, leaves.planes
-    there = leaves.lanes >= 0
+    there = leaves.channels >= 0
     found = np.zeros((len(words), high, wide, int(there.sum())), dtype)
     at = 0
     for section in compiled.leaving:
@@ -92,7 +92,7 @@ def _values(compiled: Compiled, words: np.ndarray, dtype: Any) -> np.ndarray:
             part = used.reshape(len(words), high, layout.words, wide, planes).transpose(0, 1, 3, 4, 2)
         else:
             part = part.reshape(len(words), high, wide, planes, layout.words)
-        lanes = leaves.lanes[section.first * LANES : (section.first + layout.words) * LANES]
+        lanes = leaves.channels[section.first * LANES : (section.first + layout.words) * LANES]
         used = lanes >= 0
         for plane in range(planes):
             octets = np.ascontiguousarray(part[..., plane, :]).astype("<u8", copy=False).view(np.uint8)

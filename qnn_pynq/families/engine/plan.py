@@ -1,8 +1,8 @@
-"""What a network costs on the engine, by the model of its cycles: layer by layer, for profiles, deadlines and tables."""
+"""What a network costs on the engine by the model of its cycles, layer by layer: for profiles, deadlines, tables."""
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Sequence
+from typing import Any, NamedTuple, Sequence
 
 from .compiler import Compiled, Part
 from .program import ACTIVATIONS, Instruction, Layer, Load, Store
@@ -27,8 +27,8 @@ class LayerPlan(NamedTuple):
     instructions : int
     load_bytes, store_bytes : int
         From and to memory.
-    bound : str
-        "array", "results" or "memory": what the cycles come from.
+    bound : {"array", "results", "memory"}
+        What the cycles come from.
     """
 
     layer: int
@@ -41,18 +41,25 @@ class LayerPlan(NamedTuple):
     bound: str
 
 
+def _least(one: Layer, geometry: Any) -> int:
+    """Cycles between two row groups: results leave a cluster element by element, and the clusters plane by plane."""
+    if one.pool:
+        return 0
+    if one.raw:
+        return 16 * one.levels
+    return max(4 * one.levels, geometry["pe"] // 4 + one.out_bits, 8)
+
+
 def _instruction_cycles(one: Instruction, geometry: Any) -> int:
     if not isinstance(one, Layer):
         return 0
-    words = one.passes * one.taps
-    # The four elements of a cluster come out one behind the other, a threshold or four bits a cycle.
-    steps = 0 if one.pool else 4 * one.levels
-    return one.rows * max(words, steps) + (0 if one.safe == _NEVER else max(0, _LATENCY - one.safe))
+    cycles = one.rows * max(one.passes * one.taps, _least(one, geometry))
+    return cycles + (0 if one.safe == _NEVER else max(0, _LATENCY - one.safe))
 
 
-def layer_cycles(parts: Sequence[Part], geometry: Any) -> Dict[int, int]:
+def layer_cycles(parts: Sequence[Part], geometry: Any) -> dict[int, int]:
     """Cycles of a group by layer of the network, loads that hide behind layers not counted."""
-    found: Dict[int, int] = {}
+    found: dict[int, int] = {}
     for part in parts:
         for layer, one in part.instructions:
             if layer is not None:
@@ -64,8 +71,10 @@ def _transfer(part: Part, geometry: Any, kind: type, ahead: bool) -> int:
     """Words of 64 bits that a group moves; without those for the next group where `ahead` is not set."""
     words = 0
     for _, one in part.instructions:
-        if isinstance(one, kind) and not one.flags.first and (ahead or not one.flags.next):
-            words += one.words * (geometry["vectors"] if isinstance(one, Store) else 1)
+        if isinstance(one, Store) and kind is Store:
+            words += one.words * geometry["vectors"]
+        elif isinstance(one, Load) and kind is Load and not one.flags.first and (ahead or not one.flags.next):
+            words += one.words
     return words
 
 
@@ -82,7 +91,7 @@ def part_least(part: Part, groups: int) -> int:
     return groups * part.cycles
 
 
-def plan_rows(compiled: Compiled, geometry: Any) -> List[LayerPlan]:
+def plan_rows(compiled: Compiled, geometry: Any) -> list[LayerPlan]:
     """The plan of a network, layer by layer."""
     cycles = layer_cycles(compiled.parts, geometry)
     rows = []
@@ -92,7 +101,7 @@ def plan_rows(compiled: Compiled, geometry: Any) -> List[LayerPlan]:
                         and not one.flags.next)
         stores = 8 * geometry["vectors"] * sum(one.words for one in mine if isinstance(one, Store))
         layers = [one for one in mine if isinstance(one, Layer)]
-        results = any(not one.pool and 4 * one.levels > one.passes * one.taps for one in layers)
+        results = any(_least(one, geometry) > one.passes * one.taps for one in layers)
         memory = (loads + stores) // 8 > cycles[step.layer]
         work = step.macs * step.weight_bits * step.in_bits * geometry["vectors"]
         room = cycles[step.layer] * geometry["pe"] * geometry["vectors"] * geometry["lanes"]

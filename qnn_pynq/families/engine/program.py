@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, List, NamedTuple, Sequence, Tuple, Union
+from typing import NamedTuple, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -103,7 +103,7 @@ class Layer:
     pad: int = 0
     safe: int = 0
     words: int = 1
-    kernel: Tuple[int, int] = (1, 1)
+    kernel: tuple[int, int] = (1, 1)
     st_word: int = 0
     st_kx: int = 0
     st_ky: int = 0
@@ -114,15 +114,15 @@ class Layer:
     st_oy: int = 0
     st_out: int = 0
     st_oplane: int = 0
-    out_size: Tuple[int, int] = (1, 1)
+    out_size: tuple[int, int] = (1, 1)
     w_base: int = 0
     w_row: int = 0
     w_plane: int = 0
     t_base: int = 0
     row_groups: int = 1
     groups: int = 1
-    first: Tuple[int, int] = (0, 0)
-    in_size: Tuple[int, int] = (1, 1)
+    first: tuple[int, int] = (0, 0)
+    in_size: tuple[int, int] = (1, 1)
     flags: Flags = field(default=Flags())
 
     @property
@@ -152,9 +152,9 @@ class Layer:
 
 
 Instruction = Union[End, Load, Store, Layer]
-_OPS: Dict[type, int] = {End: 1, Load: 2, Store: 3, Layer: 4}
+_OPS: dict[type, int] = {End: 1, Load: 2, Store: 3, Layer: 4}
 _POOL = 5
-_LENGTHS: Dict[type, int] = {End: 1, Load: 2, Store: 2, Layer: 6}
+_LENGTHS: dict[type, int] = {End: 1, Load: 2, Store: 2, Layer: 6}
 
 
 def length(instruction: Instruction) -> int:
@@ -170,10 +170,10 @@ def encode(instructions: Sequence[Instruction]) -> np.ndarray:
     UnsupportedNetworkError
         A value that its field does not hold.
     """
-    words: List[int] = []
+    words: list[int] = []
     for instruction in instructions:
         op = _POOL if isinstance(instruction, Layer) and instruction.pool else _OPS[type(instruction)]
-        parts: List[_Fields]
+        parts: list[_Fields]
         if isinstance(instruction, Load):
             parts = _load(instruction)
         elif isinstance(instruction, Store):
@@ -205,27 +205,27 @@ def _offset(offset: int) -> int:
     return offset
 
 
-def _load(load: Load) -> List[_Fields]:
+def _load(load: Load) -> list[_Fields]:
     return [[(load.target, 2), (load.region, 2), (load.to.pointer, 12), (_offset(load.offset), 32)],
             [(load.words - 1, 20), (0, 12), (load.to.ring, 4)]]
 
 
-def _store(store: Store) -> List[_Fields]:
+def _store(store: Store) -> list[_Fields]:
     return [[(0, 2), (store.region, 2), (store.source.pointer, 12), (_offset(store.offset), 32)],
             [(store.words - 1, 12), (0, 8), (0, 12), (store.source.ring, 4)]]
 
 
-def _turned(stride: int) -> Tuple[int, int]:
+def _turned(stride: int) -> tuple[int, int]:
     """A stride, downwards ones too; pointers have 12 bits."""
     return (stride % _POINTERS if -_POINTERS < stride < _POINTERS else stride), 12
 
 
-def _position(value: int) -> Tuple[int, int]:
+def _position(value: int) -> tuple[int, int]:
     """A place in a map, from -256 to 255."""
     return (value % 512 if -256 <= value < 256 else 512), 9
 
 
-def _layer(q: Layer) -> List[_Fields]:
+def _layer(q: Layer) -> list[_Fields]:
     return [
         [(q.raw, 1), (q.shift, 1), (q.levels - 1, 3 if q.raw else 4), *([(0, 1)] if q.raw else []), (q.out_bits - 1, 2),
          (q.in_bits - 1, 3), (q.weight_bits - 1, 3), (q.stride - 1, 2), (q.beta, 8), (q.pad, 8), (q.safe, 8),

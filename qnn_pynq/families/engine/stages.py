@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from itertools import product
 from math import gcd
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
-
-import numpy as np
+from typing import Iterator, NamedTuple, Optional, Sequence, Tuple
 
 from .mapping import Step, Unfit
 from .memory import (
     LANES,
     Interval,
+    Lanes,
     Layout,
     Run,
     Section,
@@ -23,12 +22,10 @@ from .memory import (
     Want,
     aligned,
     fit,
-    place_inputs,
-    place_runs,
     ring_bits,
 )
 
-__all__ = ["Signal", "Slice", "Stage", "Strip", "make_stages", "make_strips", "result_layout"]
+__all__ = ["Slice", "Stage", "Strip", "make_stages", "make_strips", "result_layout"]
 
 _BUBBLE = 40  # cycles that a strip costs beside its words, about
 _WORD = 2  # cycles that a word of the program is worth: fewer strips are better than more
@@ -48,9 +45,9 @@ class Strip(NamedTuple):
     `rows` are those that arrive and are read, `held` the first row of the sums that is still needed.
     """
 
-    sums: Tuple[int, int]
-    results: Tuple[int, int]
-    rows: Tuple[int, int]
+    sums: tuple[int, int]
+    results: tuple[int, int]
+    rows: tuple[int, int]
     held: int
 
 
@@ -74,35 +71,14 @@ class Slice(NamedTuple):
         Of what goes into the pool; of what goes to memory.
     """
 
-    runs: Tuple[Run, ...]
-    words: Tuple[int, int]
-    arriving: Tuple[Tuple[int, Space], ...]
+    runs: tuple[Run, ...]
+    words: tuple[int, int]
+    arriving: tuple[tuple[int, Space], ...]
     windows: bool
     ahead: bool
-    strips: Tuple[Strip, ...]
-    sums: Optional[Space]
-    results: Optional[Space]
-
-
-class Signal(NamedTuple):
-    """A map between two steps, as words.
-
-    Attributes
-    ----------
-    starts : tuple of int
-        First word of each group of the channels that reads it, and the end.
-    lanes : int array (64 * words,)
-        Channel of each lane, -1 where there is none.
-    """
-
-    size: Tuple[int, int]
-    planes: int
-    starts: Tuple[int, ...]
-    lanes: np.ndarray
-
-    @property
-    def words(self) -> int:
-        return self.starts[-1]
+    strips: tuple[Strip, ...]
+    sums: Space | None
+    results: Space | None
 
 
 class Stage(NamedTuple):
@@ -110,7 +86,7 @@ class Stage(NamedTuple):
 
     Attributes
     ----------
-    arrives, leaves : Signal
+    arrives, leaves : Lanes
     source, target : Space or None
         Of maps in the banks; None for those in memory.
     arriving, leaving : tuple of Section
@@ -120,21 +96,21 @@ class Stage(NamedTuple):
     """
 
     step: Step
-    arrives: Signal
-    leaves: Signal
-    source: Optional[Space]
-    target: Optional[Space]
-    arriving: Tuple[Section, ...]
-    leaving: Tuple[Section, ...]
-    slices: Tuple[Slice, ...]
+    arrives: Lanes
+    leaves: Lanes
+    source: Space | None
+    target: Space | None
+    arriving: tuple[Section, ...]
+    leaving: tuple[Section, ...]
+    slices: tuple[Slice, ...]
     kept: bool = False
 
 
-def make_strips(step: Step, count: int) -> Tuple[Strip, ...]:
+def make_strips(step: Step, count: int) -> tuple[Strip, ...]:
     """Strips of `count` rows of sums; of results where a step has a pool alone."""
     (height, _), (high, _), (out, _) = step.size, step.sums_size, step.out_size
     pool, alone = step.pool, step.weights is None
-    strips: List[Strip] = []
+    strips: list[Strip] = []
     done = 0
     total = out if alone else high
     for first in range(0, total, count):
@@ -155,7 +131,7 @@ def make_strips(step: Step, count: int) -> Tuple[Strip, ...]:
     return tuple(strips)
 
 
-def _window(first: int, last: int, size: int, stride: int, padding: int, height: int) -> Tuple[int, int]:
+def _window(first: int, last: int, size: int, stride: int, padding: int, height: int) -> tuple[int, int]:
     """Rows below a window's places."""
     low = min(max(0, first * stride - padding), height)
     return low, max(low, min(height, (last - 1) * stride - padding + size))
@@ -165,33 +141,35 @@ class _Way(NamedTuple):
     """The cheapest way to a place of a map."""
 
     cost: int
-    stages: Tuple[Stage, ...]
-    reserved: Tuple[Interval, ...]
+    stages: tuple[Stage, ...]
+    reserved: tuple[Interval, ...]
 
 
 _Place = Tuple[Optional[Space], Optional[Form]]  # in the banks, or in memory
 
 
-def make_stages(steps: Sequence[Step], geometry: Dict[str, int], ahead: int = 1,
-                arrives: Optional[Stage] = None) -> Tuple[Stage, ...]:
+def make_stages(steps: Sequence[Step], carried: Sequence[Lanes], runs: Sequence[tuple[Run, ...]],
+                geometry: dict[str, int], before: Stage | None = None) -> tuple[Stage, ...]:
     """Stages of steps whose first map comes from memory, and whose last one goes there.
 
     Parameters
     ----------
-    ahead : int
-        Groups of the channels of what follows behind the last step.
-    arrives : Stage, optional
+    carried : sequence of Lanes
+        What arrives at each, and what the last one gives.
+    runs : sequence of tuple of Run
+        Outputs of each.
+    before : Stage, optional
         That left the first map in memory; by default the host did.
 
     Raises
     ------
     Unfit
     """
-    best: Optional[_Way] = None
-    problem: Optional[Unfit] = None
+    best: _Way | None = None
+    problem: Unfit | None = None
     for reserve in (True, False):
         try:
-            way = _Planner(steps, geometry, ahead, arrives, reserve).plan()
+            way = _Planner(steps, carried, runs, geometry, before, reserve).plan()
         except Unfit as error:
             problem = error
             continue
@@ -210,24 +188,24 @@ def result_layout(stage: Stage, part: Slice) -> Layout:
 
 
 class _Planner:
-    def __init__(self, steps: Sequence[Step], geometry: Dict[str, int], ahead: int, before: Optional[Stage],
-                 reserve: bool) -> None:
-        self.steps, self.depth, self.vectors = steps, geometry["bank_words"], geometry["vectors"]
+    def __init__(self, steps: Sequence[Step], carried: Sequence[Lanes], runs: Sequence[tuple[Run, ...]],
+                 geometry: dict[str, int], before: Stage | None, reserve: bool) -> None:
+        self.steps, self.carried, self.runs = steps, carried, runs
+        self.depth, self.vectors = geometry["bank_words"], geometry["vectors"]
         self.elements = geometry["pe"]
         self.subs = LANES // self.elements
         self.step_words = 16 // gcd(16, self.vectors)  # of a bank: an access begins at 128 bytes
-        self.ahead, self.before, self.reserve = ahead, before, reserve
-        self.strips: Dict[Tuple[int, int], Tuple[Strip, ...]] = {}
+        self.before, self.reserve = before, reserve
+        self.strips: dict[tuple[int, int], tuple[Strip, ...]] = {}
 
     def plan(self) -> _Way:
-        ways, signal = self._begin(self.steps[0])
+        ways = self._begin()
         for number, step in enumerate(self.steps):
             last = number == len(self.steps) - 1
-            groups = self.ahead if last else self.steps[number + 1].groups
-            runs, given = self._results(step, signal, groups)
-            found: Dict[_Place, _Way] = {}
+            arrives, leaves = self.carried[number : number + 2]
+            found: dict[_Place, _Way] = {}
             for place, way in ways.items():
-                for cost, stage, to in self._ways(step, signal, given, place, way.reserved, runs, last):
+                for cost, stage, to in self._ways(step, arrives, leaves, place, way.reserved, self.runs[number], last):
                     if to in found and found[to].cost <= way.cost + cost:
                         continue
                     reserved = way.reserved
@@ -240,27 +218,19 @@ class _Planner:
                 raise Unfit(f"its map of {step.size[0]} x {step.size[1]} with {step.inputs} channels of {step.in_bits} "
                             f"bits and its results do not fit in banks of {self.depth} words, not even row by row",
                             step.layer)
-            ways, signal = found, given
+            ways = found
         return min(ways.values(), key=lambda way: way.cost)
 
-    def _begin(self, first: Step) -> Tuple[Dict[_Place, _Way], Signal]:
+    def _begin(self) -> dict[_Place, _Way]:
+        """Ways to have the first map in memory."""
         start = _Way(0, (), ())
         if self.before is not None:
-            form = Form(len(self.before.leaving) > 1, bool(self.before.leaving[0].layout.split))
-            return {(None, form): start}, self.before.leaves
-        runs, starts = place_inputs(first.inputs, first.groups)
-        signal = Signal(first.size, first.in_bits, starts, _lanes(runs, starts, LANES))
-        forms = [Form()] if first.groups == 1 else [Form(), Form(sections=True)]
-        return {(None, form): start for form in forms}, signal
+            return {(None, Form(len(self.before.leaving) > 1, bool(self.before.leaving[0].layout.split))): start}
+        forms = [Form()] if self.steps[0].groups == 1 else [Form(), Form(sections=True)]
+        return {(None, form): start for form in forms}
 
-    def _results(self, step: Step, arrives: Signal, groups: int) -> Tuple[Tuple[Run, ...], Signal]:
-        if step.weights is None:
-            return (), arrives._replace(size=step.out_size)
-        runs, starts = place_runs(step.outputs, step.groups, groups, self.elements)
-        return runs, Signal(step.out_size, step.planes, starts, _lanes(runs, starts, self.elements))
-
-    def _ways(self, step: Step, arrives: Signal, leaves: Signal, place: _Place, reserved: Tuple[Interval, ...],
-              runs: Tuple[Run, ...], last: bool) -> Iterator[Tuple[int, Stage, _Place]]:
+    def _ways(self, step: Step, arrives: Lanes, leaves: Lanes, place: _Place, reserved: tuple[Interval, ...],
+              runs: tuple[Run, ...], last: bool) -> Iterator[tuple[int, Stage, _Place]]:
         """Ways to run a step on a map at a place: what it costs, the stage, and where its results are."""
         space, form = place
         arriving = self._sections(arrives, form)
@@ -289,7 +259,7 @@ class _Planner:
                     break
 
     @staticmethod
-    def _forms(leaves: Signal) -> List[Form]:
+    def _forms(leaves: Lanes) -> list[Form]:
         forms = [Form()]
         if leaves.words > 1:
             forms.append(Form(split=True))
@@ -297,20 +267,20 @@ class _Planner:
             forms += [Form(sections=True), Form(sections=True, split=True)]
         return forms
 
-    def _sections(self, signal: Signal, form: Optional[Form]) -> Tuple[Section, ...]:
-        split = aligned(signal.size[1] * signal.planes, self.step_words) if form is not None and form.split else 0
-        ends = list(zip(signal.starts, signal.starts[1:]))
+    def _sections(self, carried: Lanes, form: Form | None) -> tuple[Section, ...]:
+        split = aligned(carried.size[1] * carried.planes, self.step_words) if form is not None and form.split else 0
+        ends = list(zip(carried.starts, carried.starts[1:]))
         if form is None or not form.sections:
-            ends = [(0, signal.words)]
+            ends = [(0, carried.words)]
         found, offset = [], 0
         for first, end in ends:
-            layout = Layout(signal.size, signal.planes, end - first, split)
+            layout = Layout(carried.size, carried.planes, end - first, split)
             found.append(Section(first, layout, offset))
             offset += aligned(layout.total, self.step_words)
         return tuple(found)
 
     @staticmethod
-    def _cuts(leaves: Signal, form: Optional[Form]) -> List[List[Tuple[int, int]]]:
+    def _cuts(leaves: Lanes, form: Form | None) -> list[list[tuple[int, int]]]:
         """Words of the results, in slices."""
         whole, single = [(0, leaves.words)], [(word, word + 1) for word in range(leaves.words)]
         if form is None:
@@ -321,20 +291,20 @@ class _Planner:
 
     # -- slices -------------------------------------------------------------------------------------------
 
-    def _slices(self, step: Step, arrives: Signal, space: Optional[Space], taken: List[Interval],
-                arriving: Tuple[Section, ...], leaving: Tuple[Section, ...], cut: List[Tuple[int, int]],
-                runs: Tuple[Run, ...], stored: bool) -> Optional[Tuple[int, Tuple[Slice, ...]]]:
+    def _slices(self, step: Step, arrives: Lanes, space: Space | None, taken: list[Interval],
+                arriving: tuple[Section, ...], leaving: tuple[Section, ...], cut: list[tuple[int, int]],
+                runs: tuple[Run, ...], stored: bool) -> tuple[int, tuple[Slice, ...]] | None:
         """All slices of a step, and what they cost; None where one does not fit."""
-        found: List[Slice] = []
-        known: Dict[object, Optional[Tuple[int, Slice]]] = {}
+        found: list[Slice] = []
+        known: dict[object, tuple[int, Slice] | None] = {}
         total = 0
         for words in cut:
             mine = _part(runs, words, self.subs)
-            sections: Tuple[int, ...] = ()
+            sections: tuple[int, ...] = ()
             if space is None:
                 sections = self._read(step, arrives, arriving, mine, words)
             split = max(section.layout.split for section in leaving)
-            rows = sum(-(-run.count // self.elements) for run in mine)
+            rows = sum(-(-run.outputs // self.elements) for run in mine)
             key = words[1] - words[0], tuple(arriving[number].layout for number in sections), len(mine), rows
             if key not in known:
                 known[key] = self._best(step, words, [arriving[number].layout for number in sections], mine, rows, taken,
@@ -348,8 +318,8 @@ class _Planner:
         return total, tuple(found)
 
     @staticmethod
-    def _read(step: Step, arrives: Signal, arriving: Tuple[Section, ...], runs: Tuple[Run, ...],
-              words: Tuple[int, int]) -> Tuple[int, ...]:
+    def _read(step: Step, arrives: Lanes, arriving: tuple[Section, ...], runs: tuple[Run, ...],
+              words: tuple[int, int]) -> tuple[int, ...]:
         """Sections of memory that a slice reads."""
         if len(arriving) == 1:
             return (0,)
@@ -361,10 +331,10 @@ class _Planner:
                      if any(section.first < end and first < section.first + section.layout.words
                             for first, end in firsts))
 
-    def _best(self, step: Step, words: Tuple[int, int], layouts: List[Layout], runs: Tuple[Run, ...], rows: int,
-              taken: List[Interval], stored: bool, split: int) -> Optional[Tuple[int, Slice]]:
+    def _best(self, step: Step, words: tuple[int, int], layouts: list[Layout], runs: tuple[Run, ...], rows: int,
+              taken: list[Interval], stored: bool, split: int) -> tuple[int, Slice] | None:
         """The cheapest slice, its runs and words to be filled in."""
-        best: Optional[Tuple[int, Slice]] = None
+        best: tuple[int, Slice] | None = None
         total = step.out_size[0] if step.weights is None else step.sums_size[0]
         ways = [(True, False), (False, False), (False, True)] if layouts else [(False, False)]
         # A second strip of results has room while the first one is stored, or not.
@@ -390,8 +360,8 @@ class _Planner:
                 break
         return best
 
-    def _wants(self, step: Step, words: Tuple[int, int], layouts: List[Layout], strips: Tuple[Strip, ...], stored: int,
-               split: int, ahead: bool, windows: bool) -> List[Want]:
+    def _wants(self, step: Step, words: tuple[int, int], layouts: list[Layout], strips: tuple[Strip, ...], stored: int,
+               split: int, ahead: bool, windows: bool) -> list[Want]:
         """Room for the rows that arrive, for sums in front of a pool, for results on their way to memory."""
         found = []
         for layout in layouts:
@@ -414,7 +384,7 @@ class _Planner:
             found.append(_want(most + (0 if len(strips) == 1 else self.step_words), step.out_size[0] * row))
         return found
 
-    def _cost(self, step: Step, layouts: List[Layout], made: Slice, runs: int, rows: int, split: int) -> Tuple[int, int]:
+    def _cost(self, step: Step, layouts: list[Layout], made: Slice, runs: int, rows: int, split: int) -> tuple[int, int]:
         """Cycles beside those of the array, about, and words of the program."""
         per_row = step.out_size[1]
         words = made.words[1] - made.words[0]
@@ -450,7 +420,7 @@ def _want(most: int, total: int) -> Want:
     return Want(total) if total <= 1 << ring_bits(most) else Want(most, True)
 
 
-def _arriving(stage: Stage) -> Optional[Interval]:
+def _arriving(stage: Stage) -> Interval | None:
     """Where the first strip of a step comes to lie."""
     places = stage.slices[0].arriving
     if len(places) != 1 or any(part.arriving != places for part in stage.slices):
@@ -459,22 +429,15 @@ def _arriving(stage: Stage) -> Optional[Interval]:
     return space.base, space.base + space.size
 
 
-def _lanes(runs: Tuple[Run, ...], starts: Tuple[int, ...], unit: int) -> np.ndarray:
-    lanes = np.full(starts[-1] * LANES, -1)
-    for run in runs:
-        lanes[run.sub * unit : run.sub * unit + run.count] = run.first + np.arange(run.count)
-    return lanes
-
-
-def _part(runs: Tuple[Run, ...], words: Tuple[int, int], subs: int) -> Tuple[Run, ...]:
+def _part(runs: tuple[Run, ...], words: tuple[int, int], subs: int) -> tuple[Run, ...]:
     """What of the runs lies in these words; a run that begins there keeps its place in them."""
     elements = LANES // subs
     found = []
     first, end = words[0] * subs, words[1] * subs
     for run in runs:
-        low, high = max(run.sub, first), min(run.sub + -(-run.count // elements), end)
+        low, high = max(run.sub, first), min(run.sub + -(-run.outputs // elements), end)
         if low < high:
             skip = (low - run.sub) * elements
-            count = min(run.count - skip, (high - low) * elements)
+            count = min(run.outputs - skip, (high - low) * elements)
             found.append(Run(run.group, run.first + skip, count, low - first))
     return tuple(found)

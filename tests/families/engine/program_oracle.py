@@ -1,4 +1,4 @@
-"""Programs of the engine, word by word from its description: what they give, and that nothing is used before it is there.
+"""Programs of the engine, word by word from its description: what they give, and that nothing is used too early.
 
 Shares no code with compiler, driver or twin. Loads are taken to arrive as late as they may, results of a row group to
 come `LATENCY` cycles after its last word, a store to read its words as late as it may: an instruction that uses, or
@@ -95,7 +95,8 @@ class Machine:
         target, region, to = field(q[0], 17, 16), field(q[0], 19, 18), field(q[0], 31, 20)
         offset, count, ring = field(q[0], 63, 32), field(q[1], 19, 0) + 1, field(q[1], 35, 32)
         start = self.bytes_at(region, group, offset, 8 * count)
-        if self.storing and self.storing[0] == region and start < self.storing[3] and self.storing[2] < start + 8 * count:
+        end = start + 8 * count
+        if self.storing and self.storing[0] == region and start < self.storing[3] and self.storing[2] < end:
             raise Broken("a load reads what is being stored")
         data = np.frombuffer(bytes(self.memory[region][start : start + 8 * count]), "<u8")
         memory = (self.weights, self.thresholds, self.banks)[target]
@@ -139,7 +140,8 @@ class Machine:
     def layer(self, q, group):
         g, pool, P, V = self.g, field(q[0], 3, 0) == 5, self.g["pe"], self.g["vectors"]
         raw, wsh, levels = field(q[0], 16, 16), field(q[0], 17, 17), field(q[0], 21, 18) + 1
-        ob, ab, wb, stride = field(q[0], 23, 22) + 1, field(q[0], 26, 24) + 1, field(q[0], 29, 27) + 1, field(q[0], 31, 30) + 1
+        ob, ab, wb = field(q[0], 23, 22) + 1, field(q[0], 26, 24) + 1, field(q[0], 29, 27) + 1
+        stride = field(q[0], 31, 30) + 1
         beta, pad, safe, n0 = field(q[0], 39, 32), field(q[0], 47, 40), field(q[0], 55, 48), field(q[0], 63, 56) + 1
         ip, ir, kx = field(q[1], 11, 0), field(q[1], 27, 24), field(q[1], 30, 28) + 1
         op, orr, ky = field(q[1], 43, 32), field(q[1], 59, 56), field(q[1], 62, 60) + 1
@@ -214,7 +216,8 @@ class Machine:
         slots, found = -(-levels // 3), np.zeros(sums.shape, np.int64)
         for element in range(self.g["pe"]):
             for level in range(levels):
-                word = int(self.thresholds[element // 4, (tbase + (number * 4 + element % 4) * slots + level // 3) % 512])
+                at = tbase + (number * 4 + element % 4) * slots + level // 3
+                word = int(self.thresholds[element // 4, at % 512])
                 threshold = signed(field(word, 21 * (level % 3) + 20, 21 * (level % 3)), 21)
                 found[:, element] += (sums[:, element] >= threshold) ^ (word >> 63)
         return found
