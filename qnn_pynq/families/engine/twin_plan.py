@@ -1,0 +1,166 @@
+"""A run of the engine before it happens: which instruction has its effect when, and what ends it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import Any, NamedTuple, Sequence
+
+from .twin_decode import BadWord, End, Instruction, Layer, Load, Program, Store
+from .twin_time import Expired, Timeline, Transfer, quiet
+
+__all__ = ["AXI_READ", "AXI_WRITE", "Deed", "Mark", "Plan", "Region", "plan"]
+
+BAD_PROGRAM, OUT_OF_RANGE, AXI_READ, AXI_WRITE, WATCHDOG = 1, 2, 3, 4, 5
+_INPUT, _OUTPUT = 1, 2  # regions that move on with the groups
+_ALIGNED = 128  # bytes of a burst
+_ADDRESSES = 1 << 32
+
+
+class Region(NamedTuple):
+    """A window of memory, as the registers say it."""
+
+    base: int
+    size: int
+    stride: int
+
+
+class Deed(NamedTuple):
+    """An instruction that has its effect in a cycle; with the address and the words of a transfer."""
+
+    cycle: int
+    group: int
+    instruction: Instruction
+    address: int = 0
+    transfer: Transfer | None = None
+
+
+class Mark(NamedTuple):
+    """What the registers show from a cycle on."""
+
+    cycle: int
+    word: int
+    groups: int
+    busy: int
+    wait_load: int
+    wait_store: int
+    wait_drain: int
+
+
+class Plan:
+    """What a run does.
+
+    Attributes
+    ----------
+    deeds : list of Deed
+        In the order of the program.
+    marks : list of Mark
+    end : int
+        The cycle in which the program ends, or the error comes.
+    over : int
+        The cycle in which the ports are quiet, too.
+    code : int
+        Of the error that ends it, else 0.
+    """
+
+    def __init__(self) -> None:
+        self.deeds: list[Deed] = []
+        self.marks = [Mark(0, 0, 0, 0, 0, 0, 0)]
+        self.end = self.over = self.code = 0
+        self._cycles = [0]
+
+    def mark(self, line: Timeline, word: int, groups: int) -> None:
+        cycle = max(line.cycle, self._cycles[-1])
+        self.marks.append(Mark(cycle, word, groups, line.busy, line.wait_load, line.wait_store, line.wait_drain))
+        self._cycles.append(cycle)
+
+    def at(self, cycle: float) -> Mark:
+        """What holds in a cycle."""
+        return self.marks[bisect_right(self._cycles, cycle) - 1]
+
+
+class _Stop(Exception):
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def plan(program: Program, regions: Sequence[Region], groups: int, watchdog: int, geometry: Any) -> Plan:
+    """Go through a program for all groups, without looking at data."""
+    made, line = Plan(), Timeline(geometry, max(1, watchdog))
+    walk = _Walk(program, regions, groups, geometry["vectors"], made, line)
+    try:
+        walk.run()
+    except BadWord:
+        made.code = BAD_PROGRAM
+    except _Stop as stop:
+        made.code = stop.code
+    except Expired as expired:
+        made.code = WATCHDOG
+        line.cycle = expired.cycle
+    made.end = made.over = line.cycle
+    if made.code:
+        made.over = quiet([deed.transfer for deed in made.deeds if deed.transfer is not None], made.end)
+    made.mark(line, walk.word, walk.finished)
+    return made
+
+
+class _Walk:
+    """The sequencer."""
+
+    def __init__(self, program: Program, regions: Sequence[Region], groups: int, vectors: int, made: Plan,
+                 line: Timeline) -> None:
+        self._program, self._regions, self._groups, self._vectors = program, regions, groups, vectors
+        self._plan, self._line = made, line
+        self.word = self.finished = 0
+
+    def run(self) -> None:
+        if not self._groups:
+            raise BadWord
+        for group in range(self._groups):
+            self.word = 0
+            while True:
+                instruction = self._program.at(self.word)
+                if self._skipped(instruction, group):
+                    self._line.skip()
+                else:
+                    self._line.fetch(self._program.length(instruction), instruction.flags)
+                    if isinstance(instruction, End):
+                        break
+                    self._do(instruction, group)
+                self._plan.mark(self._line, self.word, self.finished)
+                self.word += self._program.length(instruction)
+            if group + 1 == self._groups:
+                self._line.finish()
+            self.finished += 1
+            self._plan.mark(self._line, self.word, self.finished)
+
+    def _skipped(self, instruction: Instruction, group: int) -> bool:
+        if instruction.flags.first and group:
+            return True
+        return isinstance(instruction, Load) and instruction.flags.next and group + 1 == self._groups
+
+    def _do(self, instruction: Instruction, group: int) -> None:
+        line = self._line
+        if isinstance(instruction, Layer):
+            self._plan.deeds.append(Deed(line.layer(instruction), group, instruction))
+        elif isinstance(instruction, Load):
+            group += instruction.flags.next
+            address = self._address(instruction, group, instruction.words)
+            transfer = line.load(instruction.words)
+            self._plan.deeds.append(Deed(transfer.end, group, instruction, address, transfer))
+        elif isinstance(instruction, Store):
+            words = instruction.words * self._vectors
+            if instruction.region < _OUTPUT:
+                raise _Stop(OUT_OF_RANGE)
+            address = self._address(instruction, group, words)
+            transfer = line.store(words)
+            self._plan.deeds.append(Deed(transfer.end, group, instruction, address, transfer))
+
+    def _address(self, access: Load | Store, group: int, words: int) -> int:
+        """Where a transfer begins; the circuit looks before it asks for anything."""
+        region = self._regions[access.region]
+        moved = group * region.stride if access.region in (_INPUT, _OUTPUT) else 0
+        start = region.base + moved
+        if start % _ALIGNED or access.offset % _ALIGNED or moved + access.offset + 8 * words > region.size:
+            raise _Stop(OUT_OF_RANGE)
+        return (start + access.offset) % _ADDRESSES
