@@ -62,7 +62,7 @@ module sequencer #(parameter P = 32, V = 4) (
     reg [3:0] promised;                 // words in `ahead` or under way
     reg [2:0] words_left;               // of the instruction that comes out of the memory
     reg reading;
-    wire ask = reading & (promised < 8);
+    wire ask = reading & (promised < 7);  // head = tail is empty
     wire arrived = asked_1;
     wire [3:0] op_read = read[3:0];
     wire [2:0] more = op_read == LOAD || op_read == STORE ? 3'd1 : op_read == LAYER || op_read == POOL ? 3'd5 : 3'd0;
