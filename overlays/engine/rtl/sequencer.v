@@ -225,7 +225,7 @@ module sequencer #(parameter P = 32, V = 4) (
                     state <= D_CHECK;
             end
             D_CHECK: begin
-                state <= op == END ? D_READY : D_SUM;
+                state <= op == LOAD || op == STORE ? D_SUM : D_READY;
                 // loads and stores: region; layers: masks and products
                 r_base <= base;
                 r_size <= size;
@@ -242,7 +242,7 @@ module sequencer #(parameter P = 32, V = 4) (
                 sum <= sum + {3'd0, r_stride};
             end
             D_SUM3: begin
-                state <= is_layer ? D_READY : D_SUM4;
+                state <= D_SUM4;
                 limit_sum <= sum + {11'd0, bytes};
             end
             D_SUM4: state <= skip ? D_FIRST : D_READY;
