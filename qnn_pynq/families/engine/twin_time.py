@@ -211,7 +211,7 @@ class Timeline:
             self.wait_store += stolen
         self._next_end = last + self._period(layer)
         self._free = last + PACE.free + (layer.out_bits if layer.pool else 0)
-        self._written = last + self._latency(layer)
+        self._written = max(self._written, last + self._latency(layer))
         return self._written
 
     def done(self) -> None:
