@@ -95,11 +95,13 @@ class Run:
                 raise BusError("a decode error (injected)")
             self._do(deed, words, self.broken.get(number))
         except BusError:
-            if not self.code or deed.cycle <= self.end:
+            assert deed.transfer is not None
+            moment = deed.transfer.answered
+            if not self.code or moment <= self.end:
                 self.code = AXI_READ if isinstance(deed.instruction, Load) else AXI_WRITE
-                self.end = min(self.end, deed.cycle)
-                self.over = quiet(_transfers(self.plan.deeds), self.end)
+                self.end = min(self.end, moment)
                 self.word = self.plan.at(self.end).word  # of the instruction that the sequencer has come to
+                self.over = quiet(_transfers(self.plan.deeds), self.end)
                 self.failed = True
 
     def _do(self, deed: Deed, words: int, broken: int | None) -> None:

@@ -76,6 +76,11 @@ class Transfer(NamedTuple):
                 return self._replace(end=end)
             end = found
 
+    @property
+    def answered(self) -> int:
+        """When memory has answered for the first time."""
+        return self.first if self.come == 1 else min(self.end, self.moment(_BURST) + PACE.memory)
+
     def begun(self, cycle: int) -> int:
         """Words of the bursts that are begun in this cycle, and therefore completed."""
         if cycle < self.start:
@@ -228,21 +233,15 @@ class Timeline:
         period = max(words, self._period(layer), PACE.least)
         begun = self.cycle + PACE.feed
         self.done()
-        last = begun + words - 1
-        if self._next_end > last:
-            self.wait_drain += self._next_end - last
-            last = self._next_end
+        first = max(begun + words - 1, self._next_end)
+        last = first + (rows - 1) * period
         row, place = divmod(layer.safe, words)
-        clear = self._written + PACE.clear
-        if layer.safe < 255 and row < rows:  # the first word that waits, in its row group
-            before = begun - 1 if not row else last + (row - 1) * period
-            held = max(0, clear - (before + 1 + place))
-            self.wait_drain += held
-            own = max(before + words + held, last) if not row else max(before + words + held, before + period)
-            last = own + (rows - 1 - row) * period
-        else:
-            last += (rows - 1) * period
-        self.wait_drain += (rows - 1) * (period - words)
+        if layer.safe < 255 and row < rows:  # the first word that waits, and its row group
+            before = begun - 1 if not row else first + (row - 1) * period
+            held = max(0, self._written + PACE.clear - (before + 1 + place))
+            least = self._next_end if not row else before + period
+            last = max(before + words + held, least) + (rows - 1 - row) * period
+        self.wait_drain += last - (begun - 1) - words * rows
         self.busy += words * rows
         if words == period:
             last += self._stolen(begun, last)
