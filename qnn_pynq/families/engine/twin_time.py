@@ -20,7 +20,7 @@ class Pace(NamedTuple):
     start: int = 1  # start is seen; the first word of the program is asked for
     fetched: int = 3  # a word of the program is asked for; it can be taken
     dropped: int = 2  # words behind an END that are asked for before it is seen
-    ahead: int = 8  # words that are read ahead
+    ahead: int = 7  # words that are read ahead
     check: int = 1  # the last word of an instruction is taken; it is checked
     end_ready: int = 1  # an END is checked; it can be executed
     layer_ready: int = 4  # a LAYER or POOL
@@ -245,7 +245,7 @@ class Timeline:
         self.busy += words * rows
         if words == period:
             last += self._stolen(begun, last)
-        self._next_end = last + self._period(layer)
+        self._next_end = last + self._final_period(layer)
         self._free = last + PACE.free + (layer.out_bits if layer.pool else 0)
         self._written = max(self._written, last + self._latency(layer))
         writes = self._writes_of(layer, last, period)
@@ -283,6 +283,12 @@ class Timeline:
         if layer.raw:
             return PACE.raw_period * layer.thresholds
         return max(4 * layer.thresholds, self._clusters + layer.out_bits, 8)
+
+    def _final_period(self, layer: Layer) -> int:
+        """The same, to the first row group of the next layer: whatever its steps are, the planes go out before."""
+        if layer.pool or layer.raw:
+            return self._period(layer)
+        return max(4 * layer.thresholds + self._clusters + layer.out_bits - 4, 8)
 
     def _latency(self, layer: Layer) -> int:
         """Cycles from the last word of a row group until its results are in the banks."""
