@@ -67,6 +67,9 @@ class Transfer(NamedTuple):
     come: int = 1
     every: int = 1
 
+    def moved(self, cycles: int) -> Transfer:
+        return self._replace(start=self.start + cycles, first=self.first + cycles, end=self.end + cycles)
+
     def slower(self, writes: _Writes) -> Transfer:
         """A word is handed to the banks later for each result that is written meanwhile."""
         end = self.end
@@ -110,8 +113,9 @@ class _Writes(NamedTuple):
     def between(self, low: int, high: int) -> int:
         found = 0
         for part in range(self.parts):
-            at = self.at + PACE.raw_period * part
-            found += self.planes * (self._before(high, at) - self._before(low, at))
+            for plane in range(self.planes):
+                at = self.at + PACE.raw_period * part + plane
+                found += self._before(high, at) - self._before(low, at)
         return found
 
     def _before(self, cycle: int, last: int) -> int:
@@ -203,7 +207,7 @@ class Timeline:
         """`banks`: into them, which waits where results are written."""
         if len(self._loads) > 1:  # one on the bus and one in the queue
             self.cycle = max(self.cycle, self._held_by_load(self._loads[-2].end + PACE.room))
-        start = max(self.cycle + PACE.load, self._loads[-1].end + 1 if self._loads else 0)
+        start = max(self.cycle + PACE.load, self._loads[-1].end + PACE.room if self._loads else 0)
         first = start + PACE.memory + PACE.first_word
         found = Transfer(start, first, words, first + words)
         if banks:
@@ -250,7 +254,7 @@ class Timeline:
         self._written = max(self._written, last + self._latency(layer))
         writes = self._writes_of(layer, last, period)
         self._writes.append(writes)
-        self._loads = [load.slower(writes) if banks else load for load, banks in zip(self._loads, self._in_banks)]
+        self._slow_down(writes)
         return self._written
 
     def done(self) -> None:
@@ -288,7 +292,7 @@ class Timeline:
         """The same, to the first row group of the next layer: whatever its steps are, the planes go out before."""
         if layer.pool or layer.raw:
             return self._period(layer)
-        return max(4 * layer.thresholds + self._clusters + layer.out_bits - 4, 8)
+        return max(4 * layer.thresholds + max(0, self._clusters + layer.out_bits - 4), 8)
 
     def _latency(self, layer: Layer) -> int:
         """Cycles from the last word of a row group until its results are in the banks."""
@@ -303,11 +307,21 @@ class Timeline:
         """Cycles from one read of the banks to the next."""
         return max(PACE.caught, self._vectors + 2)
 
+    def _slow_down(self, writes: _Writes) -> None:
+        """Loads that are under way, and the one behind them."""
+        found: list[Transfer] = []
+        for load, banks in zip(self._loads, self._in_banks):
+            if found and load.start <= found[0].end:
+                load = load.moved(found[0].end + PACE.room - load.start)
+            found.append(load.slower(writes) if banks else load)
+        self._loads = found
+
     def _writes_of(self, layer: Layer, last: int, period: int) -> _Writes:
         """When its results are written; `last`: the last word of the last row group is fed."""
         parts, planes = (layer.thresholds, 4) if layer.raw else (1, layer.out_bits)
         end = last + self._latency(layer)
-        return _Writes(end - PACE.raw_period * (parts - 1) - planes, planes, parts, layer.rows, period)
+        at = end - PACE.raw_period * (parts - 1) - planes + (not layer.pool)  # a register more than pools have
+        return _Writes(at, planes, parts, layer.rows, period)
 
     def _reads(self, cycle: int) -> int:
         """Words that the present STORE has read from the banks before a cycle."""
