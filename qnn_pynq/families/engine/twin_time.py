@@ -23,7 +23,7 @@ class Pace(NamedTuple):
     ahead: int = 7  # words that are read ahead
     check: int = 1  # the last word of an instruction is taken; it is checked
     end_ready: int = 1  # an END is checked; it can be executed
-    layer_ready: int = 4  # a LAYER or POOL
+    layer_ready: int = 1  # a LAYER or POOL
     access_checked: int = 4  # a LOAD or STORE is checked; its place in memory is checked, too
     access_ready: int = 5
     feed: int = 5  # a layer is executed; its first word is fed
@@ -139,6 +139,8 @@ class Timeline:
         Where the sequencer is.
     taken : int
         When the first word of the latest instruction was taken.
+    free : int
+        When the latest layer has been fed, and another can be.
     busy, wait_load, wait_store, wait_drain : int
         The circuit's counters.
     """
@@ -155,7 +157,7 @@ class Timeline:
         self._in_banks: list[bool] = []
         self._writes: deque[_Writes] = deque(maxlen=2)  # of the last layers
         self._store: Transfer | None = None
-        self._free = 0  # the nest is idle
+        self.free = 0
         self._next_end = 0  # of a row group, for the drain's sake
         self._written = 0  # all results are in the banks
         self._progress = 0
@@ -193,7 +195,7 @@ class Timeline:
         else:
             self.cycle += PACE.access_ready - PACE.access_checked
         flags = instruction.flags
-        self.cycle = until = max(self.cycle, self._free)
+        self.cycle = until = max(self.cycle, self.free)
         if flags.wait_load and self._loads:
             until = max(until, self._held_by_load(self._loads[-1].end))
         if flags.wait_store:
@@ -250,7 +252,7 @@ class Timeline:
         if words == period:
             last += self._stolen(begun, last)
         self._next_end = last + self._final_period(layer)
-        self._free = last + PACE.free + (layer.out_bits if layer.pool else 0)
+        self.free = last + PACE.free + (layer.out_bits if layer.pool else 0)
         self._written = max(self._written, last + self._latency(layer))
         writes = self._writes_of(layer, last, period)
         self._writes.append(writes)
@@ -272,7 +274,7 @@ class Timeline:
 
     def finish(self) -> None:
         """Wait for all that is still under way."""
-        ends = [self._free, self._written, *(load.end for load in self._loads[-1:])]
+        ends = [self.free, self._written, *(load.end for load in self._loads[-1:])]
         if self._store:
             ends.append(self._store.end)
         self.cycle = max(self.cycle + PACE.ended, *ends)
