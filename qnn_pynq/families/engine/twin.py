@@ -171,8 +171,8 @@ class EngineTwin(Twin):
             return
         busy = self.busy_until is not None
         if value & (_RESET | _ABORT) and self._run is not None:
-            over = self._run.stop(self._cycles(now))
-            self._idle_at = self._begun + over * self._cycle
+            self._run.stop(self._cycles(now))
+            self._idle_at = self._begun + self._run.over * self._cycle
             self._model_end = self.modelled_seconds + max(0.0, self._idle_at - now)
             self._freeze()
             self._state = _IS_ABORTED
@@ -254,7 +254,7 @@ class EngineTwin(Twin):
         if run.code:
             self._state, self._word = _IS_ERROR, run.word
             self._irq_status |= _IRQ_ERROR
-            self._idle_at = self._until + (run.plan.over - run.plan.end) * self._cycle
+            self._idle_at = self._until + (run.over - run.end) * self._cycle
         elif not self._lost_done:
             self._state = _IS_DONE
             self._irq_status |= _IRQ_DONE
@@ -264,6 +264,7 @@ class EngineTwin(Twin):
         """The run is over: its counters stay as they are."""
         assert self._run is not None
         self._counters = self._counted()
+        self._counters[_CYCLES] = self._run.over  # busy until then
         self._word = self._run.shown(self._run.end).word
         self._run = None
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Any, NamedTuple, Sequence
 
-from .twin_decode import BadWord, End, Instruction, Layer, Load, Program, Store
-from .twin_time import Expired, Timeline, Transfer, quiet
+from .twin_decode import ACTIVATIONS, BadWord, End, Instruction, Layer, Load, Program, Store
+from .twin_time import Expired, Timeline, Transfer
 
 __all__ = ["AXI_READ", "AXI_WRITE", "Deed", "Mark", "Plan", "Region", "plan"]
 
@@ -56,8 +56,6 @@ class Plan:
     marks : list of Mark
     end : int
         The cycle in which the program ends, or the error comes.
-    over : int
-        The cycle in which the ports are quiet, too.
     code : int
         Of the error that ends it, else 0.
     """
@@ -65,7 +63,7 @@ class Plan:
     def __init__(self) -> None:
         self.deeds: list[Deed] = []
         self.marks = [Mark(0, 0, 0, 0, 0, 0, 0)]
-        self.end = self.over = self.code = 0
+        self.end = self.code = 0
         self._cycles = [0]
 
     def mark(self, line: Timeline, cycle: int, word: int, groups: int) -> None:
@@ -96,10 +94,8 @@ def plan(program: Program, regions: Sequence[Region], groups: int, watchdog: int
     except Expired as expired:
         made.code = WATCHDOG
         line.cycle = expired.cycle
-    made.end = made.over = line.cycle
-    if made.code:
-        made.over = quiet([deed.transfer for deed in made.deeds if deed.transfer is not None], made.end)
-    else:
+    made.end = line.cycle
+    if not made.code:
         made.mark(line, made.end, walk.word, walk.finished)
     return made
 
@@ -162,7 +158,7 @@ class _Walk:
             line.check_access()
             address = self._address(instruction, group, instruction.words)
             line.ready(instruction)
-            transfer = line.load(instruction.words)
+            transfer = line.load(instruction.words, instruction.target == ACTIVATIONS)
             self._plan.deeds.append(Deed(transfer.end, group, instruction, address, transfer))
         elif isinstance(instruction, Store):
             words = instruction.words * self._vectors
