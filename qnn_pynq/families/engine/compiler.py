@@ -245,6 +245,9 @@ class _Compiler:
                     used += stage_bytes(stage.leaving, self.geometry["vectors"])
             emission.stage(stage, slices, area, to)
             area = to
+        most = self.geometry["program_words"] - sum(length(one) for _, one in instructions) - length(End())
+        if sum(length(one) for _, one in emission.found) > most:
+            raise _TooLong
         instructions += [*load_early(emission.found, self.geometry), (None, End())]
         if sum(length(one) for _, one in instructions) > self.geometry["program_words"]:
             raise _TooLong

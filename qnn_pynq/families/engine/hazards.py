@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple, Sequence
 
 import numpy as np
 
-from .program import ACTIVATIONS, NO_RING, THRESHOLDS, Instruction, Layer, Load, Place, Store
+from .program import ACTIVATIONS, NO_RING, THRESHOLDS, Flags, Instruction, Layer, Load, Place, Store
 
 __all__ = ["load_early", "settle_waits"]
 
@@ -65,7 +66,8 @@ def load_early(program: Sequence[tuple[int | None, Instruction]],
         return list(program)
     vectors = geometry["vectors"]
     words = np.unique(np.concatenate([_addresses(one.to, np.arange(-(-one.words // vectors))) for _, one in first]))
-    place = max(place for place, (_, one) in enumerate(program) if _meet(_touched(one, geometry), words)) + 1
+    place = next(place for place in range(len(program), 0, -1)
+                 if _meet(_touched(program[place - 1][1], geometry), words))
     early: list[tuple[int | None, Instruction]] = [
         (layer, replace(one, flags=replace(one.flags, first=True))) for layer, one in first]
     again: list[tuple[int | None, Instruction]] = [
@@ -131,12 +133,13 @@ class _Follower:
         return found
 
     def _layer(self, layer: Layer, group: int) -> Instruction:
-        written = _written(layer, self.subs)
+        bare = _bare(layer)
+        written = _written(bare, self.subs)
         loads = [other for other in self.loads if other.target == ACTIVATIONS]
         load = bool(len(loads) < len(self.loads) and not layer.pool)  # weights or thresholds
         if loads:
             coming = np.unique(np.concatenate([other.banks for other in loads]))
-            load = load or _meet(coming, written) or _meet(coming, _reads(layer))
+            load = load or _meet(coming, written) or _meet(coming, _reads(bare))
         store = self.store is not None and _meet(self.store.banks, written)
         safe = self._safe(layer)
         if group:
@@ -152,10 +155,10 @@ class _Follower:
         if not self.flights:
             return _ALWAYS
         coming = np.concatenate([flight.addresses for flight in self.flights])
-        words = _first_reads(layer, _ALWAYS)
-        hit = np.flatnonzero(np.isin(words, coming))
-        if not hit.size and not _meet(coming, _reads(layer)):
+        bare = _bare(layer)
+        if not _meet(coming, _reads(bare)):
             return _ALWAYS
+        hit = np.flatnonzero(np.isin(_first_reads(bare), coming))
         return min(int(hit[0]), _MOST_SAFE) if hit.size else _MOST_SAFE
 
     # -- words --------------------------------------------------------------------------------------------
@@ -181,7 +184,7 @@ class _Follower:
 def _touched(one: Instruction, geometry: dict[str, int]) -> np.ndarray:
     """Words of the banks that an instruction reads or writes."""
     if isinstance(one, Layer):
-        return np.concatenate([_reads(one), _written(one, 64 // geometry["pe"])])
+        return np.concatenate([_reads(_bare(one)), _written(_bare(one), 64 // geometry["pe"])])
     if isinstance(one, Store):
         return _addresses(one.source, np.arange(one.words))
     if isinstance(one, Load) and one.target == ACTIVATIONS:
@@ -196,6 +199,12 @@ def _results(layer: Layer, subs: int) -> tuple[np.ndarray, np.ndarray]:
     return places, np.arange(layer.planes) * layer.st_oplane
 
 
+def _bare(layer: Layer) -> Layer:
+    """Without what it waits for: what it reads and writes is found once."""
+    return replace(layer, safe=0, flags=Flags())
+
+
+@lru_cache(maxsize=512)
 def _written(layer: Layer, subs: int) -> np.ndarray:
     """All words that a layer writes."""
     places, planes = _results(layer, subs)
@@ -205,7 +214,9 @@ def _written(layer: Layer, subs: int) -> np.ndarray:
 
 
 def _meet(one: np.ndarray, other: np.ndarray) -> bool:
-    return bool(np.intersect1d(one, other).size)
+    mask = np.zeros(_POINTERS, bool)
+    mask[one] = True
+    return bool(mask[other].any())
 
 
 def _overlap(one: _Access, other: _Access) -> bool:
@@ -229,6 +240,7 @@ def _inside(layer: Layer, axis: int) -> tuple[np.ndarray, np.ndarray]:
     return (position >= 0) & (position < layer.in_size[axis]), place * step + tap * inner
 
 
+@lru_cache(maxsize=512)
 def _reads(layer: Layer) -> np.ndarray:
     """All addresses that a layer reads."""
     (rows_in, rows), (columns_in, columns) = _inside(layer, 0), _inside(layer, 1)
@@ -240,7 +252,8 @@ def _reads(layer: Layer) -> np.ndarray:
     return np.unique(_addresses(layer.source, offsets))
 
 
-def _first_reads(layer: Layer, count: int) -> np.ndarray:
+@lru_cache(maxsize=512)
+def _first_reads(layer: Layer, count: int = _ALWAYS) -> np.ndarray:
     """Addresses of the first words in the order of the circuit, -1 for those outside of the map."""
     passes = [0] if layer.pool else [
         s - i for s in range(layer.weight_bits + layer.in_bits - 2, -1, -1)
