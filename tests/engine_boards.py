@@ -1,4 +1,5 @@
 """Boards with an engine of any size in them, for tests and for the campaign."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -17,15 +18,36 @@ RTL = ROOT / "overlays" / "engine" / "rtl"
 
 def engine_overlay(config: Config, interrupt: bool = False) -> overlays.Overlay:
     """An overlay of an engine that has no bitstream, of any size."""
-    geometry = {"pe": config.P, "vectors": config.V, "lanes": 64, "weight_words": 1536, "bank_words": 512 * config.blocks,
-                "threshold_words": 512, "program_words": 1024, "accumulator_bits": 24}
+    geometry = {
+        "pe": config.P,
+        "vectors": config.V,
+        "lanes": 64,
+        "weight_words": 1536,
+        "bank_words": 512 * config.blocks,
+        "threshold_words": 512,
+        "program_words": 1024,
+        "accumulator_bits": 24,
+    }
     timing = {"model": True, "source": "tests", "write_access_ns": 100, "read_access_ns": 150}
     ip = overlays.Ip("engine_0", "qnn-pynq:rtl:engine:1.0", 0x43C00000, 0x10000, "engine_0/irq" if interrupt else None)
     more: dict[str, Any] = {}
     if hasattr(overlays, "Rtl"):
         more["rtl"] = overlays.Rtl("engine", RTL, {"P": config.P, "V": config.V, "BLOCKS": config.blocks})
-    return overlays.Overlay("engine-of-tests", "an engine of tests", "engine", ("Pynq-Z1",), ip, 100.0, {}, geometry, timing,
-                            {}, {}, RTL.parent, **more)
+    return overlays.Overlay(
+        "engine-of-tests",
+        "an engine of tests",
+        "engine",
+        ("Pynq-Z1",),
+        ip,
+        100.0,
+        {},
+        geometry,
+        timing,
+        {},
+        {},
+        RTL.parent,
+        **more,
+    )
 
 
 def engine_board(kind: str, config: Config, interrupt: bool = False, **options: Any) -> Any:

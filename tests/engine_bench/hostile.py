@@ -1,7 +1,8 @@
-"""Programs and registers that are wrong in one way: each from one number. The oracle says which error they must end in."""
+"""Programs and registers that are wrong in one way, each from one number; the oracle says which error they end in."""
+
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Iterable
 
 import numpy as np
 
@@ -35,6 +36,11 @@ class _Hostile:
     def some(self, *ops: int) -> int | None:
         """Start of an instruction of one of these kinds."""
         found = [at for at in self.starts if self.words[at] & 15 in ops]
+        return found[self.between(0, len(found) - 1)] if found else None
+
+    def used(self, numbers: Iterable[int]) -> int | None:
+        """One of the regions that have a size."""
+        found = [number for number in numbers if self.regions[number].size]
         return found[self.between(0, len(found) - 1)] if found else None
 
     # -- ways to be wrong: False where a program has no place for it ------------------------------------------------
@@ -89,15 +95,21 @@ class _Hostile:
         return True
 
     def small_region(self) -> Any:
-        used = [r for r in range(4) if self.regions[r].size]
-        which = used[self.between(0, len(used) - 1)]
+        which = self.used(range(4))
+        if which is None:
+            return False
         region = self.regions[which]
-        self.regions[which] = region._replace(size=max(0, region.size - self.between(257, 400)) if self.between(0, 3) else 0)
+        self.regions[which] = region._replace(
+            size=max(0, region.size - self.between(257, 400)) if self.between(0, 3) else 0
+        )
+        return True
 
     def misaligned_base(self) -> Any:
-        used = [r for r in range(4) if self.regions[r].size]
-        which = used[self.between(0, len(used) - 1)]
+        which = self.used(range(4))
+        if which is None:
+            return False
         self.regions[which] = self.regions[which]._replace(base=self.regions[which].base + self.between(1, 127))
+        return True
 
     def wide_stride(self) -> Any:
         which = self.between(1, 2)
@@ -139,26 +151,42 @@ class _Hostile:
         words = [int(w) for w in self.rng.integers(0, 2**64, count, dtype=np.uint64)]
         for at in range(count):
             if self.between(0, 2):
-                words[at] = words[at] & ~0xFE2F | self.between(1, 5)  # a known op, nothing reserved, not for the next group
+                words[at] = words[at] & ~0xFE2F | self.between(
+                    1, 5
+                )  # a known op, nothing reserved, not for the next group
         self.words = words
 
     def slow_watchdog(self) -> Any:
         """Fewer cycles than one layer takes."""
         block = dict(self.good.program[[f["op"] in (LAYER, POOL) for f in self.good.program].index(True)])
-        block.update(op=LAYER, oy=self.between(30, 90), ox=20, ky=1, kx=1, n0=2, groups=1, rgs=1, weight_bits=2, act_bits=2,
-                     safe=255, first=0)
+        block.update(
+            op=LAYER,
+            oy=self.between(30, 90),
+            ox=20,
+            ky=1,
+            kx=1,
+            n0=2,
+            groups=1,
+            rgs=1,
+            weight_bits=2,
+            act_bits=2,
+            safe=255,
+            first=0,
+        )
         self.words = words_of([block, {"op": END}])
         self.watchdog = self.between(1, 300)
         self.expected = WATCHDOG
 
     def nothing_there(self) -> Any:
         """A region where there is no memory."""
-        used = [r for r in range(3) if self.regions[r].size]
-        self.unmapped = used[self.between(0, len(used) - 1)]
+        self.unmapped = self.used(range(3))
+        if self.unmapped is None:
+            return False
         self.regions[self.unmapped] = self.regions[self.unmapped]._replace(base=UNMAPPED, stride=0, size=0xF000)
+        return True
 
 
-WAYS = tuple(name for name in vars(_Hostile) if not name.startswith("_") and name not in ("between", "some"))
+WAYS = tuple(name for name in vars(_Hostile) if not name.startswith("_") and name not in ("between", "some", "used"))
 
 
 def make_hostile(seed: int, config: Config, way: str | None = None) -> tuple[Case, int | None, int | None]:

@@ -1,15 +1,16 @@
-"""What the engine computes, word by word, in plain Python and numpy: slow, obvious, and written from docs/engine.md alone.
+"""What the engine computes, in plain Python and numpy: slow, obvious, and written from docs/engine.md alone.
 
 Nothing of the package is imported. An instruction is finished before the next one begins: programs that need the
 circuit's waits and have them give the same on the circuit.
 """
+
 from __future__ import annotations
 
 from typing import Any, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
-from .fields import END, LAYER, LENGTH, LOAD, POOL, RESERVED, STORE, decode
+from .fields import END, LAYER, LENGTH, LOAD, RESERVED, STORE, decode
 
 __all__ = ["AXI_READ", "AXI_WRITE", "BAD_PROGRAM", "Memory", "Oracle", "Outcome", "OUT_OF_RANGE", "Region", "WATCHDOG"]
 
@@ -35,6 +36,8 @@ class Outcome(NamedTuple):
     word: int | None
     pictures: int
     fed: int  # words that went through the array
+    read_bursts: int
+    write_bursts: int
 
 
 class Memory:
@@ -96,14 +99,21 @@ class Oracle:
         self.thresholds = np.zeros((P // 4, THRESHOLD_WORDS), dtype=np.uint64)
 
     # -- a run ----------------------------------------------------------------------------------------------------
-    def run(self, program: Sequence[int], groups: int, regions: Sequence[Region], memory: Memory,
-            fed_limit: int | None = None) -> Outcome:
+    def run(
+        self,
+        program: Sequence[int],
+        groups: int,
+        regions: Sequence[Region],
+        memory: Memory,
+        fed_limit: int | None = None,
+    ) -> Outcome:
         """Run a program, zeros behind it, over a number of groups.
 
         `fed_limit`: words through the array after which the run is not worth following (OverflowError).
         """
         words = [int(word) for word in program] + [0] * (PROGRAM_WORDS - len(program))
         self.regions, self.memory, self.fed, self.limit = regions, memory, 0, fed_limit
+        self.bursts = [0, 0]
         pictures = 0
         try:
             if groups == 0:
@@ -112,8 +122,8 @@ class Oracle:
                 self._group(words, group, group == groups - 1)
                 pictures += self.V
         except _Fault as fault:
-            return Outcome(fault.code, fault.word, pictures, self.fed)
-        return Outcome(0, None, pictures, self.fed)
+            return Outcome(fault.code, fault.word, pictures, self.fed, *self.bursts)
+        return Outcome(0, None, pictures, self.fed, *self.bursts)
 
     def _group(self, words: list[int], group: int, last: bool) -> None:
         at = 0
@@ -123,7 +133,7 @@ class Oracle:
             op = words[at] & 15
             if op not in LENGTH or at + LENGTH[op] > PROGRAM_WORDS:
                 raise _Fault(BAD_PROGRAM, at)
-            instruction = words[at:at + LENGTH[op]]
+            instruction = words[at : at + LENGTH[op]]
             if any(instruction[word] >> low & ((1 << bits) - 1) for word, low, bits in RESERVED[op]):
                 raise _Fault(BAD_PROGRAM, at)
             f = decode(instruction)
@@ -156,6 +166,7 @@ class Oracle:
             raise _Fault(BAD_PROGRAM, None)
         start = self._address(f["region"], f["offset"], 8 * f["words"], group)
         first = self.memory.place(start, f["words"], AXI_READ)
+        self.bursts[0] += -(-f["words"] // 16)
         dst = f["dst"] ^ (f["alt"] if group % 2 else 0)
         target = (self.weights, self.thresholds, self.banks)[f["target"]]
         for i in range(f["words"]):
@@ -175,6 +186,7 @@ class Oracle:
         count = f["words"] * self.V
         start = self._address(f["region"], f["offset"], 8 * count, group)
         first = self.memory.place(start, count, AXI_WRITE)
+        self.bursts[1] += -(-count // 16)
         src = f["src"] ^ (f["alt"] if group % 2 else 0)
         for k in range(f["words"]):
             address = wrap(src, src + k, f["ring"])
@@ -205,8 +217,16 @@ class Oracle:
                 for n in range(f["n0"]):
                     value = np.zeros((self.V, LANES), dtype=np.int64)
                     for j in range(f["act_bits"]):
-                        pointer = (in_ptr + oy * f["st_oy"] + ox * f["st_ox"] + group * f["st_group"] + j * f["st_plane"]
-                                   + ky * f["st_ky"] + kx * f["st_kx"] + n * f["st_0"])
+                        pointer = (
+                            in_ptr
+                            + oy * f["st_oy"]
+                            + ox * f["st_ox"]
+                            + group * f["st_group"]
+                            + j * f["st_plane"]
+                            + ky * f["st_ky"]
+                            + kx * f["st_kx"]
+                            + n * f["st_0"]
+                        )
                         if inside:
                             word = self._read(wrap(in_ptr, pointer, f["in_ring"]))
                         else:
@@ -266,8 +286,9 @@ class Oracle:
                             self._put_rows(f, v, out_ptr, pixel, rowindex, results, planes)
                 pixel += 1
 
-    def _put_rows(self, f: Mapping[str, int], v: int, out_ptr: int, pixel: int, rowindex: int, results: Sequence[int],
-                  planes: int) -> None:
+    def _put_rows(
+        self, f: Mapping[str, int], v: int, out_ptr: int, pixel: int, rowindex: int, results: Sequence[int], planes: int
+    ) -> None:
         per_word = LANES // self.P
         word, sub = divmod(f["out_sub"] + rowindex, per_word)
         for b in range(planes):
@@ -299,12 +320,21 @@ class Oracle:
                                 continue
                             code = np.zeros((self.V, LANES), dtype=np.int64)
                             for n in range(f["n0"]):
-                                pointer = (in_ptr + oy * f["st_oy"] + ox * f["st_ox"] + word * f["st_group"]
-                                           + ky * f["st_ky"] + kx * f["st_kx"] + n * f["st_0"])
+                                pointer = (
+                                    in_ptr
+                                    + oy * f["st_oy"]
+                                    + ox * f["st_ox"]
+                                    + word * f["st_group"]
+                                    + ky * f["st_ky"]
+                                    + kx * f["st_kx"]
+                                    + n * f["st_0"]
+                                )
                                 code = 2 * code + unpack(self._read(wrap(in_ptr, pointer, f["in_ring"])))
                             best = np.maximum(best, code)
                     for b in range(planes):
-                        address = wrap(out_ptr, out_ptr + pixel * f["st_out"] + word + b * f["st_oplane"], f["out_ring"])
+                        address = wrap(
+                            out_ptr, out_ptr + pixel * f["st_out"] + word + b * f["st_oplane"], f["out_ring"]
+                        )
                         if address < self.depth:
                             for v in range(self.V):
                                 self.banks[v, address] = pack(best[v] >> b & 1)
