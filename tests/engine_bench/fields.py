@@ -85,10 +85,14 @@ FIELDS = {
     LAYER: {**COMMON, **_BLOCK},
     POOL: {**COMMON, **_BLOCK},
 }
-# (word, lowest bit, bits) that must be 0, of every instruction and of a block.
+# (word, lowest bit, bits) that must be 0.
+_OF_BLOCK = [(1, 31, 1), (1, 63, 1), (4, 58, 6), (5, 34, 30)]
 RESERVED = {
-    op: [(0, 9, 7)] + ([(1, 31, 1), (1, 63, 1), (4, 58, 6), (5, 34, 30)] if op in (LAYER, POOL) else [])
-    for op in LENGTH
+    END: [(0, 9, 7)],
+    LOAD: [(0, 9, 7), (1, 36, 28)],
+    STORE: [(0, 9, 7), (0, 16, 2), (1, 12, 8), (1, 36, 28)],
+    LAYER: [(0, 9, 7), *_OF_BLOCK],
+    POOL: [(0, 9, 7), *_OF_BLOCK],
 }
 
 

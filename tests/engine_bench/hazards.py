@@ -215,7 +215,7 @@ def _step(
             else:
                 need_load |= bool(((read | written) & loaded).any())
         need_store = any((written & stored).any() for stored, _ in state.stores)
-        if (read & state.results).any():
+        if op == LAYER and (read & state.results).any():
             if f["exact"] == 0:
                 need_drain = True
             elif not f.get("wait_drain"):
@@ -234,14 +234,14 @@ def _step(
         state.loads = []
     if f.get("wait_store"):
         state.stores = []
-    if f.get("wait_drain"):
+    if op == POOL or f.get("wait_drain"):  # a pool always waits
         state.drained()
     if op == LOAD:
         state.loads.append((f["target"], touched, memory))
     elif op == STORE:
         state.stores.append((touched, memory))
     elif op in (LAYER, POOL):
-        if f["safe"] != _ALL and f["safe"] < fed_words(f):
+        if op == LAYER and f["safe"] != _ALL and f["safe"] < fed_words(f):
             state.drained()
         state.results |= written
         state.levels |= levels

@@ -10,7 +10,7 @@ from typing import Any, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
-from .fields import END, LAYER, LENGTH, LOAD, RESERVED, STORE, decode
+from .fields import END, LAYER, LENGTH, LOAD, POOL, RESERVED, STORE, decode
 
 __all__ = ["AXI_READ", "AXI_WRITE", "BAD_PROGRAM", "Memory", "Oracle", "Outcome", "OUT_OF_RANGE", "Region", "WATCHDOG"]
 
@@ -137,6 +137,8 @@ class Oracle:
             if any(instruction[word] >> low & ((1 << bits) - 1) for word, low, bits in RESERVED[op]):
                 raise _Fault(BAD_PROGRAM, at)
             f = decode(instruction)
+            if self._contradicts(f):
+                raise _Fault(BAD_PROGRAM, at)
             if not (f["first"] and group) and not (op == LOAD and f["next"] and last):
                 try:
                     if op == END:
@@ -153,17 +155,27 @@ class Oracle:
                     raise _Fault(fault.code, at if fault.code in (BAD_PROGRAM, OUT_OF_RANGE) else None) from None
             at += LENGTH[op]
 
+    @staticmethod
+    def _contradicts(f: Mapping[str, int]) -> bool:
+        """Whether fields exclude one another; looked at before an instruction is skipped."""
+        op = f["op"]
+        if op == LOAD and f["target"] == 3 or op != LOAD and f["next"] or op == END and f["first"]:
+            return True
+        if op in (LAYER, POOL) and f["levels"] > (8 if f["raw"] else 15):
+            return True
+        return op == POOL and (
+            f["n0"] != f["out_bits"] or f["raw"] or f["act_bits"] > 1 or f["weight_bits"] > 1 or f["rgs"] > 1
+        )
+
     # -- memory ---------------------------------------------------------------------------------------------------
     def _address(self, region: int, offset: int, nbytes: int, group: int) -> int:
         base, size, stride = self.regions[region]
         moved = group * stride if region in (INPUT, OUTPUT) else 0
-        if base % 128 or offset % 128 or moved + offset + nbytes > size:
+        if base % 128 or (moved + offset) % 128 or moved + offset + nbytes > size:
             raise _Fault(OUT_OF_RANGE, None)
         return base + moved + offset
 
     def _load(self, f: Mapping[str, int], group: int) -> None:
-        if f["target"] == 3:
-            raise _Fault(BAD_PROGRAM, None)
         start = self._address(f["region"], f["offset"], 8 * f["words"], group)
         first = self.memory.place(start, f["words"], AXI_READ)
         self.bursts[0] += -(-f["words"] // 16)
@@ -260,7 +272,7 @@ class Oracle:
         in_ptr = f["in_ptr"] ^ (f["in_alt"] if group % 2 else 0)
         out_ptr = f["out_ptr"] ^ (f["out_alt"] if group % 2 else 0)
         taps = f["ky"] * f["kx"] * f["n0"]
-        planes = 4 * min(f["levels"], 8) if f["raw"] else f["out_bits"]
+        planes = 4 * f["levels"] if f["raw"] else f["out_bits"]
         offset = f["beta"] & ((1 << f["weight_bits"]) - 1)
         weights: dict[int, np.ndarray] = {}
         pixel = 0
@@ -303,8 +315,6 @@ class Oracle:
                 self.banks[v, address] = old | bits
 
     def _pool(self, f: Mapping[str, int], group: int) -> None:
-        if f["n0"] != f["out_bits"]:
-            raise _Fault(BAD_PROGRAM, None)
         in_ptr = f["in_ptr"] ^ (f["in_alt"] if group % 2 else 0)
         out_ptr = f["out_ptr"] ^ (f["out_alt"] if group % 2 else 0)
         planes = f["out_bits"]
