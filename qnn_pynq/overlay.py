@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 from .contracts.families import check_overlay
-from .contracts.overlay import Ip, Overlay, OverlayFile
+from .contracts.overlay import Ip, Overlay, OverlayFile, Rtl
 from .files.fields import Fields, check_format, item_path, read_json, show
 
-__all__ = ["OVERLAY_FORMAT", "OVERLAY_VERSION", "Ip", "Overlay", "OverlayFile", "load_overlay"]
+__all__ = ["OVERLAY_FORMAT", "OVERLAY_VERSION", "Ip", "Overlay", "OverlayFile", "Rtl", "load_overlay"]
 
 OVERLAY_FORMAT = "qnn-pynq-overlay"
 OVERLAY_VERSION = 1
@@ -18,6 +18,8 @@ _SLOWEST, _FASTEST = 0.01, 1000  # MHz of a clock
 _MOST_FILE = 256 << 20  # bytes of a bitstream
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _HEX = re.compile(r"0x[0-9A-Fa-f]{1,16}\Z")
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
+_HIGHEST = (1 << 31) - 1  # of a Verilog parameter
 
 
 def load_overlay(path: str | Path) -> Overlay:
@@ -56,6 +58,7 @@ def load_overlay(path: str | Path) -> Overlay:
         path=target.parent,
         resources=fields.take("resources", "object", {}),
         ips=ips,
+        rtl=_read_rtl(fields, target.parent),
     )
     fields.done()
     if not overlay.boards:
@@ -131,6 +134,26 @@ def _read_file(fields: Fields) -> OverlayFile:
             fields.fail(item_path("urls", index), f"{show(url)} is no web address: expected https://...")
     fields.done()
     return OverlayFile(name, digest, size, urls)
+
+
+def _read_rtl(outer: Fields, folder: Path) -> Rtl | None:
+    found = outer.take("rtl", "object", None)
+    if found is None:
+        return None
+    fields = outer.inner_of("rtl", found)
+    top, sources = fields.text("top"), fields.text("sources")
+    if not _IDENTIFIER.match(top):
+        fields.fail("top", f"{show(top)} is no module: expected letters, digits and _")
+    if Path(sources).is_absolute():
+        fields.fail("sources", f"{show(sources)} is absolute: expected a folder from that of overlay.json")
+    given = fields.take("parameters", "object", {})
+    inner = fields.inner_of("parameters", given)
+    for name in given:
+        if not _IDENTIFIER.match(name):
+            inner.fail(name, "is no parameter: expected letters, digits and _")
+        inner.integer(name, 0, _HIGHEST)
+    fields.done()
+    return Rtl(top, folder / sources, given)
 
 
 def _texts(fields: Fields, key: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Boards: the contract, the emulated board, and the FPGA of a PYNQ-Z1/Z2."""
+"""Boards: the contract, the emulated board, the simulated board, and the FPGA of a PYNQ-Z1/Z2."""
 from __future__ import annotations
 
 import logging
@@ -17,12 +17,13 @@ def open_board(board: None | str | Board = None, **options: Any) -> Board:
 
     Parameters
     ----------
-    board : None, "auto", "emulated", "zynq" or a Board
+    board : None, "auto", "emulated", "rtl", "zynq" or a Board
         None and "auto" take the FPGA if this machine has one, else the emulated board. An FPGA
         that is there but unusable is an error, never a silent emulation. A process has one board
         for its FPGA: opening it again gives the same, and it closes with its last user.
+        "rtl" simulates the circuit's own Verilog, cycle by cycle; it needs Verilator and a C++ compiler.
     **options
-        Passed to EmulatedBoard or ZynqBoard.
+        Passed to EmulatedBoard, RtlBoard or ZynqBoard.
 
     Raises
     ------
@@ -30,6 +31,8 @@ def open_board(board: None | str | Board = None, **options: Any) -> Board:
         No usable FPGA, with the cause and the remedy.
     BoardBusyError
         The FPGA belongs to another process.
+    MissingDependencyError
+        No Verilator or no C++ compiler for "rtl"; says what to install.
     InputError
         Another value of `board`, or options beside an open one.
     """
@@ -39,9 +42,13 @@ def open_board(board: None | str | Board = None, **options: Any) -> Board:
                              "opened".format(", ".join(sorted(options))))
         board.check_open()
         return board
-    if board is not None and (not isinstance(board, str) or board not in ("auto", "emulated", "zynq")):
-        raise InputError(f"board {board!r}: expected None, 'auto', 'emulated', 'zynq' or a Board "
+    if board is not None and (not isinstance(board, str) or board not in ("auto", "emulated", "rtl", "zynq")):
+        raise InputError(f"board {board!r}: expected None, 'auto', 'emulated', 'rtl', 'zynq' or a Board "
                          "(and for a Classifier also 'cpu')")
+    if board == "rtl":
+        from .rtl.board import RtlBoard
+
+        return RtlBoard(**options)
     if board != "emulated":
         from .zynq.device import fpga_present
 

@@ -46,6 +46,10 @@ class EmulatedMemory(Memory):
         """Bytes of the live buffers, in whole pages."""
         return sum(self._pages(block.size) for _, block, _ in list(self._blocks))
 
+    def blocks(self) -> list[tuple[int, np.ndarray]]:
+        """Address and bytes of every live buffer, by address."""
+        return [(start, block) for start, block, _ in list(self._blocks)]
+
     @staticmethod
     def _pages(nbytes: int) -> int:
         return max(1, -(-nbytes // PAGE)) * PAGE
@@ -302,7 +306,7 @@ class EmulatedBoard(Board):
                 self._configure(overlay)
 
     def _configure(self, overlay: Any) -> None:
-        twin = twin_class(overlay.kind)(overlay, self.memory, self.clock)
+        twin = self._make_twin(overlay)
         twin.faults, twin.reprogrammed = self.faults, self.forget
         if self.twin is not None:
             self._modelled += self.twin.modelled_seconds
@@ -311,6 +315,9 @@ class EmulatedBoard(Board):
         self.generation += 1
         self._configured()
         _log.debug("emulated board: configured with %s", overlay.name)
+
+    def _make_twin(self, overlay: Any) -> Twin:
+        return twin_class(overlay.kind)(overlay, self.memory, self.clock)
 
     @property
     def loaded(self) -> Any:

@@ -46,9 +46,9 @@ class Classifier(Answering):
     ----------
     network : str, Path or Network
         Name of a network, folder of one, or a loaded one.
-    board : None, "auto", "emulated", "zynq", "cpu" or Board
-        None and "auto" take the FPGA if this machine has one, else the emulated board. "cpu" is the
-        software engine: no overlay, the same answers, and probabilities.
+    board : None, "auto", "emulated", "rtl", "zynq", "cpu" or Board
+        None and "auto" take the FPGA if this machine has one, else the emulated board. "rtl" simulates the
+        overlay's Verilog. "cpu" is the software engine: no overlay, the same answers, and probabilities.
     overlay : str, Path or Overlay, optional
         Default: the first that the network names.
     timeout : float, optional

@@ -10,7 +10,7 @@ from .output import Failure
 __all__ = ["MOST_BYTES", "add_board", "check_batch", "positive"]
 
 MOST_BYTES = 1 << 30  # of one batch of pictures
-_BOARDS = ("auto", "emulated", "zynq", "cpu")
+_BOARDS = ("auto", "emulated", "rtl", "zynq", "cpu")
 
 
 def add_board(parser: argparse.ArgumentParser) -> None:

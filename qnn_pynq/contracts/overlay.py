@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Ip", "Overlay", "OverlayFile"]
+__all__ = ["Ip", "Overlay", "OverlayFile", "Rtl"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,15 @@ class Ip:
 
 
 @dataclass(frozen=True)
+class Rtl:
+    """The Verilog of a circuit, for boards that simulate it: a folder of sources, and parameters of the top module."""
+
+    top: str
+    sources: Path
+    parameters: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Overlay:
     """A circuit and the files that make it.
 
@@ -53,6 +62,8 @@ class Overlay:
         Repository, commit, folder and licence of the files.
     path
         The folder of the descriptor.
+    rtl
+        The circuit's Verilog, where it is here.
     """
 
     name: str
@@ -70,6 +81,7 @@ class Overlay:
     description: str = ""
     resources: dict[str, Any] = field(default_factory=dict)
     ips: tuple[Ip, ...] = ()  # every register window, the first is `ip`; alone where none are given
+    rtl: Rtl | None = None
 
     def __post_init__(self) -> None:
         if self.ip not in self.ips[:1]:  # also after dataclasses.replace(overlay, ip=...)
