@@ -40,9 +40,10 @@ _LANES = 64
 class EngineTwin(Twin):
     """The emulated engine.
 
-    Decisions where the description is silent: CONTROL bits of one write count in the order soft reset, abort, start;
-    an abort of an idle circuit does nothing; a layer that an abort or an error cuts short leaves no results; a
-    transfer outside of live buffers is answered with a decode error.
+    Decisions where the description is silent: a start counts only where it comes alone; a soft reset aborts what runs;
+    an abort of an idle circuit does nothing; error and aborted show at once, busy until the ports are quiet; a layer
+    that an abort or an error cuts short leaves no results; a transfer outside of live buffers is answered with a
+    decode error.
 
     Hook points of `inject`: "duration" (seconds of a run; inf hangs).
 
@@ -168,19 +169,18 @@ class EngineTwin(Twin):
     def _control(self, value: int, now: float) -> None:
         if self._hung:
             return
-        if value & (_RESET | _ABORT):
-            if self._run is not None:
-                over = self._run.stop(self._cycles(now))
-                self._idle_at = self._begun + over * self._cycle
-                self._model_end = self.modelled_seconds + max(0.0, self._idle_at - now)
-                self._resets = bool(value & _RESET)
-                self._freeze()
-            elif value & _RESET:
-                if self._idle_at is None:
-                    self.reset()
-                else:
-                    self._resets = True
-        elif value & _START and self.busy_until is None:
+        busy = self.busy_until is not None
+        if value & (_RESET | _ABORT) and self._run is not None:
+            over = self._run.stop(self._cycles(now))
+            self._idle_at = self._begun + over * self._cycle
+            self._model_end = self.modelled_seconds + max(0.0, self._idle_at - now)
+            self._freeze()
+            self._state = _IS_ABORTED
+        if value & _RESET:
+            self._resets = True
+            if not busy:
+                self.reset()
+        elif value & (_START | _ABORT) == _START and not busy:
             self._start(now)
 
     def _start(self, begun: float) -> None:
@@ -195,7 +195,7 @@ class EngineTwin(Twin):
         made = plan(self._decoded, self._regions(), self._registers[_GROUPS], self._registers[_WATCHDOG],
                     self._geometry)
         self._run = Run(made, self.memory, self.memories, self._array)
-        seconds = made.over * self._cycle
+        seconds = made.end * self._cycle
         if self._faults:
             seconds = self._hook("duration", seconds)
         self._begun = begun
@@ -226,15 +226,9 @@ class EngineTwin(Twin):
             behind.advance(cycle)
             if cycle >= behind.end:
                 self._late.remove((begun, behind))
-        if self._idle_at is not None and now >= self._idle_at:
-            self._idle_at = None
-            self.modelled_seconds = max(self.modelled_seconds, self._model_end)
-            if self._resets:
-                self.reset()
-            else:
-                self._state = _IS_ABORTED
         run = self._run
         if run is None:
+            self._rest(now)
             return
         early = any(other is run for _, other in self._late)
         if not early:
@@ -243,6 +237,16 @@ class EngineTwin(Twin):
             return
         self.modelled_seconds = max(self.modelled_seconds, self._model_end)
         self._finish(run)
+        self._rest(now)
+
+    def _rest(self, now: float) -> None:
+        """The ports are quiet, and what waited for that is done."""
+        if self._idle_at is None or now < self._idle_at:
+            return
+        self._idle_at = None
+        self.modelled_seconds = max(self.modelled_seconds, self._model_end)
+        if self._resets:
+            self.reset()
 
     def _finish(self, run: Run) -> None:
         self._freeze()
@@ -250,6 +254,7 @@ class EngineTwin(Twin):
         if run.code:
             self._state, self._word = _IS_ERROR, run.word
             self._irq_status |= _IRQ_ERROR
+            self._idle_at = self._until + (run.plan.over - run.plan.end) * self._cycle
         elif not self._lost_done:
             self._state = _IS_DONE
             self._irq_status |= _IRQ_DONE

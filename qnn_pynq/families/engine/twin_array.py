@@ -128,7 +128,8 @@ class Array:
                 end = min(high, row + rows)
                 weights = self._weights_of(layer, part * layer.row_groups + row, end - row, taps, floats.dtype)
                 columns = slice((row - low) * self._pe, (end - low) * self._pe)
-                sums[:, columns] += (floats @ weights).astype(np.int64)
+                found = np.matmul(floats, weights)  # row groups, vectors * pixels, elements
+                sums[:, columns] += found.transpose(1, 0, 2).reshape(len(sums), -1).astype(np.int64)
         return sums, offsets
 
     # -- activations --------------------------------------------------------------------------------------
@@ -194,7 +195,10 @@ class Array:
     # -- weights and thresholds ---------------------------------------------------------------------------
 
     def _weights_of(self, layer: Layer, first: int, count: int, taps: np.ndarray, dtype: Any) -> np.ndarray:
-        """Weights (taps * 64, row groups * elements) of row groups from `first`, kept."""
+        """Weights (row groups, taps * 64, elements) of row groups from `first`, kept.
+
+        By row group, so that a picture's product is too small for threads, whose start costs more than it.
+        """
         key = (layer.w_base, layer.w_row, layer.w_plane, layer.weight_planes, first, count, int(taps[0]), taps.size,
                dtype)
         found = self._weights.pop(key, None)
@@ -208,11 +212,10 @@ class Array:
                 addresses %= _WEIGHT_SPACE
                 words = memory[:, np.minimum(addresses, depth - 1)]  # elements, row groups, taps
                 words[:, addresses >= depth] = 0
-                dots = np.unpackbits(words.astype("<u8").view(np.uint8), axis=-1, bitorder="little")
+                dots = np.unpackbits(words.astype("<u8", order="C").view(np.uint8), axis=-1, bitorder="little")
                 codes = dots if codes is None else codes | dots << np.uint8(plane)
             assert codes is not None
-            rows = codes.transpose(1, 0, 2).reshape(count * self._pe, -1)
-            found = np.ascontiguousarray(rows.astype(dtype).T)
+            found = np.ascontiguousarray(codes.transpose(1, 2, 0).astype(dtype))
         self._weights[key] = found
         while sum(kept.size for kept in self._weights.values()) > _KEPT and len(self._weights) > 1:
             self._weights.popitem(last=False)
@@ -274,7 +277,7 @@ class Array:
         """Addresses (pixels, row groups, planes) of results, and which part of the word (row groups)."""
         base = layer.to.base(group)
         if layer.pool:
-            words, subs = numbers // layer.row_groups, np.zeros(numbers.size, np.int64)
+            words, subs = numbers, np.zeros(numbers.size, np.int64)
         else:
             words, subs = np.divmod(layer.out_sub + numbers, self._subs)
         pointers = base + pixels[:, None] * layer.st_out + words
@@ -295,7 +298,9 @@ class Array:
                         _multiples(layer.words, layer.st_word)):
             read = _sum_set(read, offsets)
         written = _sum_set(1, _multiples(layer.oy * layer.ox, layer.st_out))
-        count = layer.groups if layer.pool else (layer.out_sub + layer.groups * layer.row_groups - 1) // self._subs + 1
+        count = layer.groups * layer.row_groups
+        if not layer.pool:
+            count = (layer.out_sub + count - 1) // self._subs + 1
         written = _sum_set(written, _multiples(min(count, POINTERS), 1))
         written = _sum_set(written, _multiples(self._planes(layer), layer.st_oplane))
         there = (1 << self._memories.banks.shape[1]) - 1

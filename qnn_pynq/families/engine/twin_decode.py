@@ -11,6 +11,7 @@ _END, _LOAD, _STORE, _LAYER, _POOL = 1, 2, 3, 4, 5
 _LENGTHS = {_END: 1, _LOAD: 2, _STORE: 2, _LAYER: 6, _POOL: 6}
 WEIGHTS, THRESHOLDS, ACTIVATIONS = 0, 1, 2  # targets of a LOAD
 _MOST_NIBBLES = 8  # of a raw sum
+_MOST_THRESHOLDS = 15
 
 
 class BadWord(Exception):
@@ -114,7 +115,7 @@ class Layer(NamedTuple):
     @property
     def passes(self) -> int:
         """Pairs of a weight plane and an activation plane."""
-        return 1 if self.pool else self.planes * self.weight_planes
+        return self.planes * self.weight_planes
 
     @property
     def rows(self) -> int:
@@ -136,6 +137,7 @@ class Program:
 
     def __init__(self, words: Sequence[int]) -> None:
         self._words = list(words)
+        self.size = len(self._words)
         self._known: dict[int, Instruction] = {}
 
     @staticmethod
@@ -160,8 +162,12 @@ class Program:
         if length is None or _bits(head, 15, 9) or word + length > len(self._words):
             raise BadWord
         flags = Flags(*(bool(head >> bit & 1) for bit in range(4, 9)))
+        if flags.next and op != _LOAD:
+            raise BadWord
         body = self._words[word : word + length]
         if op == _END:
+            if flags.first:
+                raise BadWord
             return End(word, flags)
         if op == _LOAD:
             return _load(word, flags, body)
@@ -177,7 +183,7 @@ def _bits(value: int, high: int, low: int) -> int:
 def _load(word: int, flags: Flags, body: Sequence[int]) -> Load:
     head, tail = body
     target = _bits(head, 17, 16)
-    if target > ACTIVATIONS:
+    if target > ACTIVATIONS or _bits(tail, 63, 36):
         raise BadWord
     ring = Ring(_bits(head, 31, 20), _bits(tail, 31, 20), _bits(tail, 35, 32))
     return Load(word, flags, target, _bits(head, 19, 18), _bits(head, 63, 32), _bits(tail, 19, 0) + 1, ring)
@@ -185,6 +191,8 @@ def _load(word: int, flags: Flags, body: Sequence[int]) -> Load:
 
 def _store(word: int, flags: Flags, body: Sequence[int]) -> Store:
     head, tail = body
+    if _bits(head, 17, 16) or _bits(tail, 19, 12) or _bits(tail, 63, 36):
+        raise BadWord
     ring = Ring(_bits(head, 31, 20), _bits(tail, 31, 20), _bits(tail, 35, 32))
     return Store(word, flags, _bits(head, 19, 18), _bits(head, 63, 32), _bits(tail, 11, 0) + 1, ring)
 
@@ -208,8 +216,9 @@ def _layer(word: int, flags: Flags, pool: bool, q: Sequence[int]) -> Layer:
         row_groups=_bits(q[4], 49, 42) + 1, groups=_bits(q[4], 57, 50) + 1,
         ix=_bits(q[5], 8, 0), iy=_bits(q[5], 17, 9), width=_bits(q[5], 25, 18) + 1, height=_bits(q[5], 33, 26) + 1,
     )
-    if pool and layer.words != layer.out_bits:
+    if layer.thresholds > (_MOST_NIBBLES if layer.raw else _MOST_THRESHOLDS):
         raise BadWord
-    if layer.raw and not pool and layer.thresholds > _MOST_NIBBLES:
+    if pool and (layer.raw or layer.planes > 1 or layer.weight_planes > 1 or layer.row_groups > 1
+                 or layer.words != layer.out_bits):
         raise BadWord
     return layer

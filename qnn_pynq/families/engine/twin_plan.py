@@ -68,8 +68,7 @@ class Plan:
         self.end = self.over = self.code = 0
         self._cycles = [0]
 
-    def mark(self, line: Timeline, word: int, groups: int) -> None:
-        cycle = max(line.cycle, self._cycles[-1])
+    def mark(self, line: Timeline, cycle: int, word: int, groups: int) -> None:
         self.marks.append(Mark(cycle, word, groups, line.busy, line.wait_load, line.wait_store, line.wait_drain))
         self._cycles.append(cycle)
 
@@ -100,7 +99,8 @@ def plan(program: Program, regions: Sequence[Region], groups: int, watchdog: int
     made.end = made.over = line.cycle
     if made.code:
         made.over = quiet([deed.transfer for deed in made.deeds if deed.transfer is not None], made.end)
-    made.mark(line, walk.word, walk.finished)
+    else:
+        made.mark(line, made.end, walk.word, walk.finished)
     return made
 
 
@@ -118,21 +118,34 @@ class _Walk:
             raise BadWord
         for group in range(self._groups):
             self.word = 0
-            while True:
-                instruction = self._program.at(self.word)
-                if self._skipped(instruction, group):
-                    self._line.skip()
-                else:
-                    self._line.fetch(self._program.length(instruction), instruction.flags)
-                    if isinstance(instruction, End):
-                        break
-                    self._do(instruction, group)
-                self._plan.mark(self._line, self.word, self.finished)
-                self.word += self._program.length(instruction)
-            if group + 1 == self._groups:
-                self._line.finish()
+            while self._step(group):
+                pass
+
+    def _step(self, group: int) -> bool:
+        """One instruction; whether the group goes on."""
+        line, program = self._line, self._program
+        try:
+            instruction = program.at(self.word)
+        except BadWord:
+            line.fetch(1)
+            self._plan.mark(line, line.taken, self.word % program.size, self.finished)
+            raise
+        line.fetch(program.length(instruction), isinstance(instruction, End))
+        self._plan.mark(line, line.taken, self.word, self.finished)
+        if self._skipped(instruction, group):
+            line.skip(instruction)
+        elif isinstance(instruction, End):
+            line.ready(instruction)
+            line.done()
             self.finished += 1
-            self._plan.mark(self._line, self.word, self.finished)
+            self._plan.mark(line, line.cycle, self.word, self.finished)
+            if group + 1 == self._groups:
+                line.finish()
+            return False
+        else:
+            self._do(instruction, group)
+        self.word += program.length(instruction)
+        return True
 
     def _skipped(self, instruction: Instruction, group: int) -> bool:
         if instruction.flags.first and group:
@@ -142,17 +155,22 @@ class _Walk:
     def _do(self, instruction: Instruction, group: int) -> None:
         line = self._line
         if isinstance(instruction, Layer):
+            line.ready(instruction)
             self._plan.deeds.append(Deed(line.layer(instruction), group, instruction))
         elif isinstance(instruction, Load):
             group += instruction.flags.next
+            line.check_access()
             address = self._address(instruction, group, instruction.words)
+            line.ready(instruction)
             transfer = line.load(instruction.words)
             self._plan.deeds.append(Deed(transfer.end, group, instruction, address, transfer))
         elif isinstance(instruction, Store):
             words = instruction.words * self._vectors
+            line.check_access()
             if instruction.region < _OUTPUT:
                 raise _Stop(OUT_OF_RANGE)
             address = self._address(instruction, group, words)
+            line.ready(instruction)
             transfer = line.store(words)
             self._plan.deeds.append(Deed(transfer.end, group, instruction, address, transfer))
 
@@ -160,7 +178,7 @@ class _Walk:
         """Where a transfer begins; the circuit looks before it asks for anything."""
         region = self._regions[access.region]
         moved = group * region.stride if access.region in (_INPUT, _OUTPUT) else 0
-        start = region.base + moved
-        if start % _ALIGNED or access.offset % _ALIGNED or moved + access.offset + 8 * words > region.size:
+        offset = moved + access.offset
+        if region.base % _ALIGNED or offset % _ALIGNED or offset + 8 * words > region.size:
             raise _Stop(OUT_OF_RANGE)
-        return (start + access.offset) % _ADDRESSES
+        return (region.base + offset) % _ADDRESSES

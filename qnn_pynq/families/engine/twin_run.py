@@ -30,7 +30,7 @@ class Run:
     Attributes
     ----------
     code, word : int
-        The error that ends it, and the instruction that has it; code 0: none.
+        The error that ends it, and the instruction that the sequencer had come to; code 0: none.
     failed : bool
         Whether memory was what ended it.
     end : int
@@ -46,7 +46,7 @@ class Run:
     def __init__(self, plan: Plan, memory: Memory, memories: Memories, array: Array) -> None:
         self.plan = plan
         self.code, self.end = plan.code, plan.end
-        self.word = plan.marks[-1].word
+        self.word = plan.at(plan.end).word
         self.failed = False
         self.left_out: set[int] = set()
         self.broken: dict[int, int] = {}
@@ -98,8 +98,8 @@ class Run:
         except BusError:
             if not self.code or deed.cycle <= self.end:
                 self.code = AXI_READ if isinstance(deed.instruction, Load) else AXI_WRITE
-                self.word = deed.instruction.word
                 self.end = min(self.end, deed.cycle)
+                self.word = self.plan.at(self.end).word  # of the instruction that the sequencer has come to
                 self.failed = True
 
     def _do(self, deed: Deed, words: int, broken: int | None) -> None:

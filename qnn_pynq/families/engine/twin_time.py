@@ -1,33 +1,47 @@
-"""The cycle model of the engine: when the sequencer, the array, the loader and the storer do what, and wait for what.
+"""The cycle model of the engine: when sequencer, array, loader and storer do what, and wait for what.
 
-A model of the circuit without disturbance: memory that answers at once and never stalls. `PACE` has every number that
-comes from the pipeline.
+It follows the circuit's registers for what happens between instructions and between row groups. Memory is modelled as
+undisturbed: each burst is taken at once and answered `PACE.read_answer` or `PACE.write_answer` cycles later.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any, NamedTuple, Sequence
 
-from .twin_decode import Flags, Layer
+from .twin_decode import End, Instruction, Layer
 
 __all__ = ["PACE", "Expired", "Timeline", "Transfer", "quiet"]
 
 
 class Pace(NamedTuple):
-    """Cycles of the pipeline."""
+    """Cycles of the pipeline, each between the two events that it names."""
 
-    start: int = 4  # from the write of start to the first word of the program
-    word: int = 1  # a word of an instruction that is fetched
-    decode: int = 3  # an instruction, beside its words
-    skip: int = 2  # an instruction that is not executed
-    feed: int = 6  # from a decoded layer to its first word
-    drain: int = 16  # from the last word of a row group to its first result, in a chain without clusters
-    step: int = 4  # a threshold, or a nibble of a raw sum: elements that a cluster compares one after the other
-    pool: int = 6  # from the last word of a window to its first result
-    read: int = 16  # from the start of a LOAD to its first word
-    write: int = 8  # from the start of a STORE to its first word on the bus
-    answer: int = 8  # from the last word of a STORE to its answer
-    stop: int = 8  # from the last burst after an abort or an error to idle
+    start: int = 1  # start is seen; the first word of the program is asked for
+    fetched: int = 3  # a word of the program is asked for; it can be taken
+    ahead: int = 8  # words that are read ahead
+    check: int = 1  # the last word of an instruction is taken; it is checked
+    end_ready: int = 1  # an END is checked; it can be executed
+    layer_ready: int = 4  # a LAYER or POOL
+    access_checked: int = 4  # a LOAD or STORE is checked; its place in memory is checked, too
+    access_ready: int = 5
+    feed: int = 5  # a layer is executed; its first word is fed
+    least: int = 3  # from row group to row group, at least
+    free: int = 1  # the last word of a layer is fed; the next instruction can be executed
+    drained: int = 12  # the last word of a row group is fed; its results are in the banks, beside steps and clusters
+    raw_drained: int = 20
+    raw_period: int = 16  # from nibble to nibble of a raw sum
+    pool_drained: int = 5
+    clear: int = 1  # results are in the banks; words that wait for them are fed
+    load: int = 3  # a LOAD is executed; its first burst is asked for
+    first_word: int = 4  # of a burst in memory's hands, beside the answer's time; it is handed out
+    read_answer: int = 10
+    store: int = 2  # a STORE is executed; the banks are asked for its first word
+    caught: int = 6  # the banks are asked; their words are caught
+    sent: int = 6  # the last word of a STORE is caught; it is over, beside the last burst and the answer's time
+    write_answer: int = 4
+    ended: int = 1  # all is over; the circuit says so
+    stop: int = 3  # the last burst after an abort or an error is over; the circuit says so
 
 
 PACE = Pace()
@@ -43,23 +57,30 @@ class Expired(Exception):
 
 
 class Transfer(NamedTuple):
-    """A LOAD or a STORE on the bus: a word a cycle from `first` on, all of it over at `end`."""
+    """A LOAD or a STORE on the bus: asked for from `start`, words come from `first` on, `come` in `every` cycles."""
 
     start: int
     first: int
     words: int
     end: int
+    come: int = 1
+    every: int = 1
 
     def begun(self, cycle: int) -> int:
         """Words of the bursts that are begun in this cycle, and therefore completed."""
         if cycle < self.start:
             return 0
-        return min(self.words, (max(0, cycle - self.first) // _BURST + 1) * _BURST)
+        words = max(0, cycle - self.first) * self.come // self.every
+        return min(self.words, (words // _BURST + 1) * _BURST)
+
+    def moment(self, words: int) -> int:
+        """When so many words are over."""
+        return self.end if words >= self.words else self.first + words * self.every // self.come
 
     def burst_after(self, cycle: int) -> int:
         """When the first burst is over that is not by `cycle`."""
-        number = max(1, (cycle - self.first) // _BURST + 1)
-        return self.end if number * _BURST >= self.words else self.first + number * _BURST
+        words = max(0, cycle - self.first) * self.come // self.every
+        return self.moment((words // _BURST + 1) * _BURST)
 
 
 class Timeline:
@@ -76,6 +97,8 @@ class Timeline:
     ----------
     cycle : int
         Where the sequencer is.
+    taken : int
+        When the first word of the latest instruction was taken.
     busy, wait_load, wait_store, wait_drain : int
         The circuit's counters.
     """
@@ -84,142 +107,182 @@ class Timeline:
         self._clusters = geometry["pe"] // 4
         self._vectors = geometry["vectors"]
         self._limit = limit
-        self.cycle = PACE.start
+        self.cycle = self.taken = 0
         self.busy = self.wait_load = self.wait_store = self.wait_drain = 0
-        self._loads: list[Transfer] = []  # of which some may not be over
+        self._asked = PACE.start - 1  # the latest word of the program
+        self._takes: deque[int] = deque(maxlen=PACE.ahead)
+        self._loads: list[Transfer] = []  # the last two
         self._store: Transfer | None = None
-        self._drained = 0  # the drain can take another row group
+        self._free = 0  # the nest is idle
+        self._next_end = 0  # of a row group, for the drain's sake
         self._written = 0  # all results are in the banks
         self._progress = 0
 
-    def skip(self) -> None:
-        self._finish(self.cycle + PACE.skip)
+    # -- instructions -------------------------------------------------------------------------------------
 
-    def fetch(self, words: int, flags: Flags) -> None:
-        """An instruction comes, and waits for what it says."""
-        self.cycle += PACE.decode + PACE.word * words
-        if flags.wait_load:
-            self._wait_load(self._loads[-1].end if self._loads else 0)
+    def fetch(self, words: int, last: bool = False) -> None:
+        """The words of an instruction come, and are checked; `last`: the program starts again behind it."""
+        take = self.cycle
+        for number in range(words):
+            oldest = self._takes[0] + 1 if len(self._takes) == PACE.ahead else 0
+            self._asked = max(self._asked + 1, oldest)
+            take = max(take + 1, self._asked + PACE.fetched)
+            if not number:
+                self.taken = take
+            self._takes.append(take)
+        if last:  # words behind it that were asked for are dropped
+            self._asked += PACE.fetched
+        self.cycle = take + PACE.check
+
+    def skip(self, instruction: Instruction) -> None:
+        """It is not for this group."""
+        self.cycle += PACE.layer_ready if isinstance(instruction, Layer) else PACE.access_checked
+
+    def check_access(self) -> None:
+        """The place in memory is checked."""
+        self.cycle += PACE.access_checked
+
+    def ready(self, instruction: Instruction) -> None:
+        """It can be executed, but for what it waits for."""
+        if isinstance(instruction, End):
+            self.cycle += PACE.end_ready
+        elif isinstance(instruction, Layer):
+            self.cycle += PACE.layer_ready
+        else:
+            self.cycle += PACE.access_ready - PACE.access_checked
+        flags = instruction.flags
+        self.cycle = until = max(self.cycle, self._free)
+        if flags.wait_load and self._loads:
+            until = max(until, self._held_by_load(self._loads[-1].end))
         if flags.wait_store:
-            self._wait_store()
-        if flags.wait_drain:
-            self._wait_drain(self._written)
+            until = max(until, self._held_by_store())
+        if flags.wait_drain or isinstance(instruction, Layer) and instruction.pool:
+            self.wait_drain += max(0, self._written - self.cycle)
+            until = max(until, self._written)
+        self.cycle = until
 
     def load(self, words: int) -> Transfer:
         if len(self._loads) > 1:  # one on the bus and one in the queue
-            self._wait_load(self._loads[-2].end)
-        start = max(self.cycle, self._loads[-1].end if self._loads else 0)
-        first = start + PACE.read
+            self.cycle = max(self.cycle, self._held_by_load(self._loads[-2].end))
+        start = max(self.cycle + PACE.load, self._loads[-1].end + 1 if self._loads else 0)
+        first = start + PACE.read_answer + PACE.first_word
         found = Transfer(start, first, words, first + words)
         self._loads = [*self._loads[-1:], found]
-        self._finish(self.cycle)
+        self.done()
         return found
 
     def store(self, words: int) -> Transfer:
-        self._wait_store()
-        start = max(self.cycle, self._written)
-        first = start + PACE.write
-        self._store = found = Transfer(start, first, words, first + words + PACE.answer)
-        self._finish(self.cycle)
+        """Of all banks."""
+        self.cycle = max(self.cycle, self._held_by_store())
+        start = max(self.cycle + PACE.store, self._written + PACE.clear)
+        period = self._store_period
+        caught = start + (words // self._vectors - 1) * period + PACE.caught + self._vectors
+        burst = (words - 1) % _BURST + 1
+        end = caught + burst + PACE.sent + PACE.write_answer
+        self._store = found = Transfer(start, start + PACE.caught, words, end, self._vectors, period)
+        self.done()
         return found
 
     def layer(self, layer: Layer) -> int:
         """When all of its results are in the banks."""
-        words = layer.taps * layer.passes
-        drain = self._drain(layer)
+        words, rows = layer.taps * layer.passes, layer.rows
+        period = max(words, self._period(layer), PACE.least)
         begun = self.cycle + PACE.feed
-        if layer.safe < 255 and layer.safe < words * layer.rows:
-            held = max(0, self._written - begun - layer.safe)
+        self.done()
+        last = begun + words - 1
+        if self._next_end > last:
+            self.wait_drain += self._next_end - last
+            last = self._next_end
+        row, place = divmod(layer.safe, words)
+        clear = self._written + PACE.clear
+        if layer.safe < 255 and row < rows:  # the first word that waits, in its row group
+            before = begun - 1 if not row else last + (row - 1) * period
+            held = max(0, clear - (before + 1 + place))
             self.wait_drain += held
-            begun += held
-        if begun + words < self._drained:
-            self.wait_drain += self._drained - begun - words
-        first = max(begun + words, self._drained)
-        period = max(words, drain)
-        last = first + (layer.rows - 1) * period
-        self.wait_drain += (layer.rows - 1) * (period - words)
-        self.busy += words * layer.rows
-        if words >= drain:
+            own = max(before + words + held, last) if not row else max(before + words + held, before + period)
+            last = own + (rows - 1 - row) * period
+        else:
+            last += (rows - 1) * period
+        self.wait_drain += (rows - 1) * (period - words)
+        self.busy += words * rows
+        if words == period:
             stolen = self._stolen(begun, last)
             last += stolen
             self.wait_store += stolen
-        self._drained = last + drain
-        self._written = last + self._latency(layer) + drain
-        self._finish(last)
+        self._next_end = last + self._period(layer)
+        self._free = last + PACE.free + (layer.out_bits if layer.pool else 0)
+        self._written = last + self._latency(layer)
         return self._written
+
+    def done(self) -> None:
+        """An instruction is executed; Expired where nothing was for too long before."""
+        cycle = self.cycle
+        while cycle - self._progress > self._limit:
+            due = self._progress + self._limit + 1
+            ends = [each.burst_after(self._progress) for each in (*self._loads, *([self._store] if self._store else []))
+                    if each.end > self._progress]
+            soonest = min(ends, default=due)
+            if soonest >= due:
+                raise Expired(due)
+            self._progress = soonest
+        self._progress = max(cycle, self._progress)
 
     def finish(self) -> None:
         """Wait for all that is still under way."""
-        if self._loads:
-            self._wait_load(self._loads[-1].end)
-        self._wait_store()
-        self._wait_drain(self._written)
-        self._finish(self.cycle)
+        ends = [self._free, self._written, *(load.end for load in self._loads[-1:])]
+        if self._store:
+            ends.append(self._store.end)
+        self.cycle = max(self.cycle + PACE.ended, *ends) + PACE.ended
+        self.done()
 
     # -- parts --------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _drain(layer: Layer) -> int:
+    def _period(self, layer: Layer) -> int:
         """Cycles from one row group to the next that the drain needs."""
         if layer.pool:
-            return layer.out_bits
-        steps = PACE.step * layer.thresholds
-        return max(steps, 4 * layer.thresholds if layer.raw else layer.out_bits)
+            return 1
+        if layer.raw:
+            return PACE.raw_period * layer.thresholds
+        return max(4 * layer.thresholds, self._clusters + layer.out_bits, 8)
 
     def _latency(self, layer: Layer) -> int:
-        return PACE.pool if layer.pool else PACE.drain + self._clusters
+        """Cycles from the last word of a row group until its results are in the banks."""
+        if layer.pool:
+            return PACE.pool_drained + layer.out_bits
+        if layer.raw:
+            return PACE.raw_drained + self._clusters + PACE.raw_period * (layer.thresholds - 1)
+        return PACE.drained + self._clusters + 4 * layer.thresholds + layer.out_bits
+
+    @property
+    def _store_period(self) -> int:
+        """Cycles from one read of the banks to the next."""
+        return max(PACE.caught, self._vectors + 2)
 
     def _stolen(self, begun: int, end: int) -> int:
         """Words that a STORE reads while the array is fed: a cycle each, which makes it longer."""
         store = self._store
-        if store is None:
+        if store is None or store.end <= begun:
             return 0
-        reads = range(store.start, store.first + store.words, self._vectors)
-        reads = reads[: store.words // self._vectors]
+        first, period, reads = store.start + 1, self._store_period, store.words // self._vectors
+
+        def before(cycle: int) -> int:
+            return min(reads, max(0, -(-(cycle - first) // period)))
+
         stolen = 0
         while True:
-            found = _count(reads, begun, end + stolen)
+            found = before(end + stolen + 1) - before(begun)
             if found == stolen:
                 return stolen
             stolen = found
 
-    def _wait_load(self, until: int) -> None:
+    def _held_by_load(self, until: int) -> int:
         self.wait_load += max(0, until - self.cycle)
-        self.cycle = max(self.cycle, until)
+        return until
 
-    def _wait_store(self) -> None:
+    def _held_by_store(self) -> int:
         until = self._store.end if self._store else 0
         self.wait_store += max(0, until - self.cycle)
-        self.cycle = max(self.cycle, until)
-
-    def _wait_drain(self, until: int) -> None:
-        self.wait_drain += max(0, until - self.cycle)
-        self.cycle = max(self.cycle, until)
-
-    def _finish(self, cycle: int) -> None:
-        """An instruction is over; Expired where nothing was for too long before."""
-        self.cycle = cycle
-        while cycle - self._progress > self._limit:
-            due = self._progress + self._limit
-            ends = [each.burst_after(self._progress) for each in (*self._loads, *([self._store] if self._store else []))
-                    if each.end > self._progress]
-            soonest = min(ends, default=due + 1)
-            if soonest > due:
-                raise Expired(due)
-            self._progress = soonest
-        self._progress = cycle
-
-
-def _count(reads: range, low: int, high: int) -> int:
-    """How many of `reads` are from `low` to before `high`."""
-    if not reads:
-        return 0
-    step = reads.step
-
-    def before(cycle: int) -> int:
-        return min(len(reads), max(0, -(-(cycle - reads.start) // step)))
-
-    return before(high) - before(low)
+        return until
 
 
 def quiet(transfers: Sequence[Transfer], cycle: int) -> int:
@@ -228,5 +291,5 @@ def quiet(transfers: Sequence[Transfer], cycle: int) -> int:
     for each in transfers:
         words = each.begun(cycle)
         if cycle < each.end and words:
-            over = max(over, each.end if words == each.words else each.first + words)
+            over = max(over, each.moment(words))
     return over + PACE.stop
