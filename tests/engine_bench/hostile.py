@@ -58,12 +58,46 @@ class _Hostile:
         word, bit = places[self.between(0, len(places) - 1)]
         self.words[at + word] |= 1 << bit
 
+    def reserved_bit_of_transfer(self) -> Any:
+        at = self.some(LOAD, STORE)
+        if at is None:
+            return False
+        op = self.words[at] & 15
+        places = [(word, bit) for word, low, bits in RESERVED[op][1:] for bit in range(low, low + bits)]
+        word, bit = places[self.between(0, len(places) - 1)]
+        self.words[at + word] |= 1 << bit
+        return True
+
+    def next_without_load(self) -> Any:
+        at = self.some(END, STORE, LAYER, POOL)
+        self.words[at] |= 1 << 5
+
+    def first_end(self) -> Any:
+        self.words[-1] |= 1 << 4
+
+    def many_levels(self) -> Any:
+        """More thresholds, or nibbles of a sum, than there are."""
+        at = self.some(LAYER)
+        if at is None:
+            return False
+        raw = self.words[at] >> 16 & 1
+        self.words[at] |= (self.between(8, 15) if raw else 15) << 18
+        return True
+
+    def pool_of_sums(self) -> Any:
+        """A pool with fields that only layers have."""
+        at = self.some(POOL)
+        if at is None:
+            return False
+        word, bit = ((0, 16), (0, 24), (0, 26), (0, 27), (0, 29), (4, 42), (4, 49))[self.between(0, 6)]
+        self.words[at + word] |= 1 << bit
+        return True
+
     def load_target(self) -> Any:
         at = self.some(LOAD)
         if at is None:
             return False
         self.words[at] |= 3 << 16
-        self.words[at] &= ~(1 << 5)
         return True
 
     def store_region(self) -> Any:
@@ -116,6 +150,11 @@ class _Hostile:
         self.regions[which] = self.regions[which]._replace(stride=2**32 - 128 * self.between(1, 1 << 20))
         self.groups = max(2, self.groups)
 
+    def misaligned_stride(self) -> Any:
+        which = self.between(1, 2)
+        self.regions[which] = self.regions[which]._replace(stride=self.between(1, 127))
+        self.groups = max(2, self.groups)
+
     def no_end(self) -> Any:
         del self.words[-1]
 
@@ -147,13 +186,16 @@ class _Hostile:
         return True
 
     def garbage(self) -> Any:
-        count = self.between(1, 40)
-        words = [int(w) for w in self.rng.integers(0, 2**64, count, dtype=np.uint64)]
-        for at in range(count):
-            if self.between(0, 2):
-                words[at] = words[at] & ~0xFE2F | self.between(
-                    1, 5
-                )  # a known op, nothing reserved, not for the next group
+        """Words at random, in instructions that are none, or that are right but for what they say."""
+        words: list[int] = []
+        for _ in range(self.between(1, 8)):
+            op = self.between(1, 5)
+            part = [int(w) for w in self.rng.integers(0, 2**64, LENGTH[op], dtype=np.uint64)]
+            if self.between(0, 7):
+                part[0] = part[0] & ~0x3F | op | (self.between(0, 1) << 5 if op == LOAD else 0)
+                for word, low, bits in RESERVED[op]:
+                    part[word] &= ~(((1 << bits) - 1) << low)
+            words += part
         self.words = words
 
     def slow_watchdog(self) -> Any:
