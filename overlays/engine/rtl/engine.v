@@ -91,7 +91,7 @@ module engine #(parameter P = 32, V = 4, BLOCKS = 4, BUILD = 0) (
     wire [383:0] q;
     wire [11:0] n_in, n_in_top, n_in_mask, n_out, n_out_top, n_out_mask, o_pointer, o_mask;
     wire [10:0] n_w_top;
-    wire [7:0] n_period, begun, written;
+    wire [7:0] n_period, n_final, begun, written;
     wire [31:0] o_address;
     wire [19:0] o_words;
     wire [1:0] o_target;
@@ -100,7 +100,7 @@ module engine #(parameter P = 32, V = 4, BLOCKS = 4, BUILD = 0) (
         .limit(limit), .bases(bases), .sizes(sizes), .strides(strides),
         .p_write(p_write), .p_address(p_address), .p_data(p_data),
         .n_start(n_start), .q(q), .n_pooling(n_pooling), .n_in(n_in), .n_in_top(n_in_top), .n_in_mask(n_in_mask),
-        .n_out(n_out), .n_out_top(n_out_top), .n_out_mask(n_out_mask), .n_w_top(n_w_top), .n_period(n_period),
+        .n_out(n_out), .n_out_top(n_out_top), .n_out_mask(n_out_mask), .n_w_top(n_w_top), .n_period(n_period), .n_final(n_final),
         .n_busy(n_busy), .begun(begun), .written(written), .l_order(l_order), .s_order(s_order), .o_address(o_address),
         .o_words(o_words), .o_target(o_target), .o_pointer(o_pointer), .o_mask(o_mask), .l_room(l_room), .l_idle(l_idle),
         .l_quiet(l_quiet), .s_idle(s_idle), .s_quiet(s_quiet), .l_failed(l_failed), .s_failed(s_failed),
@@ -117,7 +117,7 @@ module engine #(parameter P = 32, V = 4, BLOCKS = 4, BUILD = 0) (
     wire [1:0] top;
     nest #(.P(P), .AW(AW)) n (.clk(clk), .reset(reset | stop), .start(n_start), .q(q), .pooling(n_pooling),
         .in_pointer(n_in), .in_top(n_in_top), .w_top(n_w_top), .in_mask(n_in_mask), .out_pointer(n_out), .out_top(n_out_top),
-        .out_mask(n_out_mask), .period(n_period), .busy(n_busy), .written(written), .begun(begun), .waiting(n_waiting),
+        .out_mask(n_out_mask), .period(n_period), .final_period(n_final), .busy(n_busy), .written(written), .begun(begun), .waiting(n_waiting),
         .steal(steal), .steal_address(steal_address), .stolen(stolen), .shown(shown), .read(read), .zeros(zeros), .ones(ones),
         .w_address(w_address), .first(first), .shl(shl), .offset(offset), .last(last), .pooled(pooled), .flush(flush),
         .pixel_first(pixel_first), .plane_first(plane_first), .window_last(window_last), .t_address(t_address),

@@ -16,7 +16,8 @@ module nest #(parameter P = 32, AW = 24) (
     input  wire [11:0]  out_pointer,
     input  wire [11:0]  out_top,       // pools: (OB-1) * st_oplane
     input  wire [11:0]  out_mask,
-    input  wire [7:0]   period,        // least cycles between row groups
+    input  wire [7:0]   period,        // least cycles from the end of a row group to that of the next, less 1
+    input  wire [7:0]   final_period,  // and to that of the next layer's first
     output reg          busy,
     // interlock with what is still being drained
     input  wire [7:0]   written,
@@ -53,7 +54,9 @@ module nest #(parameter P = 32, AW = 24) (
     output reg  [11:0]  o_mask,
     output reg  [3:0]   sub
 );
-    localparam SUBS = 64 / P;
+    localparam SUBS = 64 / P, SHIFT = $clog2(SUBS);
+    localparam [31:0] LAST_SUB = SUBS - 1;
+    localparam [3:0] SUB = LAST_SUB[3:0];
 
     // ---- fields
     wire q_raw = q[16], q_twice = q[17];
@@ -92,7 +95,9 @@ module nest #(parameter P = 32, AW = 24) (
     wire [11:0] g_next = g_p + st_group, x_next = x_p + st_ox, y_next = y_p + st_oy;
     wire [8:0] ix_next = ixb + {7'd0, q_stride} + 9'd1, iy_next = iyb + {7'd0, q_stride} + 9'd1;
     wire pixel_step = ~row_step & ~group_step;
-    wire sub_wrap = pooling | ({28'd0, n_sub} == SUBS - 1);
+    wire [11:0] first_word = pooling ? 12'd0 : {8'd0, q_sub} >> SHIFT;
+    wire [3:0] first_sub = q_sub & SUB;
+    wire sub_wrap = pooling | (n_sub == SUB);
     always @(posedge clk) begin
         if (start) begin
             phase <= 2'd1;
@@ -109,8 +114,8 @@ module nest #(parameter P = 32, AW = 24) (
             ixb <= ix0;
             iyb <= iy0;
             pixel <= out_pointer + out_top;
-            word <= 12'd0;
-            n_sub <= q_sub;
+            word <= first_word;
+            n_sub <= first_sub;
         end else if (phase == 2'd1) begin
             phase <= 2'd2;
             n_p <= g_p + in_top;
@@ -136,8 +141,8 @@ module nest #(parameter P = 32, AW = 24) (
                 x_p <= x_step ? x_next : y_next;
                 ixb <= x_step ? ix_next : ix0;
                 pixel <= pixel + st_out;
-                word <= 12'd0;
-                n_sub <= q_sub;
+                word <= first_word;
+                n_sub <= first_sub;
                 if (~x_step) begin
                     oys <= oys - 8'd1;
                     y_p <= y_next;
@@ -252,7 +257,7 @@ module nest #(parameter P = 32, AW = 24) (
                 end
             end
             if (group_end) begin
-                since <= period;
+                since <= n_end ? final_period : period;
                 begun <= begun + 8'd1;
                 if (n_end) begin
                     run <= 1'b0;

@@ -29,7 +29,7 @@ module sequencer #(parameter P = 32, V = 4) (
     output reg          n_pooling,
     output reg  [11:0]  n_in, n_in_top, n_in_mask, n_out, n_out_top, n_out_mask,
     output reg  [10:0]  n_w_top,
-    output reg  [7:0]   n_period,
+    output reg  [7:0]   n_period, n_final,
     input  wire         n_busy,
     input  wire [7:0]   begun,
     input  wire [7:0]   written,
@@ -127,12 +127,16 @@ module sequencer #(parameter P = 32, V = 4) (
 
     // ---- products of the instruction, one cycle after the words are there
     reg [11:0] top_in, top_out, top_w;
-    reg [7:0] least_period;
+    reg [7:0] least_period, final_period;
+    wire [7:0] passes = {1'b0, ir[20:18], 4'd0};  // raw: where the last one begins
     always @(posedge clk) begin
         top_in <= times(ab, ir[175:164]);
         top_out <= op == POOL ? times({1'b0, ir[23:22]}, ir[239:228]) : 12'd0;
         top_w <= times(wb, {1'b0, ir[288:278]});
-        least_period <= op == POOL ? 8'd0 : ir[16] ? {ir[20:18], 4'd0} + 8'd15 : {1'b0, steps4 > least ? steps4 : least} - 8'd1;
+        // Codes are overwritten by the last step of the next row group: between those of two layers, too,
+        // planes have to go out, whatever the steps of either.
+        least_period <= op == POOL ? 8'd0 : ir[16] ? passes + 8'd15 : {1'b0, steps4 > least ? steps4 : least} - 8'd1;
+        final_period <= op == POOL ? 8'd0 : ir[16] ? passes + 8'd15 : {1'b0, steps4 + emit > 12 ? steps4 + emit - 7'd4 : 7'd8} - 8'd1;
     end
     // ---- may it go on
     wire drained = begun == written;
@@ -277,6 +281,7 @@ module sequencer #(parameter P = 32, V = 4) (
                 n_out_top <= top_out;
                 n_w_top <= top_w[10:0];
                 n_period <= least_period;
+                n_final <= final_period;
             end
             default: ;
         endcase
