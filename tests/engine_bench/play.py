@@ -60,8 +60,9 @@ class Player:
         return self.board.ip(self.ip).read(offset)
 
     def wait(self, bits: int = R.IS_DONE | R.IS_ERROR | R.IS_ABORTED) -> int:
-        """STATUS, once it shows one of the bits."""
+        """STATUS, once it shows one of the bits and is not busy: after an error the ports are drained."""
         self.board.wait(self.ip, (R.STATUS, bits), self.timeout)
+        self.board.wait(self.ip, lambda registers: not registers.read(R.STATUS) & R.IS_BUSY, self.timeout)
         return self.read(R.STATUS)
 
     def write_program(self, words: Sequence[int]) -> None:
