@@ -19,6 +19,7 @@ __all__ = [
     "by_hand_lines",
     "cache_folder",
     "cached_path",
+    "check_has_files",
     "data_folder",
     "digest",
     "find_network",
@@ -183,6 +184,7 @@ def overlay_files(overlay: Overlay | PathLike) -> dict[str, Path]:
     """
     if not isinstance(overlay, Overlay):
         overlay = find_overlay(overlay)
+    check_has_files(overlay)
     found = {}
     wrong = []
     for key, file in overlay.files.items():
@@ -204,6 +206,14 @@ def overlay_files(overlay: Overlay | PathLike) -> dict[str, Path]:
         lines = ["or " + line for line in by_hand_lines(overlay, missing)]
         raise OverlayMissingError("\n  ".join([start.format(overlay.name)] + lines))
     return found
+
+
+def check_has_files(overlay: Overlay) -> None:
+    """Raise OverlayMissingError for a circuit of which there is no bitstream yet."""
+    if not overlay.files:
+        state = overlay.verified.get("state", "its descriptor names no files")
+        raise OverlayMissingError(f"overlay {overlay.name} cannot be loaded into a board ({state}): take "
+                                  'board="emulated"')
 
 
 def by_hand_lines(overlay: Overlay, keys: Sequence[str]) -> list[str]:

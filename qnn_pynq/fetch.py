@@ -10,7 +10,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Union
 
-from .catalogue import by_hand_lines, cached_path, find_overlay, wrong_file
+from .catalogue import by_hand_lines, cached_path, check_has_files, find_overlay, wrong_file
 from .errors import DigestError, FetchError
 from .files.download import TIMEOUT, download, is_web_address
 from .overlay import Overlay, OverlayFile
@@ -56,6 +56,7 @@ def fetch_overlay(
     """
     if not isinstance(overlay, Overlay):
         overlay = find_overlay(overlay)
+    check_has_files(overlay)
     found = {}
     for key, file in overlay.files.items():
         beside, target = overlay.path / file.name, cached_path(overlay, file)

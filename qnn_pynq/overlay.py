@@ -111,7 +111,9 @@ def _address(fields: Fields, key: str) -> int:
 
 
 def _read_files(fields: Fields) -> dict[str, OverlayFile]:
-    files = {}
+    files: dict[str, OverlayFile] = {}
+    if fields.empty:  # there is no bitstream yet: for emulated boards
+        return files
     for key in ("bitstream", "hwh"):
         if key == "bitstream" or fields.has(key):
             files[key] = _read_file(fields.inner(key))

@@ -152,6 +152,16 @@ WRONG = [
     ({"timing__cycles_per_image": 0}, "timing.cycles_per_image: 0 is out of range"),
     ({"verified__silicon": True}, "verified.silicon: true is no string"),
     ({"home": "github"}, 'home: "github" is no object'),
+    ({"rtl": "engine.v"}, 'rtl: "engine.v" is no object'),
+    ({"rtl": {"sources": "rtl"}}, "rtl.top: missing"),
+    ({"rtl": {"top": "engine"}}, "rtl.sources: missing"),
+    ({"rtl": {"top": "-x", "sources": "rtl"}}, 'rtl.top: "-x" is no module: expected letters, digits and _'),
+    ({"rtl": {"top": "engine", "sources": "/rtl"}}, 'rtl.sources: "/rtl" is absolute: expected a folder from that of'),
+    ({"rtl": {"top": "engine", "sources": ""}}, 'rtl.sources: "" is empty'),
+    ({"rtl": {"top": "engine", "sources": "rtl", "parameters": {"P=1 -x": 1}}}, "is no parameter: expected letters"),
+    ({"rtl": {"top": "engine", "sources": "rtl", "parameters": {"P": "32"}}}, 'rtl.parameters.P: "32" is no integer'),
+    ({"rtl": {"top": "engine", "sources": "rtl", "parameters": {"P": -1}}}, "rtl.parameters.P: -1 is out of range"),
+    ({"rtl": {"top": "engine", "sources": "rtl", "defines": {}}}, "rtl.defines: unknown field"),
 ]
 
 
@@ -159,6 +169,16 @@ WRONG = [
 def test_wrong_fields_are_named_with_value_and_what_is_allowed(tmp_path, fields, message):
     text = refusal(tmp_path, **fields)
     assert text.startswith(str(tmp_path / "overlay.json") + ": ") and message in text
+
+
+def test_the_verilog_of_a_circuit_is_found_from_its_descriptor(tmp_path):
+    document = json.loads((SHIPPED / NAMES[0] / "overlay.json").read_text())
+    assert load_overlay(SHIPPED / NAMES[0]).rtl is None
+    for parameters in ({"P": 32, "V": 4}, {}, None):
+        document["rtl"] = {"top": "engine", "sources": "../engine/rtl", "parameters": parameters}
+        (tmp_path / "overlay.json").write_text(json.dumps(document))
+        rtl = load_overlay(tmp_path).rtl
+        assert (rtl.top, rtl.sources, rtl.parameters) == ("engine", tmp_path / "../engine/rtl", parameters or {})
 
 
 def test_a_family_of_somebody_else_describes_its_own_geometry(tmp_path):

@@ -18,8 +18,8 @@ def add_board(parser: argparse.ArgumentParser) -> None:
         "--board",
         choices=_BOARDS,
         default="auto",
-        help="auto: the FPGA if there is one, else the emulated board; cpu: the kernels alone, without "
-        "an overlay (default: %(default)s)",
+        help="auto: the FPGA if there is one, else the emulated board; rtl: the overlay's Verilog, "
+        "simulated; cpu: the kernels alone, without an overlay (default: %(default)s)",
     )
 
 

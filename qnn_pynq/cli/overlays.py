@@ -44,6 +44,8 @@ def _files(overlay: Any) -> tuple[str, dict[str, str]]:
     from .. import catalogue
     from ..errors import OverlayMissingError, QnnError
 
+    if not overlay.files:
+        return "no bitstream yet", {}
     try:
         return "fetched", {key: str(path) for key, path in catalogue.overlay_files(overlay).items()}
     except OverlayMissingError:

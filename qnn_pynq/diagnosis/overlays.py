@@ -63,8 +63,10 @@ def check_overlays(host: Host) -> Check:
     catalogue = import_module("qnn_pynq.catalogue")
     for name in sorted(catalogue.overlays()):
         try:
-            catalogue.overlay_files(name)
-            here.append(name)
+            overlay = catalogue.find_overlay(name)
+            if overlay.files:  # else there are none anywhere
+                catalogue.overlay_files(overlay)
+                here.append(name)
         except errors.OverlayMissingError:
             missing.append(name)
         except errors.QnnError as error:

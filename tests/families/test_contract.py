@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import engine_networks
 import lfc
 import numpy as np
 import offload
@@ -79,6 +80,40 @@ class TestQnnMo(FamilyContract):
     def reference(self, network, values):
         layers = [layer for layer in network.layers if getattr(layer, "weight_bits", 1) == 1 and not layer.tail]
         return oracle_conv.forward(layers, values)
+
+
+class TestEngine(FamilyContract):
+    batches = (1, 2, 7, 33)
+
+    @pytest.fixture(params=["bits", "sums", "maps"])
+    def flavour(self, request):
+        return request.param
+
+    @pytest.fixture
+    def overlay(self):
+        return engine_networks.small_engine()
+
+    @pytest.fixture
+    def network(self, flavour):
+        """Words or sums of dense layers, or scores behind maps whose first layer is the processor's."""
+        if flavour == "maps":
+            return small_conv.small_network(1)
+        return engine_networks.dense_network(1, sums=flavour == "sums", ternary=flavour == "bits", size=(7, 8))
+
+    @pytest.fixture
+    def other(self, flavour):
+        return engine_networks.whole_network(2) if flavour == "maps" else engine_networks.dense_network(2, (90, 70, 64))
+
+    @pytest.fixture
+    def refused(self, network):
+        if network.layers[0].type == "dense":
+            return engine_networks.dense_network(0, (70, 65))
+        floats = small_conv.in_letterbox()
+        return dataclasses.replace(floats, layers=floats.layers[:1])
+
+    def reference(self, network, values):
+        first = next(i for i, layer in enumerate(network.layers) if np.abs(layer.weights).max() < 256)
+        return engine_networks.expected(network, network.layers[first:], values)
 
 
 class TestStream(FamilyContract):

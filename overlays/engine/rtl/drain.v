@@ -8,7 +8,6 @@ module drain #(parameter P = 32, V = 4) (
     // of the word that the nest shows
     input  wire           last,          // of a row group
     input  wire           pooled,        // a word of a pool, or of the flush behind it
-    input  wire           flush,
     input  wire           pixel_first,
     input  wire           plane_first,
     input  wire           window_last,
@@ -142,7 +141,7 @@ module drain #(parameter P = 32, V = 4) (
     wire [11:0] place_now = fresh ? e_address : offset;
 
     // ---- planes out of the pools: while the words behind a window come in
-    reg [2:0] shift_d, pixel_d, plane_d, last_d, flush_d;
+    reg [2:0] shift_d, pixel_d, plane_d, last_d;
     reg [2:0] left;
     assign p_shift = shift_d[2];
     assign p_pixel = pixel_d[2];

@@ -38,7 +38,6 @@ module nest #(parameter P = 32, AW = 24) (
     output reg          offset,
     output reg          last,
     output reg          pooled,
-    output reg          flush,
     output reg          pixel_first,
     output reg          plane_first,
     output reg          window_last,
@@ -314,7 +313,6 @@ module nest #(parameter P = 32, AW = 24) (
         offset <= go & ~pooling & q_beta[pi];
         last <= go & ~pooling & group_end;
         pooled <= (go & pooling) | (flushing & ~steal);
-        flush <= flushing & ~steal;
         pixel_first <= (c1 == q_kx) & (c2 == q_ky) & ~flushing;
         plane_first <= c0 == q_n0;
         window_last <= go & pooling & group_end;

@@ -1,0 +1,110 @@
+"""What a network costs on the engine by the model of its cycles, layer by layer: for profiles, deadlines, tables."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Sequence
+
+from .compiler import Compiled, Part
+from .program import ACTIVATIONS, Instruction, Layer, Load, Store
+
+__all__ = ["LayerPlan", "layer_cycles", "part_cycles", "part_least", "plan_rows"]
+
+_LATENCY = 30  # cycles that a layer waits for the last results of the one before, about
+_START = 200  # of a run: the first words on their way, and the last ones
+_NEVER = 255  # of `safe`
+
+
+class LayerPlan(NamedTuple):
+    """One layer's part of a plan; cycles and bytes are those of a group of pictures.
+
+    Attributes
+    ----------
+    layer : int
+    name : str
+    cycles : int
+    share : float
+        Of what the array could multiply in these cycles, lane by lane and plane by plane.
+    instructions : int
+    load_bytes, store_bytes : int
+        From and to memory.
+    bound : {"array", "results", "memory"}
+        What the cycles come from.
+    """
+
+    layer: int
+    name: str
+    cycles: int
+    share: float
+    instructions: int
+    load_bytes: int
+    store_bytes: int
+    bound: str
+
+
+def _least(one: Layer, geometry: Any) -> int:
+    """Cycles between two row groups: results leave a cluster element by element, and the clusters plane by plane."""
+    if one.pool:
+        return 0
+    if one.raw:
+        return 16 * one.levels
+    return max(4 * one.levels, geometry["pe"] // 4 + one.out_bits, 8)
+
+
+def _instruction_cycles(one: Instruction, geometry: Any) -> int:
+    if not isinstance(one, Layer):
+        return 0
+    cycles = one.rows * max(one.passes * one.taps, _least(one, geometry))
+    return cycles + (0 if one.safe == _NEVER else max(0, _LATENCY - one.safe))
+
+
+def layer_cycles(parts: Sequence[Part], geometry: Any) -> dict[int, int]:
+    """Cycles of a group by layer of the network, loads that hide behind layers not counted."""
+    found: dict[int, int] = {}
+    for part in parts:
+        for layer, one in part.instructions:
+            if layer is not None:
+                found[layer] = found.get(layer, 0) + _instruction_cycles(one, geometry)
+    return found
+
+
+def _transfer(part: Part, geometry: Any, kind: type, ahead: bool) -> int:
+    """Words of 64 bits that a group moves; without those for the next group where `ahead` is not set."""
+    words = 0
+    for _, one in part.instructions:
+        if isinstance(one, Store) and kind is Store:
+            words += one.words * geometry["vectors"]
+        elif isinstance(one, Load) and kind is Load and not one.flags.first and (ahead or not one.flags.next):
+            words += one.words
+    return words
+
+
+def part_cycles(part: Part, geometry: Any, groups: int) -> int:
+    """Cycles of a program for so many groups."""
+    fed = sum(_instruction_cycles(one, geometry) for _, one in part.instructions)
+    first = sum(one.words for _, one in part.instructions if isinstance(one, Load) and one.flags.first)
+    moved = _transfer(part, geometry, Load, True) + _transfer(part, geometry, Store, True)
+    return _START + first + groups * max(fed, moved)
+
+
+def part_least(part: Part, groups: int) -> int:
+    """Cycles that no circuit of this kind can do without: a word of each layer in one."""
+    return groups * part.cycles
+
+
+def plan_rows(compiled: Compiled, geometry: Any) -> list[LayerPlan]:
+    """The plan of a network, layer by layer."""
+    cycles = layer_cycles(compiled.parts, geometry)
+    rows = []
+    for step in compiled.steps:
+        mine = [one for part in compiled.parts for layer, one in part.instructions if layer == step.layer]
+        loads = 8 * sum(one.words for one in mine if isinstance(one, Load) and one.target == ACTIVATIONS
+                        and not one.flags.next)
+        stores = 8 * geometry["vectors"] * sum(one.words for one in mine if isinstance(one, Store))
+        layers = [one for one in mine if isinstance(one, Layer)]
+        results = any(_least(one, geometry) > one.passes * one.taps for one in layers)
+        memory = (loads + stores) // 8 > cycles[step.layer]
+        work = step.macs * step.weight_bits * step.in_bits * geometry["vectors"]
+        room = cycles[step.layer] * geometry["pe"] * geometry["vectors"] * geometry["lanes"]
+        rows.append(LayerPlan(step.layer, step.name, cycles[step.layer], work / room if room else 0.0, len(mine), loads,
+                              stores, "memory" if memory else "results" if results else "array"))
+    return rows

@@ -1,0 +1,330 @@
+"""The engine's driver: values of whole networks through the emulated circuit, what it refuses, how it recovers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import engine_networks as nets
+import lfc
+import numpy as np
+import oracle
+import pytest
+import small
+import small_conv
+from test_golden_dorefa import OUTPUT, digest, unpack
+
+from qnn_pynq import Classifier, FaultPlan
+from qnn_pynq.boards.emulated import EmulatedBoard
+from qnn_pynq.catalogue import find_network, find_overlay, overlay_files
+from qnn_pynq.convert.qnn_mo import import_qnn_mo
+from qnn_pynq.engines import BoardEngine, SoftwareEngine
+from qnn_pynq.errors import (
+    BusError,
+    DeadlineError,
+    DescriptorError,
+    ForeignBitstreamError,
+    InputError,
+    OverlayMissingError,
+    StatusError,
+    StrayRunError,
+)
+from qnn_pynq.families.engine.driver import EngineDriver
+from qnn_pynq.files.fields import Fields
+from qnn_pynq.overlay import load_overlay
+from qnn_pynq.reliability.answers import Answers, differences, known_answers
+
+LFC = ("lfc-w1a1-mnist", "lfc-w1a1-fashion-mnist", "lfc-w1a2-mnist", "lfc-w1a2-fashion-mnist")
+DOREFA = ("dorefa-w1a2-imagenette", "dorefa-w1a2-cifar10")
+
+
+def made(net, overlay=None, **options):
+    driver = EngineDriver(EmulatedBoard(), overlay or nets.small_engine(), **options)
+    driver.load(net)
+    return driver
+
+
+def run(driver, values):
+    driver.put(values)
+    driver.start(len(values))
+    return driver.finish()
+
+
+def right(driver, net, pictures, seed=0):
+    first = len(driver.split(net, driver.overlay).before)
+    values = nets.inputs_of(net, net.layers[first:], first, pictures, seed)
+    row = np.zeros((pictures, *driver.input.shape), np.uint8)
+    row[:, : values.shape[1]] = values
+    found = run(driver, row)
+    assert np.array_equal(found, nets.expected(net, net.layers[first:], values))
+    return found
+
+
+# -- values -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", LFC)
+def test_shipped_dense_networks_give_the_words_of_the_oracle(name):
+    net = find_network(name)
+    driver = made(net, nets.overlay())
+    bits = np.random.RandomState(1).randint(0, 2, (37, net.layers[0].inputs)).astype(np.uint8)
+    words = run(driver, np.packbits(bits, axis=1, bitorder="little"))
+    assert np.array_equal(words, oracle.lfc_words(net.layers, bits))
+    counters = driver.counters
+    assert counters.busy <= counters.cycles and driver.timing["run"] == pytest.approx(counters.cycles * 1e-8)
+
+
+@pytest.mark.parametrize("name", [*LFC, *DOREFA])
+def test_shipped_networks_give_their_known_answers(name):
+    net = find_network(name)
+    known = known_answers(net).part(slice(0, 5))
+    with BoardEngine(EmulatedBoard(), [nets.overlay()]) as engine:
+        engine.load(net)
+        found = engine.run(known.pictures)
+    assert found.kind == ("words" if name in LFC else "scores")
+    assert not differences(net, known, Answers.of(known.pictures, found))
+
+
+@pytest.mark.parametrize("kind, words", [("lfcW1A1", "t10k_lfcW1A1_gold.bin"), ("lfcW1A2", "t10k_lfcW1A2_gold2k.bin")])
+def test_published_dense_parameters_give_the_published_words(golden, shared_data, kind, words):
+    rows, _ = small.test_set(shared_data, "mnist")
+    wanted = np.fromfile(str(golden / "bnn-pynq" / "results" / words), "<u8")[:500]
+    with BoardEngine(EmulatedBoard(), [nets.overlay()]) as engine:
+        engine.load(small.published(golden, kind))
+        assert np.array_equal(engine.run(rows[:500]).values, wanted)
+
+
+@pytest.mark.slow
+def test_the_published_convolutional_network_gives_the_published_codes(golden, tmp_path):
+    folder = golden / "qnn-mo"
+    net = import_qnn_mo(folder / "params" / "dorefanet-layers.json")
+    split = EngineDriver.split(net, nets.overlay())
+    assert [len(part) for part in split] == [1, len(net.layers) - 1, 0]
+    driver = made(net, nets.overlay())
+    found = run(driver, unpack(folder / "test" / "input.bin", 54, 68)[None])
+    assert digest(found[0]) == OUTPUT
+    assert driver.counters.cycles / 4 <= 400_000
+    assert [layer.layer for layer in driver.layers()] == [1, 3, 5, 6]
+
+
+def test_batches_of_any_size_and_the_next_network(golden):
+    net, other = nets.whole_network(1), nets.dense_network(1, (832, 64, 40), ternary=True)
+    driver = made(net)
+    for pictures in (1, 2, 3, 8):
+        right(driver, net, pictures, pictures)
+    driver.load(other)
+    right(driver, other, 9)
+    assert driver.output.kind == "words" and driver.board.generation == 1
+
+
+def test_large_batches_keep_to_the_memory_that_they_may_take():
+    net = nets.whole_network(2)
+    driver = made(net, dma_bytes=200_000)
+    assert 2 <= driver.capacity < 20 and driver.capacity % 2 == 0
+    right(driver, net, driver.capacity)
+    assert sum(buffer.nbytes for buffer in driver._buffers()) <= 200_000
+    assert made(net, dma_bytes=1).capacity == 2  # a group gets what it needs
+
+
+def test_weights_that_do_not_fit_at_once_are_loaded_by_the_programs():
+    rng = np.random.default_rng(3)
+    net = nets.network([small_conv.binary_conv(rng, 64, 64) for _ in range(6)], (5, 5), 64)
+    driver = made(net, nets.small_engine(pe=4, weight_words=512))
+    right(driver, net, 5)
+    right(driver, net, 3, 1)
+
+
+def test_probabilities_mean_something_on_the_engine():
+    net = dataclasses.replace(nets.whole_network(), overlays=("engine-z7020",))
+    pictures = np.random.RandomState(0).randint(0, 256, (3, 16, 16, 3)).astype(np.uint8)
+    with Classifier(net, board="emulated") as one, Classifier(net, board="cpu") as other:
+        assert np.array_equal(one.predict_proba(list(pictures)), other.predict_proba(list(pictures)))
+
+
+def test_scores_are_those_of_the_software_bit_by_bit():
+    net = find_network("dorefa-w1a2-imagenette")
+    pictures = np.random.RandomState(0).randint(0, 256, (2, net.input.pixels)).astype(np.uint8)
+    with BoardEngine(EmulatedBoard(), [nets.overlay()]) as one, SoftwareEngine() as other:
+        one.load(net)
+        other.load(net)
+        assert not differences(net, Answers.of(pictures, other.run(pictures)), Answers.of(pictures, one.run(pictures)))
+        assert one.layers()[-1].name == "fc10" and one.first_on_logic == 1
+
+
+@pytest.mark.parametrize("activation, bits", [("clip", 0), ("quantise", 2), ("none", 0)])
+def test_activations_of_a_tail(activation, bits):
+    net = nets.whole_network()
+    tail = dataclasses.replace(net.layers[-1], activation=activation, output_bits=bits, scale=1e-3)
+    changed = dataclasses.replace(net, layers=(*net.layers[:-1], tail))
+    pictures = np.random.RandomState(0).randint(0, 256, (3, net.input.pixels)).astype(np.uint8)
+    with BoardEngine(EmulatedBoard(), [nets.small_engine()]) as one, SoftwareEngine() as other:
+        one.load(changed)
+        other.load(changed)
+        mine, theirs = one.run(pictures), other.run(pictures)
+        assert not differences(changed, Answers.of(pictures, theirs), Answers.of(pictures, mine))
+
+
+# -- cycles -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name, most", [("lfc-w1a1-mnist", 385), ("lfc-w1a2-mnist", 766)])
+def test_a_further_picture_takes_no_more_cycles_than_wanted(name, most):
+    driver = made(find_network(name), nets.overlay())
+    counted = []
+    for pictures in (40, 80):
+        run(driver, np.zeros((pictures, *driver.input.shape), np.uint8))
+        counted.append(driver.counters.cycles)
+        assert driver.expected_seconds(pictures) == pytest.approx(driver.timing["run"], rel=0.03)
+    assert (counted[1] - counted[0]) / 40 <= most
+
+
+def test_weights_take_no_more_cycles_than_wanted():
+    for name in (*LFC, *DOREFA):
+        driver = EngineDriver(EmulatedBoard(), nets.overlay())
+        seconds = []
+        wait = driver._engine.wait
+
+        def watched(*arguments, wait=wait, seconds=seconds):
+            counters = wait(*arguments)
+            seconds.append(counters.cycles)
+            return counters
+
+        driver._engine.wait = watched
+        driver.load(find_network(name))
+        assert len(seconds) == 1 and seconds[0] <= 60_000
+
+
+# -- another circuit, and what goes wrong ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key, value", [("pe", 4), ("vectors", 4), ("weight_words", 1024), ("bank_words", 1024),
+                                        ("threshold_words", 256)])
+def test_a_circuit_of_other_capabilities_is_refused_as_the_wrong_bitstream(key, value):
+    board = EmulatedBoard()
+    board.configure(nets.small_engine(**{key: value}))
+    driver = EngineDriver(board, nets.small_engine())
+    board.configure = lambda overlay: None  # as if the descriptor had named that bitstream
+    with pytest.raises(ForeignBitstreamError, match=f"{key} {value}"):
+        driver.load(nets.dense_network())
+    assert driver.network is None and not driver._buffers()
+
+
+def test_what_is_no_engine_is_refused():
+    board = EmulatedBoard()
+    board.configure(lfc.tiny())
+    board.configure = lambda overlay: None
+    registers = board.ip(board.loaded.ip.name)
+    board.ip = lambda name: registers
+    with pytest.raises(ForeignBitstreamError, match="magic"):
+        EngineDriver(board, nets.small_engine()).load(nets.dense_network())
+
+
+def test_a_broken_program_is_an_error_and_not_a_hang():
+    net = nets.dense_network()
+    for word, kind in ((0, StatusError), (7 << 20, StatusError)):
+        driver = made(net)
+        part = driver._compiled.parts[0]
+        words = part.words.copy()
+        words[0] = word
+        broken = dataclasses.replace(driver._compiled, parts=(part._replace(words=words),))
+        driver._compiled = broken
+        driver.put(np.zeros((1, *driver.input.shape), np.uint8))
+        driver.start(1)
+        with pytest.raises(kind, match="bad program"):
+            driver.finish()
+
+
+def test_memory_that_is_too_small_is_an_error():
+    net = nets.dense_network()
+    driver = made(net)
+    windows = driver._windows
+    driver._windows = lambda part, groups: [window._replace(size=0) for window in windows(part, groups)]
+    driver.put(np.zeros((1, *driver.input.shape), np.uint8))
+    driver.start(1)
+    with pytest.raises(StatusError, match="out of range"):
+        driver.finish()
+
+
+def test_an_address_that_nobody_answers_for_is_a_bus_error():
+    driver = made(nets.dense_network())
+    windows = driver._windows
+    driver._windows = lambda part, groups: [one._replace(base=one.base + (1 << 30)) for one in windows(part, groups)]
+    driver.put(np.zeros((1, *driver.input.shape), np.uint8))
+    driver.start(1)
+    with pytest.raises(BusError, match="memory"):
+        driver.finish()
+
+
+def test_a_run_that_takes_too_long_is_aborted_and_the_next_one_is_right():
+    net = nets.whole_network()
+    driver = made(net)
+    values = nets.inputs_of(net, net.layers, 0, 4)
+    driver.put(values)
+    driver.start(4)
+    with pytest.raises(DeadlineError):
+        driver.finish(1e-6)
+    assert driver.board.in_flight is None and driver.network is net  # the engine is idle, its weights are there
+    right(driver, net, 4)
+
+
+def test_a_hang_stays_in_flight_until_the_board_is_reset():
+    plan = FaultPlan(0, 1.0, ["hang"])
+    plan.active = False
+    net = nets.dense_network()
+    driver = EngineDriver(EmulatedBoard(faults=plan), nets.small_engine())
+    driver.load(net)
+    plan.active = True
+    driver.put(np.zeros((1, *driver.input.shape), np.uint8))
+    driver.start(1)
+    with pytest.raises(DeadlineError):
+        driver.finish()
+    plan.active = False
+    if driver.board.in_flight is driver:  # nothing but a configuration ends this one
+        with pytest.raises(StrayRunError):
+            driver._running = 0
+            driver.load(net)
+        driver.board.reset()
+    driver.load(net)
+    right(driver, net, 3)
+
+
+def test_codes_that_are_too_large_are_refused():
+    net = nets.network([small_conv.binary_conv(np.random.default_rng(0), 64, 8)])
+    driver = made(net)
+    values = np.zeros((1, 9, 9, 64), np.uint8)
+    values[0, 3, 3, 3] = 4
+    with pytest.raises(InputError, match="code 4"):
+        driver.put(values)
+
+
+def test_bits_beyond_the_inputs_do_not_count():
+    net = nets.dense_network()
+    driver = made(net)
+    values = np.zeros((1, *driver.input.shape), np.uint8)
+    found = run(driver, values)
+    bits = np.ones(8 * values.shape[1], np.uint8)
+    bits[: net.layers[0].inputs] = 0
+    assert np.array_equal(run(driver, np.packbits(bits, bitorder="little")[None]), found)
+
+
+# -- the descriptor ----------------------------------------------------------------------------------------
+
+
+def test_a_circuit_without_a_bitstream_is_listed_and_refused_by_boards():
+    overlay = find_overlay("engine-z7020")
+    assert overlay.files == {} and "no bitstream" in overlay.verified["state"]
+    with pytest.raises(OverlayMissingError, match="no bitstream yet"):
+        overlay_files(overlay)
+
+
+@pytest.mark.parametrize("key, value", [
+    ("pe", 0), ("pe", 33), ("vectors", 0), ("lanes", 32), ("accumulator_bits", 16), ("program_words", 2048),
+    ("weight_words", 100), ("threshold_words", 513), ("bank_words", 2000), ("bank_words", 8192), ("more", 1)])
+def test_a_geometry_that_no_engine_has_is_refused(key, value):
+    from qnn_pynq.families.engine.descriptor import check
+
+    overlay = load_overlay(find_overlay("engine-z7020").path)
+    with pytest.raises(DescriptorError, match=key):
+        check(Fields(dict(overlay.geometry, **{key: value}), "here"), Fields(dict(overlay.timing), "here"))
+    with pytest.raises(DescriptorError, match="write_access_ns"):
+        timing = {name: found for name, found in overlay.timing.items() if name != "write_access_ns"}
+        check(Fields(dict(overlay.geometry), "here"), Fields(timing, "here"))
