@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
+import pytest
 from engine_bench.cases import Config
 
 from qnn_pynq.boards import open_board
+from qnn_pynq.boards.rtl.build import check_tools
 from qnn_pynq.contracts import overlay as overlays
+from qnn_pynq.errors import MissingDependencyError
 
-__all__ = ["engine_board", "engine_overlay"]
+__all__ = ["engine_board", "engine_overlay", "need_simulator"]
 
 ROOT = Path(__file__).resolve().parent.parent
 RTL = ROOT / "overlays" / "engine" / "rtl"
@@ -30,9 +34,7 @@ def engine_overlay(config: Config, interrupt: bool = False) -> overlays.Overlay:
     }
     timing = {"model": True, "source": "tests", "write_access_ns": 100, "read_access_ns": 150}
     ip = overlays.Ip("engine_0", "qnn-pynq:rtl:engine:1.0", 0x43C00000, 0x10000, "engine_0/irq" if interrupt else None)
-    more: dict[str, Any] = {}
-    if hasattr(overlays, "Rtl"):
-        more["rtl"] = overlays.Rtl("engine", RTL, {"P": config.P, "V": config.V, "BLOCKS": config.blocks})
+    rtl = overlays.Rtl("engine", RTL, {"P": config.P, "V": config.V, "BLOCKS": config.blocks})
     return overlays.Overlay(
         "engine-of-tests",
         "an engine of tests",
@@ -46,7 +48,7 @@ def engine_overlay(config: Config, interrupt: bool = False) -> overlays.Overlay:
         {},
         {},
         RTL.parent,
-        **more,
+        rtl=rtl,
     )
 
 
@@ -55,3 +57,13 @@ def engine_board(kind: str, config: Config, interrupt: bool = False, **options: 
     board = open_board(kind, **options)
     board.configure(engine_overlay(config, interrupt))
     return board
+
+
+def need_simulator() -> None:
+    """Skip where there is nothing to compile Verilog with, which in CI there must be."""
+    try:
+        check_tools()
+    except MissingDependencyError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
