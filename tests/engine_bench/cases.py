@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .fields import END, FIELDS, LAYER, LOAD, POOL, STORE, encode
-from .hazards import conflict_free, fed_words, settle
+from .hazards import conflict_free, fed_words, planes_apart, settle
 from .oracle import Region
 
 __all__ = ["CONFIGURATIONS", "Case", "Config", "Run", "make_case", "words_of"]
@@ -637,7 +637,7 @@ class _Builder:
             if pool:
                 f.update(raw=0, weight_bits=1, act_bits=1, rgs=1, out_sub=0, n0=f["out_bits"])
             f["subs"], f["planes"] = self.subs, f["out_bits"] if not f["raw"] else 4 * f["levels"]
-            if fed_words(f) <= budget + 50 and conflict_free(f, self.groups):
+            if fed_words(f) <= budget + 50 and planes_apart(f) and conflict_free(f, self.groups):
                 if not pool and not f["raw"]:
                     self.write_levels(f)
                 for name in ("subs", "planes"):

@@ -12,7 +12,7 @@ import numpy as np
 
 from .fields import LAYER, LOAD, POOL, STORE
 
-__all__ = ["IN_FLIGHT", "conflict_free", "fed_words", "read_addresses", "reads", "settle", "writes"]
+__all__ = ["IN_FLIGHT", "conflict_free", "fed_words", "planes_apart", "read_addresses", "reads", "settle", "writes"]
 
 Fields = dict  # of an instruction, with "op"
 IN_FLIGHT = 3  # row groups whose results may still be on their way when the next layer begins
@@ -113,6 +113,12 @@ def fed_words(f: Fields) -> int:
 def conflict_free(f: Fields, groups: int) -> bool:
     """Whether a layer reads nothing that it writes itself."""
     return not any((reads(f, group) & writes(f, group)).any() for group in range(min(groups, 2)))
+
+
+def planes_apart(f: Fields) -> bool:
+    """Whether the planes of a result lie at different addresses: nobody says which one would stay."""
+    base = f["out_ptr"]
+    return len(set(_ringed(base, base + np.arange(f["planes"]) * f["st_oplane"], f["out_ring"]).tolist())) == f["planes"]
 
 
 def _weights(f: Fields) -> np.ndarray:
