@@ -11,7 +11,7 @@ from ...errors import BusError
 from .twin_array import Array
 from .twin_decode import Layer, Load, Store
 from .twin_memories import Memories
-from .twin_plan import AXI_READ, AXI_WRITE, Deed, Mark, Plan
+from .twin_plan import AXI_READ, AXI_WRITE, Deed, Plan
 from .twin_time import Transfer, quiet
 
 __all__ = ["Run"]
@@ -50,7 +50,7 @@ class Run:
     def __init__(self, plan: Plan, memory: Memory, memories: Memories, array: Array) -> None:
         self.plan = plan
         self.code, self.end = plan.code, plan.end
-        self.word = plan.at(plan.end).word
+        self.word = plan.word_at(plan.end)
         self.failed = False
         self.over = quiet(_transfers(plan.deeds), self.end) if self.code else self.end
         self.left_out: set[int] = set()
@@ -74,10 +74,6 @@ class Run:
             self.end, self.over = cycle, quiet(_transfers(self.plan.deeds), cycle)
             self._cut(cycle)
 
-    def shown(self, cycle: float) -> Mark:
-        """What the registers show."""
-        return self.plan.at(min(cycle, self.end))
-
     def _cut(self, cycle: int) -> None:
         """What is not over has the effect of the bursts that are begun; a layer's results stay out."""
         while self._next < len(self.plan.deeds):
@@ -100,7 +96,7 @@ class Run:
             if not self.code or moment <= self.end:
                 self.code = AXI_READ if isinstance(deed.instruction, Load) else AXI_WRITE
                 self.end = min(self.end, moment)
-                self.word = self.plan.at(self.end).word  # of the instruction that the sequencer has come to
+                self.word = self.plan.word_at(self.end)  # of the instruction that the sequencer has come to
                 self.over = quiet(_transfers(self.plan.deeds), self.end)
                 self.failed = True
 

@@ -23,7 +23,7 @@ class Pace(NamedTuple):
     ahead: int = 7  # words that are read ahead
     check: int = 1  # the last word of an instruction is taken; it is checked
     end_ready: int = 1  # an END is checked; it can be executed
-    layer_ready: int = 4  # a LAYER or POOL
+    layer_ready: int = 1  # a LAYER or POOL
     access_checked: int = 4  # a LOAD or STORE is checked; its place in memory is checked, too
     access_ready: int = 5
     feed: int = 5  # a layer is executed; its first word is fed
@@ -66,6 +66,9 @@ class Transfer(NamedTuple):
     end: int
     come: int = 1
     every: int = 1
+
+    def moved(self, cycles: int) -> Transfer:
+        return self._replace(start=self.start + cycles, first=self.first + cycles, end=self.end + cycles)
 
     def slower(self, writes: _Writes) -> Transfer:
         """A word is handed to the banks later for each result that is written meanwhile."""
@@ -110,8 +113,9 @@ class _Writes(NamedTuple):
     def between(self, low: int, high: int) -> int:
         found = 0
         for part in range(self.parts):
-            at = self.at + PACE.raw_period * part
-            found += self.planes * (self._before(high, at) - self._before(low, at))
+            for plane in range(self.planes):
+                at = self.at + PACE.raw_period * part + plane
+                found += self._before(high, at) - self._before(low, at)
         return found
 
     def _before(self, cycle: int, last: int) -> int:
@@ -135,6 +139,8 @@ class Timeline:
         Where the sequencer is.
     taken : int
         When the first word of the latest instruction was taken.
+    free : int
+        When the latest layer has been fed, and another can be.
     busy, wait_load, wait_store, wait_drain : int
         The circuit's counters.
     """
@@ -151,7 +157,7 @@ class Timeline:
         self._in_banks: list[bool] = []
         self._writes: deque[_Writes] = deque(maxlen=2)  # of the last layers
         self._store: Transfer | None = None
-        self._free = 0  # the nest is idle
+        self.free = 0
         self._next_end = 0  # of a row group, for the drain's sake
         self._written = 0  # all results are in the banks
         self._progress = 0
@@ -189,7 +195,7 @@ class Timeline:
         else:
             self.cycle += PACE.access_ready - PACE.access_checked
         flags = instruction.flags
-        self.cycle = until = max(self.cycle, self._free)
+        self.cycle = until = max(self.cycle, self.free)
         if flags.wait_load and self._loads:
             until = max(until, self._held_by_load(self._loads[-1].end))
         if flags.wait_store:
@@ -203,7 +209,7 @@ class Timeline:
         """`banks`: into them, which waits where results are written."""
         if len(self._loads) > 1:  # one on the bus and one in the queue
             self.cycle = max(self.cycle, self._held_by_load(self._loads[-2].end + PACE.room))
-        start = max(self.cycle + PACE.load, self._loads[-1].end + 1 if self._loads else 0)
+        start = max(self.cycle + PACE.load, self._loads[-1].end + PACE.room if self._loads else 0)
         first = start + PACE.memory + PACE.first_word
         found = Transfer(start, first, words, first + words)
         if banks:
@@ -246,11 +252,11 @@ class Timeline:
         if words == period:
             last += self._stolen(begun, last)
         self._next_end = last + self._final_period(layer)
-        self._free = last + PACE.free + (layer.out_bits if layer.pool else 0)
+        self.free = last + PACE.free + (layer.out_bits if layer.pool else 0)
         self._written = max(self._written, last + self._latency(layer))
         writes = self._writes_of(layer, last, period)
         self._writes.append(writes)
-        self._loads = [load.slower(writes) if banks else load for load, banks in zip(self._loads, self._in_banks)]
+        self._slow_down(writes)
         return self._written
 
     def done(self) -> None:
@@ -268,7 +274,7 @@ class Timeline:
 
     def finish(self) -> None:
         """Wait for all that is still under way."""
-        ends = [self._free, self._written, *(load.end for load in self._loads[-1:])]
+        ends = [self.free, self._written, *(load.end for load in self._loads[-1:])]
         if self._store:
             ends.append(self._store.end)
         self.cycle = max(self.cycle + PACE.ended, *ends)
@@ -288,7 +294,7 @@ class Timeline:
         """The same, to the first row group of the next layer: whatever its steps are, the planes go out before."""
         if layer.pool or layer.raw:
             return self._period(layer)
-        return max(4 * layer.thresholds + self._clusters + layer.out_bits - 4, 8)
+        return max(4 * layer.thresholds + max(0, self._clusters + layer.out_bits - 4), 8)
 
     def _latency(self, layer: Layer) -> int:
         """Cycles from the last word of a row group until its results are in the banks."""
@@ -303,11 +309,21 @@ class Timeline:
         """Cycles from one read of the banks to the next."""
         return max(PACE.caught, self._vectors + 2)
 
+    def _slow_down(self, writes: _Writes) -> None:
+        """Loads that are under way, and the one behind them."""
+        found: list[Transfer] = []
+        for load, banks in zip(self._loads, self._in_banks):
+            if found and load.start <= found[0].end:
+                load = load.moved(found[0].end + PACE.room - load.start)
+            found.append(load.slower(writes) if banks else load)
+        self._loads = found
+
     def _writes_of(self, layer: Layer, last: int, period: int) -> _Writes:
         """When its results are written; `last`: the last word of the last row group is fed."""
         parts, planes = (layer.thresholds, 4) if layer.raw else (1, layer.out_bits)
         end = last + self._latency(layer)
-        return _Writes(end - PACE.raw_period * (parts - 1) - planes, planes, parts, layer.rows, period)
+        at = end - PACE.raw_period * (parts - 1) - planes + (not layer.pool)  # a register more than pools have
+        return _Writes(at, planes, parts, layer.rows, period)
 
     def _reads(self, cycle: int) -> int:
         """Words that the present STORE has read from the banks before a cycle."""
