@@ -41,7 +41,7 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         parser.add_argument("name", metavar="NAME", help="name or folder of a network")
         if action == "show":
             parser.add_argument("--plan", metavar="OVERLAY", nargs="?", const="",
-                                help="what each layer costs on an overlay, by its model (default: on the first it names)")
+                                help="what each layer costs on an overlay, by its model (default: its first one)")
         parser.set_defaults(run=run)
 
 
