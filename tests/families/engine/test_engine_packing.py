@@ -101,7 +101,8 @@ def test_sums_have_a_sign():
     for picture in range(3):
         for lane, channel in enumerate(leaves.channels.tolist()):
             for plane in range(step.planes):
-                bit = int(sums[picture, channel]) >> plane & 1 if channel >= 0 else 1  # what is in the others is no matter
+                # What is in the other lanes is no matter.
+                bit = int(sums[picture, channel]) >> plane & 1 if channel >= 0 else 1
                 words[picture, plane] |= np.uint64(bit << lane)
     wanted = step.sums.scale * sums + step.sums.offset
     assert np.array_equal(packing.unpack_sums(program, words), wanted)

@@ -117,7 +117,8 @@ def test_raw_sums_have_8_nibbles_at_most():
 
 
 @pytest.mark.parametrize("instruction", [
-    Load(4, 0, 0, 1, Place(0)), Load(0, 4, 0, 1, Place(0)), Load(0, 0, 64, 1, Place(0)), Load(0, 0, 1 << 32, 1, Place(0)),
+    Load(4, 0, 0, 1, Place(0)), Load(0, 4, 0, 1, Place(0)), Load(0, 0, 64, 1, Place(0)),
+    Load(0, 0, 1 << 32, 1, Place(0)),
     Load(0, 0, 0, 0, Place(0)), Load(0, 0, 0, (1 << 20) + 1, Place(0)), Store(2, 0, 0, Place(0)),
     Store(2, 0, 4097, Place(0)), Store(2, 128 + 8, 1, Place(0)), Store(2, -128, 1, Place(0))])
 def test_an_access_that_memory_does_not_take_is_refused(instruction):
