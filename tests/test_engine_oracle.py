@@ -1,4 +1,5 @@
-"""The oracle of the engine against sums over what codes mean, and the generator of programs against what it promises."""
+"""The oracle of the engine against sums over what codes mean; the generator of programs against its promises."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -22,7 +23,9 @@ def planes_into(oracle, values, base, bits):
             padded[:C] = lanes
             for p in range(bits):
                 for c in range(words):
-                    oracle.banks[v, base + (pixel * bits + p) * words + c] = pack(padded[LANES * c:LANES * c + LANES] >> p & 1)
+                    oracle.banks[v, base + (pixel * bits + p) * words + c] = pack(
+                        padded[LANES * c : LANES * c + LANES] >> p & 1
+                    )
 
 
 def planes_from(oracle, base, shape, bits):
@@ -34,7 +37,7 @@ def planes_from(oracle, base, shape, bits):
             for p in range(bits):
                 for c in range(words):
                     lanes = unpack(oracle.banks[v, base + (pixel * bits + p) * words + c]).astype(np.int64)
-                    found[v, pixel, LANES * c:LANES * c + LANES] += lanes << p
+                    found[v, pixel, LANES * c : LANES * c + LANES] += lanes << p
     return found[:, :, :C].reshape(V, H, W, C)
 
 
@@ -50,7 +53,7 @@ def weights_into(oracle, stored, bits, words):
                     lanes = np.zeros(words * LANES, dtype=np.int64)
                     lanes[:C] = stored[n, y, x]
                     for c in range(words):
-                        word = pack(lanes[LANES * c:LANES * c + LANES] >> i & 1)
+                        word = pack(lanes[LANES * c : LANES * c + LANES] >> i & 1)
                         oracle.weights[p, (g * bits + i) * kw + (y * kx + x) * words + c] = word
 
 
@@ -59,12 +62,12 @@ def convolve(x, w, stride, pad, outside):
     V, H, W, C = x.shape
     rows, ky, kx, _ = w.shape
     padded = np.full((V, H + 2 * pad, W + 2 * pad, C), outside, dtype=np.int64)
-    padded[:, pad:pad + H, pad:pad + W] = x
+    padded[:, pad : pad + H, pad : pad + W] = x
     OH, OW = (H + 2 * pad - ky) // stride + 1, (W + 2 * pad - kx) // stride + 1
     out = np.zeros((V, OH, OW, rows), dtype=np.int64)
     for y in range(OH):
         for z in range(OW):
-            part = padded[:, y * stride:y * stride + ky, z * stride:z * stride + kx]
+            part = padded[:, y * stride : y * stride + ky, z * stride : z * stride + kx]
             out[:, y, z] = np.einsum("vabc,nabc->vn", part, w)
     return out
 
@@ -74,10 +77,36 @@ def layer(H, W, act_bits, weight_bits, words, rows, k, stride, pad, P, **more):
     pixel = act_bits * words
     rgs = -(-rows // P)
     out_words = -(-rgs * P // LANES)
-    fields = dict(act_bits=act_bits, weight_bits=weight_bits, n0=words, kx=k, ky=k, stride=stride, oy=OH, ox=OW, ix0=-pad,
-                  iy0=-pad, in_h=H, in_w=W, in_ptr=-pad * pixel * (W + 1), in_ring=12, out_ring=12, out_ptr=1024, st_0=1,
-                  st_plane=words, st_kx=pixel, st_ky=pixel * W, st_ox=pixel * stride, st_oy=pixel * W * stride,
-                  st_oplane=out_words, w_base=0, kw=k * k * words, wrow=k * k * words * weight_bits, rgs=rgs, safe=0)
+    fields = {
+        "act_bits": act_bits,
+        "weight_bits": weight_bits,
+        "n0": words,
+        "kx": k,
+        "ky": k,
+        "stride": stride,
+        "oy": OH,
+        "ox": OW,
+        "ix0": -pad,
+        "iy0": -pad,
+        "in_h": H,
+        "in_w": W,
+        "in_ptr": -pad * pixel * (W + 1),
+        "in_ring": 12,
+        "out_ring": 12,
+        "out_ptr": 1024,
+        "st_0": 1,
+        "st_plane": words,
+        "st_kx": pixel,
+        "st_ky": pixel * W,
+        "st_ox": pixel * stride,
+        "st_oy": pixel * W * stride,
+        "st_oplane": out_words,
+        "w_base": 0,
+        "kw": k * k * words,
+        "wrow": k * k * words * weight_bits,
+        "rgs": rgs,
+        "safe": 0,
+    }
     fields.update(more)
     planes = 4 * fields["levels"] if fields.get("raw") else fields["out_bits"]
     fields["st_out"] = planes * out_words
@@ -106,8 +135,10 @@ def test_bipolar_dense_sums_follow_from_the_raw_results(P, V):
     assert (2 * D - 2 * u.sum(axis=(1, 2, 3)) + 832 == expected).all()
 
 
-@pytest.mark.parametrize("k,stride,pad,act_bits,weight_bits", [(3, 1, 1, 2, 1), (3, 2, 1, 2, 3), (5, 1, 2, 1, 2), (1, 1, 0, 8, 8),
-                                                               (2, 3, 0, 4, 4), (7, 4, 3, 3, 5)])
+@pytest.mark.parametrize(
+    "k,stride,pad,act_bits,weight_bits",
+    [(3, 1, 1, 2, 1), (3, 2, 1, 2, 3), (5, 1, 2, 1, 2), (1, 1, 0, 8, 8), (2, 3, 0, 4, 4), (7, 4, 3, 3, 5)],
+)
 def test_convolutions_are_sums_over_what_the_codes_mean(k, stride, pad, act_bits, weight_bits):
     """Unsigned activations, two's complement weights (bipolar for one bit), zero padding."""
     rng = np.random.default_rng(k * 100 + stride)
@@ -119,10 +150,14 @@ def test_convolutions_are_sums_over_what_the_codes_mean(k, stride, pad, act_bits
     v = rng.integers(0, 2**act_bits, (V, H, W, C))
     planes_into(oracle, v, 0, act_bits)
     weights_into(oracle, u, weight_bits, 2)
-    meant, wsh, beta = (2 * u - 1, 1, 1) if weight_bits == 1 else (u - 2 ** (weight_bits - 1), 0, 2 ** (weight_bits - 1))
+    meant, wsh, beta = (
+        (2 * u - 1, 1, 1) if weight_bits == 1 else (u - 2 ** (weight_bits - 1), 0, 2 ** (weight_bits - 1))
+    )
     if rows // P * k * k * 2 * weight_bits > 1536:
         pytest.skip("more weights than the elements hold")
-    words, (OH, OW), planes = layer(H, W, act_bits, weight_bits, 2, rows, k, stride, pad, P, raw=1, levels=6, beta=beta, wsh=wsh)
+    words, (OH, OW), planes = layer(
+        H, W, act_bits, weight_bits, 2, rows, k, stride, pad, P, raw=1, levels=6, beta=beta, wsh=wsh
+    )
     run(oracle, words)
     D = planes_from(oracle, 1024, (V, OH, OW, rows), planes)
     D = np.where(D >= 2**23, D - 2**24, D)
@@ -162,14 +197,43 @@ def test_pools_are_maxima_over_windows(k, stride, pad):
     codes = rng.integers(0, 8, (V, H, W, C))
     planes_into(oracle, codes, 0, 3)
     OH, OW = (H + 2 * pad - k) // stride + 1, (W + 2 * pad - k) // stride + 1
-    words = encode(POOL, out_bits=3, n0=3, kx=k, ky=k, stride=stride, oy=OH, ox=OW, ix0=-pad, iy0=-pad, in_h=H, in_w=W,
-                   in_ptr=4 - pad * 6 * (W + 1), in_ring=12, out_ring=12, out_ptr=1024, st_0=-2, st_kx=6, st_ky=6 * W,
-                   st_ox=6 * stride, st_oy=6 * W * stride, groups=2, st_group=1, st_out=6, st_oplane=2, safe=0)
+    words = encode(
+        POOL,
+        out_bits=3,
+        n0=3,
+        kx=k,
+        ky=k,
+        stride=stride,
+        oy=OH,
+        ox=OW,
+        ix0=-pad,
+        iy0=-pad,
+        in_h=H,
+        in_w=W,
+        in_ptr=4 - pad * 6 * (W + 1),
+        in_ring=12,
+        out_ring=12,
+        out_ptr=1024,
+        st_0=-2,
+        st_kx=6,
+        st_ky=6 * W,
+        st_ox=6 * stride,
+        st_oy=6 * W * stride,
+        groups=2,
+        st_group=1,
+        st_out=6,
+        st_oplane=2,
+        safe=0,
+    )
     run(oracle, words)
     padded = np.zeros((V, H + 2 * pad, W + 2 * pad, C), dtype=np.int64)
-    padded[:, pad:pad + H, pad:pad + W] = codes
-    expected = np.array([[padded[:, y * stride:y * stride + k, x * stride:x * stride + k].max(axis=(1, 2))
-                          for x in range(OW)] for y in range(OH)]).transpose(2, 0, 1, 3)
+    padded[:, pad : pad + H, pad : pad + W] = codes
+    expected = np.array(
+        [
+            [padded[:, y * stride : y * stride + k, x * stride : x * stride + k].max(axis=(1, 2)) for x in range(OW)]
+            for y in range(OH)
+        ]
+    ).transpose(2, 0, 1, 3)
     assert (planes_from(oracle, 1024, (V, OH, OW, C), 3) == expected).all()
 
 
@@ -202,8 +266,8 @@ def test_fields_survive_encoding():
     words, at = case.runs[1].program, 0
     while at < len(words):
         op = words[at] & 15
-        fields = dict(decode(words[at:at + LENGTH[op]]))
-        assert encode(**{"op": op, **fields}) == words[at:at + LENGTH[op]]
+        fields = dict(decode(words[at : at + LENGTH[op]]))
+        assert encode(**{"op": op, **fields}) == words[at : at + LENGTH[op]]
         at += LENGTH[op]
 
 
@@ -211,5 +275,13 @@ def test_fields_survive_encoding():
 def test_each_way_to_be_wrong_has_an_error(way):
     codes = {make_hostile(seed, CONFIGURATIONS[0], way)[1] for seed in range(8)}
     assert codes - {0}
-    if way in ("unknown_op", "reserved_bit", "reserved_bit_of_block", "no_end", "past_the_end", "no_groups", "pool_planes"):
+    if way in (
+        "unknown_op",
+        "reserved_bit",
+        "reserved_bit_of_block",
+        "no_end",
+        "past_the_end",
+        "no_groups",
+        "pool_planes",
+    ):
         assert codes == {BAD_PROGRAM}

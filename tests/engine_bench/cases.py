@@ -3,6 +3,7 @@
 A case is a few runs over one piece of DDR: the first fills the memories of the engine, the last stores the banks, so
 that everything a program changed can be compared.
 """
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .fields import END, FIELDS, LAYER, LOAD, POOL, STORE, encode
-from .hazards import conflict_free, fed_words, settle
+from .hazards import conflict_free, fed_words, planes_apart, settle
 from .oracle import Region
 
 __all__ = ["CONFIGURATIONS", "Case", "Config", "Run", "make_case", "words_of"]
@@ -54,7 +55,9 @@ def words_of(program: list[dict]) -> list[int]:
     """Program words of instructions as the generator and `settle` hold them."""
     words = []
     for f in program:
-        words += encode(f["op"], **{name: value for name, value in f.items() if name in FIELDS[f["op"]] and name != "op"})
+        words += encode(
+            f["op"], **{name: value for name, value in f.items() if name in FIELDS[f["op"]] and name != "op"}
+        )
     return words
 
 
@@ -137,41 +140,62 @@ class _Builder:
         return f
 
     def load(self, signal_words: int, dst: int, alt: int, ring: int, region: int, offset: int, **flags: int) -> dict:
-        return self.add(LOAD, target=2, region=region, dst=dst, words=signal_words, alt=alt, ring=ring, offset=offset,
-                        **flags)
+        return self.add(
+            LOAD, target=2, region=region, dst=dst, words=signal_words, alt=alt, ring=ring, offset=offset, **flags
+        )
 
     def load_weights(self, dst: int, words: int) -> None:
         """Weights in between, of all elements, sometimes not a whole number of rows."""
         count = max(1, words * self.P - (self.between(0, self.P - 1) if self.chance(0.2) else 0))
         self.weight_top = max(self.weight_top, 0)
-        self.add(LOAD, target=0, region=0, dst=dst, words=count, offset=self.in_image(count), first=int(self.chance(0.3)),
-                 alt=0, ring=self.between(0, 15))
+        self.add(
+            LOAD,
+            target=0,
+            region=0,
+            dst=dst,
+            words=count,
+            offset=self.in_image(count),
+            first=int(self.chance(0.3)),
+            alt=0,
+            ring=self.between(0, 15),
+        )
 
     def load_levels(self) -> None:
         """Thresholds in between."""
         count = self.between(1, 64) * self.P // 4
-        self.add(LOAD, target=1, region=0, dst=self.between(0, 511), words=count, offset=self.in_image(count),
-                 first=int(self.chance(0.3)), alt=self.pick(0, 0, 64), ring=self.between(0, 15))
+        self.add(
+            LOAD,
+            target=1,
+            region=0,
+            dst=self.between(0, 511),
+            words=count,
+            offset=self.in_image(count),
+            first=int(self.chance(0.3)),
+            alt=self.pick(0, 0, 64),
+            ring=self.between(0, 15),
+        )
 
     # -- arithmetic -----------------------------------------------------------------------------------------------
     def coding(self, weight_bits: int) -> tuple[int, int]:
         """beta, wsh."""
         top = 2**weight_bits - 1
-        return self.pick((2 ** (weight_bits - 1), 0), (top, 1), (0, 0), (self.between(0, top), 0), (self.between(0, top), 1))
+        return self.pick(
+            (2 ** (weight_bits - 1), 0), (top, 1), (0, 0), (self.between(0, top), 0), (self.between(0, top), 1)
+        )
 
     def write_levels(self, f: dict) -> None:
         """Thresholds near what the sums of a layer are, of either direction, in order and not."""
         lanes = f["ky"] * f["kx"] * f["n0"] * 64
         w, a = 2 ** f["weight_bits"] - 1, 2 ** f["act_bits"] - 1
         mean = lanes * a / 2 * (w / 2 * (1 << f["wsh"]) - f["beta"])
-        spread = (lanes ** 0.5) * (w + 1) * (a + 1) / 3 * (1 << f["wsh"]) / 2
+        spread = (lanes**0.5) * (w + 1) * (a + 1) / 3 * (1 << f["wsh"]) / 2
         mean = (mean + 2**23) % 2**24 - 2**23
         each = (f["levels"] + 2) // 3
         ordered = self.chance(0.6)
         one_way = self.chance(0.6)
         for row in range(min(f["groups"] * f["rgs"], 128) * 4):
             for cluster in range(self.P // 4):
-                values = np.clip(self.rng.normal(mean, spread, 3 * each), -2**20, 2**20 - 1).astype(np.int64)
+                values = np.clip(self.rng.normal(mean, spread, 3 * each), -(2**20), 2**20 - 1).astype(np.int64)
                 if ordered:
                     values.sort()
                 direction = self.between(0, 1)
@@ -209,7 +233,9 @@ class _Builder:
         f["n0"] = words // f["groups"]
         f["rgs"] = self.between(1, 3) if self.chance(0.5) else self.between(1, 2 * self.subs)
         f["out_sub"] = 0 if self.chance(0.7) else self.between(0, 15)
-        while fed_words({**f, "oy": 1, "ox": 1}) > max(budget, 64) and (f["rgs"] > 1 or f["weight_bits"] > 1 or f["kx"] > 1):
+        while fed_words({**f, "oy": 1, "ox": 1}) > max(budget, 64) and (
+            f["rgs"] > 1 or f["weight_bits"] > 1 or f["kx"] > 1
+        ):
             if f["rgs"] > 1 and self.chance(0.5):
                 f["rgs"] = (f["rgs"] + 1) // 2
             elif f["weight_bits"] > 1 and self.chance(0.5):
@@ -252,14 +278,33 @@ class _Builder:
         return None
 
     def follow(self, signal: _Signal) -> _Signal | None:
-        """One more layer or pool on a signal, added to the program with where its results are; None if it fits nowhere."""
+        """One more layer or pool on a signal, and where its results are; None if they fit nowhere."""
         pool = signal.bits <= 4 and signal.height * signal.width > 1 and self.chance(0.3)
         if pool:
             k = self.pick(2, 2, 3, 3, self.between(1, 7))
-            f: dict = {"op": POOL, "raw": 0, "wsh": self.between(0, 1), "levels": 1, "out_bits": signal.bits, "act_bits": 1,
-                       "weight_bits": 1, "stride": self.pick(1, 2, 2, self.between(1, 4)), "beta": self.between(0, 255),
-                       "pad": self.between(0, 255), "n0": signal.bits, "kx": k, "ky": k, "groups": signal.words, "rgs": 1,
-                       "out_sub": 0, "w_base": 0, "wrow": 0, "kw": 0, "t_base": 0, "pixels": 1 << 16}
+            f: dict = {
+                "op": POOL,
+                "raw": 0,
+                "wsh": self.between(0, 1),
+                "levels": 1,
+                "out_bits": signal.bits,
+                "act_bits": 1,
+                "weight_bits": 1,
+                "stride": self.pick(1, 2, 2, self.between(1, 4)),
+                "beta": self.between(0, 255),
+                "pad": self.between(0, 255),
+                "n0": signal.bits,
+                "kx": k,
+                "ky": k,
+                "groups": signal.words,
+                "rgs": 1,
+                "out_sub": 0,
+                "w_base": 0,
+                "wrow": 0,
+                "kw": 0,
+                "t_base": 0,
+                "pixels": 1 << 16,
+            }
         elif signal.bits > 8:
             signal = signal._replace(bits=8)  # the lower planes of sums
             f = self.random_layer(signal.words, 8)
@@ -275,9 +320,20 @@ class _Builder:
                 h = max(1, h // 2)
             else:
                 w = max(1, w // 2)
-        f.update(oy=h, ox=w, iy0=-pad, ix0=-pad, in_h=signal.height, in_w=signal.width,
-                 st_kx=pixel, st_ky=pixel * signal.width, st_ox=pixel * f["stride"],
-                 st_oy=pixel * signal.width * f["stride"], in_alt=signal.alt, in_ring=self.pick(12, 13, 14, 15))
+        f.update(
+            oy=h,
+            ox=w,
+            iy0=-pad,
+            ix0=-pad,
+            in_h=signal.height,
+            in_w=signal.width,
+            st_kx=pixel,
+            st_ky=pixel * signal.width,
+            st_ox=pixel * f["stride"],
+            st_oy=pixel * signal.width * f["stride"],
+            in_alt=signal.alt,
+            in_ring=self.pick(12, 13, 14, 15),
+        )
         corner = signal.base - pad * pixel * (signal.width + 1)
         if pool:
             f.update(in_ptr=corner + (bits - 1) * signal.words, st_0=-signal.words, st_group=1, st_plane=0)
@@ -307,7 +363,9 @@ class _Builder:
             height, width = (height + 1) // 2, (width + 1) // 2
         size = height * width * bits * words
         base = self.between(0, self.depth - size)
-        signal = _Signal(base, self.pick(0, 1 << self.between(0, 10), self.between(0, 2047)), height, width, bits, words)
+        signal = _Signal(
+            base, self.pick(0, 1 << self.between(0, 10), self.between(0, 2047)), height, width, bits, words
+        )
         if self.chance(0.4) and self.groups > 1:  # a group ahead
             offset = self.in_input(size * self.V)
             self.load(size * self.V, base, signal.alt, 12, 1, offset, first=1)
@@ -363,8 +421,10 @@ class _Builder:
         if ring > 9 or out_ring > 9 or columns * rows_out * fed_words({**f, "oy": 1, "ox": 1}) > 12000:
             return self.chain()
         places = self.rng.permutation(self.depth // 512)[:3]
-        base, out_base, pool_base = (int(place) * 512 + self.between(0, (512 >> bits_of) - 1) * (1 << bits_of)
-                                     for place, bits_of in zip(places, (ring, out_ring, 9)))
+        base, out_base, pool_base = (
+            int(place) * 512 + self.between(0, (512 >> bits_of) - 1) * (1 << bits_of)
+            for place, bits_of in zip(places, (ring, out_ring, 9))
+        )
         pitch = -(-row * self.V * 8 // 128) * 128  # of a row in memory
         window = self.in_input(pitch // 8 * height)
         loaded = pooled = 0
@@ -377,11 +437,30 @@ class _Builder:
                 self.load(row * self.V, base + (y * row & ((1 << ring) - 1)), 0, ring, 1, window + y * pitch)
             loaded = max(loaded, need)
             top = start * f["stride"] - pad
-            g = dict(f, oy=count, ox=columns, iy0=top, ix0=-pad, in_h=height, in_w=width, in_alt=0, in_ring=ring,
-                     in_ptr=base + ((top * row - pad * bits * words) & ((1 << ring) - 1)), st_0=1, st_plane=words,
-                     st_group=f["n0"], st_kx=bits * words, st_ky=row, st_ox=bits * words * f["stride"],
-                     st_oy=row * f["stride"], out_ptr=out_base + (start * out_row & ((1 << out_ring) - 1)), out_alt=0,
-                     out_ring=out_ring, st_out=f["out_bits"] * out_words, st_oplane=out_words)
+            g = dict(
+                f,
+                oy=count,
+                ox=columns,
+                iy0=top,
+                ix0=-pad,
+                in_h=height,
+                in_w=width,
+                in_alt=0,
+                in_ring=ring,
+                in_ptr=base + ((top * row - pad * bits * words) & ((1 << ring) - 1)),
+                st_0=1,
+                st_plane=words,
+                st_group=f["n0"],
+                st_kx=bits * words,
+                st_ky=row,
+                st_ox=bits * words * f["stride"],
+                st_oy=row * f["stride"],
+                out_ptr=out_base + (start * out_row & ((1 << out_ring) - 1)),
+                out_alt=0,
+                out_ring=out_ring,
+                st_out=f["out_bits"] * out_words,
+                st_oplane=out_words,
+            )
             if template is None:
                 template = self.finish(g)
             else:
@@ -390,25 +469,69 @@ class _Builder:
                     g.pop(name, None)
                 self.add(g.pop("op"), **g)
             if pool:
-                while 2 * pooled + 2 <= start + count and (pooled + 1) * (columns // 2 or 1) * f["out_bits"] * out_words <= 512:
+                while (
+                    2 * pooled + 2 <= start + count
+                    and (pooled + 1) * (columns // 2 or 1) * f["out_bits"] * out_words <= 512
+                ):
                     y, side = 2 * pooled, 2 if columns >= 2 else 1
                     pooled_row = (columns // side) * f["out_bits"] * out_words
-                    self.add(POOL, raw=0, wsh=0, levels=1, out_bits=f["out_bits"], act_bits=1, weight_bits=1, stride=2, beta=0,
-                             pad=0, n0=f["out_bits"], kx=side, ky=2, groups=out_words, rgs=1, out_sub=0, w_base=0, wrow=0, kw=0,
-                             t_base=0, in_alt=0, in_ring=out_ring, oy=1, ox=columns // side, iy0=y, ix0=0, in_h=rows_out,
-                             in_w=columns, in_ptr=out_base + ((y * out_row + (f["out_bits"] - 1) * out_words)
-                                                              & ((1 << out_ring) - 1)),
-                             st_0=-out_words, st_group=1, st_plane=0, st_kx=f["out_bits"] * out_words, st_ky=out_row,
-                             st_ox=side * f["out_bits"] * out_words, st_oy=2 * out_row,
-                             out_ptr=(pool_base & ~511) + pooled * pooled_row, out_alt=0, out_ring=12,
-                             st_out=f["out_bits"] * out_words, st_oplane=out_words)
+                    self.add(
+                        POOL,
+                        raw=0,
+                        wsh=0,
+                        levels=1,
+                        out_bits=f["out_bits"],
+                        act_bits=1,
+                        weight_bits=1,
+                        stride=2,
+                        beta=0,
+                        pad=0,
+                        n0=f["out_bits"],
+                        kx=side,
+                        ky=2,
+                        groups=out_words,
+                        rgs=1,
+                        out_sub=0,
+                        w_base=0,
+                        wrow=0,
+                        kw=0,
+                        t_base=0,
+                        in_alt=0,
+                        in_ring=out_ring,
+                        oy=1,
+                        ox=columns // side,
+                        iy0=y,
+                        ix0=0,
+                        in_h=rows_out,
+                        in_w=columns,
+                        in_ptr=out_base + ((y * out_row + (f["out_bits"] - 1) * out_words) & ((1 << out_ring) - 1)),
+                        st_0=-out_words,
+                        st_group=1,
+                        st_plane=0,
+                        st_kx=f["out_bits"] * out_words,
+                        st_ky=out_row,
+                        st_ox=side * f["out_bits"] * out_words,
+                        st_oy=2 * out_row,
+                        out_ptr=(pool_base & ~511) + pooled * pooled_row,
+                        out_alt=0,
+                        out_ring=12,
+                        st_out=f["out_bits"] * out_words,
+                        st_oplane=out_words,
+                    )
                     pooled += 1
             elif count * out_row <= 1024:
                 moved = count * out_row
                 region = self.pick(2, 3)
                 offset = (self.in_output if region == 2 else self.in_scratch)(moved * self.V)
-                self.add(STORE, region=region, src=out_base + (start * out_row & ((1 << out_ring) - 1)), words=moved, alt=0,
-                         ring=out_ring, offset=offset)
+                self.add(
+                    STORE,
+                    region=region,
+                    src=out_base + (start * out_row & ((1 << out_ring) - 1)),
+                    words=moved,
+                    alt=0,
+                    ring=out_ring,
+                    offset=offset,
+                )
                 if region == 3 and moved <= 256 and self.chance(0.5):
                     self.load(moved * self.V, pool_base & ~511, 0, 12, 3, offset)
         self.store(_Signal(pool_base & ~511, 0, 1, 1, 1, 512))
@@ -422,15 +545,29 @@ class _Builder:
             if kind == "load":
                 words = self.between(1, 300)
                 region = self.pick(0, 1, 1)
-                self.load(words, self.between(0, 4095), self.between(0, 4095), self.between(0, 15), region,
-                          (self.in_image if region == 0 else self.in_input)(words), first=int(self.chance(0.2)),
-                          next=int(self.chance(0.3)))
+                self.load(
+                    words,
+                    self.between(0, 4095),
+                    self.between(0, 4095),
+                    self.between(0, 15),
+                    region,
+                    (self.in_image if region == 0 else self.in_input)(words),
+                    first=int(self.chance(0.2)),
+                    next=int(self.chance(0.3)),
+                )
             elif kind == "store":
                 words = self.between(1, 200)
                 region = self.pick(2, 3)
-                self.add(STORE, region=region, src=self.between(0, 4095), alt=self.between(0, 4095), ring=self.between(0, 15),
-                         words=words, offset=(self.in_output if region == 2 else self.in_scratch)(words * self.V),
-                         first=int(self.chance(0.1)))
+                self.add(
+                    STORE,
+                    region=region,
+                    src=self.between(0, 4095),
+                    alt=self.between(0, 4095),
+                    ring=self.between(0, 15),
+                    words=words,
+                    offset=(self.in_output if region == 2 else self.in_scratch)(words * self.V),
+                    first=int(self.chance(0.1)),
+                )
             elif kind == "weights":
                 self.load_weights(self.between(0, 1535), self.between(1, 40))
             elif kind == "levels":
@@ -443,20 +580,54 @@ class _Builder:
     def wild_layer(self, pool: bool) -> None:
         budget = self.budget()
         for _ in range(200):
-            f = {name: self.between(0, 4095) for name in ("in_ptr", "in_alt", "out_ptr", "out_alt", "st_0", "st_kx", "st_ky",
-                                                          "st_plane", "st_group", "st_ox", "st_oy", "st_out", "st_oplane")}
+            f = {
+                name: self.between(0, 4095)
+                for name in (
+                    "in_ptr",
+                    "in_alt",
+                    "out_ptr",
+                    "out_alt",
+                    "st_0",
+                    "st_kx",
+                    "st_ky",
+                    "st_plane",
+                    "st_group",
+                    "st_ox",
+                    "st_oy",
+                    "st_out",
+                    "st_oplane",
+                )
+            }
             for name in f:
                 if name.startswith("st") and self.chance(0.6):
                     f[name] = self.pick(0, 1, 2, self.between(0, 20), -self.between(1, 20)) % 4096
-            f.update(in_ring=self.between(0, 15), out_ring=self.between(0, 15), beta=self.between(0, 255),
-                     pad=self.between(0, 255), wsh=self.between(0, 1), raw=int(self.chance(0.3)),
-                     weight_bits=self.between(1, 8), act_bits=self.between(1, 8), stride=self.between(1, 4),
-                     n0=min(256, 1 + int(self.rng.exponential(4))), kx=self.between(1, 7), ky=self.between(1, 7),
-                     out_sub=self.between(0, 15), ox=min(256, 1 + int(self.rng.exponential(3))),
-                     oy=min(256, 1 + int(self.rng.exponential(3))), rgs=min(256, 1 + int(self.rng.exponential(2))),
-                     groups=min(256, 1 + int(self.rng.exponential(1))), ix0=self.between(0, 511), iy0=self.between(0, 511),
-                     in_w=self.between(1, 256), in_h=self.between(1, 256), w_base=self.between(0, 2047),
-                     wrow=self.between(0, 2047), kw=self.between(0, 2047), t_base=self.between(0, 511))
+            f.update(
+                in_ring=self.between(0, 15),
+                out_ring=self.between(0, 15),
+                beta=self.between(0, 255),
+                pad=self.between(0, 255),
+                wsh=self.between(0, 1),
+                raw=int(self.chance(0.3)),
+                weight_bits=self.between(1, 8),
+                act_bits=self.between(1, 8),
+                stride=self.between(1, 4),
+                n0=min(256, 1 + int(self.rng.exponential(4))),
+                kx=self.between(1, 7),
+                ky=self.between(1, 7),
+                out_sub=self.between(0, 15),
+                ox=min(256, 1 + int(self.rng.exponential(3))),
+                oy=min(256, 1 + int(self.rng.exponential(3))),
+                rgs=min(256, 1 + int(self.rng.exponential(2))),
+                groups=min(256, 1 + int(self.rng.exponential(1))),
+                ix0=self.between(0, 511),
+                iy0=self.between(0, 511),
+                in_w=self.between(1, 256),
+                in_h=self.between(1, 256),
+                w_base=self.between(0, 2047),
+                wrow=self.between(0, 2047),
+                kw=self.between(0, 2047),
+                t_base=self.between(0, 511),
+            )
             if self.chance(0.7):
                 f["ix0"], f["iy0"] = self.between(-3, 3), self.between(-3, 3)
             f["beta"] &= (1 << f["weight_bits"]) - 1
@@ -466,7 +637,7 @@ class _Builder:
             if pool:
                 f.update(raw=0, weight_bits=1, act_bits=1, rgs=1, out_sub=0, n0=f["out_bits"])
             f["subs"], f["planes"] = self.subs, f["out_bits"] if not f["raw"] else 4 * f["levels"]
-            if fed_words(f) <= budget + 50 and conflict_free(f, self.groups):
+            if fed_words(f) <= budget + 50 and planes_apart(f) and conflict_free(f, self.groups):
                 if not pool and not f["raw"]:
                     self.write_levels(f)
                 for name in ("subs", "planes"):
@@ -502,8 +673,14 @@ class _Builder:
         setup_words += -setup_words % 16
         # DDR: setup, IMAGE, INPUT, OUTPUT, SCRATCH, dump, with words between them that nobody may touch.
         tight = self.chance(0.5)
-        sizes = [8 * setup_words, 8 * self.image_words, self.in_window + (self.groups - 1) * stride_in,
-                 self.out_window + (self.groups - 1) * stride_out, 8 * self.scratch, 8 * self.V * self.depth]
+        sizes = [
+            8 * setup_words,
+            8 * self.image_words,
+            self.in_window + (self.groups - 1) * stride_in,
+            self.out_window + (self.groups - 1) * stride_out,
+            8 * self.scratch,
+            8 * self.V * self.depth,
+        ]
         bases, at = [], 16 * self.between(0, 4)
         for size, space in zip(sizes, gap):
             bases.append(8 * at)
@@ -513,19 +690,31 @@ class _Builder:
         for target, low, high, word in setup:
             if target == 1:
                 flat = self.levels.T.ravel()
-                memory[bases[0] // 8 + word:bases[0] // 8 + word + high - low] = flat[low:high]
+                memory[bases[0] // 8 + word : bases[0] // 8 + word + high - low] = flat[low:high]
             size = (self.P, self.P // 4, self.V)[target]
-            program.append({"op": LOAD, "target": target, "region": 0, "dst": low // size, "words": high - low,
-                            "offset": 8 * word, "ring": 12})
+            program.append(
+                {
+                    "op": LOAD,
+                    "target": target,
+                    "region": 0,
+                    "dst": low // size,
+                    "words": high - low,
+                    "offset": 8 * word,
+                    "ring": 12,
+                }
+            )
         program.append({"op": END})
         none = Region()
         extra = 0 if tight else 256
-        regions = tuple(Region(base, size + extra, stride)
-                        for base, size, stride in zip(bases[1:5], sizes[1:5], strides))
+        regions = tuple(
+            Region(base, size + extra, stride) for base, size, stride in zip(bases[1:5], sizes[1:5], strides)
+        )
         dump = [{"op": STORE, "region": 2, "src": 0, "words": self.depth, "offset": 0, "ring": 12}, {"op": END}]
-        runs = (Run("setup", words_of(program), 1, (Region(bases[0], sizes[0]), none, none, none)),
-                Run("run", words_of(self.program), self.groups, regions),
-                Run("dump", words_of(dump), 1, (none, none, Region(bases[5], sizes[5]), none)))
+        runs = (
+            Run("setup", words_of(program), 1, (Region(bases[0], sizes[0]), none, none, none)),
+            Run("run", words_of(self.program), self.groups, regions),
+            Run("dump", words_of(dump), 1, (none, none, Region(bases[5], sizes[5]), none)),
+        )
         layers = sum(self.groups if not f.get("first") else 1 for f in self.program if f["op"] in (LAYER, POOL))
         return Case(seed, kind, self.config, memory, runs, layers, self.program)
 

@@ -2,6 +2,7 @@
 
 Works on what every instruction reads and writes, address by address, over all groups of a run.
 """
+
 from __future__ import annotations
 
 from itertools import islice, product
@@ -11,10 +12,10 @@ import numpy as np
 
 from .fields import LAYER, LOAD, POOL, STORE
 
-__all__ = ["IN_FLIGHT", "conflict_free", "fed_words", "read_addresses", "reads", "settle", "writes"]
+__all__ = ["IN_FLIGHT", "conflict_free", "fed_words", "planes_apart", "read_addresses", "reads", "settle", "writes"]
 
 Fields = dict  # of an instruction, with "op"
-IN_FLIGHT = 2  # row groups whose results may still be on their way when the next layer begins
+IN_FLIGHT = 3  # row groups whose results may still be on their way when the next layer begins
 _ALL = 255
 
 
@@ -44,8 +45,11 @@ def reads(f: Fields, group: int) -> np.ndarray:
     inside_y, inside_x = _inside(f, "iy0", "in_h", "oy", "ky"), _inside(f, "ix0", "in_w", "ox", "kx")
     y = (np.arange(f["oy"])[:, None] * f["st_oy"] + np.arange(f["ky"]) * f["st_ky"])[inside_y]
     x = (np.arange(f["ox"])[:, None] * f["st_ox"] + np.arange(f["kx"]) * f["st_kx"])[inside_x]
-    rest = (np.arange(f["groups"])[:, None, None] * f["st_group"] + np.arange(planes)[:, None] * f["st_plane"]
-            + np.arange(f["n0"]) * f["st_0"]).ravel()
+    rest = (
+        np.arange(f["groups"])[:, None, None] * f["st_group"]
+        + np.arange(planes)[:, None] * f["st_plane"]
+        + np.arange(f["n0"]) * f["st_0"]
+    ).ravel()
     seen = np.zeros(4096, dtype=bool)
     plane = np.unique((y[:, None] + x).ravel() % 4096)
     seen[_ringed(base, base + plane[:, None] + rest, f["in_ring"]).ravel()] = True
@@ -58,7 +62,9 @@ def _row_writes(f: Fields, group: int) -> Iterator[np.ndarray]:
     for pixel in range(f["ox"] * f["oy"]):
         for row in range(f["groups"] * (f["rgs"] if f["op"] == LAYER else 1)):
             word = (f["out_sub"] + row) // f["subs"] if f["op"] == LAYER else row
-            yield _ringed(base, base + pixel * f["st_out"] + word + np.arange(f["planes"]) * f["st_oplane"], f["out_ring"])
+            yield _ringed(
+                base, base + pixel * f["st_out"] + word + np.arange(f["planes"]) * f["st_oplane"], f["out_ring"]
+            )
 
 
 def writes(f: Fields, group: int) -> np.ndarray:
@@ -83,8 +89,16 @@ def read_addresses(f: Fields, group: int) -> Iterator[int]:
     for oy, ox, inner, _ in product(range(f["oy"]), range(f["ox"]), range(f["groups"]), range(rgs)):
         for j, ky, kx, n in product(passes, range(f["ky"]), range(f["kx"]), range(f["n0"])):
             if inside_y[oy, ky] and inside_x[ox, kx]:
-                pointer = (base + oy * f["st_oy"] + ox * f["st_ox"] + inner * f["st_group"] + j * f["st_plane"]
-                           + ky * f["st_ky"] + kx * f["st_kx"] + n * f["st_0"])
+                pointer = (
+                    base
+                    + oy * f["st_oy"]
+                    + ox * f["st_ox"]
+                    + inner * f["st_group"]
+                    + j * f["st_plane"]
+                    + ky * f["st_ky"]
+                    + kx * f["st_kx"]
+                    + n * f["st_0"]
+                )
                 yield int(_ringed(base, pointer, f["in_ring"]))
             else:
                 yield -1
@@ -99,6 +113,12 @@ def fed_words(f: Fields) -> int:
 def conflict_free(f: Fields, groups: int) -> bool:
     """Whether a layer reads nothing that it writes itself."""
     return not any((reads(f, group) & writes(f, group)).any() for group in range(min(groups, 2)))
+
+
+def planes_apart(f: Fields) -> bool:
+    """Whether the planes of a result lie at different addresses: nobody says which one would stay."""
+    base = f["out_ptr"]
+    return len(set(_ringed(base, base + np.arange(f["planes"]) * f["st_oplane"], f["out_ring"]).tolist())) == f["planes"]
 
 
 def _weights(f: Fields) -> np.ndarray:
@@ -140,8 +160,9 @@ def _overlap(one: tuple[int, int, int], other: tuple[int, int, int]) -> bool:
     return one[0] == other[0] and one[1] < other[2] and other[1] < one[2]
 
 
-def settle(program: Sequence[Fields], groups: int, geometry: tuple[int, int], strides: Sequence[int],
-           rng: np.random.Generator) -> None:
+def settle(
+    program: Sequence[Fields], groups: int, geometry: tuple[int, int], strides: Sequence[int], rng: np.random.Generator
+) -> None:
     """Set the wait flags and `safe` of a program's instructions, so that nothing is read or overwritten too soon.
 
     geometry : P, V. strides : of the four regions.
@@ -162,8 +183,9 @@ def _window(f: Fields, group: int, nbytes: int, strides: Sequence[int]) -> tuple
     return f["region"], start, start + nbytes
 
 
-def _step(f: Fields, group: int, state: _State, geometry: tuple[int, int], strides: Sequence[int],
-          rng: np.random.Generator) -> None:
+def _step(
+    f: Fields, group: int, state: _State, geometry: tuple[int, int], strides: Sequence[int], rng: np.random.Generator
+) -> None:
     P, V = geometry
     op = f["op"]
     need_load = need_store = need_drain = False
@@ -186,8 +208,9 @@ def _step(f: Fields, group: int, state: _State, geometry: tuple[int, int], strid
     elif op == STORE:
         touched = _moved(f, _after(f, "src", "alt", group), f["words"])
         memory = _window(f, group, 8 * V * f["words"], strides)
-        need_load = any(target == 2 and (touched & loaded).any() or _overlap(memory, other)
-                        for target, loaded, other in state.loads)
+        need_load = any(
+            target == 2 and (touched & loaded).any() or _overlap(memory, other) for target, loaded, other in state.loads
+        )
     elif op in (LAYER, POOL):
         read, written, weights, levels = reads(f, group), writes(f, group), _weights(f), _thresholds(f)
         for target, loaded, _ in state.loads:
@@ -198,11 +221,11 @@ def _step(f: Fields, group: int, state: _State, geometry: tuple[int, int], strid
             else:
                 need_load |= bool(((read | written) & loaded).any())
         need_store = any((written & stored).any() for stored, _ in state.stores)
-        if (read & state.results).any():
+        if op == LAYER and (read & state.results).any():
             if f["exact"] == 0:
                 need_drain = True
             elif not f.get("wait_drain"):
-                late = set(int(a) for row in state.late for a in row)
+                late = {int(a) for row in state.late for a in row}
                 limit = next((at for at, a in enumerate(islice(read_addresses(f, group), _ALL)) if a in late), _ALL)
                 if limit == _ALL and fed_words(f) > _ALL:
                     limit -= 1
@@ -217,14 +240,14 @@ def _step(f: Fields, group: int, state: _State, geometry: tuple[int, int], strid
         state.loads = []
     if f.get("wait_store"):
         state.stores = []
-    if f.get("wait_drain"):
+    if op == POOL or f.get("wait_drain"):  # a pool always waits
         state.drained()
     if op == LOAD:
         state.loads.append((f["target"], touched, memory))
     elif op == STORE:
         state.stores.append((touched, memory))
     elif op in (LAYER, POOL):
-        if f["safe"] != _ALL and f["safe"] < fed_words(f):
+        if op == LAYER and f["safe"] != _ALL and f["safe"] < fed_words(f):
             state.drained()
         state.results |= written
         state.levels |= levels

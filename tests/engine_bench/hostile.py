@@ -1,7 +1,8 @@
-"""Programs and registers that are wrong in one way: each from one number. The oracle says which error they must end in."""
+"""Programs and registers that are wrong in one way, each from one number; the oracle says which error they end in."""
+
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Iterable
 
 import numpy as np
 
@@ -37,6 +38,11 @@ class _Hostile:
         found = [at for at in self.starts if self.words[at] & 15 in ops]
         return found[self.between(0, len(found) - 1)] if found else None
 
+    def used(self, numbers: Iterable[int]) -> int | None:
+        """One of the regions that have a size."""
+        found = [number for number in numbers if self.regions[number].size]
+        return found[self.between(0, len(found) - 1)] if found else None
+
     # -- ways to be wrong: False where a program has no place for it ------------------------------------------------
     def unknown_op(self) -> Any:
         at = self.some(END, LOAD, STORE, LAYER, POOL)
@@ -52,12 +58,46 @@ class _Hostile:
         word, bit = places[self.between(0, len(places) - 1)]
         self.words[at + word] |= 1 << bit
 
+    def reserved_bit_of_transfer(self) -> Any:
+        at = self.some(LOAD, STORE)
+        if at is None:
+            return False
+        op = self.words[at] & 15
+        places = [(word, bit) for word, low, bits in RESERVED[op][1:] for bit in range(low, low + bits)]
+        word, bit = places[self.between(0, len(places) - 1)]
+        self.words[at + word] |= 1 << bit
+        return True
+
+    def next_without_load(self) -> Any:
+        at = self.some(END, STORE, LAYER, POOL)
+        self.words[at] |= 1 << 5
+
+    def first_end(self) -> Any:
+        self.words[-1] |= 1 << 4
+
+    def many_levels(self) -> Any:
+        """More thresholds, or nibbles of a sum, than there are."""
+        at = self.some(LAYER)
+        if at is None:
+            return False
+        raw = self.words[at] >> 16 & 1
+        self.words[at] |= (self.between(8, 15) if raw else 15) << 18
+        return True
+
+    def pool_of_sums(self) -> Any:
+        """A pool with fields that only layers have."""
+        at = self.some(POOL)
+        if at is None:
+            return False
+        word, bit = ((0, 16), (0, 24), (0, 26), (0, 27), (0, 29), (4, 42), (4, 49))[self.between(0, 6)]
+        self.words[at + word] |= 1 << bit
+        return True
+
     def load_target(self) -> Any:
         at = self.some(LOAD)
         if at is None:
             return False
         self.words[at] |= 3 << 16
-        self.words[at] &= ~(1 << 5)
         return True
 
     def store_region(self) -> Any:
@@ -89,19 +129,30 @@ class _Hostile:
         return True
 
     def small_region(self) -> Any:
-        used = [r for r in range(4) if self.regions[r].size]
-        which = used[self.between(0, len(used) - 1)]
+        which = self.used(range(4))
+        if which is None:
+            return False
         region = self.regions[which]
-        self.regions[which] = region._replace(size=max(0, region.size - self.between(257, 400)) if self.between(0, 3) else 0)
+        self.regions[which] = region._replace(
+            size=max(0, region.size - self.between(257, 400)) if self.between(0, 3) else 0
+        )
+        return True
 
     def misaligned_base(self) -> Any:
-        used = [r for r in range(4) if self.regions[r].size]
-        which = used[self.between(0, len(used) - 1)]
+        which = self.used(range(4))
+        if which is None:
+            return False
         self.regions[which] = self.regions[which]._replace(base=self.regions[which].base + self.between(1, 127))
+        return True
 
     def wide_stride(self) -> Any:
         which = self.between(1, 2)
         self.regions[which] = self.regions[which]._replace(stride=2**32 - 128 * self.between(1, 1 << 20))
+        self.groups = max(2, self.groups)
+
+    def misaligned_stride(self) -> Any:
+        which = self.between(1, 2)
+        self.regions[which] = self.regions[which]._replace(stride=self.between(1, 127))
         self.groups = max(2, self.groups)
 
     def no_end(self) -> Any:
@@ -135,30 +186,49 @@ class _Hostile:
         return True
 
     def garbage(self) -> Any:
-        count = self.between(1, 40)
-        words = [int(w) for w in self.rng.integers(0, 2**64, count, dtype=np.uint64)]
-        for at in range(count):
-            if self.between(0, 2):
-                words[at] = words[at] & ~0xFE2F | self.between(1, 5)  # a known op, nothing reserved, not for the next group
+        """Words at random, in instructions that are none, or that are right but for what they say."""
+        words: list[int] = []
+        for _ in range(self.between(1, 8)):
+            op = self.between(1, 5)
+            part = [int(w) for w in self.rng.integers(0, 2**64, LENGTH[op], dtype=np.uint64)]
+            if self.between(0, 7):
+                part[0] = part[0] & ~0x3F | op | (self.between(0, 1) << 5 if op == LOAD else 0)
+                for word, low, bits in RESERVED[op]:
+                    part[word] &= ~(((1 << bits) - 1) << low)
+            words += part
         self.words = words
 
     def slow_watchdog(self) -> Any:
         """Fewer cycles than one layer takes."""
         block = dict(self.good.program[[f["op"] in (LAYER, POOL) for f in self.good.program].index(True)])
-        block.update(op=LAYER, oy=self.between(30, 90), ox=20, ky=1, kx=1, n0=2, groups=1, rgs=1, weight_bits=2, act_bits=2,
-                     safe=255, first=0)
+        block.update(
+            op=LAYER,
+            oy=self.between(30, 90),
+            ox=20,
+            ky=1,
+            kx=1,
+            n0=2,
+            groups=1,
+            rgs=1,
+            weight_bits=2,
+            act_bits=2,
+            safe=255,
+            first=0,
+        )
         self.words = words_of([block, {"op": END}])
         self.watchdog = self.between(1, 300)
         self.expected = WATCHDOG
 
     def nothing_there(self) -> Any:
         """A region where there is no memory."""
-        used = [r for r in range(3) if self.regions[r].size]
-        self.unmapped = used[self.between(0, len(used) - 1)]
+        self.unmapped = self.used(range(3))
+        if self.unmapped is None:
+            return False
         self.regions[self.unmapped] = self.regions[self.unmapped]._replace(base=UNMAPPED, stride=0, size=0xF000)
+        return True
 
 
-WAYS = tuple(name for name in vars(_Hostile) if not name.startswith("_") and name not in ("between", "some"))
+WAYS = tuple(name for name in vars(_Hostile) if not name.startswith("_") and name not in ("between", "some", "used"))
 
 
 def make_hostile(seed: int, config: Config, way: str | None = None) -> tuple[Case, int | None, int | None]:

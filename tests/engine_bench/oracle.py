@@ -1,8 +1,9 @@
-"""What the engine computes, word by word, in plain Python and numpy: slow, obvious, and written from docs/engine.md alone.
+"""What the engine computes, in plain Python and numpy: slow, obvious, and written from docs/engine.md alone.
 
 Nothing of the package is imported. An instruction is finished before the next one begins: programs that need the
 circuit's waits and have them give the same on the circuit.
 """
+
 from __future__ import annotations
 
 from typing import Any, Mapping, NamedTuple, Sequence
@@ -35,6 +36,8 @@ class Outcome(NamedTuple):
     word: int | None
     pictures: int
     fed: int  # words that went through the array
+    read_bursts: int
+    write_bursts: int
 
 
 class Memory:
@@ -96,14 +99,21 @@ class Oracle:
         self.thresholds = np.zeros((P // 4, THRESHOLD_WORDS), dtype=np.uint64)
 
     # -- a run ----------------------------------------------------------------------------------------------------
-    def run(self, program: Sequence[int], groups: int, regions: Sequence[Region], memory: Memory,
-            fed_limit: int | None = None) -> Outcome:
+    def run(
+        self,
+        program: Sequence[int],
+        groups: int,
+        regions: Sequence[Region],
+        memory: Memory,
+        fed_limit: int | None = None,
+    ) -> Outcome:
         """Run a program, zeros behind it, over a number of groups.
 
         `fed_limit`: words through the array after which the run is not worth following (OverflowError).
         """
         words = [int(word) for word in program] + [0] * (PROGRAM_WORDS - len(program))
         self.regions, self.memory, self.fed, self.limit = regions, memory, 0, fed_limit
+        self.bursts = [0, 0]
         pictures = 0
         try:
             if groups == 0:
@@ -112,8 +122,8 @@ class Oracle:
                 self._group(words, group, group == groups - 1)
                 pictures += self.V
         except _Fault as fault:
-            return Outcome(fault.code, fault.word, pictures, self.fed)
-        return Outcome(0, None, pictures, self.fed)
+            return Outcome(fault.code, fault.word, pictures, self.fed, *self.bursts)
+        return Outcome(0, None, pictures, self.fed, *self.bursts)
 
     def _group(self, words: list[int], group: int, last: bool) -> None:
         at = 0
@@ -123,10 +133,12 @@ class Oracle:
             op = words[at] & 15
             if op not in LENGTH or at + LENGTH[op] > PROGRAM_WORDS:
                 raise _Fault(BAD_PROGRAM, at)
-            instruction = words[at:at + LENGTH[op]]
+            instruction = words[at : at + LENGTH[op]]
             if any(instruction[word] >> low & ((1 << bits) - 1) for word, low, bits in RESERVED[op]):
                 raise _Fault(BAD_PROGRAM, at)
             f = decode(instruction)
+            if self._contradicts(f):
+                raise _Fault(BAD_PROGRAM, at)
             if not (f["first"] and group) and not (op == LOAD and f["next"] and last):
                 try:
                     if op == END:
@@ -143,19 +155,30 @@ class Oracle:
                     raise _Fault(fault.code, at if fault.code in (BAD_PROGRAM, OUT_OF_RANGE) else None) from None
             at += LENGTH[op]
 
+    @staticmethod
+    def _contradicts(f: Mapping[str, int]) -> bool:
+        """Whether fields exclude one another; looked at before an instruction is skipped."""
+        op = f["op"]
+        if op == LOAD and f["target"] == 3 or op != LOAD and f["next"] or op == END and f["first"]:
+            return True
+        if op in (LAYER, POOL) and f["levels"] > (8 if f["raw"] else 15):
+            return True
+        return op == POOL and (
+            f["n0"] != f["out_bits"] or f["raw"] or f["act_bits"] > 1 or f["weight_bits"] > 1 or f["rgs"] > 1
+        )
+
     # -- memory ---------------------------------------------------------------------------------------------------
     def _address(self, region: int, offset: int, nbytes: int, group: int) -> int:
         base, size, stride = self.regions[region]
         moved = group * stride if region in (INPUT, OUTPUT) else 0
-        if base % 128 or offset % 128 or moved + offset + nbytes > size:
+        if base % 128 or (moved + offset) % 128 or moved + offset + nbytes > size:
             raise _Fault(OUT_OF_RANGE, None)
         return base + moved + offset
 
     def _load(self, f: Mapping[str, int], group: int) -> None:
-        if f["target"] == 3:
-            raise _Fault(BAD_PROGRAM, None)
         start = self._address(f["region"], f["offset"], 8 * f["words"], group)
         first = self.memory.place(start, f["words"], AXI_READ)
+        self.bursts[0] += -(-f["words"] // 16)
         dst = f["dst"] ^ (f["alt"] if group % 2 else 0)
         target = (self.weights, self.thresholds, self.banks)[f["target"]]
         for i in range(f["words"]):
@@ -175,6 +198,7 @@ class Oracle:
         count = f["words"] * self.V
         start = self._address(f["region"], f["offset"], 8 * count, group)
         first = self.memory.place(start, count, AXI_WRITE)
+        self.bursts[1] += -(-count // 16)
         src = f["src"] ^ (f["alt"] if group % 2 else 0)
         for k in range(f["words"]):
             address = wrap(src, src + k, f["ring"])
@@ -205,8 +229,16 @@ class Oracle:
                 for n in range(f["n0"]):
                     value = np.zeros((self.V, LANES), dtype=np.int64)
                     for j in range(f["act_bits"]):
-                        pointer = (in_ptr + oy * f["st_oy"] + ox * f["st_ox"] + group * f["st_group"] + j * f["st_plane"]
-                                   + ky * f["st_ky"] + kx * f["st_kx"] + n * f["st_0"])
+                        pointer = (
+                            in_ptr
+                            + oy * f["st_oy"]
+                            + ox * f["st_ox"]
+                            + group * f["st_group"]
+                            + j * f["st_plane"]
+                            + ky * f["st_ky"]
+                            + kx * f["st_kx"]
+                            + n * f["st_0"]
+                        )
                         if inside:
                             word = self._read(wrap(in_ptr, pointer, f["in_ring"]))
                         else:
@@ -240,7 +272,7 @@ class Oracle:
         in_ptr = f["in_ptr"] ^ (f["in_alt"] if group % 2 else 0)
         out_ptr = f["out_ptr"] ^ (f["out_alt"] if group % 2 else 0)
         taps = f["ky"] * f["kx"] * f["n0"]
-        planes = 4 * min(f["levels"], 8) if f["raw"] else f["out_bits"]
+        planes = 4 * f["levels"] if f["raw"] else f["out_bits"]
         offset = f["beta"] & ((1 << f["weight_bits"]) - 1)
         weights: dict[int, np.ndarray] = {}
         pixel = 0
@@ -266,8 +298,9 @@ class Oracle:
                             self._put_rows(f, v, out_ptr, pixel, rowindex, results, planes)
                 pixel += 1
 
-    def _put_rows(self, f: Mapping[str, int], v: int, out_ptr: int, pixel: int, rowindex: int, results: Sequence[int],
-                  planes: int) -> None:
+    def _put_rows(
+        self, f: Mapping[str, int], v: int, out_ptr: int, pixel: int, rowindex: int, results: Sequence[int], planes: int
+    ) -> None:
         per_word = LANES // self.P
         word, sub = divmod(f["out_sub"] + rowindex, per_word)
         for b in range(planes):
@@ -282,8 +315,6 @@ class Oracle:
                 self.banks[v, address] = old | bits
 
     def _pool(self, f: Mapping[str, int], group: int) -> None:
-        if f["n0"] != f["out_bits"]:
-            raise _Fault(BAD_PROGRAM, None)
         in_ptr = f["in_ptr"] ^ (f["in_alt"] if group % 2 else 0)
         out_ptr = f["out_ptr"] ^ (f["out_alt"] if group % 2 else 0)
         planes = f["out_bits"]
@@ -299,12 +330,21 @@ class Oracle:
                                 continue
                             code = np.zeros((self.V, LANES), dtype=np.int64)
                             for n in range(f["n0"]):
-                                pointer = (in_ptr + oy * f["st_oy"] + ox * f["st_ox"] + word * f["st_group"]
-                                           + ky * f["st_ky"] + kx * f["st_kx"] + n * f["st_0"])
+                                pointer = (
+                                    in_ptr
+                                    + oy * f["st_oy"]
+                                    + ox * f["st_ox"]
+                                    + word * f["st_group"]
+                                    + ky * f["st_ky"]
+                                    + kx * f["st_kx"]
+                                    + n * f["st_0"]
+                                )
                                 code = 2 * code + unpack(self._read(wrap(in_ptr, pointer, f["in_ring"])))
                             best = np.maximum(best, code)
                     for b in range(planes):
-                        address = wrap(out_ptr, out_ptr + pixel * f["st_out"] + word + b * f["st_oplane"], f["out_ring"])
+                        address = wrap(
+                            out_ptr, out_ptr + pixel * f["st_out"] + word + b * f["st_oplane"], f["out_ring"]
+                        )
                         if address < self.depth:
                             for v in range(self.V):
                                 self.banks[v, address] = pack(best[v] >> b & 1)
