@@ -75,9 +75,9 @@ def whole_network(seed=0):
     """All on the engine: pixels, maps in groups, pools, a tail."""
     rng = np.random.default_rng(seed)
     conv = small_conv.binary_conv
-    layers = (pixel_layer(rng, 64), Pool(2, 2), conv(rng, 64, 96, groups=2, invert=True), Pool(3, 2, (0, 1)),
-              conv(rng, 96, 40), small_conv.linear(rng, 2 * 2 * 40, 5))
-    return network(layers, (16, 16), 3, pixels=True, classes="abcde")
+    layers = (pixel_layer(rng, 24), Pool(2, 2, (0, 1)), conv(rng, 24, 36, groups=2, invert=True), Pool(3, 2, (0, 1)),
+              conv(rng, 36, 40), small_conv.linear(rng, 2 * 2 * 40, 5))
+    return network(layers, (14, 14), 3, pixels=True, classes="abcde")
 
 
 def with_steps(layer, bits):

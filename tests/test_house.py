@@ -37,7 +37,7 @@ STOREYS = (
 )
 BESIDE = {"_build", "overlays", "params", "notebooks"}  # for setup.py, and data that lie in an installed package
 # Parts of a wing that know nothing of each other.
-APART = (("families.bnn_pynq", "families.qnn_mo"), ("train.dorefa", "train.lfc"))
+APART = (("families.bnn_pynq", "families.qnn_mo", "families.engine"), ("train.dorefa", "train.lfc"))
 COMPILED = {"_kernels"}  # has no source in Python
 # Texts that are a module's name by chance: the logger, and the groups of entry points.
 TEXTS = {"qnn_pynq", "qnn_pynq.families", "qnn_pynq.layers"}

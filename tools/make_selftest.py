@@ -3,7 +3,7 @@
 
 usage: tools/make_selftest.py params/lfc-w1a1-mnist params/...
 
-tests/oracle.py (words of dense networks) and tests/oracle_conv.py (codes and classes of convolutional ones) are
+tests/oracle.py (words or sums of dense networks) and tests/oracle_conv.py (codes and classes of convolutional ones) are
 written from the published arithmetic, and share no code with what the self-test tests. Same network, same file,
 byte for byte.
 """
@@ -105,6 +105,9 @@ def _dense_answers(network: Network) -> dict[str, np.ndarray]:
         pixels=encoding.pixels,
         thresholds=encoding.thresholds,
     )
+    if network.decode.rule == "largest-sum":
+        sums = oracle.lfc_sums(network.layers, bits).astype(np.int32)
+        return {"pictures": pictures, "sums": sums, "classes": sums.argmax(axis=1).astype(np.int64)}
     return {"pictures": pictures, "words": oracle.lfc_words(network.layers, bits)}
 
 
@@ -132,7 +135,7 @@ def make_selftest(folder: Path) -> Path:
     with tempfile.TemporaryDirectory() as made:
         np.savez_compressed(str(Path(made) / NAME), **answers)
         save_network(dataclasses.replace(network, selftest=NAME, path=Path(made)), folder, overwrite=True)
-    said = answers["words" if dense else "codes"]
+    said = next(values for kind, values in answers.items() if kind != "pictures")
     print(
         f"{target}: {len(said)} pictures, {len({row.tobytes() for row in said})} different answers, "
         f"{sum(not row.any() for row in said)} of them 0; {target.stat().st_size} bytes"

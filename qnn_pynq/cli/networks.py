@@ -7,7 +7,7 @@ import dataclasses
 import logging
 from typing import Any
 
-from .output import EXIT_OK, emit, emit_json, emit_tree, percent, table
+from .output import EXIT_OK, Failure, emit, emit_json, emit_tree, percent, table
 
 __all__ = ["add_parsers"]
 
@@ -27,7 +27,8 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         help="list and describe networks",
         formatter_class=raw,
         description=_NETWORKS,
-        epilog="examples:\n  qnn-pynq networks\n  qnn-pynq networks show lfc-w1a1-mnist",
+        epilog="examples:\n  qnn-pynq networks\n  qnn-pynq networks show lfc-w1a1-mnist\n"
+        "  qnn-pynq networks show lfc-w1a1-mnist --plan engine-z7020",
     )
     networks.set_defaults(run=_list_networks)
     actions = networks.add_subparsers(dest="action", metavar="ACTION", title="actions (list if none is given)")
@@ -38,6 +39,9 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
     ):
         parser = actions.add_parser(action, parents=[common], help=text)
         parser.add_argument("name", metavar="NAME", help="name or folder of a network")
+        if action == "show":
+            parser.add_argument("--plan", metavar="OVERLAY", nargs="?", const="",
+                                help="what each layer costs on an overlay, by its model (default: its first one)")
         parser.set_defaults(run=run)
 
 
@@ -162,13 +166,46 @@ def _show_network(args: argparse.Namespace) -> int:
         },
         "provenance": network.provenance,
     }
+    planned = None if args.plan is None else _plan(network, args.plan)
+    if planned is not None:
+        known["plan"] = {"overlay": planned[0], "layers": planned[1]}
     if args.json:
         emit_json(known)
-    else:
-        emit_tree({name: value for name, value in known.items() if name != "layers"})
+        return EXIT_OK
+    emit_tree({name: value for name, value in known.items() if name not in ("layers", "plan")})
+    emit()
+    emit(_layer_table(rows))
+    if planned is not None:
         emit()
-        emit(_layer_table(rows))
+        emit(f"on {planned[0]} by its model, of one picture in a large batch:")
+        emit(_plan_table(planned[1]))
     return EXIT_OK
+
+
+def _plan(network: Any, name: str) -> tuple[str, list[dict[str, Any]]]:
+    """Name of the overlay, and what each layer costs on it."""
+    from .. import catalogue
+    from ..contracts.families import driver_class
+    from ..engines.parts import cut_segments
+
+    if not name and not network.overlays:
+        raise Failure(f"network {network.name} names no overlay: give --plan OVERLAY")
+    overlay = catalogue.find_overlay(name or network.overlays[0])
+    rows = driver_class(overlay.kind).layer_plan(cut_segments(network)[0], overlay)
+    if not rows:
+        raise Failure(f"overlay {overlay.name}: its family {overlay.kind} has no plans; 'qnn-pynq profile' measures")
+    return overlay.name, [row._asdict() for row in rows]
+
+
+def _plan_table(rows: list[dict[str, Any]]) -> str:
+    head = ("layer", "name", "cycles", "share %", "weight words", "load bytes", "store bytes", "bound")
+    cells: list[tuple[Any, ...]] = [
+        (row["layer"], row["name"], f"{row['cycles']:,.0f}", f"{100 * row['share']:.1f}", f"{row['weight_words']:,}",
+         f"{row['load_bytes']:,.0f}", f"{row['store_bytes']:,.0f}", row["bound"]) for row in rows]
+    whole = [sum(row[key] for row in rows) for key in ("cycles", "weight_words", "load_bytes", "store_bytes")]
+    share = sum(row["cycles"] * row["share"] for row in rows) / whole[0] if whole[0] else 0.0
+    cells.append(("", "all", f"{whole[0]:,.0f}", f"{100 * share:.1f}", *(f"{value:,.0f}" for value in whole[1:]), ""))
+    return table(head, cells, range(2, 7))
 
 
 def _layer_table(rows: list[dict[str, Any]]) -> str:

@@ -127,7 +127,7 @@ def answered_by(classifier: Any) -> str:
         return "the processor alone (software engine)"
     overlay = classifier.overlay.name
     if classifier.board.emulated:
-        return f"the emulated board with overlay {overlay} (bit for bit as the FPGA)"
+        return f"the {classifier.board.name} with overlay {overlay} (bit for bit as the FPGA)"
     return f"{classifier.board.name} with overlay {overlay}"
 
 

@@ -12,7 +12,7 @@ from .layer import Layer
 from .network import Network
 from .overlay import Overlay
 
-__all__ = ["Driver", "LayerProfile", "Limits", "Port", "Split", "Timing"]
+__all__ = ["Driver", "LayerPlan", "LayerProfile", "Limits", "Port", "Split", "Timing"]
 
 
 class Limits(NamedTuple):
@@ -62,6 +62,35 @@ class LayerProfile(NamedTuple):
     run_cycles: int
     seconds: float
     pictures: int
+
+
+class LayerPlan(NamedTuple):
+    """What one layer costs on an overlay by the model, before anything runs; of one picture in a large batch.
+
+    Attributes
+    ----------
+    layer : int
+        Index in `network.layers`.
+    name : str
+    cycles : float
+    share : float
+        Of the products that the circuit could compute in these cycles.
+    weight_words : int
+        Of the memory of an element that holds them.
+    load_bytes, store_bytes : float
+        From and to memory.
+    bound : {"array", "results", "memory"}
+        What the cycles come from.
+    """
+
+    layer: int
+    name: str
+    cycles: float
+    share: float
+    weight_words: int
+    load_bytes: float
+    store_bytes: float
+    bound: str
 
 
 class Split(NamedTuple):
@@ -148,6 +177,11 @@ class Driver(ABC):
         UnsupportedNetworkError
             The overlay does not compute this network; names layer, field and value, and what the overlay has.
         """
+
+    @classmethod
+    def layer_plan(cls, network: Network, overlay: Overlay) -> tuple[LayerPlan, ...]:
+        """What each layer on the circuit costs; empty where the family has no such plan. Errors as `split`."""
+        return ()
 
     # -- sizes, once a network is configured -------------------------------------------------------------
 

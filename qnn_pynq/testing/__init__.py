@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, for who reads types
     from ..boards.emulated import EmulatedBoard
     from ..contracts.board import Board, Buffer, Registers, close_all
     from ..contracts.clock import Clock, RealClock, VirtualClock
-    from ..contracts.driver import Driver, LayerProfile, Limits, Port, Split, Timing
+    from ..contracts.driver import Driver, LayerPlan, LayerProfile, Limits, Port, Split, Timing
     from ..contracts.families import Family, check_cycle_model, driver_class, kinds, twin_class
     from ..contracts.layer import ArrayWriter, Kernel, Layer, Refuse, Signal
     from ..contracts.network import Decode, Encoding, InputSpec, Network
@@ -52,6 +52,7 @@ _HOME = {
     "Ip": "qnn_pynq.contracts.overlay",
     "Kernel": "qnn_pynq.contracts.layer",
     "Layer": "qnn_pynq.contracts.layer",
+    "LayerPlan": "qnn_pynq.contracts.driver",
     "LayerProfile": "qnn_pynq.contracts.driver",
     "Limits": "qnn_pynq.contracts.driver",
     "Memory": "qnn_pynq.contracts.twin",
@@ -103,6 +104,7 @@ __all__ = [
     "Ip",
     "Kernel",
     "Layer",
+    "LayerPlan",
     "LayerProfile",
     "Limits",
     "Memory",

@@ -65,3 +65,20 @@ def test_a_convolutional_network_is_listed_and_shown_with_its_layers(run: Any) -
     assert shown["totals"]["macs"] == sum(layer["macs"] for layer in shown["layers"])
     out = run("networks", "show", name).out
     assert "largest-sum" in out and "16 x 16 x 128" in out and "Imagenette" in out
+
+
+def test_a_plan_says_what_each_layer_costs(run: Any) -> None:
+    name = "dorefa-w1a2-imagenette"
+    plan = run("networks", "show", name, "--plan", "engine-z7020", "--json").json["plan"]
+    assert plan["overlay"] == "engine-z7020"
+    assert [row["layer"] for row in plan["layers"]] == [1, 3, 4, 6, 7, 9, 10]
+    # 32 x 32 places, 2 row groups, 9 taps, 2 planes; then a pool of 9 taps, 2 planes and 16 x 16 places; of 4 pictures.
+    assert plan["layers"][0]["cycles"] == pytest.approx((1024 * 2 * 9 * 2 + 256 * 9 * 2) / 4, rel=0.01)
+    assert plan["layers"][0]["weight_words"] == 18 and plan["layers"][0]["bound"] == "array"
+    assert plan["layers"][0]["load_bytes"] == 32 * 32 * 2 * 8 and plan["layers"][-1]["store_bytes"] == 20 * 8
+    assert 0.85 < plan["layers"][1]["share"] <= 1
+    out = run("networks", "show", name, "--plan", "engine-z7020").out
+    assert "on engine-z7020" in out and "fc10" in out
+    ran = run("networks", "show", "random-lfc", "--plan")
+    assert ran.code != 0 and "no plans" in ran.err
+    assert "plan" not in run("networks", "show", name, "--json").json

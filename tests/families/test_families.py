@@ -21,6 +21,8 @@ from qnn_pynq.contracts.twin import Twin
 from qnn_pynq.errors import DescriptorError, NotFoundError, PluginError
 from qnn_pynq.families.bnn_pynq.driver import BnnPynqDriver
 from qnn_pynq.families.bnn_pynq.twin import BnnPynqTwin
+from qnn_pynq.families.engine.driver import EngineDriver
+from qnn_pynq.families.engine.twin import EngineTwin
 from qnn_pynq.families.qnn_mo.driver import QnnMoDriver
 from qnn_pynq.families.qnn_mo.twin import QnnMoTwin
 from qnn_pynq.files.fields import Fields
@@ -28,8 +30,8 @@ from qnn_pynq.streams.driver import StreamDriver
 from qnn_pynq.streams.twin import StreamTwin
 
 GROUP = families.FAMILY_GROUP
-OURS = {"bnn-pynq": (BnnPynqDriver, BnnPynqTwin), "qnn-mo": (QnnMoDriver, QnnMoTwin),
-        "stream": (StreamDriver, StreamTwin)}
+OURS = {"bnn-pynq": (BnnPynqDriver, BnnPynqTwin), "engine": (EngineDriver, EngineTwin),
+        "qnn-mo": (QnnMoDriver, QnnMoTwin), "stream": (StreamDriver, StreamTwin)}
 
 
 class MyDriver(BnnPynqDriver):
@@ -141,7 +143,7 @@ def test_another_package_adds_a_kind_but_does_not_replace_ours(install):
     name = __name__
     mine, ours = _Point("mine", families.Family(MyDriver, f"{name}:MyTwin")), _Point("bnn-pynq", None)
     install(mine, ours)
-    assert families.kinds() == ("bnn-pynq", "mine", "qnn-mo", "stream")
+    assert families.kinds() == ("bnn-pynq", "engine", "mine", "qnn-mo", "stream")
     assert families.driver_class("mine") is MyDriver and families.twin_class("mine").__name__ == "MyTwin"
     assert families.driver_class("bnn-pynq") is BnnPynqDriver and families.twin_class("bnn-pynq") is BnnPynqTwin
     assert ours.loads == 0
@@ -169,7 +171,7 @@ def test_parts_that_are_named_are_imported_when_they_are_asked_for(install):
 def test_an_unknown_kind_is_refused_with_what_there_is(install, kind):
     install(_Point("mine", None))
     for call in (families.driver_class, families.twin_class):
-        with pytest.raises(NotFoundError, match="expected one of bnn-pynq, mine, qnn-mo, stream;.*'qnn_pynq.families'"):
+        with pytest.raises(NotFoundError, match="engine, mine, qnn-mo, stream;.*'qnn_pynq.families'"):
             call(kind)
 
 

@@ -21,6 +21,10 @@ MINIMUM = {
     "lfc-w1a2-mnist": 0.985,
     "lfc-w1a1-fashion-mnist": 0.885,
     "lfc-w1a2-fashion-mnist": 0.890,
+    "lfc-w1a1-sums-mnist": 0.9909,
+    "lfc-w1a2-sums-mnist": 0.9914,
+    "lfc-w1a1-sums-fashion-mnist": 0.9043,
+    "lfc-w1a2-sums-fashion-mnist": 0.9085,
 }
 DOREFA = {"dorefa-w1a2-cifar10": 0.87, "dorefa-w1a2-imagenette": 0.80}
 # sha256 of the test pictures as libjpeg-turbo decodes them; IJG's libjpeg gives other pixels (and 84.03 %).
@@ -42,6 +46,30 @@ def test_accuracy_on_the_test_set_is_the_quoted_one(
     accuracy = float(np.mean(evaluate(network, test.pictures) == test.labels))
     assert accuracy == pytest.approx(network.provenance["accuracy"]["test"], abs=1e-6)
     assert accuracy >= MINIMUM[name]
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(MINIMUM) if "sums" in name])
+def test_a_network_with_sums_is_the_one_with_levels_but_for_its_last_layer(name: str) -> None:
+    sums, levels = load_network(PARAMS / name), load_network(PARAMS / name.replace("sums-", ""))
+    for one, other in zip(sums.layers[:-1], levels.layers[:-1]):
+        np.testing.assert_array_equal(one.weights, other.weights)
+        np.testing.assert_array_equal(one.thresholds, other.thresholds)
+    assert sums.layers[-1].output == "none" and sums.layers[-1].thresholds is None
+    np.testing.assert_array_equal(sums.layers[-1].weights, levels.layers[-1].weights[:10])
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(MINIMUM) if "sums" in name])
+def test_probabilities_of_networks_with_sums_are_those_of_the_sums(name: str) -> None:
+    network = load_network(PARAMS / name)
+    with np.load(str(network.path / network.selftest)) as known:
+        pictures, sums = known["pictures"], known["sums"].astype(np.float64)
+    powers = np.exp(network.decode.scale * (sums - sums.max(axis=1, keepdims=True)))
+    with Classifier(network, board="cpu") as classifier:
+        np.testing.assert_array_equal(classifier.decision_function(pictures), sums)
+        np.testing.assert_allclose(
+            classifier.predict_proba(pictures), powers / powers.sum(axis=1, keepdims=True), rtol=1e-9
+        )
+        np.testing.assert_array_equal(classifier.predict(pictures), sums.argmax(axis=1))
 
 
 @pytest.fixture(params=sorted(DOREFA))

@@ -124,6 +124,7 @@ module sequencer #(parameter P = 32, V = 4) (
     wire [6:0] steps4 = {1'b0, ir[21:18], 2'b00} + 7'd4;
     wire [6:0] emit = NC + {5'd0, ir[23:22]} + 7'd1;
     wire [6:0] least = emit > 8 ? emit : 7'd8;
+    wire [6:0] behind = emit > 4 ? steps4 + emit - 7'd4 : steps4;  // before a layer of single steps
 
     // ---- products of the instruction, one cycle after the words are there
     reg [11:0] top_in, top_out, top_w;
@@ -136,7 +137,7 @@ module sequencer #(parameter P = 32, V = 4) (
         // Codes are overwritten by the last step of the next row group: between those of two layers, too,
         // planes have to go out, whatever the steps of either.
         least_period <= op == POOL ? 8'd0 : ir[16] ? passes + 8'd15 : {1'b0, steps4 > least ? steps4 : least} - 8'd1;
-        final_period <= op == POOL ? 8'd0 : ir[16] ? passes + 8'd15 : {1'b0, steps4 + emit > 12 ? steps4 + emit - 7'd4 : 7'd8} - 8'd1;
+        final_period <= op == POOL ? 8'd0 : ir[16] ? passes + 8'd15 : {1'b0, behind > 8 ? behind : 7'd8} - 8'd1;
     end
     // ---- may it go on
     wire drained = begun == written;
@@ -225,7 +226,7 @@ module sequencer #(parameter P = 32, V = 4) (
                     state <= D_CHECK;
             end
             D_CHECK: begin
-                state <= op == END ? D_READY : D_SUM;
+                state <= op == LOAD || op == STORE ? D_SUM : D_READY;
                 // loads and stores: region; layers: masks and products
                 r_base <= base;
                 r_size <= size;
@@ -242,7 +243,7 @@ module sequencer #(parameter P = 32, V = 4) (
                 sum <= sum + {3'd0, r_stride};
             end
             D_SUM3: begin
-                state <= is_layer ? D_READY : D_SUM4;
+                state <= D_SUM4;
                 limit_sum <= sum + {11'd0, bytes};
             end
             D_SUM4: state <= skip ? D_FIRST : D_READY;
@@ -348,6 +349,7 @@ module sequencer #(parameter P = 32, V = 4) (
             finishing <= 1'b1;
             if (finishing & quiet & busy) begin
                 busy <= 1'b0;
+                stop <= 1'b0;
                 clear <= 1'b1;
             end
         end else

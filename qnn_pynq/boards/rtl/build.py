@@ -32,7 +32,11 @@ _VERILATOR = ("--cc", "-O3", "--x-assign", "fast", "--x-initial", "unique", "--a
               "-DQNN_BEHAVIOURAL", "--prefix", "Vmodel")
 _CXX = ("-std=gnu++17", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-pthread", "-DVM_SC=0", "-DVM_TRACE=0",
         "-DVM_TRACE_FST=0", "-DVM_TRACE_VCD=0", "-DVL_USER_STOP", "-DVL_USER_FATAL", "-DVL_USER_FINISH")
-_FAST, _SLOW = "-O3", "-O1"  # the latter for what runs once, which is a good part of the text
+# By class: what runs every cycle, what runs once (a good part of the text), and Verilator's own library.
+_LEVELS = {"FAST": "-O3", "SLOW": "-O0", "GLOBAL": "-O1"}
+# Counting multiplies the text, and functions of megabytes take a compiler longer than anybody waits.
+_COVERAGE = ("--coverage", "--output-split-cfuncs", "500")
+_COVERAGE_LEVELS = dict(_LEVELS, FAST="-O1")
 _SHOWN = 12  # lines of a compiler's complaint
 
 
@@ -134,7 +138,8 @@ def _sources(rtl: Rtl) -> dict[str, bytes]:
 def _key(rtl: Rtl, sources: dict[str, bytes], coverage: bool, verilator: str, compiler: str) -> str:
     """What the library depends on, as a digest."""
     found = hashlib.sha256()
-    told = (rtl.top, sorted(rtl.parameters.items()), coverage, _VERILATOR, _CXX, _FAST, _SLOW)
+    levels = (_COVERAGE, sorted(_COVERAGE_LEVELS.items())) if coverage else sorted(_LEVELS.items())
+    told = (rtl.top, sorted(rtl.parameters.items()), _VERILATOR, _CXX, levels)
     tools = (platform.machine(), _version(verilator), _version(compiler))
     parts = [repr((told, tools)).encode(), _HARNESS.read_bytes()]
     for name, text in sources.items():
@@ -172,17 +177,18 @@ def _compile(rtl: Rtl, sources: dict[str, bytes], coverage: bool, verilator: str
     for name, text in sources.items():
         (folder / name).write_bytes(text)
     command = [verilator, *_VERILATOR, "--top-module", rtl.top, "--Mdir", str(folder / "made"), "-I."]
-    command += ["--coverage"] if coverage else []
+    command += _COVERAGE if coverage else ()
     command += [f"-G{name}={value}" for name, value in sorted(rtl.parameters.items())]
     command += [name for name in sources if name.endswith((".v", ".sv"))]
     _run(command, folder, f"Verilator refuses {rtl.top} from {rtl.sources}")
     include = Path(_run([verilator, "--getenv", "VERILATOR_ROOT"], folder, "Verilator").strip()) / "include"
     made = folder / "made"
     flags = [*_CXX, f"-DVM_COVERAGE={int(coverage)}", f"-I{made}", f"-I{include}", f"-I{include / 'vltstd'}"]
-    jobs = [(str(_HARNESS), _FAST)]
-    for stem, level in _classes((made / "Vmodel_classes.mk").read_text(encoding="utf-8")):
+    levels = _COVERAGE_LEVELS if coverage else _LEVELS
+    jobs = [(str(_HARNESS), levels["FAST"])]
+    for stem, kind in _classes((made / "Vmodel_classes.mk").read_text(encoding="utf-8")):
         path = made / f"{stem}.cpp"
-        jobs.append((str(path if path.is_file() else include / f"{stem}.cpp"), level))
+        jobs.append((str(path if path.is_file() else include / f"{stem}.cpp"), levels[kind]))
     objects = [str(folder / f"{index}.o") for index in range(len(jobs))]
     problem = f"the C++ compiler refuses what Verilator made of {rtl.top}"
 
@@ -198,11 +204,11 @@ def _compile(rtl: Rtl, sources: dict[str, bytes], coverage: bool, verilator: str
 
 
 def _classes(text: str) -> list[tuple[str, str]]:
-    """(file without .cpp, level) of everything that Verilator's list of classes names."""
+    """(file without .cpp, kind in _LEVELS) of everything that Verilator's list of classes names."""
     found = []
     for block in re.finditer(r"^VM_(CLASSES|SUPPORT|GLOBAL)_(FAST|SLOW) \+= \\\n((?:\t.*\\\n)*)", text, re.M):
-        level = _FAST if block.group(1, 2) == ("CLASSES", "FAST") else _SLOW
-        found += [(line.strip(" \t\\"), level) for line in block.group(3).splitlines()]
+        kind = "GLOBAL" if block.group(1) == "GLOBAL" else block.group(2)
+        found += [(line.strip(" \t\\"), kind) for line in block.group(3).splitlines()]
     return found
 
 

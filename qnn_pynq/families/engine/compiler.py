@@ -16,7 +16,7 @@ from ...networks.dense import Dense
 from ...networks.linear import Linear
 from ...networks.maps import Conv
 from .emission import Area, Emission, stage_bytes
-from .hazards import settle_waits
+from .hazards import load_early, settle_waits
 from .image import Image
 from .mapping import Step, Unfit, make_steps
 from .memory import LANES, Lanes, Run, Section, lanes_of, place_inputs, place_runs
@@ -243,9 +243,12 @@ class _Compiler:
                 to = Area(SCRATCH, used)
                 if stage.target is None:
                     used += stage_bytes(stage.leaving, self.geometry["vectors"])
-            emission.stage(stage, slices, area, to, not place)
+            emission.stage(stage, slices, area, to)
             area = to
-        instructions += [*emission.found, (None, End())]
+        most = self.geometry["program_words"] - sum(length(one) for _, one in instructions) - length(End())
+        if sum(length(one) for _, one in emission.found) > most:
+            raise _TooLong
+        instructions += [*load_early(emission.found, self.geometry), (None, End())]
         if sum(length(one) for _, one in instructions) > self.geometry["program_words"]:
             raise _TooLong
         settled = settle_waits([one for _, one in instructions], self.geometry)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...contracts.board import Board, Buffer, close_all
 from ...contracts.chip import PAGE
-from ...contracts.driver import LayerProfile, Port, Split
+from ...contracts.driver import LayerPlan, LayerProfile, Port, Split
 from ...contracts.layer import Signal
 from ...contracts.network import Network
 from ...contracts.overlay import Overlay
@@ -20,7 +20,7 @@ from ..blocks.hls_control import PolledDriver
 from .compiler import Compiled, Part, compile_network
 from .control import Counters, Engine, Window
 from .packing import pack_bits, pack_maps, result_words, unpack_codes, unpack_sums, windows_of
-from .plan import layer_cycles, part_cycles, part_least
+from .plan import layer_cycles, part_cycles, part_least, plan_rows
 
 __all__ = ["EngineDriver"]
 
@@ -86,6 +86,10 @@ class EngineDriver(PolledDriver):
     def split(cls, network: Network, overlay: Overlay, conservative: bool = False) -> Split:
         """From the first layer that the engine computes to the last one; what the circuit has no room for is left."""
         return compile_network(network, overlay)[0]
+
+    @classmethod
+    def layer_plan(cls, network: Network, overlay: Overlay) -> tuple[LayerPlan, ...]:
+        return plan_rows(compile_network(network, overlay)[1], overlay.geometry)
 
     @property
     def input(self) -> Port:

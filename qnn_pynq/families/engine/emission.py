@@ -49,13 +49,10 @@ class Emission:
         self._step_words = 16 // gcd(16, self._vectors)  # of a bank: an access begins at 128 bytes
         self.found: list[tuple[int | None, Instruction]] = []
 
-    def stage(self, stage: Stage, slices: Sequence[Slice], source: Area, target: Area, first: bool) -> None:
-        """Some slices of a stage. `first`: the program begins with it."""
-        early = first and stage.kept
-        for number, part in enumerate(slices):
-            turn = _Turn(self, stage, part, source, target)
-            last = number == len(slices) - 1
-            turn.run(early and not number, _Turn(self, stage, slices[0], source, target) if early and last else None)
+    def stage(self, stage: Stage, slices: Sequence[Slice], source: Area, target: Area) -> None:
+        """Some slices of a stage."""
+        for part in slices:
+            _Turn(self, stage, part, source, target).run()
 
     def add(self, layer: int, instruction: Instruction) -> None:
         self.found.append((layer, instruction))
@@ -71,23 +68,19 @@ class _Turn:
         self.stored = 0
         self.begun = [0] * len(part.arriving)  # first word of a window
 
-    def run(self, early: bool, again: _Turn | None) -> None:
-        """All strips. `early`: the group before has loaded the first; `again` loads it for the next one."""
+    def run(self) -> None:
+        """All strips."""
         part = self.part
         if part.windows:
             self._windows()
             return
         strips = part.strips
         for number, strip in enumerate(strips):
-            if not number:
-                self.load(strip, Flags(first=early))
-            elif not part.ahead:
+            if not number or not part.ahead:
                 self.load(strip, Flags())
             if part.ahead and number + 1 < len(strips):
                 self.load(strips[number + 1], Flags(wait_load=True))
             self._compute(strip, range(len(part.arriving)))
-            if again is not None and number == len(strips) - 1:
-                again.load(again.part.strips[0], Flags(next=True))
             self._finish(strip)
 
     def _windows(self) -> None:

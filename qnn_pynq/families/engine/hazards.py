@@ -8,25 +8,25 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple, Sequence
 
 import numpy as np
 
-from .program import ACTIVATIONS, NO_RING, THRESHOLDS, Instruction, Layer, Load, Place, Store
+from .program import ACTIVATIONS, NO_RING, THRESHOLDS, Flags, Instruction, Layer, Load, Place, Store
 
-__all__ = ["settle_waits"]
+__all__ = ["load_early", "settle_waits"]
 
 _POINTERS = 1 << 12
-_LATENCY = 64  # cycles from the last word of a row group until its results are in the banks, and its steps
+_UNDER_WAY = 4  # row groups whose results are not in the banks: three wait, one is just over
 _ALWAYS = 255  # of `safe`: nothing needs to be waited for
 _MOST_SAFE = 254
 
 
 class _Flight(NamedTuple):
-    """Results on their way: addresses that they go to, cycles since the row group's last word."""
+    """Results on their way: addresses that they go to, words of the thresholds that they are compared with."""
 
     addresses: np.ndarray
-    age: int
     thresholds: tuple[int, int]
 
 
@@ -52,6 +52,29 @@ def settle_waits(program: Sequence[Instruction], geometry: dict) -> list[Instruc
     return found
 
 
+def load_early(program: Sequence[tuple[int | None, Instruction]],
+               geometry: dict[str, int]) -> list[tuple[int | None, Instruction]]:
+    """The program, whose first loads of a group are done while the group before still computes.
+
+    That is as soon as nothing uses the words any more that they go to.
+    """
+    count = next((place for place, (_, one) in enumerate(program) if not isinstance(one, Load)), len(program))
+    first = [(layer, one) for layer, one in program[:count]
+             if isinstance(one, Load) and not one.flags.wait_load and one.target == ACTIVATIONS]
+    count = len(first)
+    if not count:
+        return list(program)
+    vectors = geometry["vectors"]
+    words = np.unique(np.concatenate([_addresses(one.to, np.arange(-(-one.words // vectors))) for _, one in first]))
+    place = next(place for place in range(len(program), 0, -1)
+                 if _meet(_touched(program[place - 1][1], geometry), words))
+    early: list[tuple[int | None, Instruction]] = [
+        (layer, replace(one, flags=replace(one.flags, first=True))) for layer, one in first]
+    again: list[tuple[int | None, Instruction]] = [
+        (layer, replace(one, flags=replace(one.flags, next=True))) for layer, one in first]
+    return [*early, *program[count:place], *again, *program[place:]]
+
+
 class _Follower:
     """The state of the circuit as far as it is certain."""
 
@@ -61,7 +84,7 @@ class _Follower:
         self.subs = 64 // geometry["pe"]
         self.loads: list[_Access] = []
         self.store: _Access | None = None
-        self.flights: deque[_Flight] = deque()
+        self.flights: deque[_Flight] = deque(maxlen=_UNDER_WAY)
 
     def follow(self, instruction: Instruction, group: int) -> Instruction:
         """The instruction with the waits that it needs in this group, beside those that it has."""
@@ -110,12 +133,13 @@ class _Follower:
         return found
 
     def _layer(self, layer: Layer, group: int) -> Instruction:
-        written, flights = self._results(layer)
+        bare = _bare(layer)
+        written = _written(bare, self.subs)
         loads = [other for other in self.loads if other.target == ACTIVATIONS]
         load = bool(len(loads) < len(self.loads) and not layer.pool)  # weights or thresholds
         if loads:
             coming = np.unique(np.concatenate([other.banks for other in loads]))
-            load = load or _meet(coming, written) or _meet(coming, _reads(layer))
+            load = load or _meet(coming, written) or _meet(coming, _reads(bare))
         store = self.store is not None and _meet(self.store.banks, written)
         safe = self._safe(layer)
         if group:
@@ -123,12 +147,7 @@ class _Follower:
         found = self._waits(replace(layer, safe=safe), load, store, False)
         if layer.cycles > safe:
             self.flights.clear()  # it went on when they had come
-        for flight in list(self.flights):
-            self.flights.remove(flight)
-            self.flights.append(flight._replace(age=flight.age + layer.cycles))
-        self.flights.extend(flights)
-        while self.flights and self.flights[0].age > _LATENCY:
-            self.flights.popleft()
+        self.flights.extend(self._flights(layer))
         return found
 
     def _safe(self, layer: Layer) -> int:
@@ -136,10 +155,10 @@ class _Follower:
         if not self.flights:
             return _ALWAYS
         coming = np.concatenate([flight.addresses for flight in self.flights])
-        words = _first_reads(layer, _ALWAYS)
-        hit = np.flatnonzero(np.isin(words, coming))
-        if not hit.size and not _meet(coming, _reads(layer)):
+        bare = _bare(layer)
+        if not _meet(coming, _reads(bare)):
             return _ALWAYS
+        hit = np.flatnonzero(np.isin(_first_reads(bare), coming))
         return min(int(hit[0]), _MOST_SAFE) if hit.size else _MOST_SAFE
 
     # -- words --------------------------------------------------------------------------------------------
@@ -149,31 +168,55 @@ class _Follower:
             return np.zeros(0, np.int64)
         return np.unique(_addresses(load.to, np.arange(-(-load.words // self.vectors))))
 
-    def _results(self, layer: Layer) -> tuple[np.ndarray, list[_Flight]]:
-        """All addresses that a layer writes, and what of it is under way once its words have been read."""
-        pixels, per = layer.out_size[0] * layer.out_size[1], layer.groups * layer.row_groups
-        places = np.arange(layer.groups) if layer.pool else (layer.out_sub + np.arange(per)) // self.subs
-        planes = np.arange(layer.planes) * layer.st_oplane
-        offsets = (places[:, None] + planes).reshape(-1)
-        all_pixels = np.arange(pixels)[:, None] * layer.st_out
-        written = np.unique(_addresses(layer.to, (all_pixels + offsets).reshape(-1)))
-        steps = 4 * (layer.out_bits if layer.pool else layer.levels)
-        period = max(layer.passes * layer.taps, 1)
+    def _flights(self, layer: Layer) -> list[_Flight]:
+        """What of a layer's results is under way once its words have been read."""
+        places, planes = _results(layer, self.subs)
+        slots = 0 if layer.pool or layer.raw else -(-layer.levels // 3)
+        used = layer.t_base, layer.t_base + 4 * slots * len(places)
         flights: list[_Flight] = []
-        slots = 1 if layer.pool or layer.raw else -(-layer.levels // 3)
-        used = (layer.t_base, layer.t_base + 0 if layer.pool or layer.raw else layer.t_base + 4 * slots * per)
-        count = min(layer.rows, -(-(_LATENCY + steps) // max(period, steps if not layer.pool else period)) + 2)
-        for back in range(count):
-            pixel, number = divmod(layer.rows - 1 - back, per)
-            place = number if layer.pool else (layer.out_sub + number) // self.subs
-            addresses = _addresses(layer.to, pixel * layer.st_out + place + planes)
-            # Those that may be late count from the end of the steps before them.
-            flights.insert(0, _Flight(addresses, max(0, (back - 1) * period - steps), used))
-        return written, flights
+        for back in range(min(layer.rows, _UNDER_WAY)):
+            pixel, number = divmod(layer.rows - 1 - back, len(places))
+            addresses = _addresses(layer.to, pixel * layer.st_out + places[number] + planes)
+            flights.insert(0, _Flight(addresses, used))
+        return flights
+
+
+def _touched(one: Instruction, geometry: dict[str, int]) -> np.ndarray:
+    """Words of the banks that an instruction reads or writes."""
+    if isinstance(one, Layer):
+        return np.concatenate([_reads(_bare(one)), _written(_bare(one), 64 // geometry["pe"])])
+    if isinstance(one, Store):
+        return _addresses(one.source, np.arange(one.words))
+    if isinstance(one, Load) and one.target == ACTIVATIONS:
+        return np.unique(_addresses(one.to, np.arange(-(-one.words // geometry["vectors"]))))
+    return np.zeros(0, np.int64)
+
+
+def _results(layer: Layer, subs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Words of a pixel that each row group goes to, and offsets of the planes."""
+    count = layer.groups * layer.row_groups
+    places = np.arange(count) if layer.pool else (layer.out_sub + np.arange(count)) // subs
+    return places, np.arange(layer.planes) * layer.st_oplane
+
+
+def _bare(layer: Layer) -> Layer:
+    """Without what it waits for: what it reads and writes is found once."""
+    return replace(layer, safe=0, flags=Flags())
+
+
+@lru_cache(maxsize=512)
+def _written(layer: Layer, subs: int) -> np.ndarray:
+    """All words that a layer writes."""
+    places, planes = _results(layer, subs)
+    offsets = np.unique(places[:, None] + planes)
+    pixels = np.arange(layer.out_size[0] * layer.out_size[1])[:, None] * layer.st_out
+    return np.unique(_addresses(layer.to, (pixels + offsets).reshape(-1)))
 
 
 def _meet(one: np.ndarray, other: np.ndarray) -> bool:
-    return bool(np.intersect1d(one, other).size)
+    mask = np.zeros(_POINTERS, bool)
+    mask[one] = True
+    return bool(mask[other].any())
 
 
 def _overlap(one: _Access, other: _Access) -> bool:
@@ -197,6 +240,7 @@ def _inside(layer: Layer, axis: int) -> tuple[np.ndarray, np.ndarray]:
     return (position >= 0) & (position < layer.in_size[axis]), place * step + tap * inner
 
 
+@lru_cache(maxsize=512)
 def _reads(layer: Layer) -> np.ndarray:
     """All addresses that a layer reads."""
     (rows_in, rows), (columns_in, columns) = _inside(layer, 0), _inside(layer, 1)
@@ -208,7 +252,8 @@ def _reads(layer: Layer) -> np.ndarray:
     return np.unique(_addresses(layer.source, offsets))
 
 
-def _first_reads(layer: Layer, count: int) -> np.ndarray:
+@lru_cache(maxsize=512)
+def _first_reads(layer: Layer, count: int = _ALWAYS) -> np.ndarray:
     """Addresses of the first words in the order of the circuit, -1 for those outside of the map."""
     passes = [0] if layer.pool else [
         s - i for s in range(layer.weight_bits + layer.in_bits - 2, -1, -1)

@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Sequence
+from typing import Any, Sequence
 
+from ...contracts.driver import LayerPlan
 from .compiler import Compiled, Part
-from .program import ACTIVATIONS, Instruction, Layer, Load, Store
+from .program import Instruction, Layer, Load, Store
 
-__all__ = ["LayerPlan", "layer_cycles", "part_cycles", "part_least", "plan_rows"]
+__all__ = ["layer_cycles", "part_cycles", "part_least", "plan_rows"]
 
 _LATENCY = 30  # cycles that a layer waits for the last results of the one before, about
 _START = 200  # of a run: the first words on their way, and the last ones
 _NEVER = 255  # of `safe`
-
-
-class LayerPlan(NamedTuple):
-    """One layer's part of a plan; cycles and bytes are those of a group of pictures.
-
-    Attributes
-    ----------
-    layer : int
-    name : str
-    cycles : int
-    share : float
-        Of what the array could multiply in these cycles, lane by lane and plane by plane.
-    instructions : int
-    load_bytes, store_bytes : int
-        From and to memory.
-    bound : {"array", "results", "memory"}
-        What the cycles come from.
-    """
-
-    layer: int
-    name: str
-    cycles: int
-    share: float
-    instructions: int
-    load_bytes: int
-    store_bytes: int
-    bound: str
 
 
 def _least(one: Layer, geometry: Any) -> int:
@@ -91,20 +65,24 @@ def part_least(part: Part, groups: int) -> int:
     return groups * part.cycles
 
 
-def plan_rows(compiled: Compiled, geometry: Any) -> list[LayerPlan]:
-    """The plan of a network, layer by layer."""
+def plan_rows(compiled: Compiled, geometry: Any) -> tuple[LayerPlan, ...]:
+    """The plan of a network, layer by layer; numbers of a picture of a full group."""
     cycles = layer_cycles(compiled.parts, geometry)
+    vectors = geometry["vectors"]
     rows = []
     for step in compiled.steps:
         mine = [one for part in compiled.parts for layer, one in part.instructions if layer == step.layer]
-        loads = 8 * sum(one.words for one in mine if isinstance(one, Load) and one.target == ACTIVATIONS
-                        and not one.flags.next)
-        stores = 8 * geometry["vectors"] * sum(one.words for one in mine if isinstance(one, Store))
+        # Loads for the next group are those of the first one again.
+        loads = 8 * sum(one.words for one in mine if isinstance(one, Load) and not one.flags.next)
+        stores = 8 * vectors * sum(one.words for one in mine if isinstance(one, Store))
         layers = [one for one in mine if isinstance(one, Layer)]
-        results = any(_least(one, geometry) > one.passes * one.taps for one in layers)
-        memory = (loads + stores) // 8 > cycles[step.layer]
-        work = step.macs * step.weight_bits * step.in_bits * geometry["vectors"]
-        room = cycles[step.layer] * geometry["pe"] * geometry["vectors"] * geometry["lanes"]
-        rows.append(LayerPlan(step.layer, step.name, cycles[step.layer], work / room if room else 0.0, len(mine), loads,
-                              stores, "memory" if memory else "results" if results else "array"))
-    return rows
+        late = any(_least(one, geometry) > one.passes * one.taps for one in layers)
+        moved = (loads + stores) // 8 > cycles[step.layer]
+        work = step.macs * step.weight_bits * step.in_bits * vectors
+        room = cycles[step.layer] * geometry["pe"] * vectors * geometry["lanes"]
+        held = {(one.w_base, one.row_groups * one.w_row) for one in layers if not one.pool}
+        rows.append(LayerPlan(
+            step.layer, step.name, cycles[step.layer] / vectors, work / room if room else 0.0,
+            sum(words for _, words in held), loads / vectors, stores / vectors,
+            "memory" if moved else "results" if late else "array"))
+    return tuple(rows)

@@ -91,8 +91,6 @@ class Stage(NamedTuple):
         Of maps in the banks; None for those in memory.
     arriving, leaving : tuple of Section
         Of memory; one of all words for a map in the banks.
-    kept : bool
-        Nothing else uses the words that the first strip comes to lie in: the next group's may be loaded early.
     """
 
     step: Step
@@ -103,7 +101,6 @@ class Stage(NamedTuple):
     arriving: tuple[Section, ...]
     leaving: tuple[Section, ...]
     slices: tuple[Slice, ...]
-    kept: bool = False
 
 
 def make_strips(step: Step, count: int) -> tuple[Strip, ...]:
@@ -142,7 +139,7 @@ class _Way(NamedTuple):
 
     cost: int
     stages: tuple[Stage, ...]
-    reserved: tuple[Interval, ...]
+    first: tuple[Interval, ...]  # where the first strip lies: it is loaded for the next group as soon as that is free
 
 
 _Place = Tuple[Optional[Space], Optional[Form]]  # in the banks, or in memory
@@ -165,20 +162,7 @@ def make_stages(steps: Sequence[Step], carried: Sequence[Lanes], runs: Sequence[
     ------
     Unfit
     """
-    best: _Way | None = None
-    problem: Unfit | None = None
-    for reserve in (True, False):
-        try:
-            way = _Planner(steps, carried, runs, geometry, before, reserve).plan()
-        except Unfit as error:
-            problem = error
-            continue
-        if best is None or way.cost < best.cost:
-            best = way
-    if best is None:
-        assert problem is not None
-        raise problem
-    return best.stages
+    return _Planner(steps, carried, runs, geometry, before).plan().stages
 
 
 def result_layout(stage: Stage, part: Slice) -> Layout:
@@ -189,13 +173,13 @@ def result_layout(stage: Stage, part: Slice) -> Layout:
 
 class _Planner:
     def __init__(self, steps: Sequence[Step], carried: Sequence[Lanes], runs: Sequence[tuple[Run, ...]],
-                 geometry: dict[str, int], before: Stage | None, reserve: bool) -> None:
+                 geometry: dict[str, int], before: Stage | None) -> None:
         self.steps, self.carried, self.runs = steps, carried, runs
         self.depth, self.vectors = geometry["bank_words"], geometry["vectors"]
         self.elements = geometry["pe"]
         self.subs = LANES // self.elements
         self.step_words = 16 // gcd(16, self.vectors)  # of a bank: an access begins at 128 bytes
-        self.before, self.reserve = before, reserve
+        self.before = before
         self.strips: dict[tuple[int, int], tuple[Strip, ...]] = {}
 
     def plan(self) -> _Way:
@@ -205,15 +189,12 @@ class _Planner:
             arrives, leaves = self.carried[number : number + 2]
             found: dict[_Place, _Way] = {}
             for place, way in ways.items():
-                for cost, stage, to in self._ways(step, arrives, leaves, place, way.reserved, self.runs[number], last):
-                    if to in found and found[to].cost <= way.cost + cost:
-                        continue
-                    reserved = way.reserved
-                    if self.reserve and not number:
-                        kept = _arriving(stage)
-                        stage = stage._replace(kept=kept is not None)
-                        reserved = () if kept is None else (kept,)
-                    found[to] = _Way(way.cost + cost, (*way.stages, stage), reserved)
+                # First without the words of the first strip; what uses them late costs more than what does early.
+                for free, more in ((way.first, 0), ((), number + 1)) if way.first else (((), 0),):
+                    for cost, stage, to in self._ways(step, arrives, leaves, place, free, self.runs[number], last):
+                        cost += way.cost + more
+                        if to not in found or cost < found[to].cost:
+                            found[to] = _Way(cost, (*way.stages, stage), way.first if number else _first_strip(stage))
             if not found:
                 raise Unfit(f"its map of {step.size[0]} x {step.size[1]} with {step.inputs} channels of {step.in_bits} "
                             f"bits and its results do not fit in banks of {self.depth} words, not even row by row",
@@ -305,10 +286,10 @@ class _Planner:
                 sections = self._read(step, arrives, arriving, mine, words)
             split = max(section.layout.split for section in leaving)
             rows = sum(-(-run.outputs // self.elements) for run in mine)
-            key = words[1] - words[0], tuple(arriving[number].layout for number in sections), len(mine), rows
+            layouts = [arriving[number].layout for number in sections]
+            key = words[1] - words[0], tuple(layouts), len(mine), rows
             if key not in known:
-                known[key] = self._best(step, words, [arriving[number].layout for number in sections], mine, rows, taken,
-                                        stored, split)
+                known[key] = self._best(step, words, layouts, mine, rows, taken, stored, split)
             best = known[key]
             if best is None:
                 return None
@@ -326,7 +307,8 @@ class _Planner:
         if step.weights is None:
             firsts = [words]
         else:
-            firsts = [(arrives.starts[group], arrives.starts[group + 1]) for group in sorted({run.group for run in runs})]
+            groups = sorted({run.group for run in runs})
+            firsts = [(arrives.starts[group], arrives.starts[group + 1]) for group in groups]
         return tuple(number for number, section in enumerate(arriving)
                      if any(section.first < end and first < section.first + section.layout.words
                             for first, end in firsts))
@@ -384,10 +366,10 @@ class _Planner:
             found.append(_want(most + (0 if len(strips) == 1 else self.step_words), step.out_size[0] * row))
         return found
 
-    def _cost(self, step: Step, layouts: list[Layout], made: Slice, runs: int, rows: int, split: int) -> tuple[int, int]:
+    def _cost(self, step: Step, layouts: list[Layout], made: Slice, runs: int, rows: int,
+              split: int) -> tuple[int, int]:
         """Cycles beside those of the array, about, and words of the program."""
         per_row = step.out_size[1]
-        words = made.words[1] - made.words[0]
         if step.weights is not None:
             taps = step.kernel[0] * step.kernel[1] * -(-step.inputs // step.groups // LANES)
             per_row = step.sums_size[1] * rows * step.weight_bits * step.in_bits * taps
@@ -407,12 +389,14 @@ class _Planner:
         for strip in made.strips:
             results = strip.results[1] - strip.results[0]
             turns = results if gap else 1 if results else 0
-            long += 2 * len(layouts) + (2 * (results if split else 1 if results else 0) if made.results is not None else 0)
+            long += 2 * len(layouts)
+            if made.results is not None:
+                long += 2 * (results if split else 1 if results else 0)
             if step.weights is not None:
                 long += 6 * runs * (1 if step.pool is not None else turns)
             if step.pool is not None:
                 long += 6 * turns
-        return cost + _BUBBLE * len(made.strips) * max(1, words > 0) + _WORD * long, long
+        return cost + _BUBBLE * len(made.strips) + _WORD * long, long
 
 
 def _want(most: int, total: int) -> Want:
@@ -420,13 +404,14 @@ def _want(most: int, total: int) -> Want:
     return Want(total) if total <= 1 << ring_bits(most) else Want(most, True)
 
 
-def _arriving(stage: Stage) -> Interval | None:
+def _first_strip(stage: Stage) -> tuple[Interval, ...]:
     """Where the first strip of a step comes to lie."""
-    places = stage.slices[0].arriving
-    if len(places) != 1 or any(part.arriving != places for part in stage.slices):
-        return None
-    space = places[0][1]
-    return space.base, space.base + space.size
+    part = stage.slices[0]
+    found = []
+    for number, space in part.arriving:
+        words = part.strips[0].rows[1] * stage.arriving[number].layout.row
+        found.append((space.base, space.base + min(space.size, words + 16)))
+    return tuple(found)
 
 
 def _part(runs: tuple[Run, ...], words: tuple[int, int], subs: int) -> tuple[Run, ...]:

@@ -137,7 +137,7 @@ class EngineTwin(Twin):
     def _shown(self, offset: int) -> int:
         if offset == _STATUS:
             busy = _IS_BUSY if self.busy_until is not None else 0
-            word = self._run.shown(self._cycles()).word if self._run is not None else self._word
+            word = self._run.plan.word_at(self._cycles()) if self._run is not None else self._word
             return busy | self._state | self._code << 8 | word << 16
         if offset in self._counters:
             return (self._counted() if self._run is not None else self._counters)[offset] & _WORD
@@ -171,8 +171,8 @@ class EngineTwin(Twin):
             return
         busy = self.busy_until is not None
         if value & (_RESET | _ABORT) and self._run is not None:
-            over = self._run.stop(self._cycles(now))
-            self._idle_at = self._begun + over * self._cycle
+            self._run.stop(self._cycles(now))
+            self._idle_at = self._begun + self._run.over * self._cycle
             self._model_end = self.modelled_seconds + max(0.0, self._idle_at - now)
             self._freeze()
             self._state = _IS_ABORTED
@@ -254,7 +254,7 @@ class EngineTwin(Twin):
         if run.code:
             self._state, self._word = _IS_ERROR, run.word
             self._irq_status |= _IRQ_ERROR
-            self._idle_at = self._until + (run.plan.over - run.plan.end) * self._cycle
+            self._idle_at = self._until + (run.over - run.end) * self._cycle
         elif not self._lost_done:
             self._state = _IS_DONE
             self._irq_status |= _IRQ_DONE
@@ -264,7 +264,8 @@ class EngineTwin(Twin):
         """The run is over: its counters stay as they are."""
         assert self._run is not None
         self._counters = self._counted()
-        self._word = self._run.shown(self._run.end).word
+        self._counters[_CYCLES] = self._run.over  # busy until then
+        self._word = self._run.plan.word_at(self._run.end)
         self._run = None
 
     def _counted(self) -> dict[int, int]:
@@ -272,9 +273,10 @@ class EngineTwin(Twin):
         run = self._run
         assert run is not None
         cycle = min(self._cycles(), run.end)
-        mark = run.shown(cycle)
-        return {_PICTURES: mark.groups * self._geometry["vectors"], _CYCLES: cycle, _BUSY: mark.busy,
-                _WAIT_LOAD: mark.wait_load, _WAIT_STORE: mark.wait_store, _WAIT_DRAIN: mark.wait_drain}
+        counts = run.plan.counts_at(cycle)
+        pictures = run.plan.groups_at(cycle) * self._geometry["vectors"]
+        return {_PICTURES: pictures, _CYCLES: cycle, _BUSY: counts.busy, _WAIT_LOAD: counts.wait_load,
+                _WAIT_STORE: counts.wait_store, _WAIT_DRAIN: counts.wait_drain}
 
     # -- faults -------------------------------------------------------------------------------------------
 

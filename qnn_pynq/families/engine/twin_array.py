@@ -22,8 +22,9 @@ _LANES = 64
 _SOME = 1 << 22  # elements of the largest table that is made at once
 _TAPS = 1 << 9  # words of a window that are added up at once
 _KEPT = 1 << 26  # elements of prepared weights that are kept
+_ALONE = 1 << 18  # products up to which one thread does it
 _EXACT = 1 << 24  # sums below are exact in float32
-_WEIGHT_SPACE = 1 << 11
+_WEIGHT_SPACE, _THRESHOLD_SPACE = 1 << 11, 1 << 9  # where addresses start again
 
 
 class Array:
@@ -128,8 +129,7 @@ class Array:
                 end = min(high, row + rows)
                 weights = self._weights_of(layer, part * layer.row_groups + row, end - row, taps, floats.dtype)
                 columns = slice((row - low) * self._pe, (end - low) * self._pe)
-                found = np.matmul(floats, weights)  # row groups, vectors * pixels, elements
-                sums[:, columns] += found.transpose(1, 0, 2).reshape(len(sums), -1).astype(np.int64)
+                sums[:, columns] += _products(floats, weights)
         return sums, offsets
 
     # -- activations --------------------------------------------------------------------------------------
@@ -195,10 +195,7 @@ class Array:
     # -- weights and thresholds ---------------------------------------------------------------------------
 
     def _weights_of(self, layer: Layer, first: int, count: int, taps: np.ndarray, dtype: Any) -> np.ndarray:
-        """Weights (row groups, taps * 64, elements) of row groups from `first`, kept.
-
-        By row group, so that a picture's product is too small for threads, whose start costs more than it.
-        """
+        """Weights (row groups, taps * 64, elements) of row groups from `first`, kept."""
         key = (layer.w_base, layer.w_row, layer.w_plane, layer.weight_planes, first, count, int(taps[0]), taps.size,
                dtype)
         found = self._weights.pop(key, None)
@@ -227,12 +224,15 @@ class Array:
         found = self._entries.get(key)
         if found is None:
             memory = self._memories.thresholds
+            depth = memory.shape[1]
             slots = -(-layer.thresholds // 3)
             places = np.arange(first, last)[:, None] * 4 + np.arange(4)
             levels, down = [], []
             for number in range(layer.thresholds):
-                addresses = (layer.t_base + places * slots + number // 3) % memory.shape[1]
-                words = memory[:, addresses].transpose(1, 0, 2).reshape(-1)  # row group, cluster, place
+                addresses = (layer.t_base + places * slots + number // 3) % _THRESHOLD_SPACE
+                words = memory[:, np.minimum(addresses, depth - 1)]
+                words[:, addresses >= depth] = 0
+                words = words.transpose(1, 0, 2).reshape(-1)  # row group, cluster, place
                 level = (words >> np.uint64(21 * (number % 3)) & np.uint64((1 << 21) - 1)).astype(np.int64)
                 levels.append(np.where(level >> 20, level - (1 << 21), level))
                 down.append(words >> np.uint64(63) != 0)
@@ -305,6 +305,23 @@ class Array:
         written = _sum_set(written, _multiples(self._planes(layer), layer.st_oplane))
         there = (1 << self._memories.banks.shape[1]) - 1
         return bool(_in_bank(read, layer.source, group) & _in_bank(written, layer.to, group) & there)
+
+
+def _products(codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sums int64 (pixels, row groups * elements) of codes (pixels, lanes) and weights (row groups, lanes, elements).
+
+    In pieces that are too small for threads of the library below: where others use the processor as well, waiting for
+    each other takes threads ten times what the products take.
+    """
+    count, lanes = codes.shape
+    groups, _, elements = weights.shape
+    rows = min(count, max(1, _ALONE // (lanes * elements)))
+    blocks = -(-count // rows)
+    padded = np.zeros((blocks * rows, lanes), codes.dtype)
+    padded[:count] = codes
+    found = np.matmul(padded.reshape(1, blocks, rows, lanes), weights[:, None])
+    found = found.reshape(groups, -1, elements)[:, :count]
+    return found.transpose(1, 0, 2).reshape(count, -1).astype(np.int64)
 
 
 # Sets of addresses as bits of an integer: adding is turning it round.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from typing import Any, NamedTuple, Sequence
 
-from .twin_decode import BadWord, End, Instruction, Layer, Load, Program, Store
-from .twin_time import Expired, Timeline, Transfer, quiet
+from .twin_decode import ACTIVATIONS, BadWord, End, Instruction, Layer, Load, Program, Store
+from .twin_time import Expired, Timeline, Transfer
 
-__all__ = ["AXI_READ", "AXI_WRITE", "Deed", "Mark", "Plan", "Region", "plan"]
+__all__ = ["AXI_READ", "AXI_WRITE", "Counts", "Deed", "Plan", "Region", "plan"]
 
 BAD_PROGRAM, OUT_OF_RANGE, AXI_READ, AXI_WRITE, WATCHDOG = 1, 2, 3, 4, 5
 _INPUT, _OUTPUT = 1, 2  # regions that move on with the groups
@@ -34,12 +34,10 @@ class Deed(NamedTuple):
     transfer: Transfer | None = None
 
 
-class Mark(NamedTuple):
-    """What the registers show from a cycle on."""
+class Counts(NamedTuple):
+    """The circuit's counters in a cycle."""
 
     cycle: int
-    word: int
-    groups: int
     busy: int
     wait_load: int
     wait_store: int
@@ -53,28 +51,50 @@ class Plan:
     ----------
     deeds : list of Deed
         In the order of the program.
-    marks : list of Mark
     end : int
         The cycle in which the program ends, or the error comes.
-    over : int
-        The cycle in which the ports are quiet, too.
     code : int
         Of the error that ends it, else 0.
     """
 
     def __init__(self) -> None:
         self.deeds: list[Deed] = []
-        self.marks = [Mark(0, 0, 0, 0, 0, 0, 0)]
-        self.end = self.over = self.code = 0
-        self._cycles = [0]
+        self.end = self.code = 0
+        self._taken, self._words = [0], [0]  # when which instruction was come to
+        self._groups: list[int] = []  # when they were over
+        self._counts = [Counts(0, 0, 0, 0, 0)]
 
-    def mark(self, line: Timeline, cycle: int, word: int, groups: int) -> None:
-        self.marks.append(Mark(cycle, word, groups, line.busy, line.wait_load, line.wait_store, line.wait_drain))
-        self._cycles.append(cycle)
+    def take(self, cycle: int, word: int) -> None:
+        """The sequencer comes to the instruction at a word."""
+        self._taken.append(cycle)
+        self._words.append(word)
 
-    def at(self, cycle: float) -> Mark:
-        """What holds in a cycle."""
-        return self.marks[bisect_right(self._cycles, cycle) - 1]
+    def count(self, line: Timeline, cycle: int | None = None) -> None:
+        """What the counters have come to, now or in a cycle."""
+        cycle = line.cycle if cycle is None else cycle
+        self._counts.append(Counts(cycle, line.busy, line.wait_load, line.wait_store, line.wait_drain))
+
+    def finish_group(self, cycle: int) -> None:
+        self._groups.append(cycle)
+
+    def word_at(self, cycle: float) -> int:
+        """Of the instruction that the sequencer has come to."""
+        return self._words[bisect_right(self._taken, cycle) - 1]
+
+    def groups_at(self, cycle: float) -> int:
+        """How many are over."""
+        return bisect_right(self._groups, cycle)
+
+    def counts_at(self, cycle: int) -> Counts:
+        """Between two instructions, in proportion."""
+        after = bisect_left(self._counts, (cycle,))
+        if after == len(self._counts):
+            return self._counts[-1]
+        late, early = self._counts[after], self._counts[max(0, after - 1)]
+        if late.cycle == early.cycle:
+            return late
+        passed, whole = cycle - early.cycle, late.cycle - early.cycle
+        return Counts(*(one + (other - one) * passed // whole for one, other in zip(early, late)))
 
 
 class _Stop(Exception):
@@ -96,11 +116,9 @@ def plan(program: Program, regions: Sequence[Region], groups: int, watchdog: int
     except Expired as expired:
         made.code = WATCHDOG
         line.cycle = expired.cycle
-    made.end = made.over = line.cycle
-    if made.code:
-        made.over = quiet([deed.transfer for deed in made.deeds if deed.transfer is not None], made.end)
-    else:
-        made.mark(line, made.end, walk.word, walk.finished)
+    made.end = line.cycle
+    if not made.code:
+        made.count(line)
     return made
 
 
@@ -111,7 +129,7 @@ class _Walk:
                  line: Timeline) -> None:
         self._program, self._regions, self._groups, self._vectors = program, regions, groups, vectors
         self._plan, self._line = made, line
-        self.word = self.finished = 0
+        self.word = 0
 
     def run(self) -> None:
         if not self._groups:
@@ -128,17 +146,16 @@ class _Walk:
             instruction = program.at(self.word)
         except BadWord:
             line.fetch(1)
-            self._plan.mark(line, line.taken, self.word % program.size, self.finished)
+            self._plan.take(line.taken, self.word % program.size)
             raise
         line.fetch(program.length(instruction), isinstance(instruction, End))
-        self._plan.mark(line, line.taken, self.word, self.finished)
+        self._plan.take(line.taken, self.word)
         if self._skipped(instruction, group):
             line.skip(instruction)
         elif isinstance(instruction, End):
             line.ready(instruction)
             line.done()
-            self.finished += 1
-            self._plan.mark(line, line.cycle, self.word, self.finished)
+            self._plan.finish_group(line.cycle)
             if group + 1 == self._groups:
                 line.finish()
             return False
@@ -156,13 +173,16 @@ class _Walk:
         line = self._line
         if isinstance(instruction, Layer):
             line.ready(instruction)
+            self._plan.count(line)
             self._plan.deeds.append(Deed(line.layer(instruction), group, instruction))
+            self._plan.count(line, line.free)
         elif isinstance(instruction, Load):
             group += instruction.flags.next
             line.check_access()
             address = self._address(instruction, group, instruction.words)
             line.ready(instruction)
-            transfer = line.load(instruction.words)
+            self._plan.count(line)
+            transfer = line.load(instruction.words, instruction.target == ACTIVATIONS)
             self._plan.deeds.append(Deed(transfer.end, group, instruction, address, transfer))
         elif isinstance(instruction, Store):
             words = instruction.words * self._vectors
@@ -171,6 +191,7 @@ class _Walk:
                 raise _Stop(OUT_OF_RANGE)
             address = self._address(instruction, group, words)
             line.ready(instruction)
+            self._plan.count(line)
             transfer = line.store(words)
             self._plan.deeds.append(Deed(transfer.end, group, instruction, address, transfer))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Sequence
+
 import numpy as np
 
 from ...contracts.twin import Memory
@@ -9,7 +11,7 @@ from ...errors import BusError
 from .twin_array import Array
 from .twin_decode import Layer, Load, Store
 from .twin_memories import Memories
-from .twin_plan import AXI_READ, AXI_WRITE, Deed, Mark, Plan
+from .twin_plan import AXI_READ, AXI_WRITE, Deed, Plan
 from .twin_time import Transfer, quiet
 
 __all__ = ["Run"]
@@ -34,7 +36,9 @@ class Run:
     failed : bool
         Whether memory was what ended it.
     end : int
-        The cycle in which it is over: as planned, unless something happens before.
+        The cycle in which it ends: as planned, unless something happens before.
+    over : int
+        The cycle in which the ports are quiet, too, and the circuit is idle.
     left_out : set of int
         Deeds that have no effect (an injected fault).
     broken : dict
@@ -46,8 +50,9 @@ class Run:
     def __init__(self, plan: Plan, memory: Memory, memories: Memories, array: Array) -> None:
         self.plan = plan
         self.code, self.end = plan.code, plan.end
-        self.word = plan.at(plan.end).word
+        self.word = plan.word_at(plan.end)
         self.failed = False
+        self.over = quiet(_transfers(plan.deeds), self.end) if self.code else self.end
         self.left_out: set[int] = set()
         self.broken: dict[int, int] = {}
         self.denied: int | None = None
@@ -62,22 +67,12 @@ class Run:
         if cycle >= self.end:
             self._cut(self.end)
 
-    def stop(self, cycle: int) -> int:
-        """End it here; the cycle in which the bursts that are begun are over."""
+    def stop(self, cycle: int) -> None:
+        """End it here."""
         self.advance(cycle)
-        if cycle >= self.end:
-            return cycle
-        over = quiet(self._transfers(), cycle)
-        self.end = cycle
-        self._cut(cycle)
-        return over
-
-    def shown(self, cycle: float) -> Mark:
-        """What the registers show."""
-        return self.plan.at(min(cycle, self.end))
-
-    def _transfers(self) -> list[Transfer]:
-        return [deed.transfer for deed in self.plan.deeds[self._next :] if deed.transfer is not None]
+        if cycle < self.end:
+            self.end, self.over = cycle, quiet(_transfers(self.plan.deeds), cycle)
+            self._cut(cycle)
 
     def _cut(self, cycle: int) -> None:
         """What is not over has the effect of the bursts that are begun; a layer's results stay out."""
@@ -96,10 +91,13 @@ class Run:
                 raise BusError("a decode error (injected)")
             self._do(deed, words, self.broken.get(number))
         except BusError:
-            if not self.code or deed.cycle <= self.end:
+            assert deed.transfer is not None
+            moment = deed.transfer.answered
+            if not self.code or moment <= self.end:
                 self.code = AXI_READ if isinstance(deed.instruction, Load) else AXI_WRITE
-                self.end = min(self.end, deed.cycle)
-                self.word = self.plan.at(self.end).word  # of the instruction that the sequencer has come to
+                self.end = min(self.end, moment)
+                self.word = self.plan.word_at(self.end)  # of the instruction that the sequencer has come to
+                self.over = quiet(_transfers(self.plan.deeds), self.end)
                 self.failed = True
 
     def _do(self, deed: Deed, words: int, broken: int | None) -> None:
@@ -120,3 +118,7 @@ def _turned(data: np.ndarray, place: int | None) -> np.ndarray:
     if place is not None:
         data[place % data.size] ^= np.uint64(1 + place % (2**64 - 1))
     return data
+
+
+def _transfers(deeds: Sequence[Deed]) -> list[Transfer]:
+    return [deed.transfer for deed in deeds if deed.transfer is not None]

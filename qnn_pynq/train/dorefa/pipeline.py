@@ -16,7 +16,7 @@ from .integer import classes_of
 from .model import DoReFa, evaluate_logits
 from .recipes import Recipe
 
-__all__ = ["SETS", "Finished", "TrainedOn", "finish", "finish_float"]
+__all__ = ["SETS", "Finished", "TrainedOn", "finish", "finish_float", "softmax_scale"]
 
 _log = logging.getLogger(__name__)
 OVERLAY = "qnn-mo-w1a2"
@@ -54,7 +54,7 @@ SETS = {
 }
 
 
-def _softmax_scale(logits: np.ndarray, labels: np.ndarray) -> float:
+def softmax_scale(logits: np.ndarray, labels: np.ndarray) -> float:
     """Scale of the outputs for probabilities, 0.01 to 10."""
     return round(10 * temperature(10 * logits, labels), 6)
 
@@ -92,7 +92,7 @@ def finish(
         )
         accuracy["images"] = len(data.labels)
         if data is held_out:
-            scale = _softmax_scale(check.logits, data.labels)
+            scale = softmax_scale(check.logits, data.labels)
     notes = (f"{recipe.epochs + recipe.second} epochs on {len(training.labels)} of the training pictures, "
              f"{len(held_out.labels)} held out for every choice; test pictures used once.")
     provenance = dict(provenance, dataset=known.title, licence=known.licence, notes=notes, accuracy=accuracy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["RECIPES", "Block", "Recipe", "Topology", "topology_for"]
+__all__ = ["ENDS", "ENDS_BITS", "RECIPES", "Block", "Recipe", "Topology", "topology_for"]
 
 
 class Block(NamedTuple):
@@ -75,6 +75,10 @@ RECIPES: dict[str, Recipe] = {
     "dorefa-w1a2-imagenette": Recipe("imagenette", _IMAGENETTE, 45, 900, second=60, distill=0.8),
     "dorefa-w1a2-cifar10": Recipe("cifar10", _CIFAR, 20, 5000, crop=(28.0, 36.0), aspect=0.05, colour=0.15),
 }
+
+# Networks whose first and last layer have so many bits, made of these trained ones.
+ENDS_BITS = 4
+ENDS = {name.replace("w1a2-", f"w1a2-ends{ENDS_BITS}-"): name for name in RECIPES}
 
 
 def topology_for(side: int) -> Topology:

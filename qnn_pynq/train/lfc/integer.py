@@ -16,7 +16,10 @@ __all__ = ["evaluate", "integer_layers", "table_of", "words_to_classes"]
 
 
 def integer_layers(network: Network, bits: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (accumulators int32, outputs int8, +-1 or -1/0/+1) of each layer for bits (N, n) of 0 and 1."""
+    """Yield (accumulators int32, outputs int8, +-1 or -1/0/+1) of each layer for bits (N, n) of 0 and 1.
+
+    Of a last layer without thresholds the accumulators are the outputs.
+    """
     x = bits.astype(np.float32) * 2 - 1
     for layer in network.layers:
         if not isinstance(layer, Dense):
@@ -25,7 +28,9 @@ def integer_layers(network: Network, bits: np.ndarray) -> Iterator[tuple[np.ndar
         acc = np.rint(x @ w.T).astype(np.int32)  # sums below 2^24: exact in float32
         if layer.accumulator == "popcount":
             acc = (acc + layer.inputs) // 2
-        assert layer.thresholds is not None
+        if layer.thresholds is None:
+            yield acc, acc
+            return
         fired = (layer.thresholds.astype(np.int16).astype(np.int32)[None] < acc[:, :, None]).sum(axis=2)
         out = (fired - 1 if layer.output == "ternary" else 2 * fired - 1).astype(np.int8)
         yield acc, out
@@ -45,7 +50,10 @@ def evaluate(network: Network, pictures: np.ndarray, batch: int = 2000) -> np.nd
     parts = []
     for start in range(0, len(pictures), batch):
         *_, (_, out) = integer_layers(network, encode(pictures[start : start + batch], table))
-        parts.append(words_to_classes(out, len(network.classes), network.decode.levels))
+        if network.decode.rule == "largest-sum":
+            parts.append(out.argmax(axis=1))
+        else:
+            parts.append(words_to_classes(out, len(network.classes), network.decode.levels))
     return np.concatenate(parts)
 
 

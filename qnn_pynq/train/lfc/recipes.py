@@ -8,7 +8,7 @@ from ...contracts.network import Framing
 from .augment import Augment
 from .loop import Recipe
 
-__all__ = ["RECIPES", "NetworkRecipe"]
+__all__ = ["RECIPES", "SUMS", "NetworkRecipe"]
 
 
 class NetworkRecipe(NamedTuple):
@@ -55,3 +55,6 @@ RECIPES: dict[str, NetworkRecipe] = {
     "lfc-w1a1-fashion-mnist": NetworkRecipe("fashion-mnist", "learned", _BOX, _CLOTHES),
     "lfc-w1a2-fashion-mnist": NetworkRecipe("fashion-mnist", "learned", _BOX, _CLOTHES_FIRST, then=_CLOTHES_SECOND),
 }
+
+# Networks that end in sums, made of these trained ones.
+SUMS = {name.replace("a1-", "a1-sums-").replace("a2-", "a2-sums-"): name for name in RECIPES}

@@ -1,16 +1,16 @@
 """Programs of the engine, word by word from its description: what they give, and that nothing is used too early.
 
-Shares no code with compiler, driver or twin. Loads are taken to arrive as late as they may, results of a row group to
-come `LATENCY` cycles after its last word, a store to read its words as late as it may: an instruction that uses, or
-overwrites, what is under way fails.
+Shares no code with compiler, driver or twin. Loads are taken to arrive as late as they may, results of a row group
+some cycles after its last word, a store to read its words as late as it may: an instruction that uses, or overwrites,
+what is under way fails.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-LATENCY = 40
 LANES = 64
+SLACK = 16  # cycles from the last word of a row group to its results, beside its steps and the clusters
 
 
 class Broken(AssertionError):
@@ -165,12 +165,16 @@ class Machine:
             raise Broken("a layer while weights come")
         self.layers += 1
         subs, outs = LANES // P, 4 * levels if raw else ob
+        turns = 16 * levels if raw else 0 if pool else 4 * levels
+        least = 0 if pool else turns if raw else max(turns, P // 4 + ob, 8)
+        late = SLACK + turns + P // 4
         words = 0
         for pixel in range(oy * ox):
             y, x = divmod(pixel, ox)
             inside = (iy0 + y * stride + ty >= 0) & (iy0 + y * stride + ty < ih)
             inside &= (ix0 + x * stride + tx >= 0) & (ix0 + x * stride + tx < iw)
             for number in range(groups * rgs):
+                begun = self.time
                 base = y * soy + x * sox + number // rgs * sgr
                 sums, offs = np.zeros((V, P), np.int64), np.zeros(V, np.int64)
                 best = np.zeros((V, ky * kx, LANES), np.int64)
@@ -210,7 +214,9 @@ class Machine:
                     if not raw:
                         codes = self.codes(codes, tbase, number, levels)
                     width, (place, sub) = P, divmod(osub + number, subs)
-                self.write(codes, width, sub, self.ring(op, orr, pixel * sout + place + np.arange(outs) * sopl), coming)
+                self.time = max(self.time, begun + least)
+                there = self.ring(op, orr, pixel * sout + place + np.arange(outs) * sopl)
+                self.write(codes, width, sub, there, coming, self.time + late)
 
     def codes(self, sums, tbase, number, levels):
         slots, found = -(-levels // 3), np.zeros(sums.shape, np.int64)
@@ -229,7 +235,7 @@ class Machine:
         if any(read & one[1] for one in self.flying):
             raise Broken("a layer reads results that are under way")
 
-    def write(self, codes, width, sub, addresses, coming):
+    def write(self, codes, width, sub, addresses, coming, moment):
         written = set(addresses.tolist())
         if written & coming:
             raise Broken("a layer writes what is being loaded")
@@ -243,4 +249,4 @@ class Machine:
             new = np.packbits(bits, axis=1, bitorder="little").view("<u8")[:, 0]
             kept = np.uint64(0) if not sub else np.uint64((1 << width * sub) - 1)
             self.banks[:, address] = self.banks[:, address] & kept | new if sub else new
-        self.flying.append((self.time + LATENCY, written, self.layers))
+        self.flying.append((moment, written, self.layers))

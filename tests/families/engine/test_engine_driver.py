@@ -135,7 +135,7 @@ def test_weights_that_do_not_fit_at_once_are_loaded_by_the_programs():
 
 def test_probabilities_mean_something_on_the_engine():
     net = dataclasses.replace(nets.whole_network(), overlays=("engine-z7020",))
-    pictures = np.random.RandomState(0).randint(0, 256, (3, 16, 16, 3)).astype(np.uint8)
+    pictures = np.random.RandomState(0).randint(0, 256, (3, 14, 14, 3)).astype(np.uint8)
     with Classifier(net, board="emulated") as one, Classifier(net, board="cpu") as other:
         assert np.array_equal(one.predict_proba(list(pictures)), other.predict_proba(list(pictures)))
 
