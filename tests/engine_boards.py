@@ -11,13 +11,13 @@ from engine_bench.cases import Config
 
 from qnn_pynq.boards import open_board
 from qnn_pynq.boards.rtl.build import check_tools
+from qnn_pynq.catalogue import overlays as shipped
 from qnn_pynq.contracts import overlay as overlays
 from qnn_pynq.errors import MissingDependencyError
 
 __all__ = ["engine_board", "engine_overlay", "need_simulator"]
 
-ROOT = Path(__file__).resolve().parent.parent
-RTL = ROOT / "overlays" / "engine" / "rtl"
+RTL = shipped()["engine-z7020"].parent / "engine" / "rtl"  # in the package or in the checkout
 
 
 def engine_overlay(config: Config, interrupt: bool = False) -> overlays.Overlay:
