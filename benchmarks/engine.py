@@ -4,8 +4,8 @@
     python benchmarks/engine.py --vectors 4 6 8
     python benchmarks/engine.py --board emulated         the twin's model
 
-A picture of a batch: cycles of a run over many groups, by its pictures. One alone: a run of one picture. Weights: the run that loads them.
-Share: cycles in which the array was fed with what a picture needs, by all cycles.
+A picture of a batch: cycles of a run over many groups, by its pictures. One alone: a run of one picture. Weights: the
+run that loads them. Share: cycles in which the array was fed, by all cycles of the batch.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def overlay_of(vectors: int) -> Any:
 
     overlay = load_overlay(ROOT / "overlays" / "engine-z7020")
     rtl = replace(overlay.rtl, parameters={"P": 32, "V": vectors, "BLOCKS": BLOCKS[vectors]})
-    return replace(overlay, rtl=rtl, geometry={**overlay.geometry, "vectors": vectors, "bank_words": 512 * BLOCKS[vectors]})
+    geometry = {**overlay.geometry, "vectors": vectors, "bank_words": 512 * BLOCKS[vectors]}
+    return replace(overlay, rtl=rtl, geometry=geometry)
 
 
 def measure(name: str, overlay: Any, board: str, groups: int) -> list[Any]:

