@@ -26,12 +26,22 @@ MINIMUM = {
     "lfc-w1a1-sums-fashion-mnist": 0.9043,
     "lfc-w1a2-sums-fashion-mnist": 0.9085,
 }
-DOREFA = {"dorefa-w1a2-cifar10": 0.87, "dorefa-w1a2-imagenette": 0.80}
+DOREFA = {
+    "dorefa-w1a2-cifar10": 0.87,
+    "dorefa-w1a2-imagenette": 0.80,
+    "dorefa-w1a2-ends4-cifar10": 0.879,
+    "dorefa-w1a2-ends4-imagenette": 0.85,
+}
 # sha256 of the test pictures as libjpeg-turbo decodes them; IJG's libjpeg gives other pixels (and 84.03 %).
-DECODED = {"dorefa-w1a2-imagenette": "357cf6b8b41ffc77fca03674e0b2a8f9af3850d6b0068f737cb70c1d70a5b8d1"}
+DECODED = dict.fromkeys(
+    ("dorefa-w1a2-imagenette", "dorefa-w1a2-ends4-imagenette"),
+    "357cf6b8b41ffc77fca03674e0b2a8f9af3850d6b0068f737cb70c1d70a5b8d1",
+)
 # Test pictures whose class hangs on a code of the first layer at a float tie. 2033: the trained network's value is
 # 1e-7 above the step from code 0 to code 1; with code 1 there the integer network gives the trained one's class.
 TIES: dict[str, list[int]] = {"dorefa-w1a2-cifar10": [2033]}
+# The middle layers of each run on the published overlay.
+PUBLISHED = {"cpu": None, "emulated": "qnn-mo-w1a2"}
 LOGS = PARAMS.parent / "training" / "logs"
 
 
@@ -56,6 +66,19 @@ def test_a_network_with_sums_is_the_one_with_levels_but_for_its_last_layer(name:
         np.testing.assert_array_equal(one.thresholds, other.thresholds)
     assert sums.layers[-1].output == "none" and sums.layers[-1].thresholds is None
     np.testing.assert_array_equal(sums.layers[-1].weights, levels.layers[-1].weights[:10])
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(DOREFA) if "ends4" in name])
+def test_a_network_with_ends_of_four_bits_has_the_middle_of_the_trained_one(name: str) -> None:
+    found, trained = load_network(PARAMS / name), load_network(PARAMS / name.replace("ends4-", ""))
+    for one, other in zip(found.layers[1:-1], trained.layers[1:-1]):
+        assert type(one) is type(other)
+        for mine, theirs in zip(one.arrays(), other.arrays()):
+            np.testing.assert_array_equal(mine, theirs)
+    for layer in (found.layers[0], found.layers[-1]):
+        assert layer.weights.min() >= -8 and layer.weights.max() <= 7
+    assert np.abs(found.layers[0].thresholds).max() < 1 << 20
+    assert set(found.overlays) == {"engine-z7020", "qnn-mo-w1a2"}
 
 
 @pytest.mark.parametrize("name", [name for name in sorted(MINIMUM) if "sums" in name])
@@ -85,7 +108,7 @@ def dorefa(request: Any, shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def trained_classes(name: str) -> np.ndarray:
-    """What the trained network said of the test pictures when it was exported."""
+    """What the trained network, or the one that was made of it, said of the test pictures when it was exported."""
     return np.array([int(digit) for digit in (LOGS / (name + ".classes.txt")).read_text() if digit.isdigit()])
 
 
@@ -95,7 +118,7 @@ def test_dorefa_networks_answer_every_test_picture_as_the_trained_ones(
     dorefa: tuple[Any, Labelled], board: str
 ) -> None:
     network, test = dorefa
-    with Classifier(network, board=board) as classifier:
+    with Classifier(network, board=board, overlay=PUBLISHED[board]) as classifier:
         answers = classifier.predict(test.pictures)
     differing = np.flatnonzero(answers != trained_classes(network.name))
     assert differing.tolist() == TIES.get(network.name, [])
@@ -120,7 +143,7 @@ def test_every_code_is_that_of_the_training_frameworks_integers(
         pictures[:, top : top + network.input.size[0], left : left + network.input.size[1]]
     )
     found = integer_codes(network.layers, middle)
-    with Classifier(network, board=board) as classifier:
+    with Classifier(network, board=board, overlay=PUBLISHED[board]) as classifier:
         np.testing.assert_array_equal(classifier.features(pictures), found[-2])
         np.testing.assert_array_equal(classifier.predict(pictures), found[-1].argmax(axis=1))
         np.testing.assert_allclose(classifier.decision_function(pictures), found[-1], rtol=1e-12)
