@@ -11,7 +11,9 @@ from .program import Instruction, Layer, Load, Store
 __all__ = ["layer_cycles", "part_cycles", "part_least", "plan_rows"]
 
 _LATENCY = 30  # cycles that a layer waits for the last results of the one before, about
-_START = 200  # of a run: the first words on their way, and the last ones
+_START = 50  # of a run: its first instruction, and the last results on their way
+_ISSUE = 6  # from the end of an instruction to the first word of the next one
+_MEMORY = 30  # from the address of a burst to its first word, and what follows the last one
 _NEVER = 255  # of `safe`
 
 
@@ -41,23 +43,32 @@ def layer_cycles(parts: Sequence[Part], geometry: Any) -> dict[int, int]:
     return found
 
 
-def _transfer(part: Part, geometry: Any, kind: type, ahead: bool) -> int:
-    """Words of 64 bits that a group moves; without those for the next group where `ahead` is not set."""
-    words = 0
-    for _, one in part.instructions:
-        if isinstance(one, Store) and kind is Store:
-            words += one.words * geometry["vectors"]
-        elif isinstance(one, Load) and kind is Load and not one.flags.first and (ahead or not one.flags.next):
-            words += one.words
-    return words
-
-
 def part_cycles(part: Part, geometry: Any, groups: int) -> int:
     """Cycles of a program for so many groups."""
-    fed = sum(_instruction_cycles(one, geometry) for _, one in part.instructions)
-    first = sum(one.words for _, one in part.instructions if isinstance(one, Load) and one.flags.first)
-    moved = _transfer(part, geometry, Load, True) + _transfer(part, geometry, Store, True)
-    return _START + first + groups * max(fed, moved)
+    seen = [_timeline(part, geometry, min(groups, count)) for count in (2, 3)]
+    return _START + seen[1] + max(0, groups - 3) * (seen[1] - seen[0])
+
+
+def _timeline(part: Part, geometry: Any, groups: int) -> int:
+    """When a few groups are over: layers one behind the other, loads and stores beside them."""
+    now = loads = stores = 0
+    for group in range(groups):
+        for _, one in part.instructions:
+            if one.flags.first and group or one.flags.next and group == groups - 1:
+                continue
+            if one.flags.wait_load:
+                now = max(now, loads)
+            if one.flags.wait_store:
+                now = max(now, stores)
+            now += _ISSUE
+            if isinstance(one, Load):
+                loads = max(loads, now) + _MEMORY + one.words
+            elif isinstance(one, Store):
+                now = max(now, stores)
+                stores = now + _MEMORY + one.words * geometry["vectors"]
+            elif isinstance(one, Layer):
+                now += _instruction_cycles(one, geometry)
+    return max(now, loads, stores)
 
 
 def part_least(part: Part, groups: int) -> int:

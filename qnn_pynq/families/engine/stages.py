@@ -349,10 +349,11 @@ class _Planner:
         for layout in layouts:
             last = strips[1:] if ahead else strips
             ends = [*(strip.rows[1] for strip in last), strips[-1].rows[1]]
-            most = max(end - strip.rows[0] for strip, end in zip(strips, ends)) * layout.row + self.step_words
+            most = max(end - strip.rows[0] for strip, end in zip(strips, ends)) * layout.row
+            around = self.step_words if layout.row % self.step_words else 0  # rows that begin within an access
+            most += around
             if windows:
-                most += self.step_words
-                found.append(Want(most))
+                found.append(Want(most + around))
             else:
                 found.append(_want(most, aligned(layout.total, self.step_words)))
         count = words[1] - words[0]
@@ -363,7 +364,8 @@ class _Planner:
         if stored:
             row = split or step.out_size[1] * step.planes * count
             most = stored * max(strip.results[1] - strip.results[0] for strip in strips) * row
-            found.append(_want(most + (0 if len(strips) == 1 else self.step_words), step.out_size[0] * row))
+            around = self.step_words if len(strips) > 1 and row % self.step_words else 0
+            found.append(_want(most + around, step.out_size[0] * row))
         return found
 
     def _cost(self, step: Step, layouts: list[Layout], made: Slice, runs: int, rows: int,

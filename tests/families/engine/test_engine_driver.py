@@ -119,7 +119,7 @@ def test_batches_of_any_size_and_the_next_network(golden):
 def test_large_batches_keep_to_the_memory_that_they_may_take():
     net = nets.whole_network(2)
     driver = made(net, dma_bytes=200_000)
-    assert 2 <= driver.capacity < 20 and driver.capacity % 2 == 0
+    assert 2 <= driver.capacity < 60 and driver.capacity % 2 == 0
     right(driver, net, driver.capacity)
     assert sum(buffer.nbytes for buffer in driver._buffers()) <= 200_000
     assert made(net, dma_bytes=1).capacity == 2  # a group gets what it needs
@@ -173,7 +173,7 @@ def test_a_further_picture_takes_no_more_cycles_than_wanted(name, most):
     for pictures in (40, 80):
         run(driver, np.zeros((pictures, *driver.input.shape), np.uint8))
         counted.append(driver.counters.cycles)
-        assert driver.expected_seconds(pictures) == pytest.approx(driver.timing["run"], rel=0.03)
+        assert driver.expected_seconds(pictures) == pytest.approx(driver.timing["run"], rel=0.05)
     assert (counted[1] - counted[0]) / 40 <= most
 
 
@@ -191,6 +191,19 @@ def test_weights_take_no_more_cycles_than_wanted():
         driver._engine.wait = watched
         driver.load(find_network(name))
         assert len(seconds) == 1 and seconds[0] <= 60_000
+
+
+def test_a_first_layer_of_few_bits_runs_on_the_engine_too():
+    net = find_network("dorefa-w1a2-imagenette")
+    rng = np.random.default_rng(0)
+    first = dataclasses.replace(
+        net.layers[0], weights=(2 * rng.integers(-8, 8, net.layers[0].weights.shape) + 1).astype(np.int16),
+        thresholds=rng.integers(-60_000, 60_000, net.layers[0].thresholds.shape).astype(np.int32))
+    whole = dataclasses.replace(net, layers=(first, *net.layers[1:]))
+    driver = made(whole, nets.overlay())
+    assert driver.input.kind == "pixels" and driver.output.kind == "scores"
+    right(driver, whole, 4)
+    assert driver.counters.cycles / 4 <= 80_000
 
 
 # -- another circuit, and what goes wrong ------------------------------------------------------------------
@@ -233,13 +246,16 @@ def test_a_broken_program_is_an_error_and_not_a_hang():
             driver.finish()
 
 
-def test_memory_that_is_too_small_is_an_error():
+@pytest.mark.parametrize("change", [
+    lambda window: window._replace(size=0), lambda window: window._replace(size=max(0, window.size - 128)),
+    lambda window: window._replace(base=window.base + 64), lambda window: window._replace(stride=1 << 31)])
+def test_memory_that_is_too_small_or_lies_between_is_an_error(change):
     net = nets.dense_network()
     driver = made(net)
     windows = driver._windows
-    driver._windows = lambda part, groups: [window._replace(size=0) for window in windows(part, groups)]
-    driver.put(np.zeros((1, *driver.input.shape), np.uint8))
-    driver.start(1)
+    driver._windows = lambda part, groups: [change(window) for window in windows(part, groups)]
+    driver.put(np.zeros((3, *driver.input.shape), np.uint8))
+    driver.start(3)
     with pytest.raises(StatusError, match="out of range"):
         driver.finish()
 
