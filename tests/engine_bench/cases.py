@@ -395,9 +395,10 @@ class _Builder:
 
     def detour(self, signal: _Signal) -> _Signal:
         """A signal through memory to another place in the banks."""
-        offset = self.store(signal, 3)
+        region = self.pick(2, 3, 3)
+        offset = self.store(signal, region)
         base = self.between(0, self.depth - signal.size)
-        self.load(signal.size * self.V, base, 0, 12, 3, offset)
+        self.load(signal.size * self.V, base, 0, 12, region, offset)
         return signal._replace(base=base, alt=0)
 
     # -- strips ---------------------------------------------------------------------------------------------------
@@ -418,7 +419,7 @@ class _Builder:
         out_words = (f["groups"] * f["rgs"] - 1) // self.subs + 1
         out_row = columns * f["out_bits"] * out_words
         out_ring = max(1, ((strip + 3) * out_row - 1).bit_length())
-        if ring > 9 or out_ring > 9 or columns * rows_out * fed_words({**f, "oy": 1, "ox": 1}) > 12000:
+        if self.depth < 1536 or ring > 9 or out_ring > 9 or columns * rows_out * fed_words({**f, "oy": 1, "ox": 1}) > 12000:
             return self.chain()
         places = self.rng.permutation(self.depth // 512)[:3]
         base, out_base, pool_base = (
