@@ -16,6 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 NEVER_IMPORTED = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "subprocess", "pty",
                   "runpy"}
 NEVER_CALLED = ("os.system", "os.popen", "os.exec", "os.posix_spawn", "os.spawn", "urllib.request.url")
+COMPILES = {"boards/rtl/build.py": ["import subprocess"]}  # Verilator and a compiler, for the simulated board
 BARE = ("eval", "exec", "__import__", "urlopen", "urlretrieve")  # `network.eval()` of torch evaluates nothing
 NEEDED = {"np.load": ("allow_pickle", False), "torch.load": ("weights_only", True)}
 
@@ -51,7 +52,8 @@ def faults(text: str) -> list[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_pickle_no_eval_no_shell_no_subprocess(path: Path) -> None:
-    assert faults(path.read_text(encoding="utf-8")) == []
+    allowed = COMPILES.get(path.relative_to(PACKAGE).as_posix(), [])
+    assert faults(path.read_text(encoding="utf-8")) == allowed
 
 
 @pytest.mark.parametrize("text", [
