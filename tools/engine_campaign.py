@@ -127,7 +127,13 @@ class Campaign:
             "|---|---|---:|---:|---:|---:|---:|",
         ]
         total: Counter[str] = Counter()
+        rows: dict[tuple[Config, str], Counter[str]] = {}
         for (size, kind), tally in sorted(self.tallies.items()):
+            row = rows.setdefault((size, kind.partition(": ")[0] if kind.startswith("hostile") else kind), Counter())
+            row.update(tally)
+            row["ways"] += 1
+        for (size, kind), tally in rows.items():
+            kind += f", {tally['ways']} ways" if kind == "hostile" else ""
             lines.append(
                 "| {} × {} | {} | {:,} | {:,} | {:,} | {:,} | {:,} |".format(
                     size.P, size.V, kind, *(tally[name] for name in ("cases", "layers", "fed", "words", "differences"))

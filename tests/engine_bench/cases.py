@@ -419,7 +419,8 @@ class _Builder:
         out_words = (f["groups"] * f["rgs"] - 1) // self.subs + 1
         out_row = columns * f["out_bits"] * out_words
         out_ring = max(1, ((strip + 3) * out_row - 1).bit_length())
-        if self.depth < 1536 or ring > 9 or out_ring > 9 or columns * rows_out * fed_words({**f, "oy": 1, "ox": 1}) > 12000:
+        fed = columns * rows_out * fed_words({**f, "oy": 1, "ox": 1})
+        if self.depth < 1536 or ring > 9 or out_ring > 9 or fed > 12000:
             return self.chain()
         places = self.rng.permutation(self.depth // 512)[:3]
         base, out_base, pool_base = (

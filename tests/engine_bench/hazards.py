@@ -118,7 +118,8 @@ def conflict_free(f: Fields, groups: int) -> bool:
 def planes_apart(f: Fields) -> bool:
     """Whether the planes of a result lie at different addresses: nobody says which one would stay."""
     base = f["out_ptr"]
-    return len(set(_ringed(base, base + np.arange(f["planes"]) * f["st_oplane"], f["out_ring"]).tolist())) == f["planes"]
+    places = _ringed(base, base + np.arange(f["planes"]) * f["st_oplane"], f["out_ring"])
+    return len(np.unique(places)) == f["planes"]
 
 
 def _weights(f: Fields) -> np.ndarray:

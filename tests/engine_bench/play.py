@@ -61,13 +61,17 @@ class Player:
 
     def wait(self, bits: int = R.IS_DONE | R.IS_ERROR | R.IS_ABORTED, stray: bool = False) -> int:
         """STATUS, once it shows one of the bits and is not busy: after an error the ports are drained."""
-        try:
-            self.board.wait(self.ip, (R.STATUS, bits), self.timeout)
-        except Exception:  # a board may tell of a stray access itself; the circuit has to, too
-            if not stray:
-                raise
-            self.board.wait(self.ip, (R.STATUS, bits), self.timeout)
-        self.board.wait(self.ip, lambda registers: not registers.read(R.STATUS) & R.IS_BUSY, self.timeout)
+        def idle(registers: Any) -> bool:
+            status = registers.read(R.STATUS)
+            return bool(status & bits and not status & R.IS_BUSY)
+
+        for left in range(16 if stray else 0, -1, -1):
+            try:
+                self.board.wait(self.ip, idle, self.timeout)
+                break
+            except Exception:  # a board may tell of every stray access itself; the circuit has to, too
+                if not left:
+                    raise
         return self.read(R.STATUS)
 
     def write_program(self, words: Sequence[int]) -> None:
