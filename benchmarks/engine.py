@@ -19,8 +19,9 @@ import numpy as np
 from common import ROOT, machine, table
 
 NETWORKS = ("lfc-w1a1-mnist", "lfc-w1a2-mnist", "lfc-w1a1-sums-fashion-mnist", "lfc-w1a2-sums-fashion-mnist",
-            "dorefa-w1a2-imagenette")
-PUBLISHED = {"lfc-w1a1-mnist": "841", "lfc-w1a2-mnist": "841", "dorefa-w1a2-imagenette": "78,336 + 18,432"}
+            "dorefa-w1a2-imagenette", "dorefa-w1a2-ends4-imagenette", "dorefa-w1a2-ends4-cifar10")
+PUBLISHED = {"lfc-w1a1-mnist": "841", "lfc-w1a2-mnist": "841", "dorefa-w1a2-imagenette": "78,336 + 18,432",
+             "dorefanet": "720,387 + 33,600"}
 BLOCKS = {4: 4, 6: 3, 8: 2}  # of 512 words of a bank
 CYCLES, BUSY = 0x38, 0x3C
 
@@ -38,8 +39,9 @@ def overlay_of(vectors: int) -> Any:
 def measure(name: str, overlay: Any, board: str, groups: int) -> list[Any]:
     from qnn_pynq import load_network, open_board
     from qnn_pynq.contracts.families import driver_class
+    from qnn_pynq.convert.qnn_mo import import_qnn_mo
 
-    network = load_network(ROOT / "params" / name)
+    network = import_qnn_mo(name) if name.endswith(".json") else load_network(ROOT / "params" / name)
     vectors = overlay.geometry["vectors"]
     with open_board(board) as opened:
         driver = driver_class(overlay.kind)(opened, overlay)
@@ -59,7 +61,8 @@ def measure(name: str, overlay: Any, board: str, groups: int) -> list[Any]:
         finally:
             driver.close()
     (alone, _), (batch, fed) = found
-    return [name, str(vectors), PUBLISHED.get(name, ""), f"{batch / len(inputs):,.1f}", f"{alone:,}", f"{weights:,}",
+    known = PUBLISHED.get(network.name, "")
+    return [network.name, str(vectors), known, f"{batch / len(inputs):,.1f}", f"{alone:,}", f"{weights:,}",
             f"{100 * fed / batch:.1f} %"]
 
 
@@ -67,14 +70,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--board", default="rtl", choices=("rtl", "emulated"))
     parser.add_argument("--vectors", type=int, nargs="+", default=[4], choices=sorted(BLOCKS))
-    parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), help="or layer files of QNN-MO-PYNQ")
     arguments = parser.parse_args()
     print(machine())
     rows = []
     jobs = [(name, vectors) for name in arguments.networks for vectors in arguments.vectors]
     for number, (name, vectors) in enumerate(jobs):
         print(f"{number + 1} of {len(jobs)}: {name}, {vectors} vectors", file=sys.stderr)
-        groups = 3 if name.startswith("dorefa") else 210
+        groups = 210 if name.startswith("lfc") else 3
         rows.append(measure(name, overlay_of(vectors), arguments.board, groups))
     print(table(["network", "V", "published circuit", "picture of a batch", "one alone", "weights", "share"], rows))
 

