@@ -175,6 +175,18 @@ module loader #(parameter P = 32, V = 4) (
             write <= {V{1'b0}};
         end
     end
+
+`ifdef FORMAL
+    // what the proof of the port's rules needs to know of the inside
+    reg begun = 1'b0;
+    always @(posedge clk) begin
+        begun <= 1'b1;
+        if (begun) begin
+            assert (~waiting | q_address[6:0] == 0);
+            assert (~asking | address[6:0] == 0);
+        end
+    end
+`endif
 endmodule
 
 `default_nettype wire

@@ -34,6 +34,7 @@ module popcount (
     endfunction
 
     // first cycle: 63 lanes in threes, one alone
+    wire [63:0] both = w & x;
     wire [20:0] threes_one, threes_two;
     reg [21:0] one;
     reg [20:0] two;
@@ -44,7 +45,7 @@ module popcount (
         end
     endgenerate
     always @(posedge clk) begin
-        one <= {w[63] & x[63], threes_one};
+        one <= {both[63], threes_one};
         two <= threes_two;
     end
 
@@ -95,8 +96,35 @@ module popcount (
     wire carry = n2[1] & n4[0];
     wire [2:0] m8 = add5({1'b0, n2[2], n4[1], n8[0], carry});
     wire [2:0] m16 = add5({n4[2], n8[1], c16, m8[1]});
+    wire [6:0] sum = {m16[2] | (m16[1] & m8[2]), m16[1] ^ m8[2], m16[0], m8[0], n2[1] ^ n4[0], n2[0], c1};
     always @(posedge clk)
-        count <= {m16[2] | (m16[1] & m8[2]), m16[1] ^ m8[2], m16[0], m8[0], n2[1] ^ n4[0], n2[0], c1};
+        count <= sum;
+
+`ifdef FORMAL
+    // each compressor keeps the sum of what it takes; every bit goes into one of the next layer, with its weight
+    function [2:0] ones6(input [5:0] v);
+        ones6 = v[0] + v[1] + v[2] + v[3] + v[4] + v[5];
+    endfunction
+    wire [6:0] rest = c1 + 2 * ones6({2'd0, c2}) + 4 * ones6({1'b0, c4}) + 8 * ones6({3'd0, c8}) + 16 * ones6({4'd0, c16});
+    generate
+        for (i = 0; i < 21; i = i + 1) begin: lanes
+            always @* assert ({threes_two[i], threes_one[i]} == ones6({3'd0, both[3*i +: 3]}));
+        end
+        for (i = 0; i < 3; i = i + 1) begin: groups
+            always @* assert (six[i] == ones6(one[6*i +: 6]));
+            always @* assert (six[i+3] == ones6(two[6*i +: 6]));
+        end
+    endgenerate
+    always @* begin
+        assert (add5({1'b0, one[21:18]}) == ones6({2'd0, one[21:18]}));
+        assert (add3(two[18], two[19], two[20]) == ones6({3'd0, two[20:18]}));
+        assert (s1 == a0[0] + a1[0] + a2[0] + a3[0]);
+        assert (s2 == ones6({a0[1], a1[1], a2[1], a3[1], b0[0], b1[0]}));
+        assert (s4 == ones6({a0[2], a1[2], a2[2], a3[2], b0[1], b1[1]}));
+        assert (s8 == ones6({3'd0, b0[2], b1[2], b2[2]}));
+        assert (rest > 64 | sum == rest);
+    end
+`endif
 `endif
 endmodule
 

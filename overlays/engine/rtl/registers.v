@@ -291,6 +291,22 @@ module registers #(parameter P = 32, V = 4, AW = 24, BLOCKS = 4, BUILD = 0) (
             s_rvalid <= 1'b0;
         end
     end
+
+`ifdef FORMAL
+    // what the proof of the port's rules needs to know of the inside
+    reg begun = 1'b0;
+    always @(posedge clk) begin
+        begun <= 1'b1;
+        if (begun) begin
+            assert (s_rvalid == (r_state == R_BEAT));
+            assert (r_state <= R_BEAT);
+            assert (s_bvalid == (w_state == W_ANSWER));
+            assert (w_state <= W_ANSWER);
+            assert (~s_awready | w_state == W_TAKE);
+            assert (s_wready == (w_state == W_BEAT));
+        end
+    end
+`endif
 endmodule
 
 `default_nettype wire

@@ -180,6 +180,18 @@ module storer #(parameter V = 4) (
             failed <= 1'b0;
         end
     end
+
+`ifdef FORMAL
+    // what the proof of the port's rules needs to know of the inside
+    reg started = 1'b0;
+    always @(posedge clk) begin
+        started <= 1'b1;
+        if (started) begin
+            assert (left == 0 | next[6:0] == 0);
+            assert (beats <= 16);
+        end
+    end
+`endif
 endmodule
 
 `default_nettype wire
