@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
 
 import engine_campaign  # noqa: E402
+import engine_coverage  # noqa: E402
 
 SMALL, MIDDLE, LARGE = Config(4, 2, 4), Config(16, 4, 4), Config(32, 4, 4)
 SIZES = ["{}x{}".format(*size[:2]) for size in (SMALL, MIDDLE, LARGE)]
@@ -118,3 +119,27 @@ def test_the_campaign_shows_one_case(capsys):
 def test_a_size_that_is_none_is_refused(text):
     with pytest.raises(SystemExit):
         engine_campaign.main(["--sizes", text])
+
+
+def test_coverage_adds_up_what_files_counted(tmp_path, capsys):
+    text = "# SystemC::Coverage-3\n"
+    for page, line, what, count in (
+        ("v_line/unit", 3, "block", 2),
+        ("v_line/unit", 9, "block", 0),
+        ("v_toggle/unit", 5, "a[0]", 0),
+        ("v_toggle/unit", 5, "a[1]", 0),
+        ("v_toggle/unit", 5, "b", 0),
+        ("v_branch/unit", 7, "else", 1),
+    ):
+        text += f"C '\1f\2unit.v\1l\2{line}\1page\2{page}\1o\2{what}\1h\2TOP.x' {count}\n"
+    (tmp_path / "one.dat").write_text(text)
+    (tmp_path / "two.dat").write_text(text.replace("b\1h\2TOP.x' 0", "b\1h\2TOP.y' 4"))
+    assert engine_coverage.main([str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "| unit.v | 1 of 2 | 1 of 1 | 1 of 3 |" in shown
+    assert "Not covered (bits): unit.v:5 a (2), unit.v:9 block (1)." in shown
+
+
+def test_coverage_of_nothing_is_refused(tmp_path):
+    with pytest.raises(SystemExit):
+        engine_coverage.main([str(tmp_path)])

@@ -133,6 +133,8 @@ class _Builder:
         if op in (LAYER, POOL):
             f["subs"] = self.subs
             f["planes"] = f["out_bits"] if op == POOL or not f["raw"] else 4 * f["levels"]
+        if op in (STORE, LAYER, POOL) and self.chance(0.04):
+            f["first"] = 1
         for flag in ("wait_load", "wait_store", "wait_drain"):
             if self.chance(0.08):
                 f[flag] = 1
