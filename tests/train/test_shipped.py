@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from qnn_pynq import Classifier
+from qnn_pynq.catalogue import networks
 from qnn_pynq.datasets.testsets import Labelled, find_test_set
 from qnn_pynq.networks import load_network
 from qnn_pynq.train.data import load_dataset
 from qnn_pynq.train.lfc.integer import evaluate
 
-PARAMS = Path(__file__).resolve().parents[2] / "params"
+PARAMS = networks()["lfc-w1a1-mnist"].parent  # in the package or in the checkout
 MINIMUM = {
     "lfc-w1a1-mnist": 0.984,
     "lfc-w1a2-mnist": 0.985,
@@ -42,7 +43,7 @@ DECODED = dict.fromkeys(
 TIES: dict[str, list[int]] = {"dorefa-w1a2-cifar10": [2033]}
 # The middle layers of each run on the published overlay.
 PUBLISHED = {"cpu": None, "emulated": "qnn-mo-w1a2"}
-LOGS = PARAMS.parent / "training" / "logs"
+LOGS = Path(__file__).resolve().parents[2] / "training" / "logs"
 
 
 @pytest.mark.slow
