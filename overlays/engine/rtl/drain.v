@@ -2,7 +2,7 @@
 // Three results may be under way: what belongs to each waits in a queue.
 `default_nettype none
 
-module drain #(parameter P = 32, V = 4) (
+module drain #(parameter P = 32) (
     input  wire           clk,
     input  wire           reset,
     // of the word that the nest shows

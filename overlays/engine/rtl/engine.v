@@ -115,7 +115,7 @@ module engine #(parameter P = 32, V = 4, BLOCKS = 4, BUILD = 0) (
     wire [3:0] steps, sub;
     wire twice, raw;
     wire [1:0] top;
-    nest #(.P(P), .AW(AW)) n (.clk(clk), .reset(reset | stop), .start(n_start), .q(q), .pooling(n_pooling),
+    nest #(.P(P)) n (.clk(clk), .reset(reset | stop), .start(n_start), .q(q), .pooling(n_pooling),
         .in_pointer(n_in), .in_top(n_in_top), .w_top(n_w_top), .in_mask(n_in_mask), .out_pointer(n_out), .out_top(n_out_top),
         .out_mask(n_out_mask), .period(n_period), .final_period(n_final), .busy(n_busy), .written(written), .begun(begun), .waiting(n_waiting),
         .steal(steal), .steal_address(steal_address), .stolen(stolen), .shown(shown), .read(read), .zeros(zeros), .ones(ones),
@@ -158,7 +158,7 @@ module engine #(parameter P = 32, V = 4, BLOCKS = 4, BUILD = 0) (
     array #(.P(P), .V(V), .AW(AW)) a (.clk(clk), .x(x), .w_address(w_address), .first(first), .shl(shl), .snap(last),
         .offset(offset), .t_address(d_address), .slot(d_slot), .twice(d_twice), .raw(d_raw), .nibble(d_nibble),
         .step_first(d_first), .step_last(d_last), .pass_last(d_pass), .plane(plane), .bits(bits), .load(load));
-    drain #(.P(P), .V(V)) d (.clk(clk), .reset(reset | stop), .last(last), .pooled(pooled),
+    drain #(.P(P)) d (.clk(clk), .reset(reset | stop), .last(last), .pooled(pooled),
         .pixel_first(pixel_first), .plane_first(plane_first), .window_last(window_last), .t_address(t_address), .steps(steps),
         .twice(twice), .raw(raw), .top(top), .o_address(o_word), .o_step(o_step), .o_base(o_base), .o_mask(o_ring), .sub(sub),
         .d_address(d_address), .d_slot(d_slot), .d_twice(d_twice), .d_raw(d_raw), .d_nibble(d_nibble), .d_first(d_first),

@@ -3,7 +3,7 @@
 // Where the next row group starts is worked out while the present one runs.
 `default_nettype none
 
-module nest #(parameter P = 32, AW = 24) (
+module nest #(parameter P = 32) (
     input  wire         clk,
     input  wire         reset,
     input  wire         start,         // program words q0..q5 and what was derived from them are valid
