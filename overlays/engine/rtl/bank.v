@@ -12,48 +12,34 @@ module bank #(parameter BLOCKS = 4, SUBS = 2) (
     input  wire [11:0]     write_address,
     input  wire [63:0]     data
 );
-    localparam WIDTH = 64 / SUBS;
+    localparam LOW = BLOCKS >= 8 ? 8 : BLOCKS >= 4 ? 4 : BLOCKS >= 2 ? 2 : 1;
 
     reg [11:0] ra, wa;
-    reg [SUBS-1:0] we;
+    reg [SUBS-1:0] low, high;
     reg [63:0] wd;
     reg zeros_1, zeros_2, ones_1, ones_2;
-    reg [2:0] block;
     wire beyond = {29'd0, ra[11:9]} >= BLOCKS;
+    wire [31:0] block = {29'd0, write_address[11:9]};
     always @(posedge clk) begin
         ra <= read;
         zeros_1 <= zeros;
         ones_1 <= ones;
         zeros_2 <= zeros_1 | (beyond & ~ones_1);
         ones_2 <= ones_1;
-        block <= ra[11:9];
         wa <= write_address;
-        we <= write;
+        low <= block < LOW ? write : {SUBS{1'b0}};
+        high <= block >= LOW && block < BLOCKS ? write : {SUBS{1'b0}};
         wd <= data;
     end
 
-    wire [64*BLOCKS-1:0] words;
-    genvar i;
-    generate
-        for (i = 0; i < BLOCKS; i = i + 1) begin: blocks
-            (* ram_style = "block" *) reg [63:0] memory [0:511];
-            reg [63:0] q;
-            integer k;
-            always @(posedge clk) begin
-                for (k = 0; k < SUBS; k = k + 1)
-                    if (we[k] && wa[11:9] == i)
-                        memory[wa[8:0]][WIDTH*k +: WIDTH] <= wd[WIDTH*k +: WIDTH];
-                q <= memory[ra[8:0]];
-            end
-            assign words[64*i +: 64] = q;
-        end
-    endgenerate
-
+    wire [63:0] q;
+    memory #(.BLOCKS(BLOCKS), .SUBS(SUBS)) m (.clk(clk), .write_low(low), .write_high(high), .write_address(wa), .data(wd),
+        .address(ra), .q(q));
     always @(posedge clk)
         if (zeros_2)
             x <= 64'd0;
         else
-            x <= words[64*block +: 64] | {64{ones_2}};
+            x <= q | {64{ones_2}};
 endmodule
 
 `default_nettype wire

@@ -38,7 +38,7 @@ module cluster #(parameter V = 4, AW = 24, INDEX = 0, BUS = 64) (
     wire pass_last = c_o[33];
 
     // load
-    reg [3:0] w_write;
+    reg [3:0] w_low, w_high;
     reg t_write;
     reg [10:0] l_address;
     reg [63:0] l_data;
@@ -46,8 +46,10 @@ module cluster #(parameter V = 4, AW = 24, INDEX = 0, BUS = 64) (
     wire mine = l_o[82] & (l_element[5:2] == INDEX[3:0]);
     integer k;
     always @(posedge clk) begin
-        for (k = 0; k < 4; k = k + 1)
-            w_write[k] <= mine & ~l_o[81] & (l_element[1:0] == k[1:0]);
+        for (k = 0; k < 4; k = k + 1) begin
+            w_low[k] <= mine & ~l_o[81] & (l_element[1:0] == k[1:0]) & ~l_o[74];
+            w_high[k] <= mine & ~l_o[81] & (l_element[1:0] == k[1:0]) & (l_o[74:73] == 2'd2);
+        end
         t_write <= l_o[82] & l_o[81] & (l_element[3:0] == INDEX[3:0]);
         l_address <= l_o[74:64];
         l_data <= l_o[63:0];
@@ -59,7 +61,7 @@ module cluster #(parameter V = 4, AW = 24, INDEX = 0, BUS = 64) (
     generate
         for (i = 0; i < 4; i = i + 1) begin: pe
             wire [63:0] w;
-            weights m (.clk(clk), .write(w_write[i]), .write_address(l_address), .data(l_data),
+            weights m (.clk(clk), .write_low(w_low[i]), .write_high(w_high[i]), .write_address(l_address), .data(l_data),
                        .address(w_address), .w(w));
             for (v = 0; v < V; v = v + 1) begin: lane
                 unit #(.AW(AW)) u (.clk(clk), .w(w), .x(x_o[64*v +: 64]), .first(first), .shl(shl), .snap(snap),
@@ -111,26 +113,20 @@ endmodule
 // Weight memory of an element: 1,536 words; beyond them 0.
 module weights (
     input  wire        clk,
-    input  wire        write,
+    input  wire        write_low,
+    input  wire        write_high,
     input  wire [10:0] write_address,
     input  wire [63:0] data,
     input  wire [10:0] address,
     output reg  [63:0] w
 );
-    (* ram_style = "block" *) reg [63:0] m0 [0:511];
-    (* ram_style = "block" *) reg [63:0] m1 [0:511];
-    (* ram_style = "block" *) reg [63:0] m2 [0:511];
-    reg [63:0] q0, q1, q2;
-    reg [1:0] block;
+    wire [63:0] q;
+    memory #(.BLOCKS(3)) m (.clk(clk), .write_low(write_low), .write_high(write_high), .write_address({1'b0, write_address}),
+        .data(data), .address({1'b0, address}), .q(q));
+    reg beyond;
     always @(posedge clk) begin
-        if (write && write_address[10:9] == 0) m0[write_address[8:0]] <= data;
-        if (write && write_address[10:9] == 1) m1[write_address[8:0]] <= data;
-        if (write && write_address[10:9] == 2) m2[write_address[8:0]] <= data;
-        q0 <= m0[address[8:0]];
-        q1 <= m1[address[8:0]];
-        q2 <= m2[address[8:0]];
-        block <= address[10:9];
-        w <= block == 0 ? q0 : block == 1 ? q1 : block == 2 ? q2 : 64'd0;
+        beyond <= &address[10:9];
+        w <= beyond ? 64'd0 : q;
     end
 endmodule
 

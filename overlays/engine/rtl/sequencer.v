@@ -85,10 +85,10 @@ module sequencer #(parameter P = 32, V = 4) (
     wire [74:0] word = ahead[head];
 
     reg [15:0] group;
-    wire last_group = group + 16'd1 == groups;
+    reg last_group;                     // one cycle after group
     wire f_first = ir[4], f_next = ir[5], f_load = ir[6], f_store = ir[7], f_drain = ir[8];
     wire is_layer = op == LAYER || op == POOL;
-    wire skip = (f_first & (group != 0)) | (f_next & last_group);
+    reg skip;                           // one cycle after the instruction's first word
     wire odd = group[0] ^ f_next;
 
     // bits that have no meaning, and fields that exclude one another
@@ -105,7 +105,8 @@ module sequencer #(parameter P = 32, V = 4) (
     wire [1:0] region = ir[19:18];
     reg [32:0] in_offset, out_offset;   // of the group
     wire [31:0] base = bases[32*region +: 32], size = sizes[32*region +: 32], stride = strides[32*region +: 32];
-    reg [34:0] sum, limit_sum;
+    reg [34:0] sum, room;               // room: where the part may begin at most
+    reg outside;
     reg [31:0] r_base, r_size, r_stride;
     reg [32:0] r_offset;
     reg [23:0] bytes;
@@ -149,10 +150,10 @@ module sequencer #(parameter P = 32, V = 4) (
 
     // ---- watchdog
     reg [31:0] quiet_for;
-    wire bite = busy & ~stop & (quiet_for >= limit);
+    reg bite;
 
     // ---- trouble: the first wins
-    reg trouble;
+    reg trouble, beyond;
     reg [7:0] trouble_code;
     always @* begin
         trouble = 1'b1;
@@ -163,12 +164,11 @@ module sequencer #(parameter P = 32, V = 4) (
             trouble_code = AXI_WRITE;
         else if (bite)
             trouble_code = WATCHDOG;
-        else if (taken & word[74])
+        else if (beyond)
             trouble_code = BAD_PROGRAM;
         else if (state == D_CHECK & (bad | length == 7))
             trouble_code = BAD_PROGRAM;
-        else if (state == D_SUM4 & ~skip & ((sum[6:0] != 0) | (r_base[6:0] != 0) | (limit_sum > {3'd0, r_size})
-                | (op == STORE & ~region[1])))
+        else if (state == D_SUM4 & ~skip & outside)
             trouble_code = OUT_OF_RANGE;
         else
             trouble = 1'b0;
@@ -204,6 +204,10 @@ module sequencer #(parameter P = 32, V = 4) (
         n_start <= 1'b0;
         l_order <= 1'b0;
         s_order <= 1'b0;
+        last_group <= group + 16'd1 == groups;
+        skip <= (f_first & (group != 0)) | (f_next & last_group);
+        beyond <= taken & word[74];
+        bite <= busy & ~stop & (quiet_for >= limit);
         quiet_for <= ~busy | progress | dispatch ? 32'd0 : quiet_for + 32'd1;
         case (state)
             D_FIRST: if (taken) begin
@@ -237,6 +241,7 @@ module sequencer #(parameter P = 32, V = 4) (
             D_SUM: begin
                 state <= D_SUM2;
                 sum <= {2'd0, r_offset} + {3'd0, ir[63:32]};
+                room <= {3'd0, r_size} - {11'd0, bytes};
             end
             D_SUM2: begin
                 state <= D_SUM3;
@@ -244,7 +249,7 @@ module sequencer #(parameter P = 32, V = 4) (
             end
             D_SUM3: begin
                 state <= D_SUM4;
-                limit_sum <= sum + {11'd0, bytes};
+                outside <= (sum[6:0] != 0) | (r_base[6:0] != 0) | room[34] | (sum > room) | (op == STORE & ~region[1]);
             end
             D_SUM4: state <= skip ? D_FIRST : D_READY;
             D_READY: if (is_layer & skip)
