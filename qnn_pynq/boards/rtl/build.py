@@ -28,13 +28,14 @@ _HARNESS = Path(__file__).resolve().parent / "harness.cpp"
 _OLDEST = (5, 6)
 _INSTALL = "on Debian and Ubuntu: apt-get install verilator g++"
 _KINDS = (".v", ".vh", ".sv", ".svh")  # what a source may include as well
+# Functions of megabytes, as netlists give, take a compiler longer than anybody waits.
 _VERILATOR = ("--cc", "-O3", "--x-assign", "fast", "--x-initial", "unique", "--assert", "--no-timing", "-Wno-fatal",
-              "-DQNN_BEHAVIOURAL", "--prefix", "Vmodel")
+              "-DQNN_BEHAVIOURAL", "--prefix", "Vmodel", "--output-split-cfuncs", "1000")
 _CXX = ("-std=gnu++17", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-pthread", "-DVM_SC=0", "-DVM_TRACE=0",
         "-DVM_TRACE_FST=0", "-DVM_TRACE_VCD=0", "-DVL_USER_STOP", "-DVL_USER_FATAL", "-DVL_USER_FINISH")
 # By class: what runs every cycle, what runs once (a good part of the text), and Verilator's own library.
 _LEVELS = {"FAST": "-O3", "SLOW": "-O0", "GLOBAL": "-O1"}
-# Counting multiplies the text, and functions of megabytes take a compiler longer than anybody waits.
+# Counting multiplies the text.
 _COVERAGE = ("--coverage", "--output-split-cfuncs", "500")
 _COVERAGE_LEVELS = dict(_LEVELS, FAST="-O1")
 _SHOWN = 12  # lines of a compiler's complaint
