@@ -30,12 +30,10 @@ module array #(parameter P = 32, V = 4, AW = 24) (
     localparam NC = P / 4;
 
     // words, each signal at the time at which the units need it
-    reg [10:0] address_1;
     reg [2:0] offset_d;
     reg [6:0] first_d, shl_d;
-    reg [7:0] snap_d;
+    reg [7:0] snap_d;   // the last of each is for the offsets' units, the one before for the clusters
     always @(posedge clk) begin
-        address_1 <= w_address;
         offset_d <= {offset_d[1:0], offset};
         first_d <= {first_d[5:0], first};
         shl_d <= {shl_d[5:0], shl};
@@ -43,13 +41,14 @@ module array #(parameter P = 32, V = 4, AW = 24) (
     end
 
     // steps, each signal at the time at which the clusters need it
-    reg [3:0] slot_1, slot_2;            // slot, twice, last
+    reg [3:0] slot_1;                    // slot, twice, last
+    reg [2:0] slot_2;
     reg [2:0] nibble_1, nibble_2, nibble_3;
     reg [1:0] first_1, first_2, first_3, first_4;  // raw, first
     reg [1:0] last_1, last_2, last_3, last_4, last_5;
     always @(posedge clk) begin
         slot_1 <= {slot, twice, step_last};
-        slot_2 <= slot_1;
+        slot_2 <= slot_1[3:1];
         nibble_1 <= nibble;
         nibble_2 <= nibble_1;
         nibble_3 <= nibble_2;
@@ -63,8 +62,8 @@ module array #(parameter P = 32, V = 4, AW = 24) (
         last_4 <= last_3;
         last_5 <= last_4;
     end
-    wire [33:0] control = {last_5[1], last_5[0], first_4[0], first_4[1], nibble_3, slot_2[1], slot_2[3:2],
-                           t_address, slot_2[0], snap_d[7], shl_d[6], first_d[6], address_1};
+    wire [33:0] control = {last_5[1], last_5[0], first_4[0], first_4[1], nibble_3, slot_2[0], slot_2[2:1],
+                           t_address, slot_1[0], snap_d[6], shl_d[5], first_d[5], w_address};
 
     // sums of the activations, times the weights' offset
     wire [AW*V-1:0] sums;
@@ -72,8 +71,8 @@ module array #(parameter P = 32, V = 4, AW = 24) (
     generate
         for (v = 0; v < V; v = v + 1) begin: offsets
             unit #(.AW(AW)) u (.clk(clk), .w({64{offset_d[2]}}), .x(x[64*v +: 64]),
-                .first(first_d[6]), .shl(shl_d[6]), .snap(snap_d[7]),
-                .rotate(1'b0), .neighbour({AW{1'b0}}), .result(sums[AW*v +: AW]));
+                .first(first_d[6]), .shl(shl_d[6]), .take(snap_d[7]), .snap(1'b1),
+                .neighbour({AW{1'b0}}), .result(sums[AW*v +: AW]));
         end
     endgenerate
 

@@ -25,9 +25,6 @@ module cluster #(parameter V = 4, AW = 24, INDEX = 0, BUS = 64) (
     end
 
     // control, each at its own time: array.v has the delays
-    wire [10:0] w_address = c_o[10:0];
-    wire first = c_o[11], shl = c_o[12], snap = c_o[13];
-    wire rotate = c_o[14];
     wire [8:0] t_address = c_o[23:15];
     wire [1:0] slot = c_o[25:24];
     wire twice = c_o[26];
@@ -60,12 +57,23 @@ module cluster #(parameter V = 4, AW = 24, INDEX = 0, BUS = 64) (
     genvar i, v;
     generate
         for (i = 0; i < 4; i = i + 1) begin: pe
+            // copies of its own: one register for all elements would be a net over the whole cluster
+            (* keep *) reg [10:0] address;
+            (* keep *) reg first, shl, snap, take;
+            always @(posedge clk) begin
+                address <= c_o[10:0];
+                first <= c_o[11];
+                shl <= c_o[12];
+                snap <= c_o[13];
+                take <= c_o[13] | c_o[14];  // snap or rotate
+            end
+
             wire [63:0] w;
             weights m (.clk(clk), .write_low(w_low[i]), .write_high(w_high[i]), .write_address(l_address), .data(l_data),
-                       .address(w_address), .w(w));
+                       .address(address), .w(w));
             for (v = 0; v < V; v = v + 1) begin: lane
                 unit #(.AW(AW)) u (.clk(clk), .w(w), .x(x_o[64*v +: 64]), .first(first), .shl(shl), .snap(snap),
-                    .rotate(rotate), .neighbour(results[AW*(((i + 1) % 4)*V + v) +: AW]),
+                    .take(take), .neighbour(results[AW*(((i + 1) % 4)*V + v) +: AW]),
                     .result(results[AW*(i*V + v) +: AW]));
             end
         end

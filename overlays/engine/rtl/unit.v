@@ -1,5 +1,5 @@
 // One processing element's part for one vector: popcount, accumulator, and the result of the row group before.
-// first and shl belong to the word that was at w and x four cycles ago, snap to the one five cycles ago.
+// first and shl belong to the word that was at w and x four cycles ago, take and snap to the one five cycles ago.
 `default_nettype none
 
 module unit #(parameter AW = 24) (
@@ -8,8 +8,8 @@ module unit #(parameter AW = 24) (
     input  wire [63:0]   x,
     input  wire          first,   // start from 0
     input  wire          shl,     // next significance: the accumulator doubles
-    input  wire          snap,    // keep the sum
-    input  wire          rotate,  // take the neighbour's
+    input  wire          take,    // a new result: the sum if snap, else the neighbour's
+    input  wire          snap,
     input  wire [AW-1:0] neighbour,
     output reg  [AW-1:0] result
 );
@@ -21,7 +21,7 @@ module unit #(parameter AW = 24) (
     wire [AW-1:0] start = first ? {AW{1'b0}} : shl ? {sum[AW-2:0], 1'b0} : sum;
     always @(posedge clk) begin
         sum <= {{(AW-7){1'b0}}, count} + start;
-        if (snap | rotate)
+        if (take)
             result <= snap ? sum : neighbour;
     end
 endmodule
