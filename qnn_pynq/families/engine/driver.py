@@ -170,7 +170,7 @@ class EngineDriver(PolledDriver):
             self._generation = board.generation
             self.network = network
         _log.debug("%s: %s configured, %d programs, %d words of weights, %d cycles a group, %d pictures a chunk",
-                   self.overlay.name, network.name, len(compiled.parts), compiled.weight_words, compiled.cycles,
+                   self.overlay.name, network.name, len(compiled.parts), sum(compiled.held.values()), compiled.cycles,
                    self._capacity)
 
     def _load_weights(self, compiled: Compiled, timeout: float | None) -> None:
