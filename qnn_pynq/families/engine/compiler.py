@@ -246,15 +246,17 @@ class _Compiler:
         found: list[Part] = []
         first = 0
         while first < len(stage.slices):
-            for end in range(len(stage.slices), first, -1):
+            part, low, high = None, first + 1, len(stage.slices)
+            while low <= high:  # as many slices as fit
+                end = (low + high + 1) // 2
                 try:
-                    found.append(self._part([(stage, stage.slices[first:end])], image, number, source))
-                    break
+                    part, low = self._part([(stage, stage.slices[first:end])], image, number, source), end + 1
                 except _TooLong:
-                    continue
-            else:
+                    high = end - 1
+            if part is None:
                 return None
-            first = end
+            found.append(part)
+            first = high
         return found
 
     def _part(self, stages: Sequence[tuple[Stage, tuple[Slice, ...]]], image: Image, number: int | None,
@@ -278,7 +280,10 @@ class _Compiler:
         if number is not None:
             loads = self._loads(image, Flags())
             if image.problem is not None:
-                program, loads = stream(program, image, self.geometry)
+                streamed = stream(program, image, self.geometry)
+                if streamed is None:
+                    raise _TooLong
+                program, loads = streamed
             if once:
                 kept = loads
             else:

@@ -67,8 +67,8 @@ class Clock:
         """When everything is."""
         return max(self.now, self._loads[-1], self._store)
 
-    def issue(self, one: Instruction) -> int:
-        """The cycles that it waits for loads."""
+    def issue(self, one: Instruction, cycles: int | None = None) -> int:
+        """The cycles that it waits for loads; `cycles` of the array, where they are known."""
         begun = self.now
         if one.flags.wait_load:
             self.now = max(self.now, self._loads[-1])
@@ -84,33 +84,36 @@ class Clock:
             self.now = max(self.now, self._store)
             self._store = self.now + _MEMORY + one.words * self._geometry["vectors"]
         else:
-            self.now += instruction_cycles(one, self._geometry)
+            self.now += instruction_cycles(one, self._geometry) if cycles is None else cycles
         return waited
 
 
 def program_cycles(program: Sequence[Named], geometry: Any, groups: int) -> int:
     """Of a program for so many groups."""
     seen = []
+    cycles = [instruction_cycles(one, geometry) for _, one in program]
     for count in (2, 3):
         clock = Clock(geometry)
         for group in range(min(groups, count)):
-            _group(program, clock, group, group == min(groups, count) - 1)
+            _group(program, cycles, clock, group, group == min(groups, count) - 1)
         seen.append(clock.over)
     return _START + seen[1] + max(0, groups - 3) * (seen[1] - seen[0])
 
 
 def group_waits(program: Sequence[Named], geometry: Any) -> dict[int | None, int]:
     """Cycles by layer that a group in the middle of a batch waits for loads."""
+    cycles = [instruction_cycles(one, geometry) for _, one in program]
     clock = Clock(geometry)
     for group in range(3):
-        _group(program, clock, group, False)
-    return _group(program, clock, 3, False)
+        _group(program, cycles, clock, group, False)
+    return _group(program, cycles, clock, 3, False)
 
 
-def _group(program: Sequence[Named], clock: Clock, group: int, last: bool) -> dict[int | None, int]:
+def _group(program: Sequence[Named], cycles: Sequence[int], clock: Clock, group: int,
+           last: bool) -> dict[int | None, int]:
     waits: dict[int | None, int] = {}
-    for layer, one in program:
+    for (layer, one), count in zip(program, cycles):
         if one.flags.first and group or one.flags.next and last:
             continue
-        waits[layer] = waits.get(layer, 0) + clock.issue(one)
+        waits[layer] = waits.get(layer, 0) + clock.issue(one, count)
     return waits

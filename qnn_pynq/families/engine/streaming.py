@@ -22,9 +22,9 @@ from .program import IMAGE, NO_RING, THRESHOLDS, WEIGHTS, End, Flags, Layer, Loa
 __all__ = ["BATCH", "Streamed", "stream"]
 
 BATCH = 8  # groups of pictures for which a program is the best one
-_WINDOWS = (1, 2, 3, 4, 6, 8)  # eighths of the memory
-_PIECES = (3, 2, 1)  # that have room in the window
-_AHEAD = 4  # loads of a group that are begun in the group before, at most
+_WINDOWS = (4, 3, 2, 1, 6, 8)  # eighths of the memory
+_PIECES = (3, 2)  # that have room in the window; one where no other way is left
+_ENOUGH = 1.002  # of the cycles that the program would take if all weights were there
 _POINTERS = 1 << 12
 _FIRST, _NEXT = Flags(first=True), Flags(next=True)
 
@@ -95,8 +95,8 @@ class _Use(NamedTuple):
     needs: tuple[int, ...] = ()
 
 
-def stream(program: Sequence[Named], image: Image, geometry: dict[str, int]) -> Streamed:
-    """The program, whose layers name words of the image, with loads for them.
+def stream(program: Sequence[Named], image: Image, geometry: dict[str, int]) -> Streamed | None:
+    """The program, whose layers name words of the image, with loads for them; None where it becomes too long.
 
     Raises
     ------
@@ -122,28 +122,35 @@ class _Streamer:
                 for rows, memory in zip(key, self.memories):
                     _check(rows, memory, layer)
 
-    def best(self) -> Streamed:
-        """Of all ways the one that costs least."""
-        most = self.geometry["program_words"] - length(End())
-
-        def cost(made: Streamed) -> tuple[bool, int]:
-            long = sum(length(one) for _, one in made.program) > most
-            return long, program_cycles(made.program, self.geometry, BATCH)
-
-        return min(self._ways(), key=cost)  # there is one: a piece at a time always has room
+    def best(self) -> Streamed | None:
+        """Of the ways that are looked at, the one that costs least."""
+        enough = _ENOUGH * program_cycles(self.program, self.geometry, BATCH)
+        found: Streamed | None = None
+        least = 0
+        for made in self._ways():
+            cycles = program_cycles(made.program, self.geometry, BATCH)
+            if found is None or cycles < least:
+                found, least = made, cycles
+                if least <= enough:
+                    break
+        return found
 
     def _ways(self) -> Iterator[Streamed]:
         seen = set()
-        for eighths, pieces in product(_WINDOWS, _PIECES):
+        most = self.geometry["program_words"] - length(End())
+        for pieces, eighths in (*product(_PIECES, _WINDOWS), (1, _WINDOWS[-1])):
             cut = _Cut(self, eighths, pieces)
-            if not cut.possible or cut.key in seen:
+            if not cut.possible or cut.key in seen or pieces == 1 and seen:
                 continue
             seen.add(cut.key)
             uses, fetches, after = cut.uses()
-            for early, flags in product(range(min(len(fetches), _AHEAD) + 1), (_NEXT, Flags())):
-                if early or flags.next:
-                    if _apart(fetches[:early]):
-                        yield Streamed(self._schedule(uses, fetches, after, early, flags), cut.kept)
+            long = sum(length(use.named.one) for use in uses) + sum(length(fetch.load) for fetch in fetches)
+            each = 2 if cut.thresholds_move else 1
+            for early, flags in ((2 * each, _NEXT), (each, _NEXT), (2 * each, Flags()), (each, Flags()), (0, _NEXT)):
+                if long + sum(length(fetch.load) for fetch in fetches[:early]) > most:
+                    continue
+                if early <= len(fetches) and _apart(fetches[:early]):
+                    yield Streamed(self._schedule(uses, fetches, after, early, flags), cut.kept)
 
     def _schedule(self, uses: list[_Use], fetches: list[_Fetch], after: list[int], early: int,
                   flags: Flags) -> list[Named]:

@@ -133,6 +133,22 @@ def test_weights_that_do_not_fit_at_once_are_loaded_by_the_programs():
     right(driver, net, 3, 1)
 
 
+def test_what_stays_of_the_weights_outlives_a_run_that_is_broken_off():
+    rng = np.random.default_rng(3)
+    net = nets.network([small_conv.binary_conv(rng, 64, 64) for _ in range(6)], (5, 5), 64)
+    driver = made(net, nets.small_engine(pe=4, weight_words=512))
+    assert driver._compiled.setup is not None and driver._compiled.parts[0].image == 0
+    values = nets.inputs_of(net, net.layers, 0, 7)
+    driver.put(values)
+    driver.start(7)
+    with pytest.raises(DeadlineError):
+        driver.finish(5e-4)
+    assert driver.board.in_flight is None
+    for pictures in (7, 1):
+        right(driver, net, pictures)
+    assert driver.counters.wait_load < 0.01 * driver.counters.cycles
+
+
 def test_probabilities_mean_something_on_the_engine():
     net = dataclasses.replace(nets.whole_network(), overlays=("engine-z7020",))
     pictures = np.random.RandomState(0).randint(0, 256, (3, 14, 14, 3)).astype(np.uint8)
