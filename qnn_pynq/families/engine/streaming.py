@@ -136,7 +136,7 @@ class _Streamer:
         return found
 
     def _ways(self) -> Iterator[Streamed]:
-        seen = set()
+        seen: set[object] = set()
         most = self.geometry["program_words"] - length(End())
         for pieces, eighths in (*product(_PIECES, _WINDOWS), (1, _WINDOWS[-1])):
             cut = _Cut(self, eighths, pieces)

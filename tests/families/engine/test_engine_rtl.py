@@ -18,6 +18,7 @@ from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.catalogue import find_network, networks
 from qnn_pynq.convert.qnn_mo import import_qnn_mo
 from qnn_pynq.engines import BoardEngine
+from qnn_pynq.families.engine import driver as driver_module
 from qnn_pynq.families.engine.driver import EngineDriver
 from qnn_pynq.reliability.answers import Answers, differences, known_answers
 
@@ -70,8 +71,11 @@ STREAMED = {
 
 @pytest.mark.parametrize("stalls", ["steady", "rough"])
 @pytest.mark.parametrize("name", STREAMED)
-def test_weights_that_do_not_fit_come_in_time(name, stalls):
+@pytest.mark.parametrize("chunk", [1 << 19, 1])
+def test_weights_that_do_not_fit_come_in_time(monkeypatch, name, stalls, chunk):
     need_simulator()
+    monkeypatch.setattr(driver_module, "_CHUNK", chunk)
+    monkeypatch.setattr(driver_module, "_OVERHEAD", 0)
     net = STREAMED[name](np.random.default_rng(5))
     shipped = nets.overlay(pe=4, vectors=2, bank_words=512)
     rtl = dataclasses.replace(shipped.rtl, parameters={"P": 4, "V": 2, "BLOCKS": 1})
@@ -88,6 +92,7 @@ def test_weights_that_do_not_fit_come_in_time(name, stalls):
                 driver.put(rows)
                 driver.start(pictures)
                 assert np.array_equal(driver.finish(), nets.expected(net, net.layers, values))
+                assert len(driver._counted) == (1 if chunk > 1 else -(-pictures // 2)) * len(driver._compiled.parts)
             assert driver.counters.wait_load > 0
             cycles.append(driver.counters.cycles)
             driver.close()
