@@ -27,8 +27,9 @@ __all__ = ["EngineDriver"]
 _log = logging.getLogger(__name__)
 _DMA_BYTES = 16_000_000
 _MOST_GROUPS = 4096
-_CHUNK = 1 << 19  # cycles of the circuit, about: small beside a batch, large beside what a start costs
-_OVERHEAD = 20  # times what a chunk's start and first loads take
+_CHUNK = 1 << 20  # cycles of the circuit, at least: 10 ms
+_OVERHEAD = 100  # times what a chunk's start and first loads take
+_LEAST = 3  # groups: each is loaded beside the one before, but for the first
 _LOAD_MARGIN = 1.0  # seconds
 _KINDS = {"binary": ("words", np.uint64), "codes": ("codes", np.uint8), "sums": ("sums", np.int32),
           "scores": ("scores", np.float64)}
@@ -220,7 +221,7 @@ class EngineDriver(PolledDriver):
         few, many = self._cycles(3), self._cycles(4)
         each = max(1, many - few)
         wanted = max(_CHUNK, _OVERHEAD * (few - 3 * each))
-        return int(min(max(1, self._capacity // self._vectors // 2), -(-wanted // each)))
+        return int(min(max(1, self._capacity // self._vectors // 2), max(_LEAST, -(-wanted // each))))
 
     # -- runs ---------------------------------------------------------------------------------------------
 

@@ -137,6 +137,7 @@ def small_chunks(monkeypatch):
     """Each of one group of pictures."""
     monkeypatch.setattr(driver_module, "_CHUNK", 1)
     monkeypatch.setattr(driver_module, "_OVERHEAD", 0)
+    monkeypatch.setattr(driver_module, "_LEAST", 1)
 
 
 NETS = {
@@ -176,9 +177,10 @@ def test_large_chunks_where_each_loads_weights_and_small_ones_where_memory_is_sm
     resident = made(nets.dense_network(1, (256, 256, 256, 256, 64)), nets.overlay())
     for driver in (turns, resident):
         groups = driver._largest
-        assert driver._cycles(groups) <= 1.06 * groups * (driver._cycles(101) - driver._cycles(100))
+        assert driver._cycles(groups) <= 1.02 * groups * (driver._cycles(101) - driver._cycles(100))
         assert 2 * groups * driver._vectors <= driver.capacity
         assert driver._cycles(groups) > 500_000
+    assert made(nets.whole_network())._largest >= 3
     assert made(nets.whole_network(), dma_bytes=200_000)._largest <= 10
 
 

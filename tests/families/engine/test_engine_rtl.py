@@ -71,11 +71,12 @@ STREAMED = {
 
 @pytest.mark.parametrize("stalls", ["steady", "rough"])
 @pytest.mark.parametrize("name", STREAMED)
-@pytest.mark.parametrize("chunk", [1 << 19, 1])
+@pytest.mark.parametrize("chunk", [1 << 20, 1])
 def test_weights_that_do_not_fit_come_in_time(monkeypatch, name, stalls, chunk):
     need_simulator()
     monkeypatch.setattr(driver_module, "_CHUNK", chunk)
     monkeypatch.setattr(driver_module, "_OVERHEAD", 0)
+    monkeypatch.setattr(driver_module, "_LEAST", 1)
     net = STREAMED[name](np.random.default_rng(5))
     shipped = nets.overlay(pe=4, vectors=2, bank_words=512)
     rtl = dataclasses.replace(shipped.rtl, parameters={"P": 4, "V": 2, "BLOCKS": 1})
