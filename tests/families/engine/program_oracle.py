@@ -169,6 +169,7 @@ class Machine:
         least = 0 if pool else turns if raw else max(turns, P // 4 + ob, 8)
         late = SLACK + turns + P // 4
         words = 0
+        self.land(self.time)  # row groups of few words take longer than their words
         for pixel in range(oy * ox):
             y, x = divmod(pixel, ox)
             inside = (iy0 + y * stride + ty >= 0) & (iy0 + y * stride + ty < ih)
