@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, NoReturn, Sequence
 from weakref import WeakKeyDictionary
 
@@ -20,6 +20,7 @@ from .hazards import load_early, settle_waits
 from .image import Image
 from .mapping import Step, Unfit, make_steps
 from .memory import LANES, Lanes, Run, Section, lanes_of, place_inputs, place_runs
+from .pace import Named, program_cycles
 from .program import (
     IMAGE,
     INPUT,
@@ -37,6 +38,7 @@ from .program import (
     length,
 )
 from .stages import Slice, Stage, make_stages
+from .streaming import BATCH, stream
 
 __all__ = ["Compiled", "Part", "compile_network", "compile_steps", "split_network"]
 
@@ -47,18 +49,18 @@ class Part(NamedTuple):
     Attributes
     ----------
     words : uint64 array
-    instructions : tuple of (layer or None, Instruction)
+    instructions : tuple of Named
         What they are, with the network's layer that each is for.
     source, target : int
         Maps of `Compiled.maps` that it reads and writes.
     scratch : int
         Bytes of memory beside.
     image : int or None
-        The weight image that it loads by itself; None where weights are loaded once.
+        The weight image that it loads from by itself; None where all weights are loaded once.
     """
 
     words: np.ndarray
-    instructions: tuple[tuple[int | None, Instruction], ...]
+    instructions: tuple[Named, ...]
     source: int
     target: int
     scratch: int
@@ -88,9 +90,9 @@ class Compiled:
     images : tuple of array
         Weights and thresholds, uint64.
     setup : Part or None
-        Loads the first image, once.
-    weight_words, threshold_words : int
-        Of an element and of a cluster.
+        Loads what stays of the first image, once.
+    held : dict
+        Words of the weights of an element, by layer.
     """
 
     steps: tuple[Step, ...]
@@ -102,8 +104,7 @@ class Compiled:
     maps: tuple[int, ...]
     images: tuple[np.ndarray, ...]
     setup: Part | None
-    weight_words: int
-    threshold_words: int
+    held: dict[int, int]
 
     @property
     def cycles(self) -> int:
@@ -119,16 +120,40 @@ def compile_steps(steps: Sequence[Step], geometry: dict[str, int]) -> Compiled:
     Unfit
         A limit of the engine is in the way.
     """
-    return _Compiler(tuple(steps), geometry).compile()
+    made = _Compiler(tuple(steps), geometry, False)
+    whole = made.image(0, len(steps))
+    if whole.problem is None:
+        return made.compile(whole)
+    found: list[Compiled] = []
+    problem: Unfit | None = None
+    for ahead in (True, False):
+        try:
+            found.append(_Compiler(tuple(steps), geometry, ahead).compile(None))
+        except Unfit as error:
+            problem = problem or error
+    if not found:
+        assert problem is not None
+        raise problem
+    return min(found, key=lambda one: sum(program_cycles(part.instructions, geometry, BATCH) for part in one.parts))
 
 
 class _Compiler:
-    def __init__(self, steps: tuple[Step, ...], geometry: dict[str, int]) -> None:
-        self.steps, self.geometry = steps, geometry
+    """Of steps to programs.
+
+    Parameters
+    ----------
+    ahead : bool
+        Weights that do not fit are loaded ahead of the layers, for each group of pictures; else the steps take turns:
+        each program loads the weights of as many as fit, once for all groups of a batch.
+    """
+
+    def __init__(self, steps: tuple[Step, ...], geometry: dict[str, int], ahead: bool) -> None:
+        self.steps, self.geometry, self.ahead = steps, geometry, ahead
         self._carry()
         self.images: list[Image] = []
         self.maps: list[int] = []
         self.parts: list[Part] = []
+        self.kept: list[Load] | None = None
 
     def _carry(self) -> None:
         """Lanes of the maps between the steps, and the outputs of each."""
@@ -152,7 +177,8 @@ class _Compiler:
                 return step.groups
         return 1
 
-    def _image(self, first: int, end: int) -> Image:
+    def image(self, first: int, end: int) -> Image:
+        """Weights and thresholds of some steps."""
         image = Image(self.geometry)
         for number in range(first, end):
             step = self.steps[number]
@@ -160,14 +186,12 @@ class _Compiler:
                 image.add(step, self.carried[number], self.runs[number])
         return image
 
-    def compile(self) -> Compiled:
+    def compile(self, whole: Image | None) -> Compiled:
+        """Programs of all steps; `whole`: the image of all, where it fits."""
         count = len(self.steps)
-        whole: Image | None = None
-        try:
-            whole = self._image(0, count)
+        if whole is not None:
             self.images.append(whole)
-        except Unfit:
-            pass
+            self.kept = self._loads(whole, Flags())
         first, before = 0, None
         arriving: tuple[Section, ...] = ()
         while first < count:
@@ -179,15 +203,17 @@ class _Compiler:
         return Compiled(
             self.steps, self.carried[0], self.carried[-1], arriving, before.leaving, tuple(self.parts),
             tuple(self.maps), tuple(image.words()[0] for image in self.images),
-            None if whole is None else self._setup(whole),
-            max(image.weight_words for image in self.images), max(image.threshold_words for image in self.images))
+            self._setup(self.kept) if self.kept else None,
+            {layer: words for image in self.images for layer, words in image.held_words.items()})
 
     def _next(self, first: int, before: Stage | None, whole: Image | None) -> tuple[Stage, ...]:
         """Programs for as many steps as go into one, or for a single step."""
         problem: Unfit | None = None
         for end in range(len(self.steps), first, -1):
             try:
-                image = whole or self._image(first, end)
+                image = whole or self.image(first, end)
+                if image.problem is not None and not self.ahead and end > first + 1:
+                    raise image.problem
                 stages = make_stages(self.steps[first:end], self.carried[first : end + 1], self.runs[first:end],
                                      self.geometry, before)
                 number = None if whole else len(self.images)
@@ -211,7 +237,8 @@ class _Compiler:
         """Programs of stages: one, or several for a single stage; None where that does not do."""
         source = max(0, len(self.maps) - 1)
         try:
-            return [self._part([(stage, stage.slices) for stage in stages], image, number, source)]
+            once = len(stages) == len(self.steps)
+            return [self._part([(stage, stage.slices) for stage in stages], image, number, source, once)]
         except _TooLong:
             if len(stages) > 1:
                 return None
@@ -219,23 +246,23 @@ class _Compiler:
         found: list[Part] = []
         first = 0
         while first < len(stage.slices):
-            for end in range(len(stage.slices), first, -1):
+            part, low, high = None, first + 1, len(stage.slices)
+            while low <= high:  # as many slices as fit
+                end = (low + high + 1) // 2
                 try:
-                    found.append(self._part([(stage, stage.slices[first:end])], image, number, source))
-                    break
+                    part, low = self._part([(stage, stage.slices[first:end])], image, number, source), end + 1
                 except _TooLong:
-                    continue
-            else:
+                    high = end - 1
+            if part is None:
                 return None
-            first = end
+            found.append(part)
+            first = high
         return found
 
     def _part(self, stages: Sequence[tuple[Stage, tuple[Slice, ...]]], image: Image, number: int | None,
-              source: int) -> Part:
+              source: int, once: bool = False) -> Part:
+        """A program; `once`: of all steps, so that what stays of the weights needs to be loaded only once."""
         emission = Emission(self.geometry, image)
-        instructions: list[tuple[int | None, Instruction]] = []
-        if number is not None:
-            instructions += [(None, load) for load in self._loads(image, Flags(first=True))]
         area, used = Area(INPUT), 0
         for place, (stage, slices) in enumerate(stages):
             to = Area(OUTPUT)
@@ -245,15 +272,28 @@ class _Compiler:
                     used += stage_bytes(stage.leaving, self.geometry["vectors"])
             emission.stage(stage, slices, area, to)
             area = to
-        most = self.geometry["program_words"] - sum(length(one) for _, one in instructions) - length(End())
+        most = self.geometry["program_words"] - length(End())
         if sum(length(one) for _, one in emission.found) > most:
             raise _TooLong
-        instructions += [*load_early(emission.found, self.geometry), (None, End())]
-        if sum(length(one) for _, one in instructions) > self.geometry["program_words"]:
+        program = [Named(*one) for one in load_early(emission.found, self.geometry)]
+        kept: list[Load] | None = None
+        if number is not None:
+            loads = self._loads(image, Flags())
+            if image.problem is not None:
+                streamed = stream(program, image, self.geometry)
+                if streamed is None:
+                    raise _TooLong
+                program, loads = streamed
+            if once:
+                kept = loads
+            else:
+                program = [*(Named(None, replace(load, flags=Flags(first=True))) for load in loads), *program]
+        if sum(length(one) for _, one in program) > most:
             raise _TooLong
-        settled = settle_waits([one for _, one in instructions], self.geometry)
-        named = tuple((layer, one) for (layer, _), one in zip(instructions, settled))
-        return Part(encode(settled), named, source, source + 1, used, number)
+        layers = [*(layer for layer, _ in program), None]
+        settled = settle_waits([*(one for _, one in program), End()], self.geometry)
+        self.kept = kept or self.kept
+        return Part(encode(settled), tuple(map(Named, layers, settled)), source, source + 1, used, number)
 
     def _loads(self, image: Image, flags: Flags) -> list[Load]:
         words, offset = image.words()
@@ -262,9 +302,9 @@ class _Compiler:
             loads.append(Load(THRESHOLDS, IMAGE, offset, words.size - offset // 8, Place(0), flags))
         return loads
 
-    def _setup(self, image: Image) -> Part:
-        instructions: list[Instruction] = [*self._loads(image, Flags()), End()]
-        return Part(encode(instructions), tuple((None, one) for one in instructions), 0, 0, 0, None)
+    def _setup(self, loads: Sequence[Load]) -> Part:
+        instructions: list[Instruction] = [*loads, End()]
+        return Part(encode(instructions), tuple(Named(None, one) for one in instructions), 0, 0, 0, None)
 
 
 class _TooLong(Exception):

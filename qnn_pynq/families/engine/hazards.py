@@ -1,4 +1,4 @@
-"""What an instruction has to wait for: found by following a program twice, from nothing and from its own end.
+"""What an instruction has to wait for: found by following a program through batches of one to three groups.
 
 Instructions begin one behind the other, and a LAYER has read all of its words before the next one begins. What goes on
 behind: loads, one store, and the results of the last row groups, which are on their way to the banks.
@@ -13,7 +13,7 @@ from typing import NamedTuple, Sequence
 
 import numpy as np
 
-from .program import ACTIVATIONS, NO_RING, THRESHOLDS, Flags, Instruction, Layer, Load, Place, Store
+from .program import ACTIVATIONS, NO_RING, THRESHOLDS, WEIGHTS, Flags, Instruction, Layer, Load, Place, Store
 
 __all__ = ["load_early", "settle_waits"]
 
@@ -31,24 +31,28 @@ class _Flight(NamedTuple):
 
 
 class _Access(NamedTuple):
-    """Of a load or a store: words of the banks, and of memory."""
+    """Of a load or a store: words of the banks, and of memory; of weights and thresholds, words from `to` on."""
 
     banks: np.ndarray
     region: int
     start: int
     end: int
     target: int = ACTIVATIONS
+    to: tuple[int, int] = (0, 0)
 
 
 def settle_waits(program: Sequence[Instruction], geometry: dict) -> list[Instruction]:
     """The program with the waits that it needs, and no more."""
     found = list(program)
-    follower = _Follower(geometry)
-    for group in range(2):
-        for place, instruction in enumerate(found):
-            if instruction.flags.first and group:
-                continue
-            found[place] = follower.follow(instruction, group)
+    known = False
+    for groups in (3, 2, 1):  # the first one, those behind, the last one, for which nothing is loaded ahead
+        follower = _Follower(geometry)
+        for group in range(groups):
+            for place, instruction in enumerate(found):
+                if instruction.flags.first and group or instruction.flags.next and group == groups - 1:
+                    continue
+                found[place] = follower.follow(instruction, known)
+            known = True
     return found
 
 
@@ -86,14 +90,14 @@ class _Follower:
         self.store: _Access | None = None
         self.flights: deque[_Flight] = deque(maxlen=_UNDER_WAY)
 
-    def follow(self, instruction: Instruction, group: int) -> Instruction:
-        """The instruction with the waits that it needs in this group, beside those that it has."""
+    def follow(self, instruction: Instruction, known: bool) -> Instruction:
+        """The instruction with the waits that it needs here, beside those that it has; `known`: its `safe` counts."""
         if isinstance(instruction, Load):
             return self._load(instruction)
         if isinstance(instruction, Store):
             return self._store(instruction)
         if isinstance(instruction, Layer):
-            return self._layer(instruction, group)
+            return self._layer(instruction, known)
         return instruction
 
     # -- waits --------------------------------------------------------------------------------------------
@@ -112,15 +116,16 @@ class _Follower:
 
     def _load(self, load: Load) -> Instruction:
         nbytes = 8 * load.words
-        access = _Access(self._load_words(load), load.region, load.offset, load.offset + nbytes, load.target)
+        units = (self.elements, self.clusters, self.vectors)[load.target]
+        access = _Access(self._load_words(load), load.region, load.offset, load.offset + nbytes, load.target,
+                         (load.to.pointer, load.to.pointer + -(-load.words // units)))
         stored = self.store is not None and (
             _meet(access.banks, self.store.banks) and load.target == ACTIVATIONS or _overlap(access, self.store))
         drain = load.target == ACTIVATIONS and any(_meet(access.banks, flight.addresses) for flight in self.flights)
         if load.target == THRESHOLDS:  # read on the way out
-            first, last = load.to.pointer, load.to.pointer + -(-load.words // self.clusters)
-            drain = any(first < flight.thresholds[1] and flight.thresholds[0] < last for flight in self.flights)
+            drain = any(_within(access.to, flight.thresholds) for flight in self.flights)
         found = self._waits(load, False, bool(stored), drain)
-        self.loads.append(access)
+        self.loads = [*self.loads[-1:], access]  # two may be under way: a third one is held
         return found
 
     def _store(self, store: Store) -> Instruction:
@@ -132,17 +137,19 @@ class _Follower:
         self.store = access  # one that was under way is complete, or this one had been held
         return found
 
-    def _layer(self, layer: Layer, group: int) -> Instruction:
+    def _layer(self, layer: Layer, known: bool) -> Instruction:
         bare = _bare(layer)
         written = _written(bare, self.subs)
         loads = [other for other in self.loads if other.target == ACTIVATIONS]
-        load = bool(len(loads) < len(self.loads) and not layer.pool)  # weights or thresholds
+        load = not layer.pool and any(_within(other.to, used) for other in self.loads for target, used in
+                                      ((WEIGHTS, _weights(layer)), (THRESHOLDS, _thresholds(layer)))
+                                      if other.target == target)
         if loads:
             coming = np.unique(np.concatenate([other.banks for other in loads]))
             load = load or _meet(coming, written) or _meet(coming, _reads(bare))
         store = self.store is not None and _meet(self.store.banks, written)
         safe = self._safe(layer)
-        if group:
+        if known:
             safe = min(safe, layer.safe)
         found = self._waits(replace(layer, safe=safe), load, store, False)
         if layer.cycles > safe:
@@ -171,8 +178,7 @@ class _Follower:
     def _flights(self, layer: Layer) -> list[_Flight]:
         """What of a layer's results is under way once its words have been read."""
         places, planes = _results(layer, self.subs)
-        slots = 0 if layer.pool or layer.raw else -(-layer.levels // 3)
-        used = layer.t_base, layer.t_base + 4 * slots * len(places)
+        used = _thresholds(layer)
         flights: list[_Flight] = []
         for back in range(min(layer.rows, _UNDER_WAY)):
             pixel, number = divmod(layer.rows - 1 - back, len(places))
@@ -197,6 +203,22 @@ def _results(layer: Layer, subs: int) -> tuple[np.ndarray, np.ndarray]:
     count = layer.groups * layer.row_groups
     places = np.arange(count) if layer.pool else (layer.out_sub + np.arange(count)) // subs
     return places, np.arange(layer.planes) * layer.st_oplane
+
+
+def _weights(layer: Layer) -> tuple[int, int]:
+    """Words of the weights that a layer reads."""
+    last = (layer.groups * layer.row_groups - 1) * layer.w_row + (layer.weight_bits - 1) * layer.w_plane
+    return layer.w_base, layer.w_base + last + layer.taps
+
+
+def _thresholds(layer: Layer) -> tuple[int, int]:
+    """Words of the thresholds."""
+    slots = 0 if layer.pool or layer.raw else -(-layer.levels // 3)
+    return layer.t_base, layer.t_base + 4 * slots * layer.groups * layer.row_groups
+
+
+def _within(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
 
 
 def _bare(layer: Layer) -> Layer:

@@ -61,11 +61,20 @@ class Held(NamedTuple):
 
 
 class Image:
-    """Words of the elements and clusters, as they are filled.
+    """Words of the elements and clusters, one step's behind those of the other.
 
     Parameters
     ----------
     geometry : dict
+
+    Attributes
+    ----------
+    weight_words, threshold_words : int
+        Of an element and of a cluster, of all steps.
+    held_words : dict
+        Words of an element by layer.
+    problem : Unfit or None
+        Why the circuit does not hold all of them at once.
     """
 
     def __init__(self, geometry: dict[str, int]) -> None:
@@ -75,29 +84,26 @@ class Image:
         self._thresholds: list[np.ndarray] = []
         self._held: dict[tuple[int, int], tuple[Run, Held]] = {}
         self.weight_words = self.threshold_words = 0
+        self.held_words: dict[int, int] = {}
+        self.problem: Unfit | None = None
 
     def add(self, step: Step, arrives: Lanes, runs: tuple[Run, ...]) -> None:
-        """Take the weights of a step in.
-
-        Raises
-        ------
-        Unfit
-            They do not fit beside those that are there.
-        """
+        """Take the weights of a step in."""
         for run in runs:
             weights, w_plane = self._weight_words(step, arrives, run)
             thresholds = self._threshold_words(step, run)
             rows = -(-run.outputs // self._elements)
-            held = Held(self.weight_words, weights.shape[1] // rows, w_plane, self.threshold_words,
-                        thresholds.shape[1] // rows)
+            held = Held(self.weight_words, weights.shape[1] // rows, w_plane,
+                        self.threshold_words if thresholds.size else 0, thresholds.shape[1] // rows)
             self.weight_words += weights.shape[1]
             self.threshold_words += thresholds.shape[1]
+            self.held_words[step.layer] = self.held_words.get(step.layer, 0) + weights.shape[1]
             for what, words, most in (("weights", self.weight_words, self._limits[0]),
                                       ("thresholds", self.threshold_words, self._limits[1])):
-                if words > most:
+                if words > most and self.problem is None:
                     unit = "an element" if what == "weights" else "a cluster"
-                    raise Unfit(f"its {what} make {words} words of {unit} with those before: expected at most {most}",
-                                step.layer)
+                    self.problem = Unfit(f"its {what} make {words} words of {unit} with those before: expected at most "
+                                         f"{most}", step.layer)
             self._weights.append(weights)
             self._thresholds.append(thresholds)
             self._held[step.layer, run.first] = run, held

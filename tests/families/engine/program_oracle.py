@@ -110,7 +110,7 @@ class Machine:
         if addresses.max() >= memory.shape[1]:
             raise Broken(f"a load to {addresses.max()}")
         memory[:, addresses] = full.reshape(rows, units).T
-        self.loading.append((target, set(addresses.tolist())))
+        self.loading = [*self.loading[-1:], (target, set(addresses.tolist()))]  # a third one is held until one is over
 
     def store(self, q, group):
         region, source, offset = field(q[0], 19, 18), field(q[0], 31, 20), field(q[0], 63, 32)
@@ -161,14 +161,15 @@ class Machine:
         ty, tx, tn = (np.array(column) for column in zip(*taps))
         steps = ty * sky + tx * skx + tn * s0
         coming = {address for target, there in self.loading if target == 2 for address in there}
-        if not pool and any(target < 2 for target, _ in self.loading):
-            raise Broken("a layer while weights come")
+        arriving = [{address for target, there in self.loading if target == memory for address in there}
+                    for memory in (0, 1)]
         self.layers += 1
         subs, outs = LANES // P, 4 * levels if raw else ob
         turns = 16 * levels if raw else 0 if pool else 4 * levels
         least = 0 if pool else turns if raw else max(turns, P // 4 + ob, 8)
         late = SLACK + turns + P // 4
         words = 0
+        self.land(self.time)  # row groups of few words take longer than their words
         for pixel in range(oy * ox):
             y, x = divmod(pixel, ox)
             inside = (iy0 + y * stride + ty >= 0) & (iy0 + y * stride + ty < ih)
@@ -202,6 +203,8 @@ class Machine:
                     at = wbase + number * wrow + i * kw + np.arange(len(taps))
                     if at.max() >= g["weight_words"]:
                         raise Broken(f"weights at {at.max()}")
+                    if arriving[0] & set(at.tolist()):
+                        raise Broken("a layer while its weights come")
                     held = np.unpackbits(np.ascontiguousarray(self.weights[:, at]).view(np.uint8), axis=1,
                                          bitorder="little").astype(np.int64)
                     sums += (dots.astype(np.int64) @ held.T) << i + j
@@ -212,6 +215,9 @@ class Machine:
                     codes = ((sums << wsh) - offs[:, None]) % (1 << 24)
                     codes = np.where(codes >= 1 << 23, codes - (1 << 24), codes)
                     if not raw:
+                        slots = 4 * -(-levels // 3)
+                        if arriving[1] & set(range(tbase + number * slots, tbase + (number + 1) * slots)):
+                            raise Broken("a layer while its thresholds come")
                         codes = self.codes(codes, tbase, number, levels)
                     width, (place, sub) = P, divmod(osub + number, subs)
                 self.time = max(self.time, begun + least)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from qnn_pynq.errors import UnsupportedNetworkError
 from qnn_pynq.families.engine import packing
 from qnn_pynq.families.engine.compiler import compile_network, split_network
-from qnn_pynq.families.engine.program import Layer, Load
+from qnn_pynq.families.engine.plan import plan_rows
+from qnn_pynq.families.engine.program import THRESHOLDS, WEIGHTS, End, Layer, Load
 from qnn_pynq.families.engine.stages import make_strips
 from qnn_pynq.networks import Pool
 
@@ -205,17 +206,91 @@ def test_words_that_two_groups_share_are_computed_from_both():
     assert compiled.arrives.words == 2 and len(loads) >= 60  # of the two in turn, row by row
 
 
-def test_a_network_with_more_weights_than_fit_loads_them_in_turns():
+# -- weights that do not fit --------------------------------------------------------------------------------
+
+
+def layers_ahead(part, units):
+    """For each load of weights into words that the next group needs, too: layers between it and the first use."""
+    body = [one for _, one in part.instructions if not isinstance(one, End) and not one.flags.first]
+    found = []
+    for place, load in enumerate(body):
+        if not isinstance(load, Load) or load.target != WEIGHTS:
+            continue
+        words = range(load.to.pointer, load.to.pointer + load.words // units)
+        behind = [one for one in body[place + 1 :] + body[:place] if isinstance(one, Layer) and not one.pool]
+        found.append(next(count for count, one in enumerate(behind)
+                          if one.w_base < words.stop and words.start < one.w_base + one.row_groups * one.w_row))
+    return found
+
+
+def test_weights_that_do_not_fit_are_loaded_a_layer_ahead():
     rng = np.random.default_rng(10)
     layers = [small_conv.binary_conv(rng, 64, 64) for _ in range(3)]
     net = nets.network(layers, (5, 5), 64)
-    compiled = check(net, nets.small_engine(weight_words=512, pe=4))
-    assert compiled.setup is not None
+    overlay = nets.small_engine(weight_words=512, pe=4)
+    compiled = check(net, overlay)
+    assert compiled.setup is not None and compiled.parts[0].image is None
     layers += [small_conv.binary_conv(rng, 64, 64) for _ in range(3)]
-    compiled = check(dataclasses.replace(net, layers=tuple(layers)), nets.small_engine(weight_words=512, pe=4))
+    net = dataclasses.replace(net, layers=tuple(layers))
+    compiled = check(net, overlay, 3)
+    assert compiled.setup is not None and len(compiled.parts) == len(compiled.images) == 1
+    ahead = layers_ahead(compiled.parts[0], 4)
+    assert len(ahead) >= 3 and min(ahead) >= 1
+    rows = plan_rows(compiled, overlay.geometry)
+    assert [row.weight_words for row in rows] == [144] * 6
+    # 25 places, 16 row groups, 9 taps, 2 planes, of 2 pictures: nothing is waited for, though much is loaded.
+    assert sum(row.cycles for row in rows) == pytest.approx(6 * 3600, rel=0.01)
+    loaded = sum(row.load_bytes for row in rows[1:])
+    assert 144 * 4 * 8 / 2 * 2 <= loaded <= 144 * 4 * 8 / 2 * 6
+
+
+def test_layers_that_are_over_sooner_than_their_weights_come_take_turns_for_a_whole_batch():
+    """Loaded once for all groups, program by program: dense layers use each word once for a group."""
+    compiled = check(nets.dense_network(3, (256, 256, 256, 256, 64)), nets.overlay(weight_words=64), 9)
     assert compiled.setup is None and len(compiled.parts) == 2 and len(compiled.images) == 2
     for part in compiled.parts:
         assert any(isinstance(one, Load) and one.flags.first for _, one in part.instructions)
+
+
+@pytest.mark.parametrize("pe, weight_words", [(4, 60), (8, 64), (32, 20)])
+@pytest.mark.parametrize("pictures", [1, 3, 7])
+def test_a_layer_that_is_larger_than_the_memory_is_split_by_its_row_groups(pe, weight_words, pictures):
+    overlay = nets.small_engine(pe=pe, weight_words=weight_words)
+    compiled = check(nets.dense_network(4, (260, 200, 64)), overlay, pictures)
+    first = [one for layer, one in compiled.parts[0].instructions if layer == 0 and isinstance(one, Layer)]
+    rows = -(-200 // pe)
+    assert len(first) > 1 and sum(one.row_groups for one in first) == rows
+    assert all(one.w_base + one.row_groups * one.w_row <= weight_words for one in first)
+    assert compiled.held[0] == rows * 5 > weight_words
+    rng = np.random.default_rng(pictures)
+    layers = [small_conv.binary_conv(rng, 40, 200), Pool(2, 2), small_conv.binary_conv(rng, 200, 36, groups=2)]
+    check(nets.network(layers, (6, 5), 40), overlay, pictures)
+
+
+def test_the_plan_counts_the_cycles_that_the_array_waits_for_weights():
+    overlay = nets.overlay(pe=4, vectors=2)
+    _, compiled = split_network(nets.dense_network(5, (1024, 512, 64)), overlay)
+    first = plan_rows(compiled, overlay.geometry)[0]
+    loaded = first.load_bytes * 2 / 8  # a group's, a word in a cycle; the pictures are among them
+    assert loaded > 128 * 16 and 2 * first.cycles >= loaded and first.bound == "memory"
+    assert 2 * first.cycles <= 1.5 * loaded and first.weight_words == 2048
+
+
+@pytest.mark.parametrize("pictures", [1, 5])
+def test_thresholds_that_do_not_fit_are_loaded_ahead_too(pictures):
+    rng = np.random.default_rng(11)
+    layers = [nets.with_steps(small_conv.binary_conv(rng, 64, 640, 1, (0, 0)), 4)]
+    compiled = check(nets.network(layers, (2, 2)), nets.overlay(threshold_words=128), pictures)
+    loads = [one for _, one in compiled.parts[0].instructions if isinstance(one, Load) and one.target == THRESHOLDS]
+    assert len(loads) > 3
+    check(nets.network(layers, (2, 2)), nets.overlay(threshold_words=128, weight_words=10), pictures)
+
+
+def test_maps_in_strips_with_weights_in_pieces():
+    rng = np.random.default_rng(12)
+    conv = small_conv.binary_conv
+    layers = (conv(rng, 68, 40, 3), Pool(3, 2, (0, 1)), conv(rng, 40, 24, groups=2))
+    check(nets.network(layers, (19, 13), 68), nets.small_engine(weight_words=50), 3)
 
 
 @pytest.mark.slow
@@ -240,9 +315,11 @@ def test_any_network_that_is_taken_is_computed(data):
         if window > 1 and min(size) >= window:
             layers.append(Pool(window, data.draw(st.integers(1, window)), (0, data.draw(st.integers(0, 1)))))
             size = tuple(layers[-1].output_size(length) for length in size)
-    overlay = nets.small_engine(pe=data.draw(st.sampled_from([4, 16, 32]), "pe"))
+    overlay = nets.small_engine(pe=data.draw(st.sampled_from([4, 16, 32]), "pe"),
+                                weight_words=data.draw(st.sampled_from([40, 100, 300, 1536]), "weights"),
+                                threshold_words=data.draw(st.sampled_from([30, 100, 512]), "thresholds"))
     try:
-        check(nets.network(layers, side, first), overlay, 3)
+        check(nets.network(layers, side, first), overlay, data.draw(st.sampled_from([1, 3, 5]), "pictures"))
     except UnsupportedNetworkError as error:
         assert "expected" in str(error) or "fit" in str(error)
 
@@ -302,10 +379,12 @@ def test_maps_and_memories_that_are_a_bit_too_large_are_refused_with_the_limit()
     conv = small_conv.binary_conv
     refused(nets.network([conv(rng, 64, 8, 1, (0, 0))], (256, 1)), nets.overlay(), "256 x 1", "at most 255")
     refused(nets.network([conv(rng, 64, 8)], (3, 200)), nets.small_engine(bank_words=512), "do not fit", "512 words")
-    wide = [conv(rng, 64, 256, 7, (3, 3))]
-    refused(nets.network(wide, (7, 7)), nets.small_engine(weight_words=512), "weights", "at most 512")
-    many = [nets.with_steps(conv(rng, 64, 640, 1, (0, 0)), 4)]
-    refused(nets.network(many, (2, 2)), nets.overlay(threshold_words=128), "thresholds", "at most 128")
+    wide = nets.network([conv(rng, 64, 256, 7, (3, 3))], (7, 7))
+    check(wide, nets.small_engine(weight_words=50), 1)
+    refused(wide, nets.small_engine(weight_words=49), "weights of a row group", "at most 48")
+    many = nets.network([nets.with_steps(conv(rng, 64, 640, 1, (0, 0)), 4)], (2, 2))
+    check(many, nets.overlay(threshold_words=21), 1)
+    refused(many, nets.overlay(threshold_words=20), "thresholds of a row group", "at most 19")
     refused(nets.network([nets.with_steps(conv(rng, 64, 8), 5)], (9, 9)), nets.small_engine(), "31 thresholds",
             "1 to 15")
 
@@ -343,6 +422,8 @@ def test_floats_are_left_to_the_processor():
 def test_a_tail_that_does_not_fit_is_left_to_the_processor():
     rng = np.random.default_rng(1)
     net = nets.whole_network()
-    wide = dataclasses.replace(net, layers=(*net.layers[:-1], small_conv.linear(rng, 160, 3000)))
-    split, _ = split_network(wide, nets.small_engine())
+    wide = dataclasses.replace(net, layers=(*net.layers[:-1], small_conv.linear(rng, 160, 100)))
+    split, _ = split_network(wide, nets.small_engine(weight_words=32 + 1))  # 4 places of 8 bits, and an odd place
+    assert [len(part) for part in split] == [0, 6, 0]
+    split, _ = split_network(wide, nets.small_engine(weight_words=32))
     assert [len(part) for part in split] == [0, 5, 1]

@@ -19,15 +19,19 @@ from qnn_pynq.catalogue import find_network, find_overlay, overlay_files
 from qnn_pynq.convert.qnn_mo import import_qnn_mo
 from qnn_pynq.engines import BoardEngine, SoftwareEngine
 from qnn_pynq.errors import (
+    BoardBusyError,
+    BoardError,
     BusError,
     DeadlineError,
     DescriptorError,
     ForeignBitstreamError,
     InputError,
+    NoDataError,
     OverlayMissingError,
     StatusError,
     StrayRunError,
 )
+from qnn_pynq.families.engine import driver as driver_module
 from qnn_pynq.families.engine.driver import EngineDriver
 from qnn_pynq.files.fields import Fields
 from qnn_pynq.overlay import load_overlay
@@ -125,12 +129,183 @@ def test_large_batches_keep_to_the_memory_that_they_may_take():
     assert made(net, dma_bytes=1).capacity == 2  # a group gets what it needs
 
 
+# -- chunks -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """Each of one group of pictures."""
+    monkeypatch.setattr(driver_module, "_CHUNK", 1)
+    monkeypatch.setattr(driver_module, "_OVERHEAD", 0)
+    monkeypatch.setattr(driver_module, "_LEAST", 1)
+
+
+NETS = {
+    "words": lambda: nets.dense_network(6, (70, 64, 40), ternary=True),
+    "sums": lambda: nets.dense_network(6, (70, 64, 40), sums=True),
+    "scores": nets.whole_network,
+    "codes": lambda: nets.network([small_conv.binary_conv(np.random.default_rng(1), 64, 24)], (5, 6)),
+}
+
+
+@pytest.mark.parametrize("kind", NETS)
+def test_a_batch_goes_through_two_buffers_chunk_by_chunk(small_chunks, kind):
+    net = NETS[kind]()
+    driver = made(net)
+    assert driver.output.kind == kind
+    for pictures in (2, 3, 9, 16, 1):
+        right(driver, net, pictures, pictures)
+        assert [len(buffers) for buffers in driver._maps] == ([1, 1] if pictures == 2 else [2, 2])
+        chunks = -(-pictures // 2)
+        assert len(driver._counted) == chunks and driver.timing["pictures"] == pictures
+        assert driver.timing["run"] == pytest.approx(1e-8 * sum(one.cycles for one in driver._counted))
+    assert driver.expected_seconds(16) == pytest.approx(8 * driver.expected_seconds(2))
+    assert max(buffer.nbytes for buffers in driver._maps for buffer in buffers) == max(driver._compiled.maps)
+
+
+def test_chunks_of_a_network_of_several_programs(small_chunks):
+    net = nets.dense_network(1, (256, 256, 256, 256, 64))
+    driver = made(net, nets.overlay(weight_words=64))
+    assert len(driver._compiled.parts) == 2
+    for pictures in (4, 13):
+        right(driver, net, pictures)
+    assert [len(buffers) for buffers in driver._maps] == [2, 1, 2] and len(driver._counted) == 8
+
+
+def test_large_chunks_where_each_loads_weights_and_small_ones_where_memory_is_small():
+    turns = made(nets.dense_network(1, (256, 256, 256, 256, 64)), nets.overlay(weight_words=64))
+    resident = made(nets.dense_network(1, (256, 256, 256, 256, 64)), nets.overlay())
+    for driver in (turns, resident):
+        groups = driver._largest
+        assert driver._cycles(groups) <= 1.02 * groups * (driver._cycles(101) - driver._cycles(100))
+        assert 2 * groups * driver._vectors <= driver.capacity
+        assert driver._cycles(groups) > 500_000
+    assert made(nets.whole_network())._largest >= 3
+    assert made(nets.whole_network(), dma_bytes=200_000)._largest <= 10
+
+
+def test_the_host_packs_and_unpacks_while_the_circuit_runs(small_chunks, monkeypatch):
+    net = NETS["codes"]()
+    driver = made(net)
+    seen = []
+    works = {name: getattr(driver_module, name) for name in ("pack_maps", "unpack_codes")}
+    for name in works:
+        def watched(*arguments, name=name):
+            seen.append((name, driver._engine.busy))
+            return works[name](*arguments)
+
+        monkeypatch.setattr(driver_module, name, watched)
+    right(driver, net, 8)
+    assert seen == [("pack_maps", False), ("pack_maps", True), ("pack_maps", True), ("unpack_codes", True),
+                    ("pack_maps", True), ("unpack_codes", True), ("unpack_codes", True), ("unpack_codes", False)]
+
+
+def test_pictures_may_change_once_they_are_put_and_fewer_may_be_run(small_chunks):
+    net = NETS["codes"]()
+    driver = made(net)
+    values = nets.inputs_of(net, net.layers, 0, 9)
+    given = values.copy()
+    driver.put(given)
+    given[:] = 0
+    driver.start(7)
+    with pytest.raises(BoardBusyError):
+        driver.put(given)
+    found = driver.finish()
+    assert np.array_equal(found, nets.expected(net, net.layers, values[:7]))
+    kept = found.copy()
+    right(driver, net, 9, 1)
+    assert np.array_equal(found, kept)
+
+
+@pytest.mark.parametrize("name", ["pack_maps", "unpack_codes", "result_words"])
+@pytest.mark.parametrize("turn", [1, 2, 4])
+def test_an_interrupt_between_chunks_leaves_a_run_that_can_be_finished(small_chunks, monkeypatch, name, turn):
+    net = NETS["codes"]()
+    driver = made(net)
+    values = nets.inputs_of(net, net.layers, 0, 9)
+    driver.put(values)
+    driver.start(9)
+    work, calls = getattr(driver_module, name), []
+
+    def broken(*arguments):
+        calls.append(1)
+        if len(calls) == turn:
+            raise KeyboardInterrupt
+        return work(*arguments)
+
+    monkeypatch.setattr(driver_module, name, broken)
+    with pytest.raises(KeyboardInterrupt):
+        driver.finish()
+    assert np.array_equal(driver.finish(), nets.expected(net, net.layers, values))
+    right(driver, net, 5, 1)
+
+
+def test_a_later_chunk_that_takes_too_long_ends_the_run(small_chunks):
+    net = NETS["codes"]()
+    driver = made(net)
+    wait, waits = driver._engine.wait, []
+
+    def late(timeout, *others):
+        waits.append(timeout)
+        return wait(1e-6 if len(waits) == 3 else timeout, *others)
+
+    driver._engine.wait = late
+    driver.put(nets.inputs_of(net, net.layers, 0, 9))
+    driver.start(9)
+    with pytest.raises(DeadlineError):
+        driver.finish()
+    assert driver.board.in_flight is None and len(waits) == 3
+    with pytest.raises(BoardError, match="no run in flight"):
+        driver.finish()
+    with pytest.raises(InputError, match="put"):
+        driver.start(1)
+    right(driver, net, 9)
+
+
+def test_results_of_a_chunk_that_were_never_written_are_missed(small_chunks, monkeypatch):
+    net = NETS["codes"]()
+    driver = made(net)
+    ready = driver._make_ready
+
+    def elsewhere(chunk):  # the circuit writes where nobody looks
+        ready(chunk)
+        if chunk == 2:
+            windows = driver._windows
+            spare = driver.board.allocate(driver._maps[-1][0].nbytes, np.uint8)
+            driver._windows = lambda *arguments: [
+                one._replace(base=spare.device_address) if place == 2 else one
+                for place, one in enumerate(windows(*arguments))]
+            driver._starts.clear()
+
+    monkeypatch.setattr(driver, "_make_ready", elsewhere)
+    driver.put(nets.inputs_of(net, net.layers, 0, 9))
+    driver.start(9)
+    with pytest.raises(NoDataError, match="2 of 2"):
+        driver.finish()
+
+
 def test_weights_that_do_not_fit_at_once_are_loaded_by_the_programs():
     rng = np.random.default_rng(3)
     net = nets.network([small_conv.binary_conv(rng, 64, 64) for _ in range(6)], (5, 5), 64)
     driver = made(net, nets.small_engine(pe=4, weight_words=512))
     right(driver, net, 5)
     right(driver, net, 3, 1)
+
+
+def test_what_stays_of_the_weights_outlives_a_run_that_is_broken_off():
+    rng = np.random.default_rng(3)
+    net = nets.network([small_conv.binary_conv(rng, 64, 64) for _ in range(6)], (5, 5), 64)
+    driver = made(net, nets.small_engine(pe=4, weight_words=512))
+    assert driver._compiled.setup is not None and driver._compiled.parts[0].image == 0
+    values = nets.inputs_of(net, net.layers, 0, 7)
+    driver.put(values)
+    driver.start(7)
+    with pytest.raises(DeadlineError):
+        driver.finish(5e-4)
+    assert driver.board.in_flight is None
+    for pictures in (7, 1):
+        right(driver, net, pictures)
+    assert driver.counters.wait_load < 0.01 * driver.counters.cycles
 
 
 def test_probabilities_mean_something_on_the_engine():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Iterator
 
 import engine_networks as nets
 import numpy as np
 import pytest
 import small
+import small_conv
 from engine_boards import need_simulator
 from test_golden_dorefa import OUTPUT, digest, unpack
 
@@ -16,6 +18,7 @@ from qnn_pynq.boards.emulated import EmulatedBoard
 from qnn_pynq.catalogue import find_network, networks
 from qnn_pynq.convert.qnn_mo import import_qnn_mo
 from qnn_pynq.engines import BoardEngine
+from qnn_pynq.families.engine import driver as driver_module
 from qnn_pynq.families.engine.driver import EngineDriver
 from qnn_pynq.reliability.answers import Answers, differences, known_answers
 
@@ -56,6 +59,45 @@ def test_the_published_convolutional_network_gives_the_published_codes(board, go
     driver.start(1)
     assert digest(driver.finish()[0]) == OUTPUT
     driver.close()
+
+
+STREAMED = {
+    "one layer": lambda rng: nets.dense_network(1, (1024, 512, 64)),
+    "thresholds, too": lambda rng: nets.dense_network(2, (512, 512, 300, 40), True, True),
+    "maps": lambda rng: nets.network([small_conv.binary_conv(rng, 128, 128), small_conv.binary_conv(rng, 128, 128),
+                                      small_conv.binary_conv(rng, 128, 64)], (5, 4), 128),
+}
+
+
+@pytest.mark.parametrize("stalls", ["steady", "rough"])
+@pytest.mark.parametrize("name", STREAMED)
+@pytest.mark.parametrize("chunk", [1 << 20, 1])
+def test_weights_that_do_not_fit_come_in_time(monkeypatch, name, stalls, chunk):
+    need_simulator()
+    monkeypatch.setattr(driver_module, "_CHUNK", chunk)
+    monkeypatch.setattr(driver_module, "_OVERHEAD", 0)
+    monkeypatch.setattr(driver_module, "_LEAST", 1)
+    net = STREAMED[name](np.random.default_rng(5))
+    shipped = nets.overlay(pe=4, vectors=2, bank_words=512)
+    rtl = dataclasses.replace(shipped.rtl, parameters={"P": 4, "V": 2, "BLOCKS": 1})
+    overlay = dataclasses.replace(shipped, rtl=rtl)
+    cycles = []
+    for board in (open_board("rtl", seed=5, stalls=stalls), EmulatedBoard()):
+        with board:
+            driver = EngineDriver(board, overlay)
+            driver.load(net)
+            for pictures in (1, 5, 3):
+                values = nets.inputs_of(net, net.layers, 0, pictures)
+                rows = np.zeros((pictures, *driver.input.shape), np.uint8)
+                rows[:, : values.shape[1]] = values
+                driver.put(rows)
+                driver.start(pictures)
+                assert np.array_equal(driver.finish(), nets.expected(net, net.layers, values))
+                assert len(driver._counted) == (1 if chunk > 1 else -(-pictures // 2)) * len(driver._compiled.parts)
+            assert driver.counters.wait_load > 0
+            cycles.append(driver.counters.cycles)
+            driver.close()
+    assert stalls == "rough" or cycles[1] == pytest.approx(cycles[0], rel=0.01)
 
 
 @pytest.mark.parametrize("name", sorted(networks()))
