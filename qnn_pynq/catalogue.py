@@ -27,6 +27,8 @@ __all__ = [
     "networks",
     "overlay_files",
     "overlays",
+    "remedy",
+    "right_paths",
 ]
 
 _log = logging.getLogger(__name__)
@@ -173,7 +175,7 @@ def wrong_file(path: Path, file: OverlayFile) -> str:
 def overlay_files(overlay: Overlay | PathLike) -> dict[str, Path]:
     """The files of an overlay on this machine by key ("bitstream", "hwh"), each with the right sha256.
 
-    Looked for beside the descriptor, then in the cache.
+    Looked for beside the descriptor, then in the cache; pynq wants them side by side.
 
     Raises
     ------
@@ -185,27 +187,46 @@ def overlay_files(overlay: Overlay | PathLike) -> dict[str, Path]:
     if not isinstance(overlay, Overlay):
         overlay = find_overlay(overlay)
     check_has_files(overlay)
-    found = {}
-    wrong = []
-    for key, file in overlay.files.items():
-        for path in (overlay.path / file.name, cached_path(overlay, file)):
-            if key in found or not path.is_file():
-                continue
-            problem = wrong_file(path, file)
-            if not problem:
-                found[key] = path
-            else:
-                wrong.append((key, path, problem))
-    for key, path, problem in wrong:
-        if key not in found:
-            text = "{} has {}: remove it and run 'qnn-pynq overlays fetch {}'"
-            raise DigestError(text.format(path, problem, overlay.name))
-    missing = [key for key in overlay.files if key not in found]
-    if missing:
-        start = "the files of overlay {0} are not on this machine: run 'qnn-pynq overlays fetch {0}'"
-        lines = ["or " + line for line in by_hand_lines(overlay, missing)]
-        raise OverlayMissingError("\n  ".join([start.format(overlay.name)] + lines))
-    return found
+    found = right_paths(overlay)
+    if found:
+        return found
+    here = {key: [path for path in _paths(overlay, key) if path.is_file()] for key in overlay.files}
+    for key, paths in here.items():
+        problems = [wrong_file(path, overlay.files[key]) for path in paths]
+        if paths and all(problems):
+            advice = remedy(overlay)
+            raise DigestError(f"{paths[0]} has {problems[0]}: "
+                              + (advice if overlay.files[key].shipped else "remove it and " + advice))
+    # A file without its neighbour is of no use.
+    missing = [key for key, paths in here.items() if not paths] or list(overlay.files)
+    names = ", ".join(overlay.files[key].name for key in missing)
+    if all(overlay.files[key].shipped for key in missing):
+        raise OverlayMissingError(f"{names} of overlay {overlay.name} should lie in {overlay.path}: {remedy(overlay)}")
+    start = f"the files of overlay {overlay.name} are not on this machine: {remedy(overlay)}"
+    lines = ["or " + line for line in by_hand_lines(overlay, missing)]
+    raise OverlayMissingError("\n  ".join([start] + lines))
+
+
+def _paths(overlay: Overlay, key: str) -> tuple[Path, Path]:
+    file = overlay.files[key]
+    return overlay.path / file.name, cached_path(overlay, file)
+
+
+def right_paths(overlay: Overlay) -> dict[str, Path]:
+    """Where all files of an overlay are side by side with the right contents, by key; nothing where they are not."""
+    for place in (0, 1):
+        found = {key: _paths(overlay, key)[place] for key in overlay.files}
+        if all(path.is_file() and not wrong_file(path, overlay.files[key]) for key, path in found.items()):
+            return found
+    return {}
+
+
+def remedy(overlay: Overlay) -> str:
+    """What to do where files of an overlay are missing or have other contents."""
+    fetch = f"run 'qnn-pynq overlays fetch {overlay.name}"
+    if any(file.shipped for file in overlay.files.values()):
+        return f"put back the file that its descriptor names: install qnn-pynq again, or {fetch} --from DIR'"
+    return fetch + "'"
 
 
 def check_has_files(overlay: Overlay) -> None:

@@ -10,7 +10,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Union
 
-from .catalogue import by_hand_lines, cached_path, check_has_files, find_overlay, wrong_file
+from .catalogue import by_hand_lines, cached_path, check_has_files, find_overlay, remedy, right_paths, wrong_file
 from .errors import DigestError, FetchError
 from .files.download import TIMEOUT, download, is_web_address
 from .overlay import Overlay, OverlayFile
@@ -28,7 +28,7 @@ def fetch_overlay(
     progress: bool = True,
     timeout: float = TIMEOUT,
 ) -> dict[str, Path]:
-    """Get every file of an overlay that is not here yet, and verify all of them.
+    """Get every file of an overlay that is not here yet, and verify all of them; they lie side by side then.
 
     Parameters
     ----------
@@ -57,16 +57,17 @@ def fetch_overlay(
     if not isinstance(overlay, Overlay):
         overlay = find_overlay(overlay)
     check_has_files(overlay)
-    found = {}
+    try:
+        found = right_paths(overlay)
+    except OSError:
+        found = {}
+    if found:
+        return found
     for key, file in overlay.files.items():
-        beside, target = overlay.path / file.name, cached_path(overlay, file)
-        if _right(beside, file):
-            found[key] = beside
-        elif _right(target, file):
-            found[key] = target
-        else:
-            found[key] = _fetch(overlay, key, target, source, progress, timeout)
-            _log.info("%s: stored in %s", file.name, target)
+        found[key] = cached_path(overlay, file)
+        if not _right(found[key], file):
+            _fetch(overlay, key, found[key], source, progress, timeout)
+            _log.info("%s: stored in %s", file.name, found[key])
     return found
 
 
@@ -87,6 +88,9 @@ def _fetch(
             raise FetchError(f'"{text}" is neither a folder nor an http(s) address')
         return _copy_in(overlay, file, Path(os.path.expanduser(text)), target)
     urls = file.urls
+    if source is None and not urls:
+        raise FetchError(f"{file.name} of overlay {overlay.name} comes with its descriptor and has no address: "
+                         + remedy(overlay))
     if source is not None:
         urls = ("{}/{}".format(text.rstrip("/"), urllib.parse.quote(file.name)),)
     try:

@@ -251,10 +251,85 @@ def test_damaged_file_in_the_cache_is_noticed_and_replaced(overlay, web, cache):
     assert catalogue.overlay_files(overlay)["bitstream"].read_bytes() == BIT
 
 
-def test_file_beside_the_descriptor_is_used(overlay, web, cache):
-    (overlay.path / "x.bit").write_bytes(BIT)
-    assert fetch_overlay(overlay)["bitstream"] == overlay.path / "x.bit"
-    assert catalogue.overlay_files(overlay)["hwh"] == cache / "x.hwh"
+def beside(overlay) -> dict:
+    return {key: overlay.path / file.name for key, file in overlay.files.items()}
+
+
+def test_files_beside_the_descriptor_are_used(overlay, web, cache):
+    for name, body in (("x.bit", BIT), ("x.hwh", HWH)):
+        (overlay.path / name).write_bytes(body)
+    assert fetch_overlay(overlay) == catalogue.overlay_files(overlay) == beside(overlay)
+    assert not web.requests and not cache.exists()
+
+
+def test_files_of_an_overlay_are_brought_side_by_side(overlay, web, cache):
+    (overlay.path / "x.bit").write_bytes(BIT)  # without its .hwh pynq cannot load it
+    with pytest.raises(OverlayMissingError, match="run 'qnn-pynq overlays fetch toy'"):
+        catalogue.overlay_files(overlay)
+    assert fetch_overlay(overlay) == {"bitstream": cache / "x.bit", "hwh": cache / "x.hwh"}
+    (cache / "x.bit").unlink()  # right ones are here, but apart
+    with pytest.raises(OverlayMissingError, match="run 'qnn-pynq overlays fetch toy'") as caught:
+        catalogue.overlay_files(overlay)
+    assert str(cache / "x.bit") in str(caught.value)
+
+
+@pytest.fixture
+def shipped(overlay):
+    """The same overlay without addresses: its files lie beside the descriptor."""
+    path = overlay.path / "overlay.json"
+    text = json.loads(path.read_text())
+    for key, body in (("bitstream", BIT), ("hwh", HWH)):
+        del text["files"][key]["urls"]
+        (overlay.path / text["files"][key]["name"]).write_bytes(body)
+    path.write_text(json.dumps(text))
+    return load_overlay(path)
+
+
+def test_files_without_addresses_come_with_the_descriptor(shipped, overlay, web, cache):
+    assert all(file.shipped for file in shipped.files.values())
+    assert not any(file.shipped for file in overlay.files.values())
+    assert fetch_overlay(shipped) == catalogue.overlay_files(shipped) == beside(shipped)
+    assert not web.requests and not cache.exists()
+
+
+@pytest.mark.parametrize("key", ["bitstream", "hwh"])
+def test_a_shipped_file_that_is_missing_says_where_it_should_be_and_what_to_do(shipped, key):
+    path = beside(shipped)[key]
+    path.unlink()
+    with pytest.raises(OverlayMissingError) as caught:
+        catalogue.overlay_files(shipped)
+    text = str(caught.value)
+    assert text.startswith(f"{path.name} of overlay toy should lie in {shipped.path}: ")
+    assert "install qnn-pynq again" in text and "qnn-pynq overlays fetch toy --from DIR" in text
+    with pytest.raises(FetchError, match="x.bit of overlay toy comes with its descriptor and has no address: .*again"):
+        fetch_overlay(shipped)
+
+
+@pytest.mark.parametrize("key, contents", [("bitstream", BIT[:-1] + bytes([BIT[-1] ^ 1])), ("bitstream", BIT[:-1]),
+                                           ("bitstream", b""), ("hwh", HWH + b" ")])
+def test_a_shipped_file_with_other_contents_is_refused_and_replaced_from_a_folder(
+        shipped, cache, tmp_path, web, key, contents):
+    path = beside(shipped)[key]
+    path.write_bytes(contents)
+    with pytest.raises(DigestError) as caught:
+        catalogue.overlay_files(shipped)
+    text = str(caught.value)
+    assert text.startswith(f"{path} has ") and shipped.files[key].sha256 in text
+    assert "install qnn-pynq again" in text and "remove" not in text
+    with pytest.raises(FetchError, match="no address"):
+        fetch_overlay(shipped)
+    (tmp_path / "stick").mkdir()
+    for name, body in (("x.bit", BIT), ("x.hwh", HWH)):
+        (tmp_path / "stick" / name).write_bytes(body)
+    found = fetch_overlay(shipped, source=tmp_path / "stick")
+    assert found == {"bitstream": cache / "x.bit", "hwh": cache / "x.hwh"} == catalogue.overlay_files(shipped)
+    assert path.read_bytes() == contents and not web.requests  # what others installed is left as it is
+
+
+def test_a_shipped_file_comes_from_a_mirror_where_one_is_named(shipped, cache, web):
+    beside(shipped)["bitstream"].unlink()
+    assert fetch_overlay(shipped, source=web.url + "/a") == catalogue.overlay_files(shipped)
+    assert (cache / "x.bit").read_bytes() == BIT
 
 
 def test_off_line_says_which_file_to_put_where(overlay, cache, web):

@@ -66,3 +66,18 @@ def test_the_wheel_has_every_package_of_the_source() -> None:
     listed = set(config["options"]["packages"].split())
     found = {".".join(init.parent.relative_to(root).parts) for init in (root / "qnn_pynq").rglob("__init__.py")}
     assert listed - {"qnn_pynq.overlays", "qnn_pynq.params", "qnn_pynq.notebooks"} == found
+
+
+def test_the_wheel_has_bitstreams_that_lie_beside_their_descriptors() -> None:
+    from configparser import ConfigParser
+    from fnmatch import fnmatch
+    from pathlib import Path
+
+    root = Path(__file__).resolve().parent.parent
+    if not (root / "setup.cfg").is_file() or not (root / "qnn_pynq").is_dir():
+        pytest.skip("no source tree beside the tests")
+    config = ConfigParser()
+    config.read(str(root / "setup.cfg"))
+    patterns = [each.strip() for each in config["options.package_data"]["qnn_pynq.overlays"].split(",")]
+    for name in ("overlay.json", "engine.bit", "engine.hwh"):
+        assert any(fnmatch("engine-z7020/" + name, pattern) for pattern in patterns), name

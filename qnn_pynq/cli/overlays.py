@@ -10,9 +10,10 @@ from .output import EXIT_OK, emit, emit_json, emit_tree, table
 __all__ = ["add_parsers"]
 
 _OVERLAYS = """\
-Overlays are the circuits that boards load. Published ones are not in the package: `fetch` downloads them
-from their public home, or takes them from a folder, compares the digests, and keeps them in the cache
-($QNN_PYNQ_CACHE, or ~/.cache/qnn-pynq). The emulated board needs none of these files.
+Overlays are the circuits that boards load. Files of some lie beside their descriptor ("shipped"). Published
+ones are not in the package: `fetch` downloads them from their public home, or takes them from a folder,
+compares the digests, and keeps them in the cache ($QNN_PYNQ_CACHE, or ~/.cache/qnn-pynq). The emulated board
+needs none of these files.
 """
 
 
@@ -40,18 +41,21 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _files(overlay: Any) -> tuple[str, dict[str, str]]:
-    """State of an overlay's files in the cache, and where they are."""
+    """State of an overlay's files, and where they are."""
     from .. import catalogue
     from ..errors import OverlayMissingError, QnnError
 
     if not overlay.files:
         return "no bitstream yet", {}
+    shipped = all(file.shipped for file in overlay.files.values())
     try:
-        return "fetched", {key: str(path) for key, path in catalogue.overlay_files(overlay).items()}
+        found = catalogue.overlay_files(overlay)
     except OverlayMissingError:
-        return "not fetched", {}
+        return "missing" if shipped else "not fetched", {}
     except QnnError as error:
         return f"damaged: {error}", {}
+    beside = all(path.parent == overlay.path for path in found.values())
+    return "shipped" if shipped and beside else "fetched", {key: str(path) for key, path in found.items()}
 
 
 def _list_overlays(args: argparse.Namespace) -> int:

@@ -18,6 +18,11 @@ class OverlayFile:
     size: int
     urls: tuple[str, ...]
 
+    @property
+    def shipped(self) -> bool:
+        """Whether it comes with its descriptor: there is no address to fetch it from."""
+        return not self.urls
+
 
 @dataclass(frozen=True)
 class Ip:

@@ -59,21 +59,25 @@ def check_families(host: Host) -> Check:
 
 def check_overlays(host: Host) -> Check:
     errors = import_module("qnn_pynq.errors")
-    here, missing, wrong = [], [], []
+    here, missing, wrong, advice = [], [], [], ""
     catalogue = import_module("qnn_pynq.catalogue")
     for name in sorted(catalogue.overlays()):
+        overlay = None
         try:
             overlay = catalogue.find_overlay(name)
             if overlay.files:  # else there are none anywhere
                 catalogue.overlay_files(overlay)
                 here.append(name)
-        except errors.OverlayMissingError:
-            missing.append(name)
         except errors.QnnError as error:
+            shipped = overlay is not None and all(file.shipped for file in overlay.files.values())
+            if isinstance(error, errors.OverlayMissingError) and not shipped:
+                missing.append(name)
+                continue
             wrong.append(f"{name}: {error}")
+            advice = advice or ("" if overlay is None else catalogue.remedy(overlay))
     value = "digests right: {}; not fetched: {}".format(", ".join(here) or "none", ", ".join(missing) or "none")
     if wrong:
-        return Check("overlay files", "warn", "; ".join(wrong + [value]), _FETCH.format("NAME"))
+        return Check("overlay files", "warn", "; ".join(wrong + [value]), advice or _FETCH.format("NAME"))
     if missing and host.on_board:
         return Check("overlay files", "warn", value, _FETCH.format(missing[0]) + _elsewhere(host, missing))
     if missing:
@@ -105,7 +109,7 @@ def check_hwh(host: Host) -> Check:
     catalogue, errors = import_module("qnn_pynq.catalogue"), import_module("qnn_pynq.errors")
     read = []
     for overlay in descriptors():
-        again = _FETCH.format(overlay.name)
+        again = catalogue.remedy(overlay)
         alone = _without_hwh(overlay)
         if alone is not None:
             value = "{} has no {} beside it".format(alone, overlay.files["hwh"].name)

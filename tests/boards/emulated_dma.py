@@ -1,4 +1,5 @@
-"""An emulated pynq Device with an AXI DMA (our twin, looped back), an AXI interrupt controller, and a UIO stand-in."""
+"""Emulated pynq Devices that interrupt: an AXI DMA (our twin, looped back) behind an AXI interrupt controller, with a
+UIO stand-in that other circuits may have as well."""
 from __future__ import annotations
 
 import asyncio
@@ -60,7 +61,7 @@ class Intc:
 class Uio:
     """Stands for pynq's UioController: events are set from a thread that looks at the line."""
 
-    def __init__(self, device: DmaZynq) -> None:
+    def __init__(self, device: InterruptingZynq) -> None:
         self._device = device
         self._waiting: list[Any] = []
         self._stop = threading.Event()
@@ -74,7 +75,7 @@ class Uio:
     def _watch(self) -> None:
         while not self._stop.wait(0.0005):
             with self._device.bus:
-                rises = bool(self._waiting) and self._device.intc.line
+                rises = bool(self._waiting) and self._device.line
             if rises:
                 waiting, self._waiting = self._waiting, []
                 for loop, event in waiting:
@@ -125,27 +126,18 @@ class Parser:
         self.systemgraph = None
 
 
-class DmaZynq(EmulatedZynq):
-    """A Pynq-Z1 whose logic is an AXI DMA that gets what it sends, behind an interrupt controller.
+class InterruptingZynq(EmulatedZynq):
+    """A Pynq-Z1 whose line to the processor another thread looks at: by default that of its controller, `intc`.
 
-    `seconds` is what a transfer takes.
+    `reads` counts those of the circuit's registers.
     """
 
-    def __init__(self, folder: Path, **options: Any) -> None:
-        super().__init__(overlay(folder), **options)
-        self.seconds = 0.0
-        self.reads = 0  # of DMA registers
+    intc: Intc
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.reads = 0
         self.bus = threading.RLock()
-
-    def get_bitfile_metadata(self, bitfile_name: str, partial: bool = False) -> Any:
-        return Parser()
-
-    def program(self) -> None:
-        loop = Fifo()
-        self.twin = AxiDmaTwin(self.overlay, self.pool.memory, self.clock, Dma("axi_dma_0", DMA), loop, loop)
-        self.twin.inject(lambda twin, event, value: self.seconds if event == "duration" else value)
-        self.intc = Intc(lambda: [self.twin.interrupts[pin] for pin in PINS])
-        self.windows = {INTC: self.intc}
 
     def mmap(self, base_addr: int, length: int) -> Window:
         window = super().mmap(base_addr, length)
@@ -153,7 +145,7 @@ class DmaZynq(EmulatedZynq):
 
         def locked_read(offset: int) -> int:
             with self.bus:
-                self.reads += base_addr == DMA
+                self.reads += base_addr == self.overlay.ip.address
                 return read(offset)
 
         def locked_write(offset: int, value: int) -> None:
@@ -166,11 +158,36 @@ class DmaZynq(EmulatedZynq):
         with self.bus:
             super().settle()
 
+    @property
+    def line(self) -> bool:
+        return self.intc.line
+
+
+class DmaZynq(InterruptingZynq):
+    """A Pynq-Z1 whose logic is an AXI DMA that gets what it sends, behind an interrupt controller.
+
+    `seconds` is what a transfer takes.
+    """
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        super().__init__(overlay(folder), **options)
+        self.seconds = 0.0
+
+    def get_bitfile_metadata(self, bitfile_name: str, partial: bool = False) -> Any:
+        return Parser()
+
+    def program(self) -> None:
+        loop = Fifo()
+        self.twin = AxiDmaTwin(self.overlay, self.pool.memory, self.clock, Dma("axi_dma_0", DMA), loop, loop)
+        self.twin.inject(lambda twin, event, value: self.seconds if event == "duration" else value)
+        self.intc = Intc(lambda: [self.twin.interrupts[pin] for pin in PINS])
+        self.windows = {INTC: self.intc}
+
 
 class Interrupts:
-    """The UIO device of the interrupt controller, for as long as it is entered."""
+    """The UIO device of the processor's first interrupt, for as long as it is entered."""
 
-    def __init__(self, device: DmaZynq) -> None:
+    def __init__(self, device: InterruptingZynq) -> None:
         self._device = device
 
     def __enter__(self) -> Uio:

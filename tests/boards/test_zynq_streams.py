@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import threading
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ pytest.importorskip("pynq", reason="needs the real pynq package (tools/pynq_env.
 
 import pynq.lib.dma  # noqa: E402
 from emulated_device import VERSION, EmulatedZynq, Window, active  # noqa: E402
-from emulated_dma import INTC, IRQ, Intc, Interrupts  # noqa: E402
+from emulated_dma import INTC, IRQ, Intc, InterruptingZynq, Interrupts  # noqa: E402
 
 from qnn_pynq import StreamOverlay, open_board  # noqa: E402
 from qnn_pynq.errors import (  # noqa: E402
@@ -227,12 +226,11 @@ def test_what_is_missing_is_named(tmp_path):
         StreamOverlay(loop(), board="emulated", twin=lambda x: x, engine="pynq")
 
 
-class InterruptedZynq(StreamZynq):
+class InterruptedZynq(InterruptingZynq, StreamZynq):
     """The same with the receiver's interrupt on a controller that pynq knows; transfers take `seconds`."""
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
-        self.bus = threading.RLock()
         self.seconds = 0.0
 
     def get_bitfile_metadata(self, bitfile_name, partial=False):
@@ -251,24 +249,6 @@ class InterruptedZynq(StreamZynq):
         dma.inject(lambda twin, event, value: self.seconds if event == "duration" else value)
         self.intc = Intc(lambda: [dma.interrupts["s2mm_introut"]])
         self.windows = {INTC: self.intc}
-
-    def mmap(self, base_addr, length):
-        window = super().mmap(base_addr, length)
-        read, write = window._read, window._write
-
-        def locked_read(offset):
-            with self.bus:
-                return read(offset)
-
-        def locked_write(offset, value):
-            with self.bus:
-                write(offset, value)
-
-        return Window(locked_read, locked_write, length)
-
-    def settle(self):
-        with self.bus:
-            super().settle()
 
 
 def counted(twin):

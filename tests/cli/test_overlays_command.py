@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from qnn_pynq.catalogue import overlays
 
 OVERLAY = "bnn-pynq-lfc-w1a1"
 
@@ -75,3 +79,42 @@ def test_the_multi_layer_overlays_are_listed_and_shown(run: Any) -> None:
     shown = run("overlays", "show", "qnn-mo-w1a3", "--json").json
     assert shown["geometry"]["activation_bits"] == 3
     assert "channel slices by address: " in run("overlays", "show", "qnn-mo-w1a3").out
+
+
+def test_shipped_files_are_told_from_fetched_missing_and_damaged_ones(
+    run: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("QNN_PYNQ_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("QNN_PYNQ_PATH", str(tmp_path))
+    folder, contents = tmp_path / "mine", b"some bytes"
+    folder.mkdir()
+    document = json.loads((overlays()["engine-z7020"] / "overlay.json").read_text())
+    document.update(name="mine", files={
+        key: {"name": "mine." + end, "size": len(contents), "sha256": hashlib.sha256(contents).hexdigest()}
+        for key, end in (("bitstream", "bit"), ("hwh", "hwh"))})
+    (folder / "overlay.json").write_text(json.dumps(document))
+
+    def state() -> str:
+        return {row["name"]: row for row in run("overlays", "--json").json["overlays"]}["mine"]["files"]
+
+    def doctor() -> Any:
+        return {check["name"]: check for check in run("doctor", "--json").json["checks"]}["overlay files"]
+
+    assert state() == "missing"
+    assert doctor()["status"] == "warn" and "install qnn-pynq again" in doctor()["advice"]
+    for end in ("bit", "hwh"):
+        (folder / ("mine." + end)).write_bytes(contents)
+    assert state() == "shipped" and "mine" in doctor()["value"].split(";")[0]
+    shown = run("overlays", "show", "mine", "--json").json["files"]["bitstream"]
+    assert shown["here"] == str(folder / "mine.bit") and shown["urls"] == []
+    assert str(folder / "mine.hwh") in run("overlays", "fetch", "mine").out
+    (folder / "mine.bit").write_bytes(contents[::-1])
+    assert state().startswith("damaged: ") and "install qnn-pynq again" in state()
+    assert "install qnn-pynq again" in doctor()["advice"]
+    ran = run("overlays", "fetch", "mine")
+    assert ran.code == 3 and "no address" in ran.err
+    (tmp_path / "stick").mkdir()
+    for end in ("bit", "hwh"):
+        (tmp_path / "stick" / ("mine." + end)).write_bytes(contents)
+    assert run("overlays", "fetch", "mine", "--from", tmp_path / "stick").code == 0
+    assert state() == "fetched"

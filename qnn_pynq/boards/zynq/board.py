@@ -15,7 +15,7 @@ from ...contracts.clock import Clock, RealClock
 from ...errors import BoardError, BoardUnavailableError, BusError, QnnError
 from .buffer import ZynqBuffer
 from .device import activate, board_name, find_device, fpga_present, is_remote, kernel_of, plain_name
-from .interrupts import InterruptLine
+from .interrupts import InterruptLine, direct_number
 from .kernel import KernelLog
 from .lock import ProcessLock, on_fork
 from .registers import RemoteRegisters, ZynqRegisters
@@ -261,7 +261,8 @@ class ZynqBoard(Board):
             pin = next((found.interrupt for found in self._overlay.ips if found.name == ip), None)
             line = None
             if pin and not self.remote:
-                line = InterruptLine(pin if "/" in pin else f"{ip}/{pin}")
+                pin = pin if "/" in pin else f"{ip}/{pin}"
+                line = InterruptLine(pin, direct_number(self._bitstream.with_suffix(".hwh"), pin))
             self._lines[ip] = line
         return self._lines[ip]
 

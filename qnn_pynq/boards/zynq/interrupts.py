@@ -3,23 +3,51 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import Any
 
-__all__ = ["InterruptLine"]
+from ...files.bounded import XML_ERRORS, read_xml
+
+__all__ = ["InterruptLine", "direct_number"]
 
 _log = logging.getLogger(__name__)
+_FIRST = 61  # of the processor's interrupt controller: IRQ_F2P[0]
+
+
+def direct_number(hwh: Path, pin: str) -> int | None:
+    """Number of an interrupt that is wired alone to the processor; None where a controller is in between."""
+    try:
+        root = read_xml(hwh)
+    except XML_ERRORS as error:
+        _log.debug("%s says nothing of interrupts: %s", hwh, error)
+        return None
+    for module in root.iter("MODULE"):
+        if module.get("MODTYPE") != "processing_system7":
+            continue
+        for port in module.iter("PORT"):
+            if port.get("NAME") == "IRQ_F2P":
+                wired = ["{}/{}".format(each.get("INSTANCE"), each.get("PORT")) for each in port.iter("CONNECTION")]
+                return _FIRST if wired == [pin] else None
+    return None
 
 
 class InterruptLine:
     """One pin, by its full name in the block design (cell/pin).
+
+    Parameters
+    ----------
+    pin : str
+    number : int, optional
+        Of the processor's interrupt that it is wired to, where no controller is in between: from 3.0 on pynq leaves
+        such pins out of its table, though it can wait for them.
 
     The circuit's driver enables the interrupt in the circuit, and acknowledges it there before it starts the next
     run; who waits for it here looks at the circuit as well, so a lost interrupt costs time and nothing else.
     pynq listens on the event loop of the thread that first asked for any interrupt, and on no other.
     """
 
-    def __init__(self, pin: str) -> None:
-        self.pin = pin
+    def __init__(self, pin: str, number: int | None = None) -> None:
+        self.pin, self._number = pin, number
         self._loop: asyncio.AbstractEventLoop | None = None
         self._interrupt: Any = None  # pynq's
 
@@ -28,8 +56,11 @@ class InterruptLine:
         if self._loop is not loop:
             self._loop, self._interrupt = loop, None
             try:
-                from pynq import Interrupt
+                from pynq import PL, Interrupt
 
+                if self._number is not None:
+                    entry = {"controller": "", "index": 0, "fullpath": self.pin, "raw_irq": self._number}
+                    PL.interrupt_pins.setdefault(self.pin, entry)
                 self._interrupt = Interrupt(self.pin)
             except (ImportError, ValueError, RuntimeError, OSError) as error:
                 _log.warning("interrupt %s cannot be used (%s): polling instead", self.pin, error)
