@@ -4,7 +4,7 @@
 // fast simulation; tests/engine_rtl proves the two equal.
 `default_nettype none
 
-module popcount (
+module popcount #(parameter SAME = 0) (  // SAME: all bits of w are one net
     input  wire        clk,
     input  wire [63:0] w,
     input  wire [63:0] x,
@@ -41,7 +41,11 @@ module popcount (
     genvar i;
     generate
         for (i = 0; i < 21; i = i + 1) begin: three
-            and_add3 a (.w(w[3*i +: 3]), .x(x[3*i +: 3]), .one(threes_one[i]), .two(threes_two[i]));
+            // An instantiated LUT with one net at several inputs: nextpnr 7c0c1c4 writes a wrong table.
+            if (SAME)
+                assign {threes_two[i], threes_one[i]} = add3(both[3*i], both[3*i+1], both[3*i+2]);
+            else
+                and_add3 a (.w(w[3*i +: 3]), .x(x[3*i +: 3]), .one(threes_one[i]), .two(threes_two[i]));
         end
     endgenerate
     always @(posedge clk) begin

@@ -2,7 +2,7 @@
 // first and shl belong to the word that was at w and x four cycles ago, take and snap to the one five cycles ago.
 `default_nettype none
 
-module unit #(parameter AW = 24) (
+module unit #(parameter AW = 24, SAME = 0) (
     input  wire          clk,
     input  wire [63:0]   w,
     input  wire [63:0]   x,
@@ -14,7 +14,7 @@ module unit #(parameter AW = 24) (
     output reg  [AW-1:0] result
 );
     wire [6:0] count;
-    popcount p (.clk(clk), .w(w), .x(x), .count(count));
+    popcount #(.SAME(SAME)) p (.clk(clk), .w(w), .x(x), .count(count));
 
     // a bubble is a word of zeros without first and shl: the accumulator needs no enable
     reg [AW-1:0] sum;
