@@ -110,17 +110,18 @@ class Database:
                 switches.add(f"{pip['dst_wire']}.{pip['src_wire']}")
                 if pip["is_directional"] == "0":
                     switches.add(f"{pip['src_wire']}.{pip['dst_wire']}")
-            self._types[kind] = TileType(sites, frozenset(switches), self._pseudo(kind))
+            self._types[kind] = TileType(sites, frozenset(switches), self._pseudo(kind, switches))
         return self._types[kind]
 
-    def _pseudo(self, kind: str) -> Dict[str, str]:
-        """Switches without bits, but for hints at ways through a LUT."""
+    def _pseudo(self, kind: str, switches: "set[str]") -> Dict[str, str]:
+        """Switches without bits, but for ways through a site: hints at them, or a buffer's."""
         path = self.folder / f"ppips_{kind.lower()}.db"
         found = {}
         for line in path.read_text().splitlines() if path.exists() else ():
             name, how = line.split()
-            if how != "hint":
-                found[name.split(".", 1)[1]] = how
+            name = name.split(".", 1)[1]
+            if how != "hint" and name in switches:
+                found[name] = how
         return found
 
     def _outputs(self, kind: str) -> "frozenset[str]":
