@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple, Tuple
 
 from .errors import ReadbackError
 
@@ -18,8 +18,8 @@ class Feature(NamedTuple):
     """A setting, the bits that are set for it, and those that are not."""
 
     name: str
-    ones: Tuple[Bit, ...]
-    zeros: Tuple[Bit, ...]
+    ones: tuple[Bit, ...]
+    zeros: tuple[Bit, ...]
 
 
 class Site(NamedTuple):
@@ -28,16 +28,16 @@ class Site(NamedTuple):
     kind: str
     x: int
     y: int
-    pins: Dict[str, str]  # pin: wire
-    outputs: "frozenset[str]"
+    pins: dict[str, str]  # pin: wire
+    outputs: frozenset[str]
 
 
 class TileType(NamedTuple):
     """What all tiles of a type share."""
 
-    sites: List[Site]
-    switches: "frozenset[str]"       # "destination.source", those with bits and those without
-    pseudo: Dict[str, str]           # of them: "always", "default" (when nothing else drives)
+    sites: list[Site]
+    switches: frozenset[str]       # "destination.source", those with bits and those without
+    pseudo: dict[str, str]           # of them: "always", "default" (when nothing else drives)
 
 
 def feature_name(text: str) -> str:
@@ -45,14 +45,15 @@ def feature_name(text: str) -> str:
     return re.sub(r"\[0+(\d)", r"[\1", text)
 
 
-def parse_segbits(text: str, origin: str) -> List[Feature]:
+def parse_segbits(text: str, origin: str) -> list[Feature]:
     """Features of a segbits file, without the tile type that each line begins with."""
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         name, *bits = line.split()
-        ones, zeros = [], []
+        ones: list[Bit] = []
+        zeros: list[Bit] = []
         for bit in bits:
             match = re.fullmatch(r"(!?)(\d+)_(\d+)", bit)
             if not match:
@@ -68,23 +69,23 @@ class Database:
     """A family's folder, for one part. What is asked for is read once."""
 
     def __init__(self, folder: Path, part: str = "xc7z020clg400-1") -> None:
-        self.folder = Path(folder)
+        self.folder, self.name = Path(folder), part
         devices = [path.parent for path in self.folder.glob("*/tilegrid.json") if part.startswith(path.parent.name)]
         if len(devices) != 1 or not (self.folder / part / "part.json").exists():
             raise ReadbackError(f"{self.folder} holds no database of {part}: tilegrid.json and part.json are needed")
         self.device = devices[0]
-        self.part: Dict[str, Any] = self._json(self.folder / part / "part.json")
-        self.grid: Dict[str, Any] = self._json(self.device / "tilegrid.json")
-        self._types: Dict[str, TileType] = {}
-        self._features: Dict[Tuple[str, str], List[Feature]] = {}
-        self._directions: Dict[str, "frozenset[str]"] = {}
+        self.part: dict[str, Any] = self._json(self.folder / part / "part.json")
+        self.grid: dict[str, Any] = self._json(self.device / "tilegrid.json")
+        self._types: dict[str, TileType] = {}
+        self._features: dict[tuple[str, str], list[Feature]] = {}
+        self._directions: dict[str, frozenset[str]] = {}
 
-    def connections(self) -> List[Dict[str, Any]]:
+    def connections(self) -> list[dict[str, Any]]:
         """Wires that are one across tiles: pairs by tile types and distance."""
-        found: List[Dict[str, Any]] = self._json(self.device / "tileconn.json")
+        found: list[dict[str, Any]] = self._json(self.device / "tileconn.json")
         return found
 
-    def features(self, kind: str, bus: str) -> List[Feature]:
+    def features(self, kind: str, bus: str) -> list[Feature]:
         """Features of a tile type in the frames of a bus."""
         key = kind, bus
         if key not in self._features:
@@ -113,7 +114,7 @@ class Database:
             self._types[kind] = TileType(sites, frozenset(switches), self._pseudo(kind, switches))
         return self._types[kind]
 
-    def _pseudo(self, kind: str, switches: "set[str]") -> Dict[str, str]:
+    def _pseudo(self, kind: str, switches: set[str]) -> dict[str, str]:
         """Switches without bits, but for ways through a site: hints at them, or a buffer's."""
         path = self.folder / f"ppips_{kind.lower()}.db"
         found = {}
@@ -124,7 +125,7 @@ class Database:
                 found[name] = how
         return found
 
-    def _outputs(self, kind: str) -> "frozenset[str]":
+    def _outputs(self, kind: str) -> frozenset[str]:
         """Pins of a site type that drive."""
         if kind not in self._directions:
             path = self.folder / f"site_type_{kind}.json"
@@ -138,8 +139,3 @@ class Database:
             return json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise ReadbackError(f"{path.name} of the database cannot be read: {error}") from error
-
-
-def site_feature(site: Site) -> Optional[str]:
-    """How features name a slice: SLICEL_X0."""
-    return f"{site.kind}_X{site.x}" if site.kind in ("SLICEL", "SLICEM") else None

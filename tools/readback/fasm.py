@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Iterator, Tuple
+from typing import Iterator
 
 from .database import feature_name
 from .errors import ReadbackError
@@ -14,7 +14,7 @@ __all__ = ["read_fasm"]
 LINE = re.compile(r"(\w+)\.([\w.]+)(?:\[(\d+)(?::(\d+))?\])?(?:\s*=\s*(?:\d+'b([01_]+)|([01])))?\s*")
 
 
-def read_fasm(path: Path) -> Iterator[Tuple[str, str]]:
+def read_fasm(path: Path) -> Iterator[tuple[str, str]]:
     """Tile and feature of each bit that the text sets."""
     with path.open() as lines:
         for number, line in enumerate(lines, 1):

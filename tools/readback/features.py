@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Set, Tuple
+from typing import Iterator, NamedTuple
 
 import numpy as np
 
@@ -15,10 +15,10 @@ __all__ = ["Features", "explain"]
 class Features(NamedTuple):
     """What the bits say, by tile."""
 
-    tiles: Dict[str, Set[str]]    # features that own set bits
-    implied: Dict[str, Set[str]]  # features of such tiles that consist of bits which are not set
+    tiles: dict[str, set[str]]    # features that own set bits
+    implied: dict[str, set[str]]  # features of such tiles that consist of bits which are not set
     bits: int                     # set in all frames
-    unexplained: List[Tuple[int, int, int]]  # address of the frame, word, bit
+    unexplained: list[tuple[int, int, int]]  # address of the frame, word, bit
 
 
 class _Group(NamedTuple):
@@ -29,29 +29,29 @@ class _Group(NamedTuple):
     frames: int
     words: int
     skipped: int  # words of the type's features before the tile's own
-    tiles: List[str]
-    rows: List[int]     # of the first frame
-    offsets: List[int]  # of the first word
+    tiles: list[str]
+    rows: list[int]     # of the first frame
+    offsets: list[int]  # of the first word
 
 
-def _groups(database: Database, frames: Frames) -> List[_Group]:
+def _groups(database: Database, frames: Frames) -> list[_Group]:
     """Tiles that own bits."""
-    found: Dict[Tuple[str, str, int, int, int], _Group] = {}
+    found: dict[tuple[str, str, int, int, int], _Group] = {}
     for name, tile in database.grid.items():
         for bus, bits in tile["bits"].items():
             alias = bits.get("alias") or {"type": tile["type"], "start_offset": 0}
             key = alias["type"], bus, bits["frames"], bits["words"], alias["start_offset"]
             group = found.setdefault(key, _Group(*key, [], [], []))
             group.tiles.append(name)
-            group.rows.append(frames.index[int(bits["baseaddr"], 16)])
+            group.rows.append(frames.rows[int(bits["baseaddr"], 16)])
             group.offsets.append(bits["offset"])
     return list(found.values())
 
 
 def explain(database: Database, frames: Frames) -> Features:
     """Every feature whose bits are as it wants them."""
-    tiles: Dict[str, Set[str]] = {}
-    implied: Dict[str, Set[str]] = {}
+    tiles: dict[str, set[str]] = {}
+    implied: dict[str, set[str]] = {}
     left = frames.words.copy()
     for group in _groups(database, frames):
         cut = np.stack([frames.words[row:row + group.frames, offset:offset + group.words]
@@ -73,7 +73,7 @@ def explain(database: Database, frames: Frames) -> Features:
         for index, block in zip(busy, packed):
             row, offset = group.rows[index], group.offsets[index]
             left[row:row + group.frames, offset:offset + group.words] &= ~block
-    address = {row: far for far, row in frames.index.items()}
+    address = {row: far for far, row in frames.rows.items()}
     unexplained = [(address[int(row)], int(word), bit) for row, word in zip(*np.nonzero(left))
                    for bit in range(32) if int(left[row, word]) >> bit & 1]
     total = int(np.unpackbits(frames.words.view(np.uint8)).sum())
@@ -93,7 +93,7 @@ def _pack(known: np.ndarray, group: _Group) -> np.ndarray:
     return np.packbits(bits, axis=-1, bitorder="little").view("<u4").astype(np.uint32)
 
 
-def _matches(features: List[Feature], group: _Group, bits: np.ndarray):
+def _matches(features: list[Feature], group: _Group, bits: np.ndarray) -> Iterator[tuple[str, np.ndarray, list[int] | None]]:
     """Features that hold in some tile: name, the tiles, and the bits that explains (None: no bit is set for it)."""
     size, skipped = group.words * 32, group.skipped * 32
     seen = bits.any(axis=1)
@@ -108,6 +108,6 @@ def _matches(features: List[Feature], group: _Group, bits: np.ndarray):
             ones, zeros = places[:len(feature.ones)], places[len(feature.ones):]
             if not seen[ones].all():
                 continue
-            matches = bits[ones].all(axis=0) & ~bits[zeros].any(axis=0)
+            matches = np.asarray(bits[ones].all(axis=0) & ~bits[zeros].any(axis=0))
             if matches.any():
                 yield feature.name, matches, ones or None

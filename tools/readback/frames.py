@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,11 +34,11 @@ class Address(NamedTuple):
 class Frames(NamedTuple):
     """All frames of a part, without their error correction bits."""
 
-    index: Dict[int, int]  # of FAR
+    rows: dict[int, int]  # of `words`, by address as the register FAR has it
     words: np.ndarray      # frames x 101, uint32
 
 
-def addresses(part: Dict[str, Any]) -> List[List[Address]]:
+def addresses(part: dict[str, Any]) -> list[list[Address]]:
     """Addresses in the order of the stream, row by row; each row ends with pad frames."""
     regions = part["global_clock_regions"]
     rows = []
@@ -55,7 +55,7 @@ def addresses(part: Dict[str, Any]) -> List[List[Address]]:
     return rows
 
 
-def collect(bitstream: Bitstream, part: Dict[str, Any]) -> Frames:
+def collect(bitstream: Bitstream, part: dict[str, Any]) -> Frames:
     """The frames that the stream writes, which must be all of the part's."""
     if bitstream.idcode != part["idcode"]:
         raise ReadbackError(f"the stream is for IDCODE {bitstream.idcode:08x}, the database for {part['idcode']:08x}")
@@ -67,7 +67,7 @@ def collect(bitstream: Bitstream, part: Dict[str, Any]) -> Frames:
     if len(data) != wanted:
         raise ReadbackError(f"the stream writes {len(data)} words of frames, the part has {wanted}")
     every = data.reshape(-1, WORDS)
-    index: Dict[int, int] = {}
+    index: dict[int, int] = {}
     kept = []
     at = 0
     for row in rows:
@@ -83,7 +83,7 @@ def collect(bitstream: Bitstream, part: Dict[str, Any]) -> Frames:
     return Frames(index, words)
 
 
-def _written(bitstream: Bitstream) -> "tuple[int, np.ndarray]":
+def _written(bitstream: Bitstream) -> tuple[int, np.ndarray]:
     """The address before the frames, and their words."""
     address = None
     found = []

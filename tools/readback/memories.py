@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, NamedTuple, Optional, Set
+from typing import NamedTuple
 
 from .database import Site
 from .errors import NotModelledError
@@ -24,12 +24,12 @@ ADDRESSES = ("ADDRARDADDR", "ADDRBWRADDR")
 class _Half(NamedTuple):
     """18 Kb: settings and nets at the inputs; vectors lowest bit first."""
 
-    modes: Dict[str, str]
+    modes: dict[str, str]
     simple: bool            # SDP
     data: int               # contents
     parity: int
-    latch: Dict[str, int]   # {parity, data} of INIT_A and so on
-    nets: Dict[str, List[str]]
+    latch: dict[str, int]   # {parity, data} of INIT_A and so on
+    nets: dict[str, list[str]]
 
 
 class Memories:
@@ -37,8 +37,8 @@ class Memories:
 
     def __init__(self, extractor: Extractor) -> None:
         self._all = extractor
-        self._halves: Dict[str, Dict[int, _Half]] = {}
-        self._used: Dict[str, Set[str]] = {}  # outputs by tile: half and wire
+        self._halves: dict[str, dict[int, _Half]] = {}
+        self._used: dict[str, set[str]] = {}  # outputs by tile: half and wire
         extractor.register(self, "FIFO18E1", "RAMB18E1")
 
     def output(self, pin: Pin, site: Site) -> str:
@@ -69,7 +69,7 @@ class Memories:
                 if "IN_USE" in ones:
                     self._halves[tile][half] = self._read(tile, site, half, ones)
 
-    def _read(self, tile: str, site: Site, half: int, ones: "frozenset[str]") -> _Half:
+    def _read(self, tile: str, site: Site, half: int, ones: frozenset[str]) -> _Half:
         """A half's settings, and the nets at its pins."""
         contents = {"INIT": 0, "INITP": 0}
         latch = dict.fromkeys(("INIT_A", "INIT_B", "SRVAL_A", "SRVAL_B"), (1 << 18) - 1)
@@ -138,7 +138,7 @@ class Memories:
         return (one.simple == other.simple and all(other.modes[key] == value for key, value in widths.items())
                 and all(one.nets[name] == other.nets[name] for name in names))
 
-    def _alone(self, tile: str, half: int, data: _Half, used: Set[str]) -> None:
+    def _alone(self, tile: str, half: int, data: _Half, used: set[str]) -> None:
         """RAMB18E1: each write enable has two pins, for what are two bytes' halves in a RAMB36E1."""
         enables = {}
         for name in ("WEA", "WEBWE"):
@@ -146,12 +146,12 @@ class Memories:
             if pins[0::2] != pins[1::2]:
                 raise NotModelledError(f"{name} of {tile}.RAMB18_Y{half}, whose pins differ within a byte")
             enables[name] = pins[0::2]
-        ports = {name: [data.nets[name][0]] for name in CLOCKS + ENABLES + RESETS}
-        ports.update({name: nets[::-1] for name, nets in enables.items()})
+        ports: dict[str, list[str | None]] = {name: [data.nets[name][0]] for name in CLOCKS + ENABLES + RESETS}
+        ports.update({name: list(nets[::-1]) for name, nets in enables.items()})
         for name in ADDRESSES + ("DIADI", "DIBDI", "DIPADIP", "DIPBDIP"):
             ports[name] = list(data.nets[name][::-1])
 
-        def outputs(name: str, count: int) -> List[Optional[str]]:
+        def outputs(name: str, count: int) -> list[str | None]:
             return [f"{tile}_{half}_{name}{bit}" if f"{half}{name}{bit}" in used else None
                     for bit in reversed(range(count))]
 
@@ -168,22 +168,19 @@ class Memories:
             parameters[f"INITP_{number:02X}"] = _constant(data.parity >> 256 * number)
         self._all.cells.append(Cell("RAMB18E1", f"{tile}_{half}_RAMB18", parameters, ports))
 
-    def _whole(self, tile: str, halves: Dict[int, _Half], used: Set[str]) -> None:
+    def _whole(self, tile: str, halves: dict[int, _Half], used: set[str]) -> None:
         """RAMB36E1: even bits in the lower half, odd ones in the upper one."""
         low, high = halves[0], halves[1]
-        ports = {name: [low.nets[name][0]] for name in CLOCKS + ENABLES + RESETS}
+        ports: dict[str, list[str | None]] = {name: [low.nets[name][0]] for name in CLOCKS + ENABLES + RESETS}
         for name in ADDRESSES:
             ports[name] = [ONE] + low.nets[name][::-1] + [ONE]
         ports["WEA"], ports["WEBWE"] = list(low.nets["WEA"][::-1]), list(low.nets["WEBWE"][::-1])
 
-        def weave(pick: Callable[[int, int], Optional[str]], count: int) -> List[Optional[str]]:
-            return [pick(bit & 1, bit >> 1) for bit in reversed(range(count))]
-
         for name, count in (("DIADI", 32), ("DIBDI", 32), ("DIPADIP", 4), ("DIPBDIP", 4)):
-            ports[name] = weave(lambda half, bit, name=name: halves[half].nets[name][bit], count)
+            ports[name] = [halves[bit & 1].nets[name][bit >> 1] for bit in reversed(range(count))]
         for name, count in (("DOADO", 32), ("DOBDO", 32), ("DOPADOP", 4), ("DOPBDOP", 4)):
-            ports[name] = weave(lambda half, bit, name=name: f"{tile}_{half}_{name}{bit}"
-                                if f"{half}{name}{bit}" in used else None, count)
+            ports[name] = [f"{tile}_{bit & 1}_{name}{bit >> 1}" if f"{bit & 1}{name}{bit >> 1}" in used else None
+                           for bit in reversed(range(count))]
         parameters = self._parameters(tile, low, {port[1:] for port in used}, 2)
         for name in low.latch:
             data = _weave(low.latch[name] & 0xFFFF, high.latch[name] & 0xFFFF, 16)
@@ -198,7 +195,7 @@ class Memories:
         self._all.cells.append(Cell("RAMB36E1", f"{tile}_RAMB36", parameters, ports))
 
     @staticmethod
-    def _parameters(tile: str, data: _Half, reads: Set[str], factor: int) -> Dict[str, str]:
+    def _parameters(tile: str, data: _Half, reads: set[str], factor: int) -> dict[str, str]:
         """Modes, and widths of the ports that read and write."""
         found = {name: f'"{mode}"' for name, mode in data.modes.items() if name.startswith("WRITE_MODE")}
         found["RAM_MODE"] = '"SDP"' if data.simple else '"TDP"'
@@ -213,7 +210,7 @@ class Memories:
                 widths[f"READ_WIDTH_{port}"] = read if reading else 0
                 widths[f"WRITE_WIDTH_{port}"] = written if writing else 0
                 if reading and writing and read != written:
-                    raise NotModelledError(f"port {port} of a block RAM in {tile} that reads {read} and writes {written}")
+                    raise NotModelledError(f"port {port} of a RAM in {tile} that reads {read} and writes {written} bits")
         if factor == 2 and any(0 < width < 9 for width in widths.values()):
             raise NotModelledError(f"a RAMB36E1 in {tile} with ports narrower than 18 bits: {widths}")
         found.update({name: str(width * factor) for name, width in widths.items()})

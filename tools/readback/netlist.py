@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, NamedTuple, Optional, Protocol, Tuple
+from typing import Callable, Mapping, NamedTuple, Protocol, Sequence
 
 from .database import Database, Site
 from .errors import NotModelledError, ReadbackError
@@ -19,8 +19,8 @@ class Cell(NamedTuple):
 
     kind: str
     name: str
-    parameters: Dict[str, str]
-    ports: Dict[str, List[Optional[str]]]
+    parameters: dict[str, str]
+    ports: Mapping[str, Sequence[str | None]]
 
 
 class Model(Protocol):
@@ -40,10 +40,10 @@ class Extractor:
         self.database = database
         self.features = features
         self.wiring = wiring
-        self.cells: List[Cell] = []
-        self.wires: Dict[str, None] = {}  # in the order in which they were asked for
-        self._models: Dict[str, Model] = {}
-        self._waiting: List[Callable[[], None]] = []
+        self.cells: list[Cell] = []
+        self.wires: dict[str, None] = {}  # in the order in which they were asked for
+        self._models: dict[str, Model] = {}
+        self._waiting: list[Callable[[], None]] = []
 
     def register(self, model: Model, *kinds: str) -> None:
         """The model of a site type."""
@@ -83,7 +83,7 @@ class Extractor:
         for model in models:
             model.finish()
 
-    def settings(self, tile: str, prefix: str) -> "Tuple[frozenset[str], frozenset[str]]":
+    def settings(self, tile: str, prefix: str) -> tuple[frozenset[str], frozenset[str]]:
         """Features of a tile that begin like that, without it: with set bits, and without."""
         cut = len(prefix)
         return (frozenset(name[cut:] for name in self.features.tiles.get(tile, ()) if name.startswith(prefix)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Tuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,8 +29,8 @@ class Write(NamedTuple):
 class Bitstream(NamedTuple):
     """A file: its header, and its writes from the sync word on."""
 
-    header: Dict[str, str]
-    writes: List[Write]
+    header: dict[str, str]
+    writes: list[Write]
 
     @property
     def idcode(self) -> int:
@@ -53,7 +53,7 @@ def parse(data: bytes) -> Bitstream:
     return Bitstream(header, _writes(words))
 
 
-def _split(data: bytes) -> Tuple[Dict[str, str], bytes]:
+def _split(data: bytes) -> tuple[dict[str, str], bytes]:
     """Fields of the header, and what follows it."""
     if data[2:2 + len(MAGIC)] != MAGIC or data[:2] != b"\0\x09":
         raise ReadbackError(f"no .bit header: the file begins with {data[:8].hex() or 'nothing'}, not 00090ff00ff0")
@@ -73,13 +73,13 @@ def _split(data: bytes) -> Tuple[Dict[str, str], bytes]:
     length = int.from_bytes(data[at + 1:at + 5], "big")
     stream = data[at + 5:]
     if len(stream) != length:
-        raise ReadbackError(f"the header promises {length} bytes, the file has {len(stream)}: it is truncated or longer")
+        raise ReadbackError(f"the header promises {length} bytes, the file has {len(stream)}: was it cut off?")
     return header, stream
 
 
-def _writes(words: np.ndarray) -> List[Write]:
+def _writes(words: np.ndarray) -> list[Write]:
     """Every write to a register until DESYNC."""
-    found: List[Write] = []
+    found: list[Write] = []
     at, register = 0, ""
     while at < len(words):
         word = int(words[at])
@@ -107,7 +107,7 @@ def _writes(words: np.ndarray) -> List[Write]:
     raise ReadbackError("the stream ends without the command DESYNC")
 
 
-def sequence(bitstream: Bitstream) -> List[str]:
+def sequence(bitstream: Bitstream) -> list[str]:
     """One line for each write, to be compared between files: the value, or the count of words."""
     lines = []
     for write in bitstream.writes:

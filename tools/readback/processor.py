@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Tuple
+from typing import NamedTuple
 
 from .database import Site
 from .errors import NotModelledError, ReadbackError
@@ -21,7 +21,7 @@ class Port(NamedTuple):
     pin: str
 
 
-def _axi(prefix: str, interface: str, widths: Dict[str, int], ours: str) -> List[Port]:
+def _axi(prefix: str, interface: str, widths: dict[str, int], ours: str) -> list[Port]:
     """An AXI interface, of whose signals the module drives those in `ours`."""
     return [Port(f"{prefix}{name}", name in ours.split(), width, f"{interface}{name.upper()}")
             for name, width in widths.items()]
@@ -29,7 +29,7 @@ def _axi(prefix: str, interface: str, widths: Dict[str, int], ours: str) -> List
 
 _ONE = dict.fromkeys("awvalid awready wvalid wready wlast bvalid bready arvalid arready rvalid rready rlast".split(), 1)
 # Single pins have no index, but for these.
-PORTS: Tuple[Port, ...] = (
+PORTS: tuple[Port, ...] = (
     Port("clk", False, 1, "FCLKCLK0"), Port("resetn", False, 1, "FCLKRESETN0"), Port("irq", True, 1, "IRQF2P0"),
     *_axi("s_", "MAXIGP0", {**_ONE, "awaddr": 32, "awid": 12, "awlen": 4, "wdata": 32, "wstrb": 4, "bid": 12,
                             "bresp": 2, "araddr": 32, "arid": 12, "arlen": 4, "rdata": 32, "rid": 12, "rresp": 2},
@@ -40,23 +40,23 @@ PORTS: Tuple[Port, ...] = (
 )
 
 
-def _pins(port: Port) -> List[str]:
+def _pins(port: Port) -> list[str]:
     return [port.pin] if port.width == 1 else [f"{port.pin}{index}" for index in range(port.width)]
 
 
 class Processor:
     """Ports for some pins; what else the design does with the PS7 is reported, or refused."""
 
-    def __init__(self, extractor: Extractor, ports: Tuple[Port, ...] = PORTS) -> None:
+    def __init__(self, extractor: Extractor, ports: tuple[Port, ...] = PORTS) -> None:
         self._all = extractor
         self.ports = ports
         self._inputs = {pin: port.name if port.width == 1 else f"{port.name}[{index}]"
                         for port in ports if not port.output for index, pin in enumerate(_pins(port))}
-        self.read: Dict[str, str] = {}    # inputs of the module that the design uses
-        self.drives: Dict[str, str] = {}  # bits of outputs of the module: net
-        self.tied: Dict[str, int] = {}    # other inputs of the PS7: constant
-        self.clocked: List[str] = []      # other inputs of the PS7 that get a clock
-        self._others: Dict[str, str] = {}
+        self.read: dict[str, str] = {}    # inputs of the module that the design uses
+        self.drives: dict[str, str] = {}  # bits of outputs of the module: net
+        self.tied: dict[str, int] = {}    # other inputs of the PS7: constant
+        self.clocked: list[str] = []      # other inputs of the PS7 that get a clock
+        self._others: dict[str, str] = {}
         extractor.register(self, "PS7")
 
     def output(self, pin: Pin, site: Site) -> str:

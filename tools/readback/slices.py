@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Set, Tuple
-
 from .database import Site
 from .errors import NotModelledError, ReadbackError
 from .netlist import ONE, ZERO, Cell, Extractor
@@ -15,7 +13,7 @@ LETTERS = "ABCD"
 MEMORY = ("RAM", "SRL", "SMALL")
 
 
-def reduce_table(table: int, nets: List[str]) -> Tuple[int, List[str]]:
+def reduce_table(table: int, nets: list[str]) -> tuple[int, list[str]]:
     """A LUT's table and inputs without those that are constant or make no difference."""
     nets = list(nets)
     at = 0
@@ -40,11 +38,11 @@ def reduce_table(table: int, nets: List[str]) -> Tuple[int, List[str]]:
 class _Slice:
     """One slice: its settings by name, and what of its carry chain is in use."""
 
-    def __init__(self, tile: str, site: Site, ones: "frozenset[str]", implied: "frozenset[str]") -> None:
+    def __init__(self, tile: str, site: Site, ones: frozenset[str], implied: frozenset[str]) -> None:
         self.tile, self.site = tile, site
         self.name = f"{tile}_{site.x}"
         self.ones, self.implied = ones, implied
-        self.choices: Dict[str, List[str]] = {}
+        self.choices: dict[str, list[str]] = {}
         self.tables = dict.fromkeys(LETTERS, 0)
         for setting in ones:
             head, _, tail = setting.partition(".")
@@ -52,12 +50,12 @@ class _Slice:
                 self.tables[head[0]] |= 1 << int(tail[5:-1])
             elif tail:
                 self.choices.setdefault(head, []).append(tail)
-        self.sums: Set[int] = set()
-        self.carries: Set[int] = set()
+        self.sums: set[int] = set()
+        self.carries: set[int] = set()
         self.length = 0   # of the carry chain as asked for
-        self.propagate: List[str] = []
-        self.generate: List[str] = []
-        self.enters: Optional[Tuple[str, str]] = None  # CI, CYINIT
+        self.propagate: list[str] = []
+        self.generate: list[str] = []
+        self.enters: tuple[str, str] | None = None  # CI, CYINIT
 
     def has(self, setting: str) -> bool:
         return setting in self.ones
@@ -75,7 +73,7 @@ class Slices:
 
     def __init__(self, extractor: Extractor) -> None:
         self._all = extractor
-        self._slices: Dict[Tuple[str, int], _Slice] = {}
+        self._slices: dict[tuple[str, int], _Slice] = {}
         extractor.register(self, "SLICEL", "SLICEM")
 
     def output(self, pin: Pin, site: Site) -> str:
@@ -99,7 +97,7 @@ class Slices:
             if place.enters is None:
                 continue
             ci, cyinit = place.enters
-            rest: List[Optional[str]] = [ZERO] * (4 - place.length)
+            rest = [ZERO] * (4 - place.length)
             self._all.cells.append(Cell("CARRY4", f"{place.name}_CARRY4", {}, {
                 "CI": [ci], "CYINIT": [cyinit],
                 "S": rest + place.propagate[::-1], "DI": rest + place.generate[::-1],
@@ -138,14 +136,12 @@ class Slices:
         nets = [self._input(place, f"{letter}{pin}") for pin in range(1, output + 1)]
         table, nets = reduce_table(place.tables[letter] & (1 << (1 << output)) - 1, nets)
         size = len(nets)
-        kind, parameters, ports = "", {}, {}
         if not nets:
-            kind, ports = ("VCC" if table else "GND"), {"P" if table else "G": [name]}
-        else:
-            kind, parameters = f"LUT{size}", {"INIT": f"{1 << size}'h{table:x}"}
-            ports = {f"I{index}": [net] for index, net in enumerate(nets)}
-            ports["O"] = [name]
-        self._all.cells.append(Cell(kind, f"{name}_LUT", parameters, ports))
+            self._all.cells.append(Cell("VCC" if table else "GND", f"{name}_LUT", {}, {"P" if table else "G": [name]}))
+            return
+        ports = {f"I{index}": [net] for index, net in enumerate(nets)}
+        self._all.cells.append(Cell(f"LUT{size}", f"{name}_LUT", {"INIT": f"{1 << size}'h{table:x}"},
+                                    {**ports, "O": [name]}))
 
     def _wide7(self, place: _Slice, letter: str) -> str:
         """F7AMUX lies between LUTs A and B, F7BMUX between C and D; the upper LUT is selected by 0."""
@@ -188,7 +184,7 @@ class Slices:
             place.generate.append(self._lut(place, letter, 5) if place.has(f"CARRY4.{letter}CY0")
                                   else self._input(place, f"{letter}X"))
 
-    def _entry(self, place: _Slice) -> Tuple[str, str]:
+    def _entry(self, place: _Slice) -> tuple[str, str]:
         found = place.choices.get("PRECYINIT", [])
         if not found and "PRECYINIT.C0" in place.implied:
             return ZERO, ZERO

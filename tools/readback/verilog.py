@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, TextIO
+from typing import Sequence, TextIO
 
 from .netlist import Cell, Extractor
 from .processor import Processor
@@ -28,13 +28,13 @@ def write_verilog(out: TextIO, name: str, extractor: Extractor, processor: Proce
 
 def _cell(cell: Cell) -> str:
     parameters = ", ".join(f".{name}({value})" for name, value in cell.parameters.items())
-    loose: List[str] = []
+    loose: list[str] = []
     ports = ", ".join(f".{name}({_vector(nets, f'{cell.name}_{name}', loose)})" for name, nets in cell.ports.items())
     wires = "".join(f"    wire {wire};\n" for wire in loose)
     return f"{wires}    {cell.kind} {f'#({parameters}) ' if parameters else ''}{cell.name} ({ports});\n"
 
 
-def _vector(nets: List[Optional[str]], name: str, loose: List[str]) -> str:
+def _vector(nets: Sequence[str | None], name: str, loose: list[str]) -> str:
     """Nets as one expression; outputs that nobody asked for get wires of their own."""
     if not any(nets):
         return ""

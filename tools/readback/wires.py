@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Optional, Set, Tuple, Union
+from typing import Any, NamedTuple, Union
 
 from .database import Database
 from .errors import ReadbackError
@@ -39,11 +39,11 @@ Source = Union[Pin, int, None]  # a pin, a constant, or nothing
 class _Drives(NamedTuple):
     """What may drive a wire of a tile type."""
 
-    always: List[str]  # sources by switches without bits
-    implied: List[str]  # sources by switches whose bits are all zero
+    always: list[str]  # sources by switches without bits
+    implied: list[str]  # sources by switches whose bits are all zero
     default: bool      # else 1
-    pin: Optional[Tuple[int, str]]
-    constant: Optional[int]
+    pin: tuple[int, str] | None
+    constant: int | None
 
 
 class Wiring:
@@ -53,23 +53,23 @@ class Wiring:
         self._database = database
         self._implied = features.implied
         self._height = max(tile["grid_y"] for tile in database.grid.values()) + MARGIN
-        self._kinds: Dict[int, str] = {}
-        self._tiles: Dict[int, str] = {}
-        self._position: Dict[str, int] = {}
+        self._kinds: dict[int, str] = {}
+        self._tiles: dict[int, str] = {}
+        self._position: dict[str, int] = {}
         for name, tile in database.grid.items():
             position = (tile["grid_x"] + 1) * self._height + tile["grid_y"]
             self._kinds[position] = tile["type"]
             self._tiles[position] = name
             self._position[name] = position
-        self._names: List[str] = []
-        self._numbers: Dict[str, int] = {}
+        self._names: list[str] = []
+        self._numbers: dict[str, int] = {}
         self._joins = self._read_joins()
-        self._nodes: Dict[int, int] = {}
-        self._members: List[List[int]] = []
-        self._drives: Dict[str, Dict[str, _Drives]] = {}
-        self._switches: Dict[int, List[Switch]] = {}
-        self._sources: Dict[int, Source] = {}
-        self.closed: List[Switch] = []
+        self._nodes: dict[int, int] = {}
+        self._members: list[list[int]] = []
+        self._drives: dict[str, dict[str, _Drives]] = {}
+        self._switches: dict[int, list[Switch]] = {}
+        self._sources: dict[int, Source] = {}
+        self.closed: list[Switch] = []
         for tile, names in features.tiles.items():
             switches = database.type(database.grid[tile]["type"]).switches
             for name in names:
@@ -85,9 +85,9 @@ class Wiring:
             self._names.append(wire)
         return number
 
-    def _read_joins(self) -> Dict[str, Dict[int, List[Tuple[int, str, int]]]]:
+    def _read_joins(self) -> dict[str, dict[int, list[tuple[int, str, int]]]]:
         """By tile type and wire: step, type and wire of what it is joined to."""
-        found: Dict[str, Dict[int, List[Tuple[int, str, int]]]] = {}
+        found: dict[str, dict[int, list[tuple[int, str, int]]]] = {}
         for entry in self._database.connections():
             one, other = entry["tile_types"]
             dx, dy = entry["grid_deltas"]
@@ -119,11 +119,11 @@ class Wiring:
         self._members.append(members)
         return node
 
-    def _drivers(self, kind: str) -> Dict[str, _Drives]:
+    def _drivers(self, kind: str) -> dict[str, _Drives]:
         """What may drive the wires of a tile type but for switches with set bits."""
         if kind not in self._drives:
             data = self._database.type(kind)
-            found: Dict[str, _Drives] = {}
+            found: dict[str, _Drives] = {}
 
             def entry(wire: str) -> _Drives:
                 return found.setdefault(wire, _Drives([], [], False, None, None))
@@ -177,7 +177,7 @@ class Wiring:
 
     def _alone(self, node: int) -> Source:
         """What drives a node that no switch with set bits drives."""
-        sources: Set[Union[Pin, int]] = set()
+        sources: set[Pin | int] = set()
         default = False
         for key in self._members[node]:
             position = key >> SHIFT
@@ -209,7 +209,7 @@ class Wiring:
         key = self._members[node][0]
         return f"{self._tiles[key >> SHIFT]}.{self._names[key & (1 << SHIFT) - 1]}"
 
-    def check(self) -> Dict[str, object]:
+    def check(self) -> dict[str, Any]:
         """Counts of closed switches, of those whose source is driven, and of nodes with more than one driver."""
         undriven = []
         for switch in self.closed:
