@@ -93,10 +93,11 @@ def _pack(known: np.ndarray, group: _Group) -> np.ndarray:
     return np.packbits(bits, axis=-1, bitorder="little").view("<u4").astype(np.uint32)
 
 
-def _matches(features: list[Feature], group: _Group, bits: np.ndarray) -> Iterator[tuple[str, np.ndarray, list[int] | None]]:
+def _matches(features: list[Feature], group: _Group,
+             bits: np.ndarray) -> Iterator[tuple[str, np.ndarray, list[int] | None]]:
     """Features that hold in some tile: name, the tiles, and the bits that explains (None: no bit is set for it)."""
     size, skipped = group.words * 32, group.skipped * 32
-    seen = bits.any(axis=1)
+    seen = np.asarray(bits.any(axis=1))
     for feature in features:
         places = []
         for frame, bit in feature.ones + feature.zeros:
@@ -108,6 +109,6 @@ def _matches(features: list[Feature], group: _Group, bits: np.ndarray) -> Iterat
             ones, zeros = places[:len(feature.ones)], places[len(feature.ones):]
             if not seen[ones].all():
                 continue
-            matches = np.asarray(bits[ones].all(axis=0) & ~bits[zeros].any(axis=0))
+            matches = np.asarray(bits[ones].all(axis=0)) & ~np.asarray(bits[zeros].any(axis=0))
             if matches.any():
                 yield feature.name, matches, ones or None

@@ -173,7 +173,7 @@ class Memories:
         low, high = halves[0], halves[1]
         ports: dict[str, list[str | None]] = {name: [low.nets[name][0]] for name in CLOCKS + ENABLES + RESETS}
         for name in ADDRESSES:
-            ports[name] = [ONE] + low.nets[name][::-1] + [ONE]
+            ports[name] = [ONE, *low.nets[name][::-1], ONE]
         ports["WEA"], ports["WEBWE"] = list(low.nets["WEA"][::-1]), list(low.nets["WEBWE"][::-1])
 
         for name, count in (("DIADI", 32), ("DIBDI", 32), ("DIPADIP", 4), ("DIPBDIP", 4)):
@@ -210,7 +210,7 @@ class Memories:
                 widths[f"READ_WIDTH_{port}"] = read if reading else 0
                 widths[f"WRITE_WIDTH_{port}"] = written if writing else 0
                 if reading and writing and read != written:
-                    raise NotModelledError(f"port {port} of a RAM in {tile} that reads {read} and writes {written} bits")
+                    raise NotModelledError(f"port {port} of {tile} that reads {read} and writes {written} bits")
         if factor == 2 and any(0 < width < 9 for width in widths.values()):
             raise NotModelledError(f"a RAMB36E1 in {tile} with ports narrower than 18 bits: {widths}")
         found.update({name: str(width * factor) for name, width in widths.items()})

@@ -16,23 +16,28 @@ MEMORY = ("RAM", "SRL", "SMALL")
 def reduce_table(table: int, nets: list[str]) -> tuple[int, list[str]]:
     """A LUT's table and inputs without those that are constant or make no difference."""
     nets = list(nets)
-    at = 0
-    while at < len(nets):
-        size, step = 1 << len(nets), 1 << at
-        low = high = 0
-        for index in range(size >> 1):
-            place = (index >> at << at + 1) | (index & step - 1)
-            low |= (table >> place & 1) << index
-            high |= (table >> place + step & 1) << index
-        if nets[at] == ONE:
-            table = high
-        elif nets[at] == ZERO or low == high:
-            table = low
-        else:
-            at += 1
-            continue
-        del nets[at]
+    for constants in (True, False):  # an input may matter only for what a constant rules out
+        for at in reversed(range(len(nets))):
+            low, high = _cofactors(table, len(nets), at)
+            if constants and nets[at] in (ZERO, ONE):
+                table = high if nets[at] == ONE else low
+            elif not constants and low == high:
+                table = low
+            else:
+                continue
+            del nets[at]
     return table, nets
+
+
+def _cofactors(table: int, inputs: int, at: int) -> tuple[int, int]:
+    """Tables without an input, for it being 0 and for it being 1."""
+    low = high = 0
+    step = 1 << at
+    for index in range(1 << inputs - 1):
+        place = (index >> at << at + 1) | (index & step - 1)
+        low |= (table >> place & 1) << index
+        high |= (table >> place + step & 1) << index
+    return low, high
 
 
 class _Slice:
