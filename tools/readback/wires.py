@@ -210,21 +210,23 @@ class Wiring:
         return f"{self._tiles[key >> SHIFT]}.{self._names[key & (1 << SHIFT) - 1]}"
 
     def check(self) -> dict[str, Any]:
-        """Counts of closed switches, of those whose source is driven, and of nodes with more than one driver."""
-        undriven = []
+        """Closed switches: how many, how many of them carry something, where a way begins with nothing, and nodes with
+        more than one driver."""
+        driven = 0
+        beginnings = []
         for switch in self.closed:
             try:
-                driven = self.source(switch.tile, switch.source) is not None
+                carries = self.source(switch.tile, switch.source) is not None
             except ReadbackError:  # counted below
-                driven = True
-            if not driven:
-                undriven.append(".".join(switch))
+                carries = True
+            driven += carries
+            if not carries and self.node(switch.tile, switch.source) not in self._switches:
+                beginnings.append(".".join(switch))
         contested = []
         for node, switches in self._switches.items():
             if len(switches) > 1 or self._fixed(node):
                 contested.append(f"{self._describe(node)}: {', '.join('.'.join(switch) for switch in switches)}")
-        return {"switches": len(self.closed), "driven": len(self.closed) - len(undriven),
-                "undriven": undriven, "contested": contested}
+        return {"switches": len(self.closed), "driven": driven, "undriven": beginnings, "contested": contested}
 
     def _fixed(self, node: int) -> bool:
         """Whether something besides the closed switches drives a node."""
