@@ -94,7 +94,8 @@ def test_a_published_bitstream_is_explained_but_for_five_bits(database, golden, 
 def test_the_engine_s_packets_are_those_of_a_published_bitstream(database, engine, golden):
     _, report, _ = engine
     theirs = cli.sequence(cli.parse((golden / "bnn-pynq" / "bitstreams" / PUBLISHED).read_bytes()))
-    ours = ["CRC" if line == "CMD RCRC" and other.startswith("CRC ") else line for line, other in zip(report["packets"], theirs)]
+    ours = ["CRC" if line == "CMD RCRC" and other.startswith("CRC ") else line
+            for line, other in zip(report["packets"], theirs)]
     assert ours == [line.split()[0] if line.startswith("CRC") else line for line in theirs]
 
 
