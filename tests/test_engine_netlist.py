@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from engine_bench.cases import Config, make_case
@@ -31,6 +33,16 @@ def test_it_is_made_of_cells(engine_netlist):
     assert text.count("RAMB36E1 #(") >= 16
     assert text.count("LUT6 #(") >= 1000
     assert "always" not in text
+
+
+def test_no_lut_has_one_net_at_several_inputs(engine_netlist):
+    # nextpnr (7c0c1c4) writes a wrong table for those that the router brings to one pin
+    text = (engine_netlist / "engine.v").read_text()
+    luts = re.findall(r"\bLUT([1-6]) #\(.*?\) \S.*?\((.*?)\);", text, flags=re.DOTALL)
+    assert len(luts) > 4000
+    for size, pins in luts:
+        nets = re.findall(r"\.I\d\((.*?)\)", pins)
+        assert len(nets) == len(set(nets)) == int(size), pins
 
 
 def test_right_programs_give_in_the_netlist_what_the_oracle_says(player):
