@@ -58,8 +58,10 @@ def test_the_fastest_seed_that_routed_is_chosen(tmp_path):
     for seed, mhz in ((1, 99.5), (2, 120.25), (30, 101.0)):
         reports.append(tmp_path / f"seed-{seed}.json")
         reports[-1].write_text(json.dumps({"fmax": {"clk": {"achieved": mhz, "constraint": 100}}}))
+    reports.append(tmp_path / "seed-4.json")  # did not route
     assert load("choose").fastest(reports) == ("2", 120.25)
     done = subprocess.run([sys.executable, str(FOLDER / "choose.py"), *map(str, reports)], capture_output=True,
                           text=True, check=True)
     assert (done.stdout, done.stderr) == ("2\n", "seed 2: 120.2 MHz\n")
-    assert subprocess.run([sys.executable, str(FOLDER / "choose.py")], stderr=subprocess.DEVNULL).returncode
+    none = subprocess.run([sys.executable, str(FOLDER / "choose.py"), str(reports[-1])], capture_output=True, text=True)
+    assert none.returncode and "none routed" in none.stderr
