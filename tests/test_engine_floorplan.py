@@ -13,6 +13,9 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parents[1] / "overlays" / "engine"
 
+if not (FOLDER / "floorplan.py").is_file():
+    pytest.skip("floorplan.py is in the checkout alone", allow_module_level=True)
+
 
 def load(name, **names):
     spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
