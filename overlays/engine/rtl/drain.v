@@ -44,7 +44,8 @@ module drain #(parameter P = 32) (
     output reg  [11:0]    write_address,
     output reg  [3:0]     write_sub,
     // results that are in the banks
-    output reg  [7:0]     written
+    output reg  [7:0]     written,
+    output wire           writing        // written goes up in this cycle
 );
     localparam NC = P / 4;
     localparam DELAY = NC + 5;
@@ -148,6 +149,7 @@ module drain #(parameter P = 32) (
     assign p_plane = plane_d[2];
     wire pool_emit = shift_d[2] & (left != 0);
     assign soon = emit_1 | pool_emit;
+    assign writing = (emitting & group_last) | (pool_emit & (left == 1));
 
     always @(posedge clk) begin
         if (last | window_last) begin
@@ -188,7 +190,7 @@ module drain #(parameter P = 32) (
         write_address <= pool_emit ? (place_now & e_mask) | (e_base & ~e_mask) : address_1;
         write_sub <= sub_1;
 
-        if ((emitting & group_last) | (pool_emit & (left == 1))) begin
+        if (writing) begin
             head <= head + 2'd1;
             fresh <= 1'b1;
             written <= written + 8'd1;

@@ -101,7 +101,7 @@ module engine #(parameter P = 32, V = 4, BLOCKS = 4, BUILD = 0) (
         .p_write(p_write), .p_address(p_address), .p_data(p_data),
         .n_start(n_start), .q(q), .n_pooling(n_pooling), .n_in(n_in), .n_in_top(n_in_top), .n_in_mask(n_in_mask),
         .n_out(n_out), .n_out_top(n_out_top), .n_out_mask(n_out_mask), .n_w_top(n_w_top), .n_period(n_period), .n_final(n_final),
-        .n_busy(n_busy), .begun(begun), .written(written), .l_order(l_order), .s_order(s_order), .o_address(o_address),
+        .n_busy(n_busy), .begun(begun), .written(written), .writing(writing), .l_order(l_order), .s_order(s_order), .o_address(o_address),
         .o_words(o_words), .o_target(o_target), .o_pointer(o_pointer), .o_mask(o_mask), .l_room(l_room), .l_idle(l_idle),
         .l_quiet(l_quiet), .s_idle(s_idle), .s_quiet(s_quiet), .l_failed(l_failed), .s_failed(s_failed),
         .progress(l_progress | s_progress), .stop(stop), .clear(clear),
@@ -131,7 +131,7 @@ module engine #(parameter P = 32, V = 4, BLOCKS = 4, BUILD = 0) (
     wire [V-1:0] l_write;
     wire [11:0] l_address, write_address;
     wire [63:0] l_data;
-    wire soon, write, write_pool;
+    wire soon, write, write_pool, writing;
     wire [3:0] write_sub;
     wire p_shift, p_pixel, p_plane;
     wire [1:0] p_top;
@@ -164,7 +164,7 @@ module engine #(parameter P = 32, V = 4, BLOCKS = 4, BUILD = 0) (
         .d_address(d_address), .d_slot(d_slot), .d_twice(d_twice), .d_raw(d_raw), .d_nibble(d_nibble), .d_first(d_first),
         .d_last(d_last), .d_pass(d_pass), .plane(plane), .p_shift(p_shift), .p_pixel(p_pixel), .p_plane(p_plane), .p_top(p_top),
         .soon(soon), .write(write), .write_pool(write_pool), .write_address(write_address), .write_sub(write_sub),
-        .written(written));
+        .written(written), .writing(writing));
 
     // ---- memory
     wire core_reset = reset | clear;

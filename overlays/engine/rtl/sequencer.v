@@ -33,6 +33,7 @@ module sequencer #(parameter P = 32, V = 4) (
     input  wire         n_busy,
     input  wire [7:0]   begun,
     input  wire [7:0]   written,
+    input  wire         writing,       // written goes up
     // loader and storer share the order
     output reg          l_order,
     output reg          s_order,
@@ -141,11 +142,12 @@ module sequencer #(parameter P = 32, V = 4) (
         final_period <= op == POOL ? 8'd0 : ir[16] ? passes + 8'd15 : {1'b0, behind > 8 ? behind : 7'd8} - 8'd1;
     end
     // ---- may it go on
-    wire drained = begun == written;
+    reg drained;                        // begun == written; a nest that is not busy begins nothing
     assign waits_load = state == D_READY & ~n_busy & ((f_load & ~l_idle) | (op == LOAD & ~l_room));
     assign waits_store = state == D_READY & ~n_busy & ((f_store & ~s_idle) | (op == STORE & ~s_idle));
     assign waits_drain = state == D_READY & ~n_busy & (f_drain | op == POOL) & ~drained;
     wire dispatch = state == D_READY & ~n_busy & ~n_start & ~l_order & ~s_order & ~waits_load & ~waits_store & ~waits_drain & ~stop;
+    wire preset = state == D_READY & is_layer & ~n_busy & ~n_start;  // before it is known whether it may go on
     wire ended = state == D_END & ~n_busy & l_idle & s_idle & drained & ~stop;
 
     // ---- watchdog
@@ -198,6 +200,30 @@ module sequencer #(parameter P = 32, V = 4) (
             asked <= 1'b0;
             asked_1 <= 1'b0;
             promised <= promised - {3'd0, taken} - {3'd0, asked};
+        end
+
+        drained <= ~n_busy & (writing ? begun == written + 8'd1 : begun == written);
+
+        // what the order or the layer is: valid with it, and without a meaning before
+        if (state == D_READY) begin
+            o_address <= r_base + sum[31:0];
+            o_words <= op == LOAD ? ir[83:64] : {8'd0, ir[75:64]};
+            o_target <= ir[17:16];
+            o_pointer <= pointer;
+            o_mask <= op == LOAD & ir[17:16] != 2 ? 12'hfff : mask_a;
+        end
+        if (preset) begin
+            q <= ir;
+            n_pooling <= op == POOL;
+            n_in <= ir[75:64] ^ (odd ? ir[87:76] : 12'd0);
+            n_out <= ir[107:96] ^ (odd ? ir[119:108] : 12'd0);
+            n_in_mask <= mask_a;
+            n_out_mask <= ring(ir[123:120]);
+            n_in_top <= top_in;
+            n_out_top <= top_out;
+            n_w_top <= top_w[10:0];
+            n_period <= least_period;
+            n_final <= final_period;
         end
 
         // taking apart
@@ -269,25 +295,8 @@ module sequencer #(parameter P = 32, V = 4) (
                     l_order <= 1'b1;
                 else if (op == STORE)
                     s_order <= 1'b1;
-                else begin
+                else
                     n_start <= 1'b1;
-                    q <= ir;
-                    n_pooling <= op == POOL;
-                end
-                o_address <= r_base + sum[31:0];
-                o_words <= op == LOAD ? ir[83:64] : {8'd0, ir[75:64]};
-                o_target <= ir[17:16];
-                o_pointer <= pointer;
-                o_mask <= op == LOAD & ir[17:16] != 2 ? 12'hfff : mask_a;
-                n_in <= ir[75:64] ^ (odd ? ir[87:76] : 12'd0);
-                n_out <= ir[107:96] ^ (odd ? ir[119:108] : 12'd0);
-                n_in_mask <= mask_a;
-                n_out_mask <= ring(ir[123:120]);
-                n_in_top <= top_in;
-                n_out_top <= top_out;
-                n_w_top <= top_w[10:0];
-                n_period <= least_period;
-                n_final <= final_period;
             end
             default: ;
         endcase
