@@ -71,8 +71,7 @@ module array #(parameter P = 32, V = 4, AW = 24) (
     generate
         for (v = 0; v < V; v = v + 1) begin: offsets
             unit #(.AW(AW), .SAME(1)) u (.clk(clk), .w({64{offset_d[2]}}), .x(x[64*v +: 64]),
-                .first(first_d[6]), .shl(shl_d[6]), .take(snap_d[7]), .snap(1'b1),
-                .neighbour({AW{1'b0}}), .result(sums[AW*v +: AW]));
+                .first(first_d[6]), .shl(shl_d[6]), .snap(snap_d[7]), .result(sums[AW*v +: AW]));
         end
     endgenerate
 

@@ -59,13 +59,12 @@ module cluster #(parameter V = 4, AW = 24, INDEX = 0, BUS = 64) (
         for (i = 0; i < 4; i = i + 1) begin: pe
             // copies of its own: one register for all elements would be a net over the whole cluster
             (* keep *) reg [10:0] address;
-            (* keep *) reg first, shl, snap, take;
+            (* keep *) reg first, shl, snap;
             always @(posedge clk) begin
                 address <= c_o[10:0];
                 first <= c_o[11];
                 shl <= c_o[12];
                 snap <= c_o[13];
-                take <= c_o[13] | c_o[14];  // snap or rotate
             end
 
             wire [63:0] w;
@@ -73,7 +72,6 @@ module cluster #(parameter V = 4, AW = 24, INDEX = 0, BUS = 64) (
                        .address(address), .w(w));
             for (v = 0; v < V; v = v + 1) begin: lane
                 unit #(.AW(AW)) u (.clk(clk), .w(w), .x(x_o[64*v +: 64]), .first(first), .shl(shl), .snap(snap),
-                    .take(take), .neighbour(results[AW*(((i + 1) % 4)*V + v) +: AW]),
                     .result(results[AW*(i*V + v) +: AW]));
             end
         end
@@ -94,6 +92,11 @@ module cluster #(parameter V = 4, AW = 24, INDEX = 0, BUS = 64) (
     end
 
     // one lane a vector compares the elements one after the other
+    reg snapped, next;
+    always @(posedge clk) begin
+        snapped <= c_o[13];
+        next <= c_o[14];
+    end
     generate
         for (v = 0; v < V; v = v + 1) begin: drain
             reg signed [AW-1:0] value;
@@ -101,9 +104,11 @@ module cluster #(parameter V = 4, AW = 24, INDEX = 0, BUS = 64) (
             reg [3:0] part, code;
             reg [11:0] gathered;
             reg [15:0] codes;
-            wire [AW-1:0] head = results[AW*v +: AW];
+            (* keep *) reg [1:0] element;  // a copy for each vector
+            wire [AW-1:0] head = results[AW*(V*element + v) +: AW];
             wire [31:0] wide = {{(32-AW){value[AW-1]}}, value};
             always @(posedge clk) begin
+                element <= snapped ? 2'd0 : element + {1'b0, next};
                 value <= (twice ? {head[AW-2:0], 1'b0} : head) - s_o[AW*v +: AW];
                 passed <= (value >= $signed({{(AW-21){threshold[20]}}, threshold})) ^ down;
                 part <= wide[{nibble, 2'b00} +: 4];

@@ -177,13 +177,16 @@ module nest #(parameter P = 32) (
     reg [8:0] r_t;
     reg [11:0] r_o;
     reg [3:0] r_sub;
-    wire e0 = c0 == 0, e1 = c1 == 0, e2 = c2 == 0;
+    // comparisons, made a cycle ahead: whether this word goes hangs on all of them
+    reg e0, e1, e2;                     // c0, c1, c2 are 0
+    reg pairs_end;                      // pi and pj are 0
+    reg s_end;                          // pi is 0 or pj is q_ab
+    reg at_safe;                        // lead is q_safe, and not 255
+    reg late;                           // since is not 0
     wire taps_end = e0 & e1 & e2;
-    wire pairs_end = (pi == 0) & (pj == 0);
-    wire s_end = (pi == 0) | (pj == q_ab);
     wire group_end = taps_end & pairs_end;
-    wire interlock = ~clear & (lead == q_safe) & (q_safe != 8'd255);
-    wire early = group_end & ((since != 0) | ~ready);
+    wire interlock = ~clear & at_safe;
+    wire early = group_end & (late | ~ready);
     wire go = run & ~steal & ~interlock & ~early;
     assign waiting = run & ~steal & (interlock | early);
     assign take = (go & group_end) | (busy & ~run & ~flushing & ready & ~n_end);
@@ -193,8 +196,9 @@ module nest #(parameter P = 32) (
     wire outside = (ix > {1'b0, in_w}) | (iy > {1'b0, in_h});
 
     always @(posedge clk) begin
-        if (since != 0)
+        if (late)
             since <= since - 8'd1;
+        late <= since > 8'd1;
         if (written == ticket)
             clear <= 1'b1;
         if (start) begin
@@ -202,6 +206,7 @@ module nest #(parameter P = 32) (
             run <= 1'b0;
             flushing <= 1'b0;
             lead <= 8'd0;
+            at_safe <= q_safe == 0;
             ticket <= begun;
             clear <= written == begun;
         end
@@ -209,20 +214,24 @@ module nest #(parameter P = 32) (
         if (go) begin
             if (lead != 8'd255)
                 lead <= lead + 8'd1;
+            at_safe <= (lead + 8'd1 == q_safe) & (lead != 8'd254) & (lead != 8'd255);
             f_first <= 1'b0;
             f_shl <= 1'b0;
             c0 <= e0 ? q_n0 : c0 - 8'd1;
+            e0 <= e0 ? q_n0 == 0 : c0 == 8'd1;
             w <= w + 11'd1;
             if (~e0)
                 p0 <= p0 + st_0;
             else begin
                 c1 <= e1 ? q_kx : c1 - 3'd1;
+                e1 <= e1 ? q_kx == 0 : c1 == 3'd1;
                 if (~e1) begin
                     p1 <= p1_next;
                     p0 <= p1_next;
                     ix <= ix + 9'd1;
                 end else begin
                     c2 <= e2 ? q_ky : c2 - 3'd1;
+                    e2 <= e2 ? q_ky == 0 : c2 == 3'd1;
                     ix <= ixt;
                     if (~e2) begin
                         p2 <= p2_next;
@@ -238,6 +247,8 @@ module nest #(parameter P = 32) (
                         w3 <= w3_next;
                         w <= w3_next;
                         f_shl <= s_end;
+                        pairs_end <= s_end & (si == 0) & (sj == 0);
+                        s_end <= s_end ? (si == 0) | (sj == q_ab) : (pi == 3'd1) | (pj + 3'd1 == q_ab);
                         if (s_end) begin
                             pi <= si;
                             pj <= sj;
@@ -257,6 +268,7 @@ module nest #(parameter P = 32) (
             end
             if (group_end) begin
                 since <= n_end ? final_period : period;
+                late <= (n_end ? final_period : period) != 0;
                 begun <= begun + 8'd1;
                 if (n_end) begin
                     run <= 1'b0;
@@ -280,6 +292,11 @@ module nest #(parameter P = 32) (
             c0 <= q_n0;
             c1 <= q_kx;
             c2 <= q_ky;
+            e0 <= q_n0 == 0;
+            e1 <= q_kx == 0;
+            e2 <= q_ky == 0;
+            pairs_end <= (q_wb == 0) & (q_ab == 0);
+            s_end <= 1'b1;
             p0 <= n_p;
             p1 <= n_p;
             p2 <= n_p;
@@ -332,6 +349,7 @@ module nest #(parameter P = 32) (
             run <= 1'b0;
             flushing <= 1'b0;
             since <= 8'd0;
+            late <= 1'b0;
             begun <= 8'd0;
             shown <= 1'b0;
             stolen <= 1'b0;

@@ -1,5 +1,5 @@
 // One processing element's part for one vector: popcount, accumulator, and the result of the row group before.
-// first and shl belong to the word that was at w and x four cycles ago, take and snap to the one five cycles ago.
+// first and shl belong to the word that was at w and x four cycles ago, snap to the one five cycles ago.
 `default_nettype none
 
 module unit #(parameter AW = 24, SAME = 0) (
@@ -8,9 +8,7 @@ module unit #(parameter AW = 24, SAME = 0) (
     input  wire [63:0]   x,
     input  wire          first,   // start from 0
     input  wire          shl,     // next significance: the accumulator doubles
-    input  wire          take,    // a new result: the sum if snap, else the neighbour's
-    input  wire          snap,
-    input  wire [AW-1:0] neighbour,
+    input  wire          snap,    // the sum is a result
     output reg  [AW-1:0] result
 );
     wire [6:0] count;
@@ -21,8 +19,8 @@ module unit #(parameter AW = 24, SAME = 0) (
     wire [AW-1:0] start = first ? {AW{1'b0}} : shl ? {sum[AW-2:0], 1'b0} : sum;
     always @(posedge clk) begin
         sum <= {{(AW-7){1'b0}}, count} + start;
-        if (take)
-            result <= snap ? sum : neighbour;
+        if (snap)
+            result <= sum;
     end
 endmodule
 
