@@ -126,9 +126,7 @@ def _read_files(fields: Fields) -> dict[str, OverlayFile]:
 
 
 def _read_file(fields: Fields) -> OverlayFile:
-    name, digest = fields.name("name"), fields.text("sha256")
-    if not _SHA256.match(digest):
-        fields.fail("sha256", f"{show(digest)} is no digest: expected 64 lower-case hexadecimal digits")
+    name, digest = fields.name("name"), _digest(fields)
     size = fields.integer("size", 1, _MOST_FILE)
     urls = fields.strings("urls", ())
     for index, url in enumerate(urls):
@@ -136,6 +134,13 @@ def _read_file(fields: Fields) -> OverlayFile:
             fields.fail(item_path("urls", index), f"{show(url)} is no web address: expected https://...")
     fields.done()
     return OverlayFile(name, digest, size, urls)
+
+
+def _digest(fields: Fields) -> str:
+    digest = fields.text("sha256")
+    if not _SHA256.match(digest):
+        fields.fail("sha256", f"{show(digest)} is no digest: expected 64 lower-case hexadecimal digits")
+    return digest
 
 
 def _read_rtl(outer: Fields, folder: Path) -> Rtl | None:
@@ -154,8 +159,10 @@ def _read_rtl(outer: Fields, folder: Path) -> Rtl | None:
         if not _IDENTIFIER.match(name):
             inner.fail(name, "is no parameter: expected letters, digits and _")
         inner.integer(name, 0, _HIGHEST)
+    digest = _digest(fields) if fields.has("sha256") else ""
+    built = _texts(fields, "built")
     fields.done()
-    return Rtl(top, folder / sources, given)
+    return Rtl(top, folder / sources, given, digest, built)
 
 
 def _texts(fields: Fields, key: str) -> dict[str, str]:

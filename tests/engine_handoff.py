@@ -13,7 +13,7 @@ import pytest
 from qnn_pynq.catalogue import overlays
 from qnn_pynq.overlay import load_overlay
 
-__all__ = ["bitstream", "handoff", "shipped_overlay"]
+__all__ = ["bitstream", "handoff", "ship", "shipped_overlay"]
 
 FOLDER = Path(__file__).resolve().parents[1] / "overlays" / "engine"
 
@@ -22,6 +22,7 @@ if not (FOLDER / "handoff.py").is_file():
 sys.path.insert(0, str(FOLDER))
 
 import handoff  # noqa: E402
+import ship  # noqa: E402
 
 DESCRIPTOR = overlays()["engine-z7020"] / "overlay.json"
 

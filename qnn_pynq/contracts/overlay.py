@@ -40,11 +40,17 @@ class Ip:
 
 @dataclass(frozen=True)
 class Rtl:
-    """The Verilog of a circuit, for boards that simulate it: a folder of sources, and parameters of the top module."""
+    """The Verilog of a circuit, for boards that simulate it: a folder of sources, and parameters of the top module.
+
+    Where the overlay has a bitstream that was made of it, `sha256` is the digest of all sources, one behind the other
+    in the order of their names, and `built` says by what: tools with their versions, seed.
+    """
 
     top: str
     sources: Path
     parameters: dict[str, int]
+    sha256: str = ""
+    built: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

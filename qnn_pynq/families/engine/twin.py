@@ -22,7 +22,7 @@ from .twin_run import Run
 __all__ = ["EngineTwin"]
 
 # Not shared with the driver: one wrong table would agree with itself.
-_MAGIC, _VERSION, _CAPS0, _CAPS1, _CAPS2, _SCRATCH = 0x00, 0x04, 0x0C, 0x10, 0x14, 0x18
+_MAGIC, _VERSION, _BUILD, _CAPS0, _CAPS1, _CAPS2, _SCRATCH = 0x00, 0x04, 0x08, 0x0C, 0x10, 0x14, 0x18
 _CONTROL, _STATUS, _IRQ_ENABLE, _IRQ_STATUS = 0x1C, 0x20, 0x24, 0x28
 _GROUPS, _PICTURES, _WATCHDOG = 0x2C, 0x30, 0x34
 _CYCLES, _BUSY, _WAIT_LOAD, _WAIT_STORE, _WAIT_DRAIN = 0x38, 0x3C, 0x40, 0x44, 0x48
@@ -65,6 +65,7 @@ class EngineTwin(Twin):
         self._read_time = overlay.timing["read_access_ns"] * 1e-9
         self._constants = {
             _MAGIC: 0x514E4E45, _VERSION: 0x00010000,
+            _BUILD: overlay.rtl.parameters.get("BUILD", 0) if overlay.rtl else 0,
             _CAPS0: g["pe"] | g["vectors"] << 8 | _LANES << 16 | g["accumulator_bits"] << 24,
             _CAPS1: g["weight_words"] | g["bank_words"] << 16,
             _CAPS2: g["threshold_words"] | g["program_words"] << 16,
