@@ -37,6 +37,7 @@ NetworkLike = Union[str, Path, Network]
 
 _U8 = np.dtype(np.uint8)
 _LONGEST = 1e6  # seconds
+_SLOWEST, _FASTEST = 10.0, 250.0  # MHz of the logic
 
 
 class Classifier(Answering):
@@ -51,6 +52,10 @@ class Classifier(Answering):
         overlay's Verilog. "cpu" is the software engine: no overlay, the same answers, and probabilities.
     overlay : str, Path or Overlay, optional
         Default: the first that the network names.
+    clock_mhz : float, optional
+        MHz of the logic under this overlay, instead of those that its descriptor gives: faster is at your own risk,
+        `qnn-pynq selftest` and a policy with canaries tell whether it still answers rightly. A board divides 1,000 MHz
+        by whole numbers.
     timeout : float, optional
         Seconds that each wait on the hardware may take; default: generous, from the cycle model.
     takeover : bool
@@ -104,17 +109,17 @@ class Classifier(Answering):
         board: Any = None,
         overlay: Any = None,
         *,
+        clock_mhz: float | None = None,
         timeout: float | None = None,
         takeover: bool = True,
         threads: int = 1,
         conservative: bool = False,
         policy: Any = "retry",
     ) -> None:
-        if timeout is not None and not (
-            isinstance(timeout, (int, float, np.integer, np.floating)) and timeout is not True
-            and 0 < timeout <= _LONGEST
-        ):
+        if timeout is not None and not (_is_number(timeout) and 0 < timeout <= _LONGEST):
             raise InputError(f"timeout must be seconds, above 0 and at most {_LONGEST:g}, not {timeout!r}")
+        if clock_mhz is not None and not (_is_number(clock_mhz) and _SLOWEST <= clock_mhz <= _FASTEST):
+            raise InputError(f"clock_mhz must be {_SLOWEST:g} to {_FASTEST:g} MHz, not {clock_mhz!r}")
         self._lock = RLock()
         self._timeout = timeout
         self._takeover = takeover
@@ -128,11 +133,13 @@ class Classifier(Answering):
         self._former: list[Guard] = []  # replaced, and perhaps not closed yet
         found = _network(network)
         if isinstance(board, str) and board == "cpu":
-            if overlay is not None:
-                raise InputError('board="cpu" computes without an overlay: leave overlay out')
+            if overlay is not None or clock_mhz is not None:
+                raise InputError('board="cpu" computes without an overlay: leave overlay and clock_mhz out')
             self._guard = Guard(SoftwareEngine(threads), self.policy, self.recovery)
         else:
             overlays = _overlays(overlay, found)
+            if clock_mhz is not None:
+                overlays[0] = replace(overlays[0], clock_mhz=float(clock_mhz))
             # A network that cannot run is refused before hardware is touched.
             parts = plan_parts(found, overlays, conservative)
             self.board = open_board(board)
@@ -477,6 +484,10 @@ class Classifier(Answering):
                 self.engine.check_open()
                 work = self._pipeline.make_ready(pictures, invert)
             return self._pipeline.predictions(work)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
 def _network(network: NetworkLike) -> Network:

@@ -17,6 +17,7 @@ from small_conv import mixed_network, small_network
 
 from qnn_pynq import Classifier
 from qnn_pynq.boards.emulated import EmulatedBoard
+from qnn_pynq.catalogue import find_overlay
 from qnn_pynq.errors import (
     BoardBusyError,
     BoardError,
@@ -445,6 +446,24 @@ def test_an_unknown_board_is_refused_with_the_choices(board):
 def test_what_is_no_name_is_not_found(name):
     with pytest.raises(NotFoundError, match="expected a name"):
         Classifier(name, board="cpu")
+
+
+@pytest.mark.parametrize("clock", [0, -1, 9.9, 251, True, "fast", float("nan")])
+def test_a_clock_out_of_range_is_refused(clock):
+    with pytest.raises(InputError, match="clock_mhz must be 10 to 250 MHz"):
+        Classifier(small.network(), board="emulated", clock_mhz=clock)
+
+
+def test_software_has_no_clock():
+    with pytest.raises(InputError, match="leave overlay and clock_mhz out"):
+        Classifier(small.network(), board="cpu", clock_mhz=50)
+
+
+def test_the_overlay_runs_at_the_clock_that_was_asked_for():
+    with Classifier("lfc-w1a1-mnist", board="emulated", clock_mhz=50) as classifier:
+        assert classifier.overlay.clock_mhz == 50.0 != find_overlay(classifier.overlay.name).clock_mhz
+        classifier.load("lfc-w1a1-mnist")
+        assert classifier.overlay.clock_mhz == classifier.board.loaded.clock_mhz == 50.0
 
 
 @pytest.mark.parametrize("options", [{"timeout": "a"}, {"timeout": []}, {"threads": "a"}, {"threads": 1.5}])

@@ -81,8 +81,8 @@ class Engine:
         build = overlay.rtl.parameters.get("BUILD", 0) if overlay.rtl else 0
         if build and (found := registers.read(Reg.BUILD)) != build:
             raise ForeignBitstreamError(
-                f"{overlay.name}: the circuit is of build {found:#x}, its descriptor of {build:#x}: another bitstream of "
-                "this engine is loaded, configure the one that goes with this descriptor")
+                f"{overlay.name}: the circuit is of build {found:#x}, its descriptor of {build:#x}: another bitstream "
+                "of this engine is loaded, configure the one that goes with this descriptor")
 
     def check_idle(self) -> None:
         """StatusError for bits that no engine has, StrayRunError where it runs."""
