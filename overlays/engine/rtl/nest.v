@@ -90,10 +90,17 @@ module nest #(parameter P = 32) (
     reg [11:0] n_p, n_ps, n_o;
     reg [10:0] n_w, n_ws;
     wire take;                          // the next row group begins
-    wire row_step = rgs != 0, group_step = groups != 0, x_step = oxs != 0, y_step = oys != 0;
+    reg row_step, group_step, x_step, y_step;  // what is left is not 0: there before phase 3
+    reg pixel_step;
+    always @(posedge clk) begin
+        row_step <= rgs != 0;
+        group_step <= groups != 0;
+        x_step <= oxs != 0;
+        y_step <= oys != 0;
+        pixel_step <= (rgs == 0) & (groups == 0);
+    end
     wire [11:0] g_next = g_p + st_group, x_next = x_p + st_ox, y_next = y_p + st_oy;
     wire [8:0] ix_next = ixb + {7'd0, q_stride} + 9'd1, iy_next = iyb + {7'd0, q_stride} + 9'd1;
-    wire pixel_step = ~row_step & ~group_step;
     wire [11:0] first_word = pooling ? 12'd0 : {8'd0, q_sub} >> SHIFT;
     wire [3:0] first_sub = q_sub & SUB;
     wire sub_wrap = pooling | (n_sub == SUB);
