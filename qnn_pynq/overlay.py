@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .contracts.families import check_overlay
 from .contracts.overlay import Ip, Overlay, OverlayFile, Rtl
+from .files.bitfile import MOST_BITSTREAM
 from .files.fields import Fields, check_format, item_path, read_json, show
 
 __all__ = ["OVERLAY_FORMAT", "OVERLAY_VERSION", "Ip", "Overlay", "OverlayFile", "Rtl", "load_overlay"]
@@ -15,7 +16,6 @@ OVERLAY_FORMAT = "qnn-pynq-overlay"
 OVERLAY_VERSION = 1
 
 _SLOWEST, _FASTEST = 0.01, 1000  # MHz of a clock
-_MOST_FILE = 256 << 20  # bytes of a bitstream
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _HEX = re.compile(r"0x[0-9A-Fa-f]{1,16}\Z")
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
@@ -116,7 +116,7 @@ def _read_files(fields: Fields) -> dict[str, OverlayFile]:
         return files
     for key in ("bitstream", "hwh"):
         if key == "bitstream" or fields.has(key):
-            files[key] = _read_file(fields.inner(key))
+            files[key] = _read_file(fields.inner(key), key)
     fields.done()
     bit = files["bitstream"].name
     if "hwh" in files and files["hwh"].name.rsplit(".", 1)[0] != bit.rsplit(".", 1)[0]:
@@ -125,17 +125,18 @@ def _read_files(fields: Fields) -> dict[str, OverlayFile]:
     return files
 
 
-def _read_file(fields: Fields) -> OverlayFile:
+def _read_file(fields: Fields, key: str) -> OverlayFile:
     name, digest = fields.name("name"), fields.text("sha256")
     if not _SHA256.match(digest):
         fields.fail("sha256", f"{show(digest)} is no digest: expected 64 lower-case hexadecimal digits")
-    size = fields.integer("size", 1, _MOST_FILE)
+    size = fields.integer("size", 1, MOST_BITSTREAM)
     urls = fields.strings("urls", ())
     for index, url in enumerate(urls):
         if not url.startswith(("https://", "http://")):
             fields.fail(item_path("urls", index), f"{show(url)} is no web address: expected https://...")
+    tool = fields.text("tool", None) if key == "hwh" else None
     fields.done()
-    return OverlayFile(name, digest, size, urls)
+    return OverlayFile(name, digest, size, urls, tool)
 
 
 def _read_rtl(outer: Fields, folder: Path) -> Rtl | None:

@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from bitfiles import bit_file, hwh_file
 
 from qnn_pynq import catalogue, fetch
 from qnn_pynq.errors import DigestError, FetchError, OverlayMissingError
@@ -21,7 +22,8 @@ from qnn_pynq.files import download
 from qnn_pynq.overlay import load_overlay
 
 SHIPPED = catalogue.overlays()["bnn-pynq-lfc-w1a1"]  # in the package or in the checkout
-BIT, HWH = os.urandom(300_000), os.urandom(20_000)
+BIT = bit_file(frames=os.urandom(300_000 - len(bit_file(frames=b""))))
+HWH = hwh_file(inner="<MODULE/>" * 2_000)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
