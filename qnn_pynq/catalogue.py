@@ -180,7 +180,7 @@ def _kind(path: Path) -> str:
     """What a file is by its first bytes, where that is known."""
     with path.open("rb") as stream:
         kind = foreign_kind(stream.read(FIRST))
-    return "" if kind is None or path.suffix == ".hwh" and " XML " in kind.what else f"; it is {kind.what}"
+    return "" if kind is None or kind.suffix == path.suffix else f"; it is {kind.what}"
 
 
 def overlay_files(overlay: Overlay | PathLike) -> dict[str, Path]:

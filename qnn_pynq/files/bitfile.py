@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import DescriptorError
 from .bounded import mebibytes
-from .foreign import SYNC, foreign_kind
+from .foreign import BIT_HEADER, SYNC, foreign_kind
 from .paths import shortened
 
 __all__ = ["MOST_BITSTREAM", "Bitstream", "read_bitstream"]
@@ -20,7 +20,6 @@ __all__ = ["MOST_BITSTREAM", "Bitstream", "read_bitstream"]
 MOST_BITSTREAM = 256 << 20
 """Bytes of a .bit; an xc7z020's has 4 MB."""
 
-_MAGIC = b"\0\x09" + b"\x0f\xf0" * 4 + b"\0" + b"\0\x01"
 _FIELDS = {"a": "design", "b": "part", "c": "date", "d": "time"}
 _MOST_FIELD = 1 << 12
 _HEAD = 1 << 16  # bytes that are read: header, padding, and the packets until IDCODE
@@ -113,15 +112,15 @@ def _parse(data: bytes, size: int) -> Bitstream:
 
 def _header(data: bytes, size: int) -> tuple[dict[str, str], int, int]:
     """Fields by name, where the stream begins, and its length by field e."""
-    if not data.startswith(_MAGIC):
-        if data and _MAGIC.startswith(data):
+    if not data.startswith(BIT_HEADER):
+        if data and BIT_HEADER.startswith(data):
             raise _Wrong(f"was cut off in its header, after {size} bytes: {_AGAIN}")
         kind = foreign_kind(data)
         if kind is None:
-            raise _Wrong(f"is no .bit file: it begins with {data[:8].hex()}, expected {_MAGIC[:8].hex()}; take the "
+            raise _Wrong(f"is no .bit file: it begins with {data[:8].hex()}, expected {BIT_HEADER[:8].hex()}; take the "
                          ".bit that the build wrote (write_bitstream)")
         raise _Wrong(f"is {kind.what}, and no .bit file: {kind.advice}")
-    at = len(_MAGIC)
+    at = len(BIT_HEADER)
     fields = {}
     for key, name in _FIELDS.items():
         length = _length(data, at, key, name, 2, size)

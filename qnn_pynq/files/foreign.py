@@ -4,23 +4,26 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["FIRST", "SYNC", "Kind", "foreign_kind", "stand_in"]
+__all__ = ["BIT_HEADER", "FIRST", "SYNC", "Kind", "foreign_kind", "stand_in"]
 
 FIRST = 1024
 """Bytes that are enough to tell."""
 
+BIT_HEADER = b"\0\x09" + b"\x0f\xf0" * 4 + b"\0" + b"\0\x01"  # of a .bit
 SYNC = bytes([0xAA, 0x99, 0x55, 0x66])  # of AMD's configuration streams; the kernel's .bin has each word turned round
 _TEXT = re.compile(rb"[\t\n\f\r\x20-\x7e\x80-\xff]+\Z")
 _PAGE = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.I)
 _AGAIN = "copy or download it again"
 _BIT = "take the .bit of the same build"
+_MIXED = "were the files mixed up? " + _AGAIN
 
 
 class Kind(NamedTuple):
-    """`what` it is, with its article, and the `advice`."""
+    """`what` it is, with its article, the `advice`, and the suffix that is right for it where that is of interest."""
 
     what: str
     advice: str
+    suffix: str = ""
 
 
 # The beginnings that formats are known by, the longest first where one begins another.
@@ -53,6 +56,8 @@ def foreign_kind(data: bytes) -> Kind | None:
     data = data[:FIRST]
     if not data:
         return Kind("empty", _AGAIN)
+    if data.startswith(BIT_HEADER):
+        return Kind("a .bit file", _MIXED, ".bit")
     if data[0x24:0x28] == b"XNLX":
         return Kind("a boot image (BOOT.BIN)", _BIT)
     for magic, what, advice in _MAGICS:
@@ -89,7 +94,7 @@ def stand_in(data: bytes) -> Kind | None:
 
 def _text_kind(start: bytes) -> Kind:
     if start.startswith(b"<"):
-        return Kind("an XML text, such as a .hwh", "were the files mixed up? " + _AGAIN)
+        return Kind("an XML text, such as a .hwh", _MIXED, ".hwh")
     if start.startswith(b"Xilinx ASCII Bitstream"):
         return Kind("an .rbt, a bitstream as text", _BIT)
     if re.match(rb":[0-9A-Fa-f]{10}", start):

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from ..errors import DescriptorError
 from .bounded import XML_ERRORS
-from .foreign import foreign_kind
+from .foreign import foreign_kind, stand_in
 from .paths import shortened
 
 __all__ = ["Handoff", "read_handoff"]
@@ -35,18 +35,21 @@ def read_handoff(path: str | os.PathLike[str]) -> Handoff:
         It is none: what it is, and what to do.
     """
     file = Path(path)
-    head = b""
+    name = shortened(str(file))
     try:
         if not file.is_file():  # a pipe would be waited for
             raise OSError("no regular file")
         with file.open("rb") as stream:
             head = stream.read(_HEAD)
+    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+        raise DescriptorError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    try:
         return _parse(head)
     except XML_ERRORS as error:
-        kind = foreign_kind(head)
-        said = f"is {kind.what}, and no .hwh: {kind.advice}" if kind is not None and not head.lstrip().startswith(
-            b"<?xml") else f"is no .hwh ({error}): take the one that was exported with the .bit"
-        raise DescriptorError(f"{shortened(str(file))} {said}") from error
+        kind, instead = foreign_kind(head), stand_in(head)
+        what = f"is {kind.what}, and no .hwh" if kind is not None and kind.suffix != ".hwh" else f"is no .hwh ({error})"
+        advice = "take the one that was exported with the .bit" if instead is None else instead.advice
+        raise DescriptorError(f"{name} {what}: {advice}") from error
 
 
 def _parse(head: bytes) -> Handoff:
