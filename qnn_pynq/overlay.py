@@ -135,6 +135,8 @@ def _read_file(fields: Fields, key: str) -> OverlayFile:
         if not url.startswith(("https://", "http://")):
             fields.fail(item_path("urls", index), f"{show(url)} is no web address: expected https://...")
     tool = fields.text("tool", None) if key == "hwh" else None
+    if tool == "":
+        fields.fail("tool", '"" is empty: expected a name such as "Vivado 2019.2"')
     fields.done()
     return OverlayFile(name, digest, size, urls, tool)
 
