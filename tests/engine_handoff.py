@@ -13,7 +13,7 @@ from bitfiles import bit_file
 from qnn_pynq.catalogue import overlays
 from qnn_pynq.overlay import load_overlay
 
-__all__ = ["handoff", "shipped_overlay"]
+__all__ = ["bitstream", "handoff", "shipped_overlay"]
 
 FOLDER = Path(__file__).resolve().parents[1] / "overlays" / "engine"
 
@@ -26,13 +26,18 @@ import handoff  # noqa: E402
 DESCRIPTOR = overlays()["engine-z7020"] / "overlay.json"
 
 
+def bitstream() -> bytes:
+    """A .bit as xc7frames2bit writes it, of hardly any frames."""
+    return bit_file("seed-1.frames;Generator=xc7frames2bit", "xc7z020clg400-1")
+
+
 def shipped_overlay(folder: Path, **changes: Any) -> Any:
     """The shipped descriptor with these fields, and engine.bit and engine.hwh beside it."""
     document = {**json.loads(DESCRIPTOR.read_text()), **changes, "files": {}}
     folder.mkdir()
     path = folder / "overlay.json"
     path.write_text(json.dumps(document))
-    texts = {"bitstream": ("engine.bit", bit_file("seed.frames;Generator=xc7frames2bit", "xc7z020clg400-1")),
+    texts = {"bitstream": ("engine.bit", bitstream()),
              "hwh": ("engine.hwh", handoff.handoff(load_overlay(path)).encode("utf-8"))}
     for key, (name, contents) in texts.items():
         (folder / name).write_bytes(contents)
