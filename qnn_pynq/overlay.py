@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from .contracts.families import check_overlay
@@ -16,6 +17,7 @@ OVERLAY_FORMAT = "qnn-pynq-overlay"
 OVERLAY_VERSION = 1
 
 _SLOWEST, _FASTEST = 0.01, 1000  # MHz of a clock
+_MOST_FILE = MOST_BITSTREAM
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _HEX = re.compile(r"0x[0-9A-Fa-f]{1,16}\Z")
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
@@ -116,7 +118,9 @@ def _read_files(fields: Fields) -> dict[str, OverlayFile]:
         return files
     for key in ("bitstream", "hwh"):
         if key == "bitstream" or fields.has(key):
-            files[key] = _read_file(fields.inner(key), key)
+            inner = fields.inner(key)
+            tool = _read_tool(inner) if key == "hwh" else None
+            files[key] = replace(_read_file(inner), tool=tool)
     fields.done()
     bit = files["bitstream"].name
     if "hwh" in files and files["hwh"].name.rsplit(".", 1)[0] != bit.rsplit(".", 1)[0]:
@@ -125,20 +129,24 @@ def _read_files(fields: Fields) -> dict[str, OverlayFile]:
     return files
 
 
-def _read_file(fields: Fields, key: str) -> OverlayFile:
+def _read_tool(fields: Fields) -> str | None:
+    tool: str | None = fields.text("tool", None)
+    if tool == "":
+        fields.fail("tool", '"" is empty: expected a name such as "Vivado 2019.2"')
+    return tool
+
+
+def _read_file(fields: Fields) -> OverlayFile:
     name, digest = fields.name("name"), fields.text("sha256")
     if not _SHA256.match(digest):
         fields.fail("sha256", f"{show(digest)} is no digest: expected 64 lower-case hexadecimal digits")
-    size = fields.integer("size", 1, MOST_BITSTREAM)
+    size = fields.integer("size", 1, _MOST_FILE)
     urls = fields.strings("urls", ())
     for index, url in enumerate(urls):
         if not url.startswith(("https://", "http://")):
             fields.fail(item_path("urls", index), f"{show(url)} is no web address: expected https://...")
-    tool = fields.text("tool", None) if key == "hwh" else None
-    if tool == "":
-        fields.fail("tool", '"" is empty: expected a name such as "Vivado 2019.2"')
     fields.done()
-    return OverlayFile(name, digest, size, urls, tool)
+    return OverlayFile(name, digest, size, urls)
 
 
 def _read_rtl(outer: Fields, folder: Path) -> Rtl | None:
