@@ -15,6 +15,8 @@ _TEXT = re.compile(rb"[\t\n\f\r\x20-\x7e\x80-\xff]+\Z")
 _PAGE = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.I)
 _AGAIN = "copy or download it again"
 _BIT = "take the .bit of the same build"
+_DESIGN = "build the design for the board's part"
+_OTHERS = ", for another vendor's chips"
 _MIXED = "were the files mixed up? " + _AGAIN
 
 
@@ -26,7 +28,7 @@ class Kind(NamedTuple):
     suffix: str = ""
 
 
-# The beginnings that formats are known by, the longest first where one begins another.
+# The beginnings that formats are known by.
 _MAGICS = (
     (b"PK\x03\x04", "a zip archive, such as an .xsa or .dcp", "take the .bit and the .hwh out of it (unzip)"),
     (b"PK\x05\x06", "an empty zip archive", _AGAIN),
@@ -41,13 +43,12 @@ _MAGICS = (
     (b"\x89PNG", "a PNG picture", _AGAIN),
     (b"%PDF", "a PDF document", _AGAIN),
     (b"\x93NUMPY", "a numpy array", _AGAIN),
-    (b"SOF\0", "an Intel .sof, for another vendor's chips", "build the design for the board's part"),
-    (b"\xff\0Lattice", "a Lattice bitstream, for another vendor's chips", "build the design for the board's part"),
-    (b"\xff\0Part: L", "a Lattice bitstream, for another vendor's chips", "build the design for the board's part"),
-    (b"LSCC", "a Lattice bitstream, for another vendor's chips", "build the design for the board's part"),
-    (b"\xff\0\0\xff\x7e\xaa\x99\x7e", "an iCE40 bitstream, for another vendor's chips",
-     "build the design for the board's part"),
-    (b"\x7e\xaa\x99\x7e", "an iCE40 bitstream, for another vendor's chips", "build the design for the board's part"),
+    (b"SOF\0", "an Intel .sof" + _OTHERS, _DESIGN),
+    (b"\xff\0Lattice", "a Lattice bitstream" + _OTHERS, _DESIGN),
+    (b"\xff\0Part: L", "a Lattice bitstream" + _OTHERS, _DESIGN),
+    (b"LSCC", "a Lattice bitstream" + _OTHERS, _DESIGN),
+    (b"\xff\0\0\xff\x7e\xaa\x99\x7e", "an iCE40 bitstream" + _OTHERS, _DESIGN),
+    (b"\x7e\xaa\x99\x7e", "an iCE40 bitstream" + _OTHERS, _DESIGN),
 )
 
 
