@@ -7,10 +7,13 @@ import hashlib
 import logging
 import os
 from pathlib import Path
-from typing import Callable, Iterator, Sequence, TypeVar, Union
+from typing import Callable, Iterator, Mapping, Sequence, TypeVar, Union
 
+from .contracts.loadable import check_loadable
 from .contracts.network import Network
 from .errors import DigestError, NotFoundError, OverlayMissingError
+from .files.bitfile import Bitstream
+from .files.foreign import FIRST, foreign_kind
 from .files.paths import path_text, shortened
 from .networks.store import load_network
 from .overlay import Overlay, OverlayFile, load_overlay
@@ -20,6 +23,7 @@ __all__ = [
     "cache_folder",
     "cached_path",
     "check_has_files",
+    "check_right",
     "data_folder",
     "digest",
     "find_network",
@@ -163,13 +167,20 @@ def digest(path: Path) -> str:
 def wrong_file(path: Path, file: OverlayFile) -> str:
     """What is wrong with a file of an overlay by its size and sha256, "" where it is right.
 
-    A file of another size is not read: it may be without end.
+    A file of another size is not read to its end: it may be without one.
     """
     size = path.stat().st_size
     if size != file.size:
-        return f"{size} bytes, expected {file.size} with sha256 {file.sha256}"
+        return f"{size} bytes, expected {file.size} with sha256 {file.sha256}{_kind(path)}"
     actual = digest(path)
-    return "" if actual == file.sha256 else f"sha256 {actual}, expected {file.sha256}"
+    return "" if actual == file.sha256 else f"sha256 {actual}, expected {file.sha256}{_kind(path)}"
+
+
+def _kind(path: Path) -> str:
+    """What a file is by its first bytes, where that is known."""
+    with path.open("rb") as stream:
+        kind = foreign_kind(stream.read(FIRST))
+    return "" if kind is None or kind.suffix == path.suffix else f"; it is {kind.what}"
 
 
 def overlay_files(overlay: Overlay | PathLike) -> dict[str, Path]:
@@ -183,12 +194,16 @@ def overlay_files(overlay: Overlay | PathLike) -> dict[str, Path]:
         A file is not there; says where to put it and where it comes from.
     DigestError
         A file is there with other contents.
+    DescriptorError
+        The files are what the descriptor names, and cannot be loaded: no bitstream, a partial one, for another part, or
+        of another build than the .hwh.
     """
     if not isinstance(overlay, Overlay):
         overlay = find_overlay(overlay)
     check_has_files(overlay)
     found = right_paths(overlay)
     if found:
+        check_right(overlay, found)
         return found
     here = {key: [path for path in _paths(overlay, key) if path.is_file()] for key in overlay.files}
     for key, paths in here.items():
@@ -219,6 +234,11 @@ def right_paths(overlay: Overlay) -> dict[str, Path]:
         if all(path.is_file() and not wrong_file(path, overlay.files[key]) for key, path in found.items()):
             return found
     return {}
+
+
+def check_right(overlay: Overlay, paths: Mapping[str, Path]) -> Bitstream:
+    """Open the files of an overlay, whose digests are right: what the bitstream says of itself, or DescriptorError."""
+    return check_loadable(paths, overlay.boards, overlay.files["hwh"].tool if "hwh" in overlay.files else None)
 
 
 def remedy(overlay: Overlay) -> str:

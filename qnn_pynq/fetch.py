@@ -10,7 +10,16 @@ import urllib.parse
 from pathlib import Path
 from typing import Union
 
-from .catalogue import by_hand_lines, cached_path, check_has_files, find_overlay, remedy, right_paths, wrong_file
+from .catalogue import (
+    by_hand_lines,
+    cached_path,
+    check_has_files,
+    check_right,
+    find_overlay,
+    remedy,
+    right_paths,
+    wrong_file,
+)
 from .errors import DigestError, FetchError
 from .files.download import TIMEOUT, download, is_web_address
 from .overlay import Overlay, OverlayFile
@@ -53,6 +62,8 @@ def fetch_overlay(
         A file has other contents than the descriptor says; it is not kept.
     FetchError
         Nothing answered (the message says which file to put where by hand), or the cache cannot be written.
+    DescriptorError
+        The files are those that the descriptor names, and no board can load them.
     """
     if not isinstance(overlay, Overlay):
         overlay = find_overlay(overlay)
@@ -62,12 +73,14 @@ def fetch_overlay(
     except OSError:
         found = {}
     if found:
+        check_right(overlay, found)
         return found
     for key, file in overlay.files.items():
         found[key] = cached_path(overlay, file)
         if not _right(found[key], file):
             _fetch(overlay, key, found[key], source, progress, timeout)
             _log.info("%s: stored in %s", file.name, found[key])
+    check_right(overlay, found)
     return found
 
 

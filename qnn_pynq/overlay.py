@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from .contracts.families import check_overlay
 from .contracts.overlay import Ip, Overlay, OverlayFile, Rtl
+from .files.bitfile import MOST_BITSTREAM
 from .files.fields import Fields, check_format, item_path, read_json, show
 
 __all__ = ["OVERLAY_FORMAT", "OVERLAY_VERSION", "Ip", "Overlay", "OverlayFile", "Rtl", "load_overlay"]
@@ -15,7 +17,7 @@ OVERLAY_FORMAT = "qnn-pynq-overlay"
 OVERLAY_VERSION = 1
 
 _SLOWEST, _FASTEST = 0.01, 1000  # MHz of a clock
-_MOST_FILE = 256 << 20  # bytes of a bitstream
+_MOST_FILE = MOST_BITSTREAM
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _HEX = re.compile(r"0x[0-9A-Fa-f]{1,16}\Z")
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
@@ -116,13 +118,22 @@ def _read_files(fields: Fields) -> dict[str, OverlayFile]:
         return files
     for key in ("bitstream", "hwh"):
         if key == "bitstream" or fields.has(key):
-            files[key] = _read_file(fields.inner(key))
+            inner = fields.inner(key)
+            tool = _read_tool(inner) if key == "hwh" else None
+            files[key] = replace(_read_file(inner), tool=tool)
     fields.done()
     bit = files["bitstream"].name
     if "hwh" in files and files["hwh"].name.rsplit(".", 1)[0] != bit.rsplit(".", 1)[0]:
         problem = '"{}" does not match "{}": pynq looks for the name of the bitstream, ending in .hwh'
         fields.fail("hwh.name", problem.format(files["hwh"].name, bit))
     return files
+
+
+def _read_tool(fields: Fields) -> str | None:
+    tool: str | None = fields.text("tool", None)
+    if tool == "":
+        fields.fail("tool", '"" is empty: expected a name such as "Vivado 2019.2"')
+    return tool
 
 
 def _read_file(fields: Fields) -> OverlayFile:

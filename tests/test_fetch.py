@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import hashlib
 import http.server
 import json
@@ -13,15 +14,17 @@ import threading
 from pathlib import Path
 
 import pytest
+from bitfiles import bit_file, hwh_file
 
 from qnn_pynq import catalogue, fetch
-from qnn_pynq.errors import DigestError, FetchError, OverlayMissingError
+from qnn_pynq.errors import DescriptorError, DigestError, FetchError, OverlayMissingError
 from qnn_pynq.fetch import fetch_overlay
 from qnn_pynq.files import download
 from qnn_pynq.overlay import load_overlay
 
 SHIPPED = catalogue.overlays()["bnn-pynq-lfc-w1a1"]  # in the package or in the checkout
-BIT, HWH = os.urandom(300_000), os.urandom(20_000)
+BIT = bit_file(frames=os.urandom(300_000 - len(bit_file(frames=b""))))
+HWH = hwh_file(inner="<MODULE/>" * 2_000)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -516,3 +519,63 @@ def test_published_files_from_a_local_folder(golden, tmp_path, monkeypatch):
     for name in ("bnn-pynq-lfc-w1a1", "bnn-pynq-lfc-w1a2"):
         found = fetch.fetch_overlay(name, source=golden / "bnn-pynq" / "bitstreams")
         assert found == catalogue.overlay_files(name) and set(found) == {"bitstream", "hwh"}
+
+
+# ---- what came instead of a file, and right files that are no bitstream
+
+PAGE = b"<!DOCTYPE html>\n<html><body>Sign in to the network</body></html>"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:9ea7\nsize 4045675\n"
+
+
+@pytest.mark.parametrize("body, said", [(PAGE, "it is an HTML page"), (POINTER, "it is a Git LFS pointer"),
+                                        (PAGE + bytes(len(BIT) - len(PAGE)), "it is an HTML page")])
+def test_a_page_or_pointer_that_a_server_sends_instead_is_called_that(overlay, web, cache, body, said):
+    web.files["/m/x.bit"] = body
+    with pytest.raises(FetchError, match=re.escape(said)):
+        fetch_overlay(overlay, source=web.url + "/m")
+    assert not parts(cache) and not (cache / "x.bit").exists()
+
+
+@pytest.mark.parametrize("body, said", [(PAGE, "an HTML page"), (POINTER, "a Git LFS pointer"), (b"", "empty"),
+                                        (HWH[:500], "an XML text, such as a .hwh")])
+def test_a_file_with_another_digest_is_called_what_it_is(overlay, cache, tmp_path, body, said):
+    cache.mkdir(parents=True)
+    for name, data in (("x.bit", body), ("x.hwh", HWH)):
+        (cache / name).write_bytes(data)
+    with pytest.raises(DigestError, match=f"x.bit has {len(body)} bytes, expected .*; it is {said}"):
+        catalogue.overlay_files(overlay)
+    (tmp_path / "stick").mkdir()
+    (tmp_path / "stick" / "x.bit").write_bytes(body)
+    with pytest.raises(DigestError, match=f"; it is {said}"):
+        fetch_overlay(overlay, source=tmp_path / "stick")
+
+
+def test_another_bitstream_is_not_called_anything(overlay, cache):
+    cache.mkdir(parents=True)
+    for name, data in (("x.bit", bit_file()), ("x.hwh", HWH)):
+        (cache / name).write_bytes(data)
+    with pytest.raises(DigestError) as caught:
+        catalogue.overlay_files(overlay)
+    assert "it is" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key, body, said", [
+    ("bitstream", POINTER, "x.bit is a Git LFS pointer"),
+    ("bitstream", bit_file(part="7z010clg400", idcode=0x03722093), "x.bit is for another part"),
+    ("bitstream", bit_file("region;PARTIAL=TRUE"), "x.bit is a partial bitstream"),
+    ("hwh", hwh_file("2022.1"), "x.bit is by Vivado 2018.2, x.hwh beside it by Vivado 2022.1"),
+    ("hwh", PAGE, "x.hwh is an HTML page, and no .hwh"),
+])
+def test_files_with_right_digests_that_cannot_be_loaded_are_refused_by_all_that_gives_them_out(
+        overlay, cache, tmp_path, key, body, said):
+    file = dataclasses.replace(overlay.files[key], sha256=hashlib.sha256(body).hexdigest(), size=len(body))
+    wrong = dataclasses.replace(overlay, files={**overlay.files, key: file})
+    bodies = {"bitstream": BIT, "hwh": HWH, key: body}
+    (tmp_path / "stick").mkdir()
+    for other, entry in wrong.files.items():
+        (tmp_path / "stick" / entry.name).write_bytes(bodies[other])
+    for _ in range(2):  # when they come, and when they are there
+        with pytest.raises(DescriptorError, match=said):
+            fetch_overlay(wrong, source=tmp_path / "stick")
+    with pytest.raises(DescriptorError, match=said):
+        catalogue.overlay_files(wrong)

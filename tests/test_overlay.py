@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qnn_pynq.catalogue import overlays
+from qnn_pynq.catalogue import check_right, overlays
 from qnn_pynq.errors import DescriptorError
 from qnn_pynq.overlay import load_overlay
 
@@ -125,6 +125,9 @@ WRONG = [
     ({"files__bitstream__size": -1}, "files.bitstream.size: -1 is out of range"),
     ({"files__bitstream__urls": ["file:///etc/passwd"]}, "files.bitstream.urls[0]: "),
     ({"files__hwh__name": "other.hwh"}, 'files.hwh.name: "other.hwh" does not match "lfcW1A1-pynqZ1-Z2.bit"'),
+    ({"files__bitstream__tool": "Vivado 2018.2"}, "files.bitstream.tool: unknown field"),
+    ({"files__hwh__tool": ""}, 'files.hwh.tool: "" is empty'),
+    ({"files__hwh__tool": 2019.2}, "files.hwh.tool: "),
     ({"files__tcl": {}}, "files.tcl: unknown field"),
     ({"geometry__layers": []}, "geometry.layers: [] is empty"),
     ({"geometry__layers__0__simd": 63}, "geometry.layers[0].simd: 63 does not divide 832"),
@@ -308,3 +311,20 @@ def test_with_one_ip_nothing_has_changed(overlay):
 def test_ips_that_do_not_fit_are_refused(tmp_path, ips, ip, message):
     with pytest.raises(DescriptorError, match=message):
         several(tmp_path, ips, ip=ip)
+
+
+def test_a_handoff_of_another_version_is_said_in_the_descriptor_where_it_is_published_so():
+    tools = {name: load_overlay(SHIPPED / name).files["hwh"].tool for name in NAMES + OFFLOAD}
+    assert tools == {"bnn-pynq-lfc-w1a1": "Vivado 2019.2", "bnn-pynq-lfc-w1a2": "Vivado 2019.2",
+                     "qnn-mo-w1a2": None, "qnn-mo-w1a3": None}
+
+
+@pytest.mark.parametrize("name", ["bnn-pynq-lfc-w1a1", "bnn-pynq-lfc-w1a2", "qnn-mo-w1a2", "qnn-mo-w1a3"])
+def test_published_files_may_be_loaded(golden, name):
+    overlay = load_overlay(SHIPPED / name)
+    folder = golden / ("qnn-mo" if name.startswith("qnn") else "bnn-pynq") / "bitstreams"
+    paths = {key: folder / file.name for key, file in overlay.files.items()}
+    if not paths["bitstream"].is_file():
+        pytest.skip(f"no {paths['bitstream'].name} among the golden files")
+    found = check_right(overlay, paths)
+    assert found.part == "7z020clg400" and not found.partial

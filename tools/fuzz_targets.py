@@ -24,6 +24,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import small  # noqa: E402
 import small_conv  # noqa: E402
+from bitfiles import bit_file, hwh_file  # noqa: E402
 from fuzz_seeds import (  # noqa: E402
     Target,
     from_file,
@@ -46,6 +47,8 @@ from qnn_pynq.diagnosis import overlays as doctor_overlays  # noqa: E402
 from qnn_pynq.diagnosis import pynq as doctor_pynq  # noqa: E402
 from qnn_pynq.diagnosis import recording_file  # noqa: E402
 from qnn_pynq.errors import InputError  # noqa: E402
+from qnn_pynq.files.bitfile import read_bitstream  # noqa: E402
+from qnn_pynq.files.hwhfile import read_handoff  # noqa: E402
 from qnn_pynq.files.npyfile import read_array  # noqa: E402
 from qnn_pynq.networks import load_network, save_network  # noqa: E402
 from qnn_pynq.networks.summary import weights_digest  # noqa: E402
@@ -212,8 +215,7 @@ def _others(base: Path) -> list[Target]:
 
 def _hardware_files(base: Path) -> list[Target]:
     folder = made_folder(base, "hardware")
-    bits = (b"\0\x09\x0f\xf0\x0f\xf0\x0f\xf0\x0f\xf0\0\0\x01a\0\x0bdesign;V=1\0b\0\x0b7z020clg400\0c\0\x0b2018/02/01\0"
-            b"d\0\x0909:00:00\0e\0\0\0\x20" + bytes(32))
+    bits = bit_file()
     design = (b'<?xml version="1.0" encoding="UTF-8"?><EDKSYSTEM><MODULES><MODULE INSTANCE="BlackBoxJam_0" VLNV='
               b'"xilinx.com:hls:BlackBoxJam:1.0"><PORTS><PORT DIR="I" NAME="ap_clk" SIGIS="clk"><CONNECTIONS>'
               b'<CONNECTION INSTANCE="ps7" PORT="FCLK_CLK0"/></CONNECTIONS></PORT></PORTS></MODULE></MODULES>'
@@ -251,7 +253,11 @@ def _hardware_files(base: Path) -> list[Target]:
     return [Target(".hwh", [design], from_file(folder / "b.hwh", parse), False, 1),
             Target(".hwh of streams", [built.encode()], from_file(
                 folder / "c.hwh", lambda p: check_hwh(streams, p)), False, 0.5),
-            Target(".bit header", [bits], from_file(folder / "a.bit", verify), False, 1)]
+            Target(".bit by its digest", [bits], from_file(folder / "a.bit", verify), False, 1),
+            Target(".bit, opened", [bits, bit_file("region;PARTIAL=TRUE;Version=2018.2")], from_file(
+                folder / "b.bit", read_bitstream), False, 1),
+            Target(".hwh, opened", [hwh_file(), design], from_file(
+                folder / "d.hwh", read_handoff), False, 0.5)]
 
 
 def _recordings(base: Path) -> Target:

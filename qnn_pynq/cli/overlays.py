@@ -43,7 +43,7 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
 def _files(overlay: Any) -> tuple[str, dict[str, str]]:
     """State of an overlay's files, and where they are."""
     from .. import catalogue
-    from ..errors import OverlayMissingError, QnnError
+    from ..errors import DescriptorError, OverlayMissingError, QnnError
 
     if not overlay.files:
         return "no bitstream yet", {}
@@ -52,10 +52,23 @@ def _files(overlay: Any) -> tuple[str, dict[str, str]]:
         found = catalogue.overlay_files(overlay)
     except OverlayMissingError:
         return "missing" if shipped else "not fetched", {}
+    except DescriptorError as error:
+        return f"refused: {error}", {}
     except QnnError as error:
         return f"damaged: {error}", {}
     beside = all(path.parent == overlay.path for path in found.values())
     return "shipped" if shipped and beside else "fetched", {key: str(path) for key, path in found.items()}
+
+
+def _bitstream(overlay: Any, paths: dict[str, str]) -> dict[str, Any]:
+    """What the header of the bitstream says, where it is here."""
+    if "bitstream" not in paths:
+        return {}
+    from ..files.bitfile import read_bitstream
+
+    found = read_bitstream(paths["bitstream"])
+    return {"design": found.design, "part": found.part, "idcode": f"0x{found.idcode:08x}", "tool": found.tool,
+            "date": found.date}
 
 
 def _list_overlays(args: argparse.Namespace) -> int:
@@ -131,6 +144,7 @@ def _show_overlay(args: argparse.Namespace) -> int:
             }
             for key, file in overlay.files.items()
         },
+        "bitstream": _bitstream(overlay, paths),
         "geometry": overlay.geometry,
         "timing": overlay.timing,
         "verified": overlay.verified,

@@ -17,6 +17,7 @@ class OverlayFile:
     sha256: str
     size: int
     urls: tuple[str, ...]
+    tool: str | None = None  # what wrote a .hwh that is known to be by another version than its bitstream
 
     @property
     def shipped(self) -> bool:

@@ -12,6 +12,7 @@ from .host import Check, Host
 __all__ = ["OVERLAY_CHECKS", "descriptors"]
 
 _FETCH = "qnn-pynq overlays fetch {}"
+_OTHER_FILES = "take other files, as the message says, and put their size and sha256 into overlay.json"
 
 
 def check_networks(host: Host) -> Check:
@@ -74,6 +75,8 @@ def check_overlays(host: Host) -> Check:
                 missing.append(name)
                 continue
             wrong.append(f"{name}: {error}")
+            if isinstance(error, errors.DescriptorError) and overlay is not None:
+                advice = advice or _OTHER_FILES
             advice = advice or ("" if overlay is None else catalogue.remedy(overlay))
     value = "digests right: {}; not fetched: {}".format(", ".join(here) or "none", ", ".join(missing) or "none")
     if wrong:
@@ -130,6 +133,21 @@ def check_hwh(host: Host) -> Check:
     return Check(".hwh files", "ok" if read else "info", ", ".join(read) or "none here to read", "")
 
 
+def check_bitstreams(host: Host) -> Check:
+    """What the headers say: design, part, tool and day."""
+    catalogue, errors = import_module("qnn_pynq.catalogue"), import_module("qnn_pynq.errors")
+    bitfile = import_module("qnn_pynq.files.bitfile")
+    read = []
+    for overlay in descriptors():
+        try:
+            found = bitfile.read_bitstream(catalogue.overlay_files(overlay)["bitstream"])
+        except errors.QnnError:
+            continue  # check_overlays reports it
+        by = found.tool or "an unknown tool"
+        read.append(f"{overlay.name}: {found.design} for {found.part} by {by}, {found.date}")
+    return Check(".bit files", "ok" if read else "info", "; ".join(read) or "none here to read", "")
+
+
 def _without_hwh(overlay: Any) -> Path | None:
     """The bitstream, where it lies in a folder without its .hwh."""
     catalogue = import_module("qnn_pynq.catalogue")
@@ -165,4 +183,4 @@ def _plain(name: str) -> str:
     return "".join(sign for sign in name.lower() if sign.isalnum())
 
 
-OVERLAY_CHECKS = (check_families, check_networks, check_overlays, check_hwh, check_overlay_boards)
+OVERLAY_CHECKS = (check_families, check_networks, check_overlays, check_bitstreams, check_hwh, check_overlay_boards)

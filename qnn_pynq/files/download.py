@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Iterator, Sequence
 
 from .._version import __version__
 from ..errors import DigestError, FetchError
+from .foreign import FIRST, stand_in
 from .progress import Progress
 
 __all__ = ["TIMEOUT", "download", "is_web_address"]
@@ -171,7 +172,8 @@ def _from_any(
         if actual == sha256:
             return
         wrong = True
-        failures.append(f"{url}: sha256 is {actual}, expected {sha256}")
+        part.seek(0)
+        failures.append(f"{url}: sha256 is {actual}, expected {sha256}{_said(part.read(FIRST))}")
         part.truncate(0)
     kind = DigestError if wrong else FetchError
     raise kind("{} could not be fetched\n  {}".format(name, "\n  ".join(failures or ["it has no address"])))
@@ -230,7 +232,7 @@ def _receive(url: str, part: BinaryIO, size: int | None, name: str, progress: bo
         expected = _expected_length(answer, part, have)
         if size is not None and expected is not None and expected != size:
             part.truncate(0)
-            raise _Unusable(f"it has {expected} bytes, expected {size}")
+            raise _Unusable(f"it has {expected} bytes, expected {size}{_said(_first(answer))}")
         total = size if size is not None else expected
         _copy(answer, part, total, Progress(name, total, _length(part), progress))
 
@@ -260,6 +262,21 @@ def _expected_length(answer: Any, part: BinaryIO, have: int) -> int | None:
     part.seek(0)
     length = answer.headers.get("Content-Length", "")
     return int(length) if length.isdigit() else None
+
+
+def _first(answer: Any) -> bytes:
+    """The beginning of a body that is refused; nothing where that breaks off, too."""
+    try:
+        found: bytes = answer.read(FIRST)
+    except (OSError, http.client.HTTPException):
+        return b""
+    return found
+
+
+def _said(data: bytes) -> str:
+    """What came, where its first bytes tell."""
+    kind = stand_in(data)
+    return "" if kind is None else f" (it is {kind.what})"
 
 
 def _copy(answer: Any, part: BinaryIO, total: int | None, show: Progress) -> None:

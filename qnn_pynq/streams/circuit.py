@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Callable, Union
 
 from ..catalogue import digest, find_overlay
+from ..contracts.loadable import check_loadable
 from ..errors import DescriptorError, InputError, OverlayMissingError
 from ..files.fields import read_json
 from ..overlay import OVERLAY_FORMAT, Ip, Overlay, OverlayFile, load_overlay
@@ -51,14 +52,15 @@ def make_circuit(source: Source | Overlay, bitstream: PathLike | None = None,
     Raises
     ------
     DescriptorError
-        A description that is wrong, or not the bitstream's.
+        A description that is wrong, or not the bitstream's; a file that is no bitstream, a partial one, for another
+        part, or of another build than the .hwh.
     """
     if function is not None and not callable(function):
         raise InputError(f"twin {function!r}: expected a function, or None")
     found = _overlay_of(source)
     if found is None:
         description = load_description(source)  # type: ignore[arg-type]
-        files, folder = _files(bitstream) if bitstream is not None else ({}, Path("."))
+        files, folder = _files(bitstream, description.boards) if bitstream is not None else ({}, Path("."))
     else:
         if found.kind != "stream":
             raise DescriptorError(f'overlay {found.name}: kind "{found.kind}", expected "stream"; Classifier is for '
@@ -118,7 +120,7 @@ def description_ips(description: Description) -> tuple[Ip, ...]:
     return tuple(ips)
 
 
-def _files(bitstream: PathLike) -> tuple[dict[str, OverlayFile], Path]:
+def _files(bitstream: PathLike, boards: tuple[str, ...]) -> tuple[dict[str, OverlayFile], Path]:
     """The files of a design that was built here: their digests are what they are now."""
     if not isinstance(bitstream, (str, os.PathLike)):
         raise InputError(f"bitstream {bitstream!r}: expected the path of a .bit")
@@ -127,7 +129,7 @@ def _files(bitstream: PathLike) -> tuple[dict[str, OverlayFile], Path]:
     for path in paths.values():
         if not path.is_file():
             raise OverlayMissingError(f"{path}: no such file; expected the .bit of the design, and its .hwh of the "
-                                      "same "
-                                      "name beside it")
+                                      "same name beside it")
+    check_loadable(paths, boards)
     files = {key: OverlayFile(path.name, digest(path), path.stat().st_size, ()) for key, path in paths.items()}
     return files, bit.parent

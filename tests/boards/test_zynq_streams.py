@@ -6,6 +6,7 @@ import gc
 
 import numpy as np
 import pytest
+from bitfiles import bit_file
 from stream_circuits import EXAMPLES, stream
 
 pytest.importorskip("pynq", reason="needs the real pynq package (tools/pynq_env.sh)")
@@ -41,7 +42,7 @@ def parameters(description, dma):
 
 
 def write_design(folder, description, **changes):
-    """A bitstream (any bytes will do here) and the parts of its .hwh that are looked at; the .bit."""
+    """A bitstream (any frames will do here) and the parts of its .hwh that are looked at; the .bit."""
     modules, ranges = [], []
     for dma in description.dmas:
         values = {**parameters(description, dma), **changes}
@@ -54,7 +55,7 @@ def write_design(folder, description, **changes):
         modules.append(f'<MODULE INSTANCE="{description.ip}" VLNV="{description.vlnv}"/>')
         ranges.append(f'<MEMRANGE INSTANCE="{description.ip}" BASEVALUE="{description.address:#X}"/>')
     bit = folder / (description.name + ".bit")
-    bit.write_bytes(b"bits")
+    bit.write_bytes(bit_file())
     bit.with_suffix(".hwh").write_text("<EDKSYSTEM><MODULES>{}</MODULES><MEMORYMAP>{}</MEMORYMAP></EDKSYSTEM>".format(
         "".join(modules), "".join(ranges)))
     return bit
@@ -216,7 +217,7 @@ def test_a_bitstream_that_is_not_the_described_one_is_refused(tmp_path, changes,
     bit = write_design(tmp_path, description, **changes)
     with pytest.raises(DescriptorError, match="not the design that description describes; .*\n  " + message):
         make_circuit(description, bit)
-    assert make_circuit(description, write_design(tmp_path, description)).files["bitstream"].size == 4
+    assert make_circuit(description, write_design(tmp_path, description)).files["bitstream"].size == len(bit_file())
 
 
 def test_what_is_missing_is_named(tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bitfiles import bit_file, hwh_file
 
 from qnn_pynq.catalogue import overlays
 
@@ -86,11 +87,12 @@ def test_shipped_files_are_told_from_fetched_missing_and_damaged_ones(
 ) -> None:
     monkeypatch.setenv("QNN_PYNQ_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("QNN_PYNQ_PATH", str(tmp_path))
-    folder, contents = tmp_path / "mine", b"some bytes"
+    folder = tmp_path / "mine"
+    contents = {"bit": bit_file("top;Version=2018.2"), "hwh": hwh_file("2018.2", inner='<MODULE INSTANCE="engine_0"/>')}
     folder.mkdir()
     document = json.loads((overlays()["engine-z7020"] / "overlay.json").read_text())
     document.update(name="mine", files={
-        key: {"name": "mine." + end, "size": len(contents), "sha256": hashlib.sha256(contents).hexdigest()}
+        key: {"name": "mine." + end, "size": len(contents[end]), "sha256": hashlib.sha256(contents[end]).hexdigest()}
         for key, end in (("bitstream", "bit"), ("hwh", "hwh"))})
     (folder / "overlay.json").write_text(json.dumps(document))
 
@@ -103,18 +105,45 @@ def test_shipped_files_are_told_from_fetched_missing_and_damaged_ones(
     assert state() == "missing"
     assert doctor()["status"] == "warn" and "install qnn-pynq again" in doctor()["advice"]
     for end in ("bit", "hwh"):
-        (folder / ("mine." + end)).write_bytes(contents)
+        (folder / ("mine." + end)).write_bytes(contents[end])
     assert state() == "shipped" and "mine" in doctor()["value"].split(";")[0]
-    shown = run("overlays", "show", "mine", "--json").json["files"]["bitstream"]
+    described = run("overlays", "show", "mine", "--json").json
+    assert described["bitstream"] == {"design": "top", "part": "7z020clg400", "idcode": "0x03727093",
+                                      "tool": "Vivado 2018.2", "date": "2018/09/20 19:10:44"}
+    shown = described["files"]["bitstream"]
     assert shown["here"] == str(folder / "mine.bit") and shown["urls"] == []
     assert str(folder / "mine.hwh") in run("overlays", "fetch", "mine").out
-    (folder / "mine.bit").write_bytes(contents[::-1])
+    (folder / "mine.bit").write_bytes(contents["bit"][::-1])
     assert state().startswith("damaged: ") and "install qnn-pynq again" in state()
     assert "install qnn-pynq again" in doctor()["advice"]
     ran = run("overlays", "fetch", "mine")
     assert ran.code == 3 and "no address" in ran.err
     (tmp_path / "stick").mkdir()
     for end in ("bit", "hwh"):
-        (tmp_path / "stick" / ("mine." + end)).write_bytes(contents)
+        (tmp_path / "stick" / ("mine." + end)).write_bytes(contents[end])
     assert run("overlays", "fetch", "mine", "--from", tmp_path / "stick").code == 0
     assert state() == "fetched"
+
+
+def test_files_that_are_what_their_descriptor_says_and_no_bitstream_are_refused_with_what_they_are(
+    run: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("QNN_PYNQ_PATH", str(tmp_path))
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    contents = {"bit": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4045675\n", "hwh": hwh_file()}
+    document = json.loads((overlays()["engine-z7020"] / "overlay.json").read_text())
+    document.update(name="mine", files={
+        key: {"name": "mine." + end, "size": len(contents[end]), "sha256": hashlib.sha256(contents[end]).hexdigest()}
+        for key, end in (("bitstream", "bit"), ("hwh", "hwh"))})
+    (folder / "overlay.json").write_text(json.dumps(document))
+    for end, content in contents.items():
+        (folder / ("mine." + end)).write_bytes(content)
+    rows = {row["name"]: row for row in run("overlays", "--json").json["overlays"]}
+    assert rows["mine"]["files"].startswith("refused: ") and "a Git LFS pointer" in rows["mine"]["files"]
+    assert run("overlays", "show", "mine", "--json").json["bitstream"] == {}
+    ran = run("overlays", "fetch", "mine")
+    assert ran.code == 3 and "git lfs pull" in ran.err
+    checks = {check["name"]: check for check in run("doctor", "--json").json["checks"]}
+    assert checks["overlay files"]["status"] == "warn" and "git lfs pull" in checks["overlay files"]["value"]
+    assert "overlay.json" in checks["overlay files"]["advice"] and "mine" not in checks[".bit files"]["value"]

@@ -39,6 +39,7 @@ PLANTED = {
     "classes.txt": "convert.bnn_pynq.UnicodeDecodeError",
     "CIFAR-10, batches.meta.txt": "datasets.colour.UnicodeDecodeError",
     ".hwh": "boards.zynq.state.XML_ERRORS", ".hwh of streams": "streams.hwh.XML_ERRORS",
+    ".bit, opened": "files.bitfile.DescriptorError", ".hwh, opened": "files.hwhfile.XML_ERRORS",
     "recording": "diagnosis.recording_file.zlib.error", "PNG": "pictures.opening.Exception",
     "JPEG": "pictures.opening.Exception", "GIF, BMP, TIFF, PPM": "pictures.opening.Exception",
 }

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from bitfiles import bit_file, hwh_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stream_circuits import EXAMPLES, stream
@@ -650,3 +651,21 @@ def test_an_emulated_stream_overlay_without_a_function_says_so(tmp_path):
         board.reset()
         with pytest.raises(BusError, match="take the registers from board.ip"):
             registers.read(4)
+
+
+# -- files of a design ------------------------------------------------------------------------------
+@pytest.mark.parametrize("bit, hwh, message", [
+    (b"version https://git-lfs.github.com/spec/v1\n", hwh_file(), "design.bit is a Git LFS pointer"),
+    (b"PK\3\4", hwh_file(), "design.bit is a zip archive, such as an .xsa"),
+    (bit_file(part="7z010clg400", idcode=0x03722093), hwh_file(), "design.bit is for another part"),
+    (bit_file(), b"<html><body>not found", "design.hwh is an HTML page, and no .hwh"),
+    (bit_file(), hwh_file("2019.2"), "design.bit is by Vivado 2018.2, design.hwh beside it by Vivado 2019.2"),
+    (bit_file(), hwh_file(), "no AXI DMA named axi_dma_0"),
+])
+def test_files_are_opened_before_a_board_is_whatever_computes(tmp_path, bit, hwh, message):
+    (tmp_path / "design.bit").write_bytes(bit)
+    (tmp_path / "design.hwh").write_bytes(hwh)
+    board = EmulatedBoard()
+    with pytest.raises(DescriptorError, match=message):
+        StreamOverlay(EXAMPLES["loopback"], tmp_path / "design.bit", board=board, twin=lambda x: x)
+    assert board.owner is None and board.loaded is None
