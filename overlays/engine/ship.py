@@ -21,6 +21,8 @@ FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER))
 import handoff  # noqa: E402
 
+from qnn_pynq.catalogue import check_right  # noqa: E402
+
 __all__ = ["build_number", "digest_of_sources", "endpoints", "ship"]
 
 PARTS = {"s": "sequencer", "n": "nest", "l": "loader", "w": "storer", "r": "registers", "d": "drain", "a": "array",
@@ -90,6 +92,7 @@ def ship(build: Path, overlay: Path, tools: dict[str, str]) -> None:
         contents = (overlay / name).read_bytes()
         document["files"][key] = {"name": name, "size": len(contents), "sha256": hashlib.sha256(contents).hexdigest()}
     save(path, document)
+    check_right(handoff.load_overlay(path), {"bitstream": overlay / "engine.bit", "hwh": overlay / "engine.hwh"})
 
 
 def save(path: Path, document: dict[str, Any]) -> None:
