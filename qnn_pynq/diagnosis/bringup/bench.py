@@ -8,7 +8,7 @@ import numpy as np
 
 from ...contracts.board import Board, Buffer, close_all
 from ...contracts.overlay import Overlay
-from ...errors import DeadlineError
+from ...errors import DeadlineError, QnnError
 from ...families.engine.control import Counters, Engine, Window
 from ...families.engine.program import End, Instruction, Layer, encode
 
@@ -119,7 +119,11 @@ class Bench:
         """Nothing may be written to a buffer that is given back."""
         board = self.board
         if board.in_flight is self:
-            if not self.engine.abort():
+            try:
+                idle = self.engine.abort()
+            except QnnError:  # nothing answers any more
+                idle = False
+            if not idle:
                 board.quarantine(buffers, "a program could not be ended")
                 return
             board.in_flight = None

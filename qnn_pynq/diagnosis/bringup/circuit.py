@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...contracts.chip import FPGA_MANAGER
 from ...errors import DeadlineError, StatusError, WrongAnswerError
 from ...families.engine.control import Engine, Window
-from ...families.engine.program import ACTIVATIONS, INPUT, OUTPUT, End, Flags, Instruction, Layer, Load, Place, Store, encode
+from ...families.engine.program import (
+    ACTIVATIONS,
+    INPUT,
+    OUTPUT,
+    End,
+    Flags,
+    Instruction,
+    Layer,
+    Load,
+    Place,
+    Store,
+    encode,
+)
 from ...families.engine.registers import DONE, REGION, VERSION, Reg
 from ..doctor import examine
 from .bench import SENTINEL, Bench
@@ -38,7 +51,7 @@ def configure(hour: Hour) -> Finding:
     board = hour.board
     board.configure(hour.overlay)
     mhz = getattr(hour.real, "clock_mhz", None)
-    state = hour.host.text("sys/class/fpga_manager/fpga0/state") if not board.emulated else None
+    state = hour.host.text(f"{FPGA_MANAGER}/state") if not board.emulated else None
     details = {"board": board.name, "generation": board.generation, "clock_mhz": mhz, "fpga_manager": state}
     if board.emulated:
         return Finding(OK, f"{hour.overlay.name} in the {board.name}, which has no bitstream and no clock", details)

@@ -6,7 +6,7 @@ which bits would have shown if they had been wrong follows from the fields.
 
 from __future__ import annotations
 
-from typing import Iterator, NamedTuple
+from typing import Iterator, Mapping, NamedTuple
 
 import numpy as np
 
@@ -15,13 +15,13 @@ from .bench import SENTINEL, Bench
 from .hour import FAILED, OK, Finding, Hour
 from .patterns import fill
 
-__all__ = ["program"]
+__all__ = ["covered", "program"]
 
 _POINTERS = 1 << 12
 _NO_RING, _LEAST_NO_RING = 15, 12
 _FLAGS_UNSEEN = 0b111 << 6  # to wait once more changes nothing
 _RANDOM = 2  # runs, and as many of the opposite
-_SHOWN = 3
+_SHOWN, _KEPT = 3, 100
 
 
 class _Stores(NamedTuple):
@@ -49,25 +49,37 @@ def program(hour: Hour) -> Finding:
     """Programs of stores that leave no room."""
     bench = hour.bench()
     vectors, depth = bench.geometry["vectors"], bench.geometry["bank_words"]
-    count = (bench.geometry["program_words"] - 1) // 2
+    count = _most(bench.geometry)
     marks = fill("address", vectors, depth)
     bench.run([Load(ACTIVATIONS, INPUT, 0, vectors * depth, Place(0))], marks.T)
-    seen = np.zeros((2, 2 * count), np.uint64)  # bits that were seen as 0, as 1
     every = list(_runs(count, depth))
     for number, stores in enumerate(every):
-        words = _encode(stores, vectors)
-        wrong = _compare(bench, stores, words, marks)
+        wrong = _compare(bench, stores, _encode(stores, vectors), marks)
         if wrong:
-            return Finding(FAILED, f"{len(wrong)} of {count} stores did something else; " + "; ".join(wrong[:_SHOWN]),
-                           {"wrong": wrong[:100]})
-        shown = _visible(stores, depth)
-        seen[0] |= shown & ~words[: 2 * count]
-        seen[1] |= shown & words[: 2 * count]
+            return Finding(FAILED, f"{len(wrong)} places of memory, of {count} stores, are not what they should be; "
+                                   + "; ".join(wrong[:_SHOWN]), {"wrong": wrong[:_KEPT]})
         hour.tell(number + 1, len(every))
+    seen = covered(bench.geometry)
     zeros, ones, both = (_bits(mask) for mask in (seen[0], seen[1], seen[0] & seen[1]))
     text = (f"{2 * count} words of {len(every)} programs did what they say: of {2 * count * 64} bits {zeros} were seen "
             f"as 0, {ones} as 1, {both} as both; the others change nothing that a store does")
     return Finding(OK, text, {"seen_as_0": zeros, "seen_as_1": ones, "seen_as_both": both, "of": 2 * count * 64})
+
+
+def covered(geometry: Mapping[str, int]) -> np.ndarray:
+    """uint64 (2, words): bits of the program memory that would have been noticed had they not been 0, not been 1."""
+    count, depth = _most(geometry), geometry["bank_words"]
+    seen = np.zeros((2, 2 * count), np.uint64)
+    for stores in _runs(count, depth):
+        words, shown = _encode(stores, geometry["vectors"])[: 2 * count], _visible(stores, depth)
+        seen[0] |= shown & ~words
+        seen[1] |= shown & words
+    return seen
+
+
+def _most(geometry: Mapping[str, int]) -> int:
+    """Stores of a program; an END is behind them."""
+    return (geometry["program_words"] - 1) // 2
 
 
 def _bits(mask: np.ndarray) -> int:

@@ -130,6 +130,7 @@ class _Run:
                 self._one(step, result)
                 self.watcher.ended(step, result)
         finally:
+            self.hour.real.release(self.hour.real.owner)
             self.save()
         return self.report
 
@@ -146,6 +147,8 @@ class _Run:
         recorder = RecordingBoard(hour.real) if step.records else None
         hour.board = recorder or hour.real
         try:
+            if hour.real.in_flight is not None:
+                hour.real.reset()  # a run that an earlier step could not end
             found = step.run(hour)
         except QnnError as error:
             found = Finding(FAILED, f"{type(error).__name__}: {error}")

@@ -15,7 +15,8 @@ __all__ = ["CLOCKS", "list_steps"]
 CLOCKS = (50.0, 75.0, 100.0, 125.0)  # MHz
 _AGAIN = "run it again after the board was off; if it fails in the same place, send the file"
 _BLOCK = ("a block RAM, or what lies between it and memory, is broken or too slow: look whether the step at 50 MHz "
-          "passes; the same bit at every try is the chip or the bitstream, changing ones are timing or power; send the file")
+          "passes; the same bit at every try is the chip or the bitstream, changing ones are timing or power; "
+          "send the file")
 
 
 def list_steps(overlay: Overlay, networks: Sequence[Network], soak: float) -> list[Step]:
@@ -48,7 +49,8 @@ def list_steps(overlay: Overlay, networks: Sequence[Network], soak: float) -> li
                       "lines and bursts of the memory port",
              _BLOCK, memories.banks, 120.0, ("one word",), True),
         Step("banks of the array", "every bit of the banks by the ports through which layers read and write them",
-             _BLOCK, memories.banks_of_the_array, 120.0, ("banks",), True),
+             _BLOCK + ". A word and the one half a bank behind it are copied to each other: one of the two is it",
+             memories.banks_of_the_array, 120.0, ("banks",), True),
         Step("weights", "every bit of the weights, as sums of its element show it; so each lane of each popcount, one "
                         "at a time",
              _BLOCK + ". All words of one element wrong: its popcount", memories.weights, 300.0, ("banks",), True),
