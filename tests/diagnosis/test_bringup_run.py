@@ -13,7 +13,7 @@ from typing import Any
 
 import engine_networks
 import pytest
-from bringup_boards import SIZES, PretendedBoard, board_of, stick
+from bringup_boards import SIZES, PretendedBoard, board_of, hour_of, stick
 from engine_boards import engine_board, need_simulator
 
 from qnn_pynq.catalogue import find_network, find_overlay
@@ -24,6 +24,7 @@ from qnn_pynq.diagnosis.bringup.run import Watcher, bring_up, networks_for
 from qnn_pynq.diagnosis.bringup.steps import CLOCKS, list_steps
 from qnn_pynq.diagnosis.recording_file import load_recording
 from qnn_pynq.errors import InputError, NotFoundError, UnsupportedNetworkError
+from qnn_pynq.families.engine.program import Layer, Place
 from qnn_pynq.faults import Fault, FaultPlan
 
 LFC = "lfc-w1a1-mnist"
@@ -161,7 +162,7 @@ def test_a_defect_is_said_to_be_one_and_does_not_end_the_hour(tmp_path: Path, mo
 def test_beyond_what_the_overlay_is_made_for_a_failure_is_a_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load, "_SIZE", (10, 10))
+    monkeypatch.setattr(load, "_WINDOW", 1e-3)
     overlay = find_overlay("engine-z7020")
     board = PretendedBoard(limit=110.0, refuses=50.0)
     report = bring_up(board, overlay, tmp_path / "hour.zip", [find_network(LFC)], 0.0)
@@ -227,6 +228,9 @@ def test_the_circuits_own_verilog_passes(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with engine_board("rtl", SIZES[0], interrupt=True, stalls="rough") as board:
         report = run(board, tmp_path / "hour.zip")
+        layer = Layer(Place(0), Place(0), out_size=(200, 250), words=200, safe=255)
+        counted = hour_of(board).bench().measure_clock([layer], 1e-3)  # in time that is its own cycles
+    assert counted == pytest.approx(100.0, rel=1e-3)
     found = states(report)
     assert report.ok, [result.text for result in report.failed]
     assert {found[name] for name in ("interrupt", "registers", "counters", "one word", *PATTERNS, "soak")} == {"ok"}

@@ -8,9 +8,10 @@ import numpy as np
 
 from ...contracts.board import Board, Buffer, close_all
 from ...contracts.overlay import Overlay
-from ...errors import DeadlineError, QnnError
+from ...errors import DeadlineError, QnnError, StatusError
 from ...families.engine.control import Counters, Engine, Window
 from ...families.engine.program import End, Instruction, Layer, encode
+from ...families.engine.registers import BUSY, Reg
 
 __all__ = ["SENTINEL", "Bench", "Ran"]
 
@@ -88,6 +89,31 @@ class Bench:
         seconds += _EMULATED if self.board.emulated else _SECONDS
         with self.board.lock:
             return self._run(words, data, (output, scratch), groups, strides, seconds)
+
+    def measure_clock(self, program: Sequence[Instruction], seconds: float) -> float:
+        """MHz that the circuit counts, by the processor's time, while a program runs that is longer; it is aborted."""
+        self.check_time()
+        board = self.board
+        with board.lock:
+            self.engine.write_program(encode([*program, End()]))
+            board.in_flight = self
+            try:
+                self.engine.start(Engine.start_program(1, (Window(),) * 4))
+                begun = self._sample()
+                board.clock.sleep(seconds)
+                ended = self._sample()
+                status = self.registers.read(Reg.STATUS)
+            finally:
+                self._end(())
+        if not status & BUSY:
+            raise StatusError(f"a program of over {seconds:g} s ended sooner, with status {status:#010x}")
+        return (ended[0] - begun[0]) / max(1e-9, ended[1] - begun[1]) * 1e-6
+
+    def _sample(self) -> tuple[int, float]:
+        """Cycles of the run, and when they were read."""
+        before = self.board.clock.now()
+        cycles = int(self.registers.read(Reg.CYCLES))
+        return cycles, (before + self.board.clock.now()) / 2
 
     def _run(self, words: np.ndarray, data: np.ndarray, sizes: tuple[int, int], groups: int, strides: tuple[int, int],
              seconds: float) -> Ran:

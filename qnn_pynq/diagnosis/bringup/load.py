@@ -28,9 +28,9 @@ __all__ = ["answer", "clock", "nearest_clock", "sense", "soak"]
 
 _log = logging.getLogger(__name__)
 _PICTURES = 4  # of a recording
-_PIECES = (1, 10)  # layers of the short and of the long run by which a clock is measured
-_SIZE, _TAPS = (100, 100), 200  # of such a layer: 2,000,000 cycles
-_CLOCK_TOLERANCE = 0.03
+_LAYERS, _SIZE, _TAPS = 8, (200, 250), 200  # 80,000,000 cycles; none is longer than the watchdog
+_WINDOW = 0.1  # seconds of them, in which a clock is measured
+_CLOCK_TOLERANCE = 0.02
 _MOST_ANOMALIES = 3  # of a soak
 _SAMPLE = 5.0  # seconds between readings
 _TICK = 1000
@@ -83,7 +83,8 @@ def clock(mhz: float, hour: Hour) -> Finding:
         details["registers_mhz"] = getattr(board, "clock_mhz", None)
         bench = Bench(board, overlay, hour.left)
         bench.begin()
-        measured = _measure(bench)
+        layer = Layer(Place(0), Place(0), out_size=_SIZE, words=_TAPS, safe=255)
+        measured = bench.measure_clock([layer] * _LAYERS, _WINDOW)
         details["counted_mhz"] = round(measured, 3)
         if abs(measured - made) > _CLOCK_TOLERANCE * made:
             return Finding(FAILED, f"{named} were set, and the circuit counts {measured:.4g} MHz", details)
@@ -96,17 +97,6 @@ def clock(mhz: float, hour: Hour) -> Finding:
     finally:
         board.configure(hour.overlay)
     return Finding(OK, f"{named}, counted {measured:.4g} MHz: {pictures} known pictures right", details)
-
-
-def _measure(bench: Bench) -> float:
-    """MHz: cycles that a longer program takes more, by the processor's time."""
-    layer = Layer(Place(0), Place(0), out_size=_SIZE, words=_TAPS, safe=255)
-    found = []
-    for count in _PIECES:
-        begun = bench.board.clock.now()
-        cycles = bench.run([layer] * count).counters.cycles
-        found.append((cycles, bench.board.clock.now() - begun))
-    return float((found[1][0] - found[0][0]) / max(1e-9, found[1][1] - found[0][1]) * 1e-6)
 
 
 def _canary(board: Board, overlay: Overlay, network: Network) -> int:
