@@ -153,7 +153,8 @@ def replay(path: PathLike, network: Network | None = None) -> Replayed:
     header = recording.header
     named = header.get("network")
     if not (isinstance(named, dict) and isinstance(named.get("name"), str)):
-        raise RecordingError(f"{path}: its header names no network")
+        what = "; it is of a step of bringup: ReplayBoard plays it to whoever asks the same" if "step" in header else ""
+        raise RecordingError(f"{path}: its header names no network{what}")
     network = find_network(named["name"]) if network is None else network
     if weights_digest(network) != named.get("digest"):
         raise RecordingError(

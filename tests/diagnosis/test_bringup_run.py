@@ -22,8 +22,9 @@ from qnn_pynq.diagnosis.bringup.hour import Finding
 from qnn_pynq.diagnosis.bringup.report import Report, Result
 from qnn_pynq.diagnosis.bringup.run import Watcher, bring_up, networks_for
 from qnn_pynq.diagnosis.bringup.steps import CLOCKS, list_steps
+from qnn_pynq.diagnosis.recording import replay
 from qnn_pynq.diagnosis.recording_file import load_recording
-from qnn_pynq.errors import InputError, NotFoundError, UnsupportedNetworkError
+from qnn_pynq.errors import InputError, NotFoundError, RecordingError, UnsupportedNetworkError
 from qnn_pynq.families.engine.program import Layer, Place
 from qnn_pynq.faults import Fault, FaultPlan
 
@@ -63,6 +64,8 @@ def test_a_sound_board_passes_and_the_file_has_it_all(tmp_path: Path) -> None:
         assert "all is well" in archive.read("report.txt").decode()
         for name in names[2:]:
             assert load_recording(archive.extract(name, str(tmp_path))).header["board"] == "emulated board"
+    with pytest.raises(RecordingError, match="names no network; it is of a step of bringup"):
+        replay(tmp_path / "recordings" / "banks.recording")
     assert {f"recordings/{name}.recording" for name in ("identity", "banks", "program-memory", "dense")} <= set(names)
     assert sorted(os.listdir(str(tmp_path))) == ["hour.zip", "recordings"]
 
