@@ -19,6 +19,7 @@ from typing import Any, Iterator, Sequence
 from .._version import __version__
 from . import (
     benchmark,
+    bringup,
     classify,
     doctor,
     evaluate,
@@ -48,8 +49,8 @@ __all__ = ["build_parser", "main"]
 
 # In the order of `--help`.
 _COMMANDS = (
-    classify, evaluate, benchmark, profile, networks, overlays, import_, train, interface, doctor, selftest, record,
-    replay,
+    classify, evaluate, benchmark, profile, networks, overlays, import_, train, interface, doctor, selftest, bringup,
+    record, replay,
 )
 
 _EPILOG = f"""\

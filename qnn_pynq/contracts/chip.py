@@ -5,7 +5,8 @@ UG585 is AMD's Zynq 7000 SoC Technical Reference Manual.
 from __future__ import annotations
 
 __all__ = ["ADDRESSES", "CACHE_LINE", "DDR_PL", "FCLK_STEP", "FCLK_STOP", "FPGA_MANAGER", "FPGA_RESETS", "GP0",
-           "LEVEL_SHIFTERS", "LEVEL_SHIFTERS_OPEN", "LOGIC_IN_RESET", "PAGE", "SLCR", "SLCR_BYTES"]
+           "IO_PLL_MHZ", "LEVEL_SHIFTERS", "LEVEL_SHIFTERS_OPEN", "LOGIC_IN_RESET", "MOST_DIVISOR", "PAGE", "SLCR",
+           "SLCR_BYTES"]
 
 # UG585, chapter 4 "System Addresses": 32 bits of address; DDR ends where M_AXI_GP0 into the logic begins.
 ADDRESSES = 1 << 32
@@ -23,6 +24,10 @@ FPGA_RESETS, LOGIC_IN_RESET = 0x240, 1  # FPGA_RST_CTRL: FPGA0_OUT_RST
 LEVEL_SHIFTERS, LEVEL_SHIFTERS_OPEN = 0x900, 0xF  # LVL_SHFTR_EN: all ports, in both directions
 # FPGA0_THR_CNT, FPGA1_THR_CNT, ...; bit 0 is where Linux stops a clock (drivers/clk/zynq/clkc.c).
 FCLK_STOP, FCLK_STEP = 0x178, 0x10
+
+# UG585, chapter 25 "Clocks": an FCLK is a PLL by two divisors of 6 bits. PYNQ-Z1 and Z2 boot with the IO PLL at 20
+# times their crystal of 50 MHz.
+IO_PLL_MHZ, MOST_DIVISOR = 1000.0, 63
 
 # Linux, Documentation/ABI/testing/sysfs-class-fpga-manager, below the root of the file system.
 FPGA_MANAGER = "sys/class/fpga_manager/fpga0"

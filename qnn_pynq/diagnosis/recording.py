@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 import platform
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Sequence
 
 import numpy as np
 
+from .. import catalogue
 from .._version import __version__
 from ..boards import Board
 from ..catalogue import find_network, find_overlay
@@ -20,6 +21,7 @@ from ..contracts.network import Network
 from ..engines import BoardEngine, Engine, SoftwareEngine
 from ..errors import InputError, QnnError, RecordingError
 from ..networks.summary import weights_digest
+from ..overlay import Overlay
 from ..reliability.answers import Answers, differences, known_answers
 from .host import Host
 from .recorder import RecordingBoard
@@ -27,7 +29,7 @@ from .recording_file import PathLike, Recording, check_place, load_recording, sa
 from .recording_twin import differences_of_twin
 from .replay import ReplayBoard
 
-__all__ = ["Recorded", "Replayed", "record", "replay"]
+__all__ = ["Recorded", "Replayed", "describe_run", "record", "replay"]
 
 _log = logging.getLogger(__name__)
 _MOST_IMAGES = 256
@@ -78,7 +80,10 @@ class Replayed(NamedTuple):
         return not self.mismatches and not self.twin
 
 
-def record(network: Network, board: Board, path: PathLike, count: int = 4, conservative: bool = False) -> Recorded:
+def record(
+    network: Network, board: Board, path: PathLike, count: int = 4, conservative: bool = False,
+    overlays: Sequence[Overlay] | None = None,
+) -> Recorded:
     """Classify pictures on a board, and write down everything that its driver asked and the board answered.
 
     Parameters
@@ -92,6 +97,8 @@ def record(network: Network, board: Board, path: PathLike, count: int = 4, conse
         Pictures, 1 to 256: the first of the network's known ones, or random pixels where it brings none.
     conservative : bool
         The published register sequence.
+    overlays : sequence of Overlay, optional
+        One a segment; default: those that the network names first.
 
     Raises
     ------
@@ -102,20 +109,19 @@ def record(network: Network, board: Board, path: PathLike, count: int = 4, conse
     """
     if not isinstance(count, (int, np.integer)) or not 1 <= count <= _MOST_IMAGES:
         raise InputError(f"pictures {count!r}: expected 1 to {_MOST_IMAGES}")
-    if not network.overlays:
-        raise InputError(f"network {network.name!r} names no overlay: there is nothing to record")
+    chosen = _own_overlays(network) if overlays is None else tuple(overlays)
     check_place(path)
     pictures = _pictures(network, count)
     recorder = RecordingBoard(board)
     seconds: dict[str, float] = {}
     error: BaseException | None = None
     try:
-        with _engine(network, recorder, conservative) as engine:
+        with BoardEngine(recorder, chosen, conservative) as engine:
             _run(engine, network, pictures, recorder, seconds)
     except BaseException as caught:
         _log.info("the run failed, and so ends the recording: %s", caught)
         error = caught
-    header = _header(network, board, recorder, len(pictures), conservative)
+    header = _header(network, board, recorder, len(pictures), conservative, chosen)
     if error is not None:
         header["error"] = type(error).__name__
     size = save_recording(Recording(header, pictures.tobytes(), recorder.events), path)
@@ -147,7 +153,8 @@ def replay(path: PathLike, network: Network | None = None) -> Replayed:
     header = recording.header
     named = header.get("network")
     if not (isinstance(named, dict) and isinstance(named.get("name"), str)):
-        raise RecordingError(f"{path}: its header names no network")
+        what = "; it is of a step of bringup: ReplayBoard plays it to whoever asks the same" if "step" in header else ""
+        raise RecordingError(f"{path}: its header names no network{what}")
     network = find_network(named["name"]) if network is None else network
     if weights_digest(network) != named.get("digest"):
         raise RecordingError(
@@ -156,7 +163,7 @@ def replay(path: PathLike, network: Network | None = None) -> Replayed:
     pictures = _recorded_pictures(recording, network, str(path))
     board = ReplayBoard(recording)
     seconds: dict[str, float] = {}
-    with _engine(network, board, header.get("conservative") is True) as engine:
+    with BoardEngine(board, _recorded_overlays(header, str(path)), header.get("conservative") is True) as engine:
         found = _run(engine, network, pictures, board, seconds)
     board.finish()
     with SoftwareEngine() as engine:
@@ -172,9 +179,22 @@ def replay(path: PathLike, network: Network | None = None) -> Replayed:
     )
 
 
-def _engine(network: Network, board: Board, conservative: bool) -> Engine:
+def _own_overlays(network: Network) -> tuple[Overlay, ...]:
+    if not network.overlays:
+        raise InputError(f"network {network.name!r} names no overlay: there is nothing to record")
     names = [network.overlays[0]] + [segment.overlay for segment in network.segments]
-    return BoardEngine(board, [find_overlay(name) for name in names], conservative)
+    return tuple(find_overlay(name) for name in names)
+
+
+def _recorded_overlays(header: dict[str, Any], path: str) -> tuple[Overlay, ...]:
+    names = header.get("overlays")
+    if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
+        raise RecordingError(f"{path}: its header names no overlays")
+    known = catalogue.overlays()
+    for name in names:
+        if name not in known:  # a path in somebody's file leads nowhere
+            raise RecordingError(f"{path}: recorded with overlay {name!r}, which is not here: put it in QNN_PYNQ_PATH")
+    return tuple(find_overlay(name) for name in names)
 
 
 def _run(engine: Engine, network: Network, pictures: np.ndarray, board: Board, seconds: dict[str, float]) -> Answers:
@@ -210,9 +230,7 @@ def _recorded_pictures(recording: Recording, network: Network, path: str) -> np.
     return pictures.reshape(-1, network.input.pixels)
 
 
-def _header(
-    network: Network, board: Board, recorder: RecordingBoard, pictures: int, conservative: bool
-) -> dict[str, Any]:
+def describe_run(board: Board, recorder: RecordingBoard, overlays: Sequence[Overlay]) -> dict[str, Any]:
     """What is needed to understand a recording: no paths, no names of users or machines, no date."""
     host = Host()
     return {
@@ -225,9 +243,18 @@ def _header(
         "image": "{}.{}".format(*host.image) if host.image else None,
         "python": platform.python_version(),
         "machine": host.machine,
+        "overlays": [overlay.name for overlay in overlays],
+        "windows": recorder.windows,
+    }
+
+
+def _header(
+    network: Network, board: Board, recorder: RecordingBoard, pictures: int, conservative: bool,
+    overlays: Sequence[Overlay],
+) -> dict[str, Any]:
+    return {
+        **describe_run(board, recorder, overlays),
         "network": {"name": network.name, "digest": weights_digest(network)},
-        "overlays": list(network.overlays[:1]) + [segment.overlay for segment in network.segments],
         "conservative": conservative,
         "pictures": pictures,
-        "windows": recorder.windows,
     }

@@ -28,7 +28,7 @@ from ..files.replacing import replace_text
 from ..overlay import Overlay
 from ..reliability.answers import Answers, differences, known_answers
 
-__all__ = ["BOARDS", "Outcome", "available_boards", "run"]
+__all__ = ["BOARDS", "Outcome", "available_boards", "compare", "run"]
 
 _log = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ def run(networks: Sequence[str] | None = None, boards: Sequence[str] | None = No
     for name in wanted:
         if name == "cpu":
             for network in found:
-                outcomes.append(_compare(network, SoftwareEngine, Outcome(network.name, name, "kernels")))
+                outcomes.append(compare(network, SoftwareEngine, Outcome(network.name, name, "kernels")))
             continue
         try:
             board = open_board(name)
@@ -179,7 +179,7 @@ def _on_board(network: Network, board: Any, name: str) -> list[Outcome]:
         if conservative and not board.emulated and record.is_file():
             continue
         make = partial(BoardEngine, board, overlays, conservative)
-        outcome = _compare(network, make, Outcome(network.name, name, mode))
+        outcome = compare(network, make, Outcome(network.name, name, mode))
         outcomes.append(outcome)
         if outcome.wrong or outcome.note:
             break
@@ -189,7 +189,8 @@ def _on_board(network: Network, board: Any, name: str) -> list[Outcome]:
     return outcomes
 
 
-def _compare(network: Network, make: Callable[[], Engine], outcome: Outcome) -> Outcome:
+def compare(network: Network, make: Callable[[], Engine], outcome: Outcome) -> Outcome:
+    """Fill an outcome with what an engine says of a network's known pictures, as a batch and one by one."""
     begun = time.perf_counter()
     try:
         answers = known_answers(network)

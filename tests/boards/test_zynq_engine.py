@@ -10,12 +10,16 @@ import small
 pytest.importorskip("pynq", reason="needs the real pynq package: tools/pynq_env.sh")
 
 import pynq  # noqa: E402
-from emulated_device import VERSION, active  # noqa: E402
+from emulated_device import VERSION, EmulatedZynq, active  # noqa: E402
 from emulated_dma import InterruptingZynq, Interrupts  # noqa: E402
 from engine_bench.play import Registers  # noqa: E402
 from engine_handoff import shipped_overlay  # noqa: E402
 
 from qnn_pynq.boards import open_board  # noqa: E402
+from qnn_pynq.catalogue import find_network  # noqa: E402
+from qnn_pynq.contracts.clock import VirtualClock  # noqa: E402
+from qnn_pynq.diagnosis.bringup import load  # noqa: E402
+from qnn_pynq.diagnosis.bringup.run import bring_up  # noqa: E402
 from qnn_pynq.engines import BoardEngine  # noqa: E402
 from qnn_pynq.errors import DigestError, OverlayMissingError  # noqa: E402
 from qnn_pynq.families.engine.registers import Reg  # noqa: E402
@@ -181,3 +185,33 @@ def test_files_that_are_not_the_shipped_ones_never_reach_the_fpga(device, overla
         path.write_bytes(contents)
         board.configure(overlay)
         assert device.downloads == 1
+
+
+class ClockedZynq(EmulatedZynq):
+    """Its circuit runs at the clock that the processor's divisors make."""
+
+    def mmap(self, base_addr, length):
+        if self.twin is not None:
+            divisors = self.slcr[0x170]
+            self.twin._cycle = 1e-9 * (divisors >> 8 & 0x3F) * (divisors >> 20 & 0x3F)
+        return super().mmap(base_addr, length)
+
+
+def test_the_first_hour_of_a_board_sets_each_clock_that_there_is(tmp_path, loop, monkeypatch):
+    monkeypatch.setattr(load, "_WINDOW", 1e-3)  # the emulation takes its time
+    overlay = shipped_overlay(tmp_path / "engine-z7020", clock_mhz=100)
+    clock = VirtualClock()
+    with active(ClockedZynq(overlay, clock=clock, memory_limit=64 << 20)) as device:
+        if VERSION >= (4, 0):
+            device.fills_in_clocks = False
+        with open_board("zynq", device=device, clock=clock) as board:
+            report = bring_up(board, overlay, tmp_path / "hour.zip", [find_network("lfc-w1a1-mnist")], 0.0)
+            assert pynq.ps.Clocks.fclk0_mhz == 100.0
+    found = {result.name: result for result in report.results}
+    assert [result.name for result in report.failed if result.name != "machine"] == []  # a PC is no board
+    assert {found[name].state for name in ("configure", "one word", "weights", "network lfc-w1a1-mnist")} == {"ok"}
+    for mhz, made in ((50, 50.0), (75, 1000 / 13), (100, 100.0), (125, 125.0)):
+        details = found[f"clock {mhz} MHz"].details
+        assert found[f"clock {mhz} MHz"].state == "ok", found[f"clock {mhz} MHz"].text
+        assert details["registers_mhz"] == pytest.approx(made, abs=0.01)
+        assert details["counted_mhz"] == pytest.approx(made, rel=0.01)

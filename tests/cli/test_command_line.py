@@ -21,7 +21,7 @@ from qnn_pynq.errors import InputError, QnnWarning
 
 COMMANDS = [
     "classify", "evaluate", "benchmark", "profile", "networks", "overlays", "import", "train", "interface", "doctor",
-    "selftest", "record", "replay",
+    "selftest", "bringup", "record", "replay",
 ]
 
 

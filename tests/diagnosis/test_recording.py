@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 from qnn_pynq import Classifier
 from qnn_pynq.boards.emulated import EmulatedBoard
-from qnn_pynq.catalogue import find_network
+from qnn_pynq.catalogue import find_network, find_overlay
 from qnn_pynq.diagnosis import recording
 from qnn_pynq.diagnosis.recorder import RecordingBoard
 from qnn_pynq.diagnosis.recording import record, replay
 from qnn_pynq.diagnosis.recording_file import CALLS, BoardCall, Recording, load_recording, save_recording
 from qnn_pynq.diagnosis.replay import ReplayBoard
+from qnn_pynq.engines import BoardEngine
 from qnn_pynq.errors import DeadlineError, InputError, QnnError, RecordingError
 from qnn_pynq.families.bnn_pynq import driver as bnn_pynq
 from qnn_pynq.faults import Fault, FaultPlan
@@ -215,7 +216,7 @@ def test_a_recording_of_the_logic_that_was_reset(tmp_path: Path) -> None:
     recorder = RecordingBoard(EmulatedBoard())
     seconds: dict[str, float] = {}
     pictures = recording._pictures(network, 1)
-    with recording._engine(network, recorder, False) as engine:
+    with BoardEngine(recorder, [find_overlay(network.overlays[0])]) as engine:
         recording._run(engine, network, pictures, recorder, seconds)
         recorder.reset()
         recording._run(engine, network, pictures, recorder, seconds)
