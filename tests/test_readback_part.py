@@ -23,7 +23,6 @@ from engine_bench.play import Player
 from engine_boards import engine_board, need_simulator
 
 from qnn_pynq.catalogue import find_overlay
-from qnn_pynq.catalogue import overlays as shipped
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -66,10 +65,10 @@ def engine(database, tmp_path_factory):
         name, size = os.environ["QNN_PYNQ_READBACK"].rsplit(":", 1)
         bitstream, config = Path(name), Config(*map(int, size.split("x")))
     else:
-        overlay = find_overlay("engine-z7020")
+        overlay = find_overlay("engine-z7020-32x2")
         if "bitstream" not in overlay.files:
             pytest.skip("the engine's overlay has no bitstream; $QNN_PYNQ_READBACK names none")
-        bitstream = shipped()["engine-z7020"].parent / overlay.files["bitstream"].name
+        bitstream = overlay.path / overlay.files["bitstream"].name
         sizes = overlay.geometry
         config = Config(sizes["pe"], sizes["vectors"], sizes["bank_words"] // 512)
     folder = tmp_path_factory.mktemp("readback")
