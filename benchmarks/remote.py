@@ -47,7 +47,7 @@ def main() -> None:
             return parser
 
     network = find_network(arguments.network)
-    circuit = find_overlay(network.overlays[0])
+    circuit = find_overlay(network.overlays[-1])  # a published one
     pictures = np.random.default_rng(1).integers(0, 256, (1000, network.input.pixels)).astype(np.uint8)
     server = RemoteServer(EmulatedZynq(circuit))
     device = Filling(0, "127.0.0.1", server.port)

@@ -98,7 +98,7 @@ def main() -> None:
     from qnn_pynq.catalogue import find_network, find_overlay
 
     network = find_network(arguments.network)
-    overlay = find_overlay(network.overlays[0])
+    overlay = find_overlay(network.overlays[-1])  # a published one
     files = photographs(arguments.pictures)
     rows = []
     for clock in arguments.clocks:

@@ -31,11 +31,13 @@ from PIL import Image
 BOUNDS = {
     "classify, LFC": {"files": 15, "changes": 60},
     "classify, DoReFa": {"files": 22, "changes": 300},
+    "classify, LFC on the engine": {"files": 20, "changes": 120},
     "StreamOverlay, three numbers": {"calls": 400},
 }
 NETWORKS = {
-    "classify, LFC": ("lfc-w1a1-mnist", "L", 28),
-    "classify, DoReFa": ("dorefa-w1a2-imagenette", "RGB", 64),
+    "classify, LFC": ("lfc-w1a1-mnist", "bnn-pynq-lfc-w1a1", "L", 28),
+    "classify, DoReFa": ("dorefa-w1a2-imagenette", "qnn-mo-w1a2", "RGB", 64),
+    "classify, LFC on the engine": ("lfc-w1a1-mnist", "engine-z7020-32x2", "L", 28),
 }
 
 
@@ -92,9 +94,9 @@ def measure(name: str) -> Trip:
 
     home = Path(qnn_pynq.__file__).parent
     if name in NETWORKS:
-        network, mode, size = NETWORKS[name]
+        network, overlay, mode, size = NETWORKS[name]
         fitting = Image.open(str(home / "demo" / "coat.png")).convert(mode).resize((size, size))
-        with qnn_pynq.Classifier(network, board="emulated") as classifier:
+        with qnn_pynq.Classifier(network, board="emulated", overlay=overlay) as classifier:
             classifier.classify(fitting)
             return count(lambda: classifier.classify(fitting), home)
     ends = {"type": "ap_fixed<16,6>", "shape": [3]}

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MOST = {
     "classify, LFC": {"files": 15, "changes": 60},
     "classify, DoReFa": {"files": 22, "changes": 300},
+    "classify, LFC on the engine": {"files": 33, "changes": 1900},
     "StreamOverlay, three numbers": {"calls": 400},
 }
 CALLER = """

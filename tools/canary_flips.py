@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import numpy as np
-from fault_trials import inputs
+from fault_trials import inputs, published
 
 from qnn_pynq import Classifier
 from qnn_pynq.boards.emulated import EmulatedBoard
@@ -63,7 +63,7 @@ def _in_software(network: Network, count: int, seed: int) -> Iterator[Any]:
 
 def _in_circuit(network: Network, count: int, seed: int) -> Iterator[Any]:
     rng = np.random.RandomState(seed)
-    with EmulatedBoard() as board, Classifier(network, board=board, policy="none") as classifier:
+    with EmulatedBoard() as board, Classifier(network, board, published(network), policy="none") as classifier:
         driver = classifier.engine.driver
         for _ in range(count):
             fault = Fault("flip weight", 0, 0.0, int(rng.randint(2**62)))

@@ -46,7 +46,7 @@ def part_of(cell: str) -> str:
 
 
 def endpoints(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """By part: how many endpoints of paths, and nanoseconds to the one that is reached last (setup not included)."""
+    """By part: how many endpoints of paths, and nanoseconds from the clock's source to the one that is reached last."""
     found: dict[str, dict[str, Any]] = {}
     for net in report["detailed_net_timings"]:
         for end in net["endpoints"]:

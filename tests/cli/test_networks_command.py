@@ -55,7 +55,7 @@ def test_a_convolutional_network_is_listed_and_shown_with_its_layers(run: Any) -
     name = "dorefa-w1a2-imagenette"
     rows = {row["name"]: row for row in run("networks", "--json").json["networks"]}
     row = rows[name]
-    assert row["layers"] == 8 and row["overlays"] == ["qnn-mo-w1a2"] and row["test_accuracy"] > 0.8
+    assert row["layers"] == 8 and row["overlays"] == ["engine-z7020-32x2", "qnn-mo-w1a2"] and row["test_accuracy"] > 0.8
     line = next(line for line in run("networks").out.splitlines() if line.startswith(name))
     assert "165.4 M" in line and "85.38 %" in line
     shown = run("networks", "show", name, "--json").json

@@ -14,7 +14,7 @@ def test_an_event_has_the_time_when_it_was_noticed_not_when_it_was_over() -> Non
     plan = FaultPlan(faults=[Fault("hang", 0)])
     plan.active = False
     board = EmulatedBoard(faults=plan)
-    with Classifier("lfc-w1a1-mnist", board=board, timeout=0.5) as classifier:
+    with Classifier("lfc-w1a1-mnist", board=board, overlay="bnn-pynq-lfc-w1a1", timeout=0.5) as classifier:
         plan.active, begun = True, board.clock.now()
         classifier.predict(np.zeros((4, 784), np.uint8))
         (event,) = classifier.recovery.events

@@ -79,7 +79,7 @@ def test_a_network_with_ends_of_four_bits_has_the_middle_of_the_trained_one(name
     for layer in (found.layers[0], found.layers[-1]):
         assert layer.weights.min() >= -8 and layer.weights.max() <= 7
     assert np.abs(found.layers[0].thresholds).max() < 1 << 20
-    assert set(found.overlays) == {"engine-z7020", "qnn-mo-w1a2"}
+    assert set(found.overlays) == {"engine-z7020-32x2", "engine-z7020", "qnn-mo-w1a2"}
 
 
 @pytest.mark.parametrize("name", [name for name in sorted(MINIMUM) if "sums" in name])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...contracts.board import Board, Buffer, close_all
-from ...contracts.chip import PAGE
+from ...contracts.chip import ADDRESSES, PAGE
 from ...contracts.driver import LayerPlan, LayerProfile, Port, Split
 from ...contracts.layer import Signal
 from ...contracts.network import Network
@@ -366,12 +366,12 @@ class EngineDriver(PolledDriver):
         found = [Window()]
         if part.image is not None:
             image = self._images[part.image]
-            found = [Window(image.device_address, image.nbytes)]
+            found = [_window(image.device_address, image.nbytes)]
         for number in (part.source, part.target):
             stride = compiled.maps[number]
-            found.append(Window(self._buffer(number, self._chunk).device_address, groups * stride, stride))
+            found.append(_window(self._buffer(number, self._chunk).device_address, groups * stride, stride))
         scratch = self._scratch
-        found.append(Window() if scratch is None else Window(scratch.device_address, scratch.nbytes))
+        found.append(Window() if scratch is None else _window(scratch.device_address, scratch.nbytes))
         return found
 
     def finish(self, timeout: float | None = None) -> np.ndarray:
@@ -533,3 +533,10 @@ class EngineDriver(PolledDriver):
         self._groups = self._put = 0
         self._rest = self._found = None
         self._starts = {}
+
+
+def _window(address: int, size: int, stride: int = 0) -> Window:
+    if not 0 <= address <= ADDRESSES - size:
+        raise BoardError(f"a buffer of {size} bytes lies at {address:#x}: expected it below {ADDRESSES:#x}, where the "
+                         "engine's registers reach; close other buffers, or reboot with more contiguous memory there")
+    return Window(address, size, stride)
