@@ -1,7 +1,7 @@
 """Cycles of the engine for the networks that we ship, by the circuit's own counter.
 
     python benchmarks/engine.py                          the simulated circuit (needs Verilator), 4 vectors
-    python benchmarks/engine.py --vectors 4 6 8
+    python benchmarks/engine.py --vectors 2 4 6 8        2: the shipped bitstream's
     python benchmarks/engine.py --board emulated         the twin's model
 
 A picture of a batch: cycles of a run over many groups, by its pictures. One alone: a run of one picture. Weights: the
@@ -22,7 +22,7 @@ NETWORKS = ("lfc-w1a1-mnist", "lfc-w1a2-mnist", "lfc-w1a1-sums-fashion-mnist", "
             "dorefa-w1a2-imagenette", "dorefa-w1a2-ends4-imagenette", "dorefa-w1a2-ends4-cifar10")
 PUBLISHED = {"lfc-w1a1-mnist": "841", "lfc-w1a2-mnist": "841", "dorefa-w1a2-imagenette": "78,336 + 18,432",
              "dorefanet": "720,387 + 33,600"}
-BLOCKS = {4: 4, 6: 3, 8: 2}  # of 512 words of a bank
+BLOCKS = {2: 4, 4: 4, 6: 3, 8: 2}  # of 512 words of a bank
 CYCLES, BUSY = 0x38, 0x3C
 
 

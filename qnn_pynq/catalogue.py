@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Callable, Iterator, Mapping, Sequence, TypeVar, Union
 
+from .contracts.families import twin_class
 from .contracts.loadable import check_loadable
 from .contracts.network import Network
 from .errors import DigestError, NotFoundError, OverlayMissingError
@@ -25,6 +26,7 @@ __all__ = [
     "check_has_files",
     "check_right",
     "data_folder",
+    "default_overlays",
     "digest",
     "find_network",
     "find_overlay",
@@ -118,6 +120,18 @@ def find_network(name: PathLike) -> Network:
 def find_overlay(name: PathLike) -> Overlay:
     """Load an overlay descriptor by name, or by the path of its folder or file; errors as `find_network`."""
     return _find(name, "overlay", "overlay.json", overlays, load_overlay)
+
+
+def default_overlays(network: Network, emulated: bool) -> list[Overlay]:
+    """The overlays that a network runs on where nobody names one, one a segment; errors as `find_network`.
+
+    The first of those that it names; on an emulated board the first one that is emulated quickly, if there is one.
+    """
+    first = find_overlay(network.overlays[0])
+    if emulated and not twin_class(first.kind).quick:
+        others = map(find_overlay, network.overlays[1:])
+        first = next((overlay for overlay in others if twin_class(overlay.kind).quick), first)
+    return [first, *(find_overlay(segment.overlay) for segment in network.segments)]
 
 
 def _find(

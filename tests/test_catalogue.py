@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from qnn_pynq import catalogue
+from qnn_pynq.boards import emulates, open_board
 from qnn_pynq.errors import DescriptorError, NotFoundError, OverlayMissingError
 
 SHIPPED = catalogue.overlays()["bnn-pynq-lfc-w1a1"].parent  # in the package or in the checkout
@@ -151,3 +152,19 @@ def test_the_catalogue_needs_neither_boards_nor_kernels():
     assert "qnn_pynq.catalogue" in out
     for part in ("boards", "drivers", "kernels", "twins", "families"):
         assert "qnn_pynq." + part not in out
+
+
+def test_a_board_takes_the_first_overlay_and_an_emulated_one_the_first_that_is_quick():
+    def names(network, emulated):
+        return [overlay.name for overlay in catalogue.default_overlays(catalogue.find_network(network), emulated)]
+
+    assert names("lfc-w1a1-mnist", False) == ["engine-z7020-32x2"]
+    assert names("lfc-w1a1-mnist", True) == ["bnn-pynq-lfc-w1a1"]
+    assert names("lfc-w1a1-sums-mnist", True) == ["engine-z7020-32x2"]  # no other computes it
+
+
+@pytest.mark.parametrize("board, expected", [("emulated", True), ("rtl", False), ("zynq", False), (5, False)])
+def test_what_a_name_of_a_board_gives_is_known_before_it_is_opened(board, expected):
+    assert emulates(board) is expected
+    with open_board("emulated") as opened:
+        assert emulates(opened)

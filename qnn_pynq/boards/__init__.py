@@ -7,9 +7,20 @@ from typing import Any
 from ..contracts.board import Board
 from ..errors import InputError
 
-__all__ = ["Board", "open_board"]
+__all__ = ["Board", "emulates", "open_board"]
 
 _log = logging.getLogger(__name__)
+
+
+def emulates(board: Any) -> bool:
+    """Whether `open_board(board)` gives an emulated board; nothing is opened for that."""
+    if isinstance(board, Board):
+        return board.kind == "emulated"
+    if board is None or board == "auto":
+        from .zynq.device import fpga_present
+
+        return not fpga_present()
+    return bool(board == "emulated")
 
 
 def open_board(board: None | str | Board = None, **options: Any) -> Board:

@@ -10,8 +10,8 @@ from typing import Any, Sequence, Union
 
 import numpy as np
 
-from ..boards import Board, open_board
-from ..catalogue import find_network, find_overlay
+from ..boards import Board, emulates, open_board
+from ..catalogue import default_overlays, find_network, find_overlay
 from ..contracts.driver import Limits
 from ..contracts.network import Network
 from ..engines import BoardEngine, Engine, Part, SoftwareEngine, plan_parts
@@ -51,7 +51,7 @@ class Classifier(Answering):
         None and "auto" take the FPGA if this machine has one, else the emulated board. "rtl" simulates the
         overlay's Verilog. "cpu" is the software engine: no overlay, the same answers, and probabilities.
     overlay : str, Path or Overlay, optional
-        Default: the first that the network names.
+        Default: the first that the network names; on the emulated board the first one that is emulated quickly.
     clock_mhz : float, optional
         MHz of the logic under this overlay, instead of those that its descriptor gives: faster is at your own risk,
         `qnn-pynq selftest` and a policy with canaries tell whether it still answers rightly. A board divides 1,000 MHz
@@ -137,7 +137,7 @@ class Classifier(Answering):
                 raise InputError('board="cpu" computes without an overlay: leave overlay and clock_mhz out')
             self._guard = Guard(SoftwareEngine(threads), self.policy, self.recovery)
         else:
-            overlays = _overlays(overlay, found)
+            overlays = _overlays(overlay, found, board)
             if clock_mhz is not None:
                 overlays[0] = replace(overlays[0], clock_mhz=float(clock_mhz))
             # A network that cannot run is refused before hardware is touched.
@@ -175,7 +175,7 @@ class Classifier(Answering):
             found = _network(network)
             if self.board is not None:
                 own = self.overlay if self.overlay is not None and self.overlay.name in found.overlays else None
-                overlays = _overlays(own, found)
+                overlays = _overlays(own, found, self.board)
                 if [overlay.name for overlay in overlays] != self._names:
                     parts = plan_parts(found, overlays, self._conservative)
                     self._former.append(self._guard)
@@ -494,12 +494,12 @@ def _network(network: NetworkLike) -> Network:
     return network if isinstance(network, Network) else find_network(network)
 
 
-def _overlays(overlay: Any, network: Network) -> list[Overlay]:
-    """The overlay that was asked for, or the network's first, and those of its segments."""
+def _overlays(overlay: Any, network: Network, board: Any) -> list[Overlay]:
+    """The overlay that was asked for, or the network's own, and those of its segments."""
     if overlay is None:
         if not network.overlays:
             raise InputError(
                 f'network {network.name!r} names no overlay: give overlay=..., or compute it with board="cpu"')
-        overlay = network.overlays[0]
+        return default_overlays(network, emulates(board))
     first = overlay if isinstance(overlay, Overlay) else find_overlay(overlay)
     return [first] + [find_overlay(segment.overlay) for segment in network.segments]

@@ -45,8 +45,11 @@ class Twin(ABC):
         Asked for a fault at every run and load, and told of every access; whoever makes the twin sets it.
     reprogrammed : callable or None
         What tells the board that somebody else configures the logic; without it the registers read 0 from then on.
+    quick : bool
+        Whether it computes in kernels. A network's first overlay whose twin does is what an emulated board takes.
     """
 
+    quick = True
     faults: FaultPlan | None = None
     reprogrammed: Callable[[], None] | None = None
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from .. import catalogue
 from .._version import __version__
-from ..boards import Board
-from ..catalogue import find_network, find_overlay
+from ..boards import Board, emulates
+from ..catalogue import default_overlays, find_network, find_overlay
 from ..contracts.network import Network
 from ..engines import BoardEngine, Engine, SoftwareEngine
 from ..errors import InputError, QnnError, RecordingError
@@ -98,7 +98,7 @@ def record(
     conservative : bool
         The published register sequence.
     overlays : sequence of Overlay, optional
-        One a segment; default: those that the network names first.
+        One a segment; default: as for a Classifier.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def record(
     """
     if not isinstance(count, (int, np.integer)) or not 1 <= count <= _MOST_IMAGES:
         raise InputError(f"pictures {count!r}: expected 1 to {_MOST_IMAGES}")
-    chosen = _own_overlays(network) if overlays is None else tuple(overlays)
+    chosen = _own_overlays(network, board) if overlays is None else tuple(overlays)
     check_place(path)
     pictures = _pictures(network, count)
     recorder = RecordingBoard(board)
@@ -179,11 +179,10 @@ def replay(path: PathLike, network: Network | None = None) -> Replayed:
     )
 
 
-def _own_overlays(network: Network) -> tuple[Overlay, ...]:
+def _own_overlays(network: Network, board: Board) -> tuple[Overlay, ...]:
     if not network.overlays:
         raise InputError(f"network {network.name!r} names no overlay: there is nothing to record")
-    names = [network.overlays[0]] + [segment.overlay for segment in network.segments]
-    return tuple(find_overlay(name) for name in names)
+    return tuple(default_overlays(network, emulates(board)))
 
 
 def _recorded_overlays(header: dict[str, Any], path: str) -> tuple[Overlay, ...]:

@@ -18,7 +18,7 @@ from typing import Any, Callable, Sequence
 import numpy as np
 
 from .. import catalogue
-from ..boards import open_board
+from ..boards import emulates, open_board
 from ..boards.zynq.device import fpga_present
 from ..classifier.decode import make_decoder
 from ..contracts.network import Network
@@ -168,8 +168,7 @@ def _on_board(network: Network, board: Any, name: str) -> list[Outcome]:
     if not network.overlays:
         return [Outcome(network.name, name, "fast", note="it names no overlay", missing=True)]
     try:
-        names = [network.overlays[0]] + [segment.overlay for segment in network.segments]
-        overlays = [catalogue.find_overlay(overlay) for overlay in names]
+        overlays = catalogue.default_overlays(network, emulates(board))
     except QnnError as error:
         return [Outcome(network.name, name, "fast", note=str(error))]
     record = _record(board.name, overlays)

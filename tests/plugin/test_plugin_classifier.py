@@ -128,7 +128,7 @@ def test_networks_and_boards_are_exchanged() -> None:
         assert board.generation == generation  # the same overlay
         assert np.array_equal(classifier.decision_function(rows), scores("plain-marks", rows))
         classifier.load("lfc-w1a1-mnist")
-        assert board.loaded.kind == "engine"
+        assert board.loaded.kind == "bnn-pynq"
         classifier.load("mirror-marks")
         assert np.array_equal(classifier.decision_function(rows), scores("mirror-marks", rows))
         with Classifier("lfc-w1a1-mnist", board=board):

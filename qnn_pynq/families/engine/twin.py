@@ -57,6 +57,8 @@ class EngineTwin(Twin):
         How many were started.
     """
 
+    quick = False  # every word of a program in numpy: some hundred pictures a second
+
     def __init__(self, overlay: Any, memory: Memory, clock: Clock) -> None:
         super().__init__(overlay, memory, clock)
         g = self._geometry = overlay.geometry

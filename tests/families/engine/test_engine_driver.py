@@ -519,3 +519,20 @@ def test_a_geometry_that_no_engine_has_is_refused(key, value):
     with pytest.raises(DescriptorError, match="write_access_ns"):
         timing = {name: found for name, found in overlay.timing.items() if name != "write_access_ns"}
         check(Fields(dict(overlay.geometry), "here"), Fields(timing, "here"))
+
+
+@pytest.mark.parametrize("address", [(1 << 32) - 127, 1 << 32, 1 << 35])
+def test_a_buffer_that_the_registers_do_not_reach_is_refused(address, monkeypatch):
+    board = EmulatedBoard()
+    with BoardEngine(board, [find_overlay("engine-z7020-32x2")]) as engine:
+        engine.load(find_network("lfc-w1a1-mnist"))
+        give = board.allocate
+
+        def elsewhere(*arguments):
+            buffer = give(*arguments)
+            buffer.device_address = address
+            return buffer
+
+        monkeypatch.setattr(board, "allocate", elsewhere)
+        with pytest.raises(BoardError, match="lies at 0x.*expected it below 0x100000000"):
+            engine.run(np.zeros((2, 784), np.uint8))
