@@ -231,7 +231,7 @@ class _Compiler:
             self.maps.append(stage_bytes(stages[-1].leaving, self.geometry["vectors"]))
             return stages
         most = self.geometry["program_words"]
-        raise problem or Unfit(f"it takes more than the {most} words of a program", self.steps[first].layer)
+        raise problem or Unfit(f"it does not fit in the {most} words of a program", self.steps[first].layer)
 
     def _pieces(self, stages: tuple[Stage, ...], image: Image, number: int | None) -> list[Part] | None:
         """Programs of stages: one, or several for a single stage; None where that does not do."""
