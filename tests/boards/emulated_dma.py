@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from bitfiles import bit_file
 from emulated_device import EmulatedZynq, Window
 from pynq.interrupt import _InterruptController
 
@@ -17,7 +18,7 @@ from qnn_pynq.overlay import Ip, Overlay, OverlayFile
 from qnn_pynq.streams.description import Dma
 
 DMA, INTC, IRQ = 0x40400000, 0x41800000, 61
-BIT = b"a line of text is enough\n"
+BIT = bit_file()
 PINS = ("mm2s_introut", "s2mm_introut")
 
 
