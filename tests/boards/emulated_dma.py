@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from bitfiles import bit_file
+from bitfiles import bit_file, hwh_file
 from emulated_device import EmulatedZynq, Window
 from pynq.interrupt import _InterruptController
 
@@ -91,11 +91,10 @@ class Uio:
 
 def overlay(folder: Path) -> Overlay:
     """The descriptor, its files beside it."""
-    digest = hashlib.sha256(BIT).hexdigest()
-    files = {key: OverlayFile("dma." + suffix, digest, len(BIT), ())
-             for key, suffix in (("bitstream", "bit"), ("hwh", "hwh"))}
-    for file in files.values():
-        (folder / file.name).write_bytes(BIT)
+    files = {}
+    for key, name, contents in (("bitstream", "dma.bit", BIT), ("hwh", "dma.hwh", hwh_file())):
+        (folder / name).write_bytes(contents)
+        files[key] = OverlayFile(name, hashlib.sha256(contents).hexdigest(), len(contents), ())
     ip = Ip("axi_dma_0", "xilinx.com:ip:axi_dma:7.1", DMA, 0x10000, "s2mm_introut")
     return Overlay("dma-loop", "DMA loop", "stream", ("Pynq-Z1", "Pynq-Z2"), ip, 100.0, files, {}, {}, {}, {}, folder)
 
