@@ -40,7 +40,7 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
         help="auto: the FPGA if there is one, else the emulated board; rtl: the overlay's Verilog, simulated "
         "(default: %(default)s)",
     )
-    parser.add_argument("--overlay", default="engine-z7020", metavar="OVERLAY", help="default: %(default)s")
+    parser.add_argument("--overlay", default="engine-z7020-32x2", metavar="OVERLAY", help="default: %(default)s")
     parser.add_argument(
         "-n",
         "--network",
