@@ -92,6 +92,7 @@ def _list_overlays(args: argparse.Namespace) -> int:
                 "boards": list(overlay.boards),
                 "clock_mhz": overlay.clock_mhz,
                 "files": state,
+                "verified": overlay.verified,
             }
         )
     if args.json:
@@ -113,6 +114,11 @@ def _list_overlays(args: argparse.Namespace) -> int:
                 ],
             )
         )
+        for row in rows:
+            for what in ("state", "silicon"):
+                if what in row.get("verified", {}):
+                    emit("{}, {}: {}".format(row["name"], what, row["verified"][what]))
+        emit("'qnn-pynq overlays show NAME' has all that was verified, and how")
     return EXIT_OK
 
 

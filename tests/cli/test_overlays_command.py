@@ -148,3 +148,11 @@ def test_files_that_are_what_their_descriptor_says_and_no_bitstream_are_refused_
     checks = {check["name"]: check for check in run("doctor", "--json").json["checks"]}
     assert checks["overlay files"]["status"] == "warn" and "git lfs pull" in checks["overlay files"]["value"]
     assert "overlay.json" in checks["overlay files"]["advice"] and "mine" not in checks[".bit files"]["value"]
+
+
+def test_the_list_says_of_each_what_was_verified(run: Any) -> None:
+    out = run("overlays").out
+    assert "engine-z7020-32x2, silicon: never" in out and "overlays show NAME" in out
+    rows = {row["name"]: row for row in run("overlays", "--json").json["overlays"]}
+    assert all(rows[name]["verified"]["silicon"] for name in ("bnn-pynq-lfc-w1a1", "engine-z7020-32x2"))
+
