@@ -2,7 +2,7 @@
 
     python tools/engine_agreement.py         1,000 pictures of each dense network, 200 of each convolutional one
     python tools/engine_agreement.py --dense 40 --convolutional 8
-    python tools/engine_agreement.py --overlay engine-z7020 --netlist FOLDER --dense 2 --convolutional 1
+    python tools/engine_agreement.py --netlist FOLDER --dense 2 --convolutional 2
 
 --netlist takes the Verilog in that folder instead: what tools/readback wrote of the overlay's bitstream, and the cells
 of tests/engine_bench/cells.
